@@ -1,0 +1,101 @@
+"""The exceptions a user can meet, drawn as a tree.
+
+* CharRNNError                 everything charrnn raises on purpose; exit code 1
+  + UsageError                 the request itself is wrong; exit code 2
+  |  + SpecError               a spec such as ``elman:256`` cannot be read
+  |  + OptionError             an option is unknown, of the wrong type or out of bounds
+  |  + UnknownNameError        no plugin, split, recipe or field of that name; the nearest is listed
+  |  + AmbiguousNameError      two distributions provide that name
+  |  + UnknownSymbolError      text holds symbols the alphabet lacks
+  + PluginError                a plugin is missing, broken or breaks its contract
+  + SourceError                a corpus source cannot deliver its text
+  + CorpusError                a text is empty, too short, or not text
+  + TrainingError              training cannot go on (a loss that is not finite)
+  + StorageError               a file or directory cannot be read or written
+     + CheckpointError         a checkpoint is damaged, foreign, or does not fit
+     + RunDirectoryError       a path is not a run directory
+
+Each message says what was wrong, the value got, what was expected and what to do. The command line
+prints it as one line and leaves with `exit_code`; a library user catches `CharRNNError`.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class CharRNNError(Exception):
+    """Base of every error charrnn raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CharRNNError):
+    """The request itself is wrong."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SpecError(UsageError):
+    """A spec such as ``elman:256`` cannot be read."""
+
+
+class OptionError(UsageError):
+    """An option is unknown, of the wrong type or out of bounds."""
+
+
+class UnknownNameError(UsageError):
+    """There is nothing of that name.
+
+    Arguments:
+        what: what was looked for, such as ``"cell"`` or ``"option of cell 'elman'"``.
+        name: the name that was asked for.
+        known: the names there are.
+        notes: sentences that may explain the absence, such as a plugin that failed to load.
+
+    >>> print(UnknownNameError("cell", "elmann", ["elman", "stacked"]))
+    no cell named 'elmann' (did you mean 'elman'?); there are: elman, stacked
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str], notes: Iterable[str] = ()):
+        choices = sorted(known)
+        nearest = difflib.get_close_matches(name, choices, n=1)
+        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        there_are = f"there are: {', '.join(choices)}" if choices else "there are none"
+        super().__init__("; ".join([f"no {what} named {name!r}{hint}", there_are, *notes]))
+
+
+class AmbiguousNameError(UsageError):
+    """Two distributions provide that name."""
+
+
+class UnknownSymbolError(UsageError):
+    """Text holds symbols the alphabet lacks."""
+
+
+class PluginError(CharRNNError):
+    """A plugin is missing, broken or breaks its contract."""
+
+
+class SourceError(CharRNNError):
+    """A corpus source cannot deliver its text."""
+
+
+class CorpusError(CharRNNError):
+    """A text is empty, too short, or not text."""
+
+
+class TrainingError(CharRNNError):
+    """Training cannot go on."""
+
+
+class StorageError(CharRNNError):
+    """A file or directory cannot be read or written."""
+
+
+class CheckpointError(StorageError):
+    """A checkpoint is damaged, foreign, or does not fit."""
+
+
+class RunDirectoryError(StorageError):
+    """A path is not a run directory."""

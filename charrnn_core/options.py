@@ -1,0 +1,206 @@
+"""Options: what a plugin lets its users set, as a frozen keyword-only dataclass.
+
+A field is declared with `opt`, which adds help and bounds to a default. Values arrive as text from
+the command line or as plain values from TOML and Python; both are checked against the annotation.
+"""
+
+import dataclasses
+import functools
+import operator
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args, get_origin
+
+from charrnn_core.errors import OptionError, UnknownNameError
+from charrnn_core.spec import Ref, parse_refs
+
+CellRef: TypeAlias = Ref
+"""The annotation of an option that names a cell: the core builds the cell and passes it finished."""
+
+_BOUNDS = {
+    "ge": (">=", operator.ge),
+    "gt": (">", operator.gt),
+    "le": ("<=", operator.le),
+    "lt": ("<", operator.lt),
+}
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """The options of a component that has none."""
+
+
+def opt(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+) -> Any:
+    """Declare one option of an options dataclass.
+
+    Arguments:
+        default: the value when the user gives none; without it the option must be given.
+        help: one sentence, shown by ``charrnn plugins show``.
+        ge, gt, le, lt: bounds the value must keep.
+
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class ElmanOptions:
+    ...     features: int = opt(256, help="width of the hidden state", ge=1)
+    >>> read_options(ElmanOptions, {"features": "128"})
+    ElmanOptions(features=128)
+    """
+    bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+    metadata = {"help": help, "bounds": {k: v for k, v in bounds.items() if v is not None}}
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_options_type(options: type) -> None:
+    """Raise `OptionError` unless `options` is a frozen keyword-only dataclass."""
+    parameters = getattr(options, "__dataclass_params__", None)
+    if parameters is None or not (parameters.frozen and parameters.kw_only):
+        raise OptionError(
+            f"{options!r} cannot hold options; expected a class decorated with "
+            "@dataclass(frozen=True, kw_only=True)"
+        )
+
+
+@functools.cache
+def annotations(options: type) -> dict[str, Any]:
+    """The options' resolved annotations by name, in order of declaration."""
+    hints = typing.get_type_hints(options)
+    return {item.name: hints[item.name] for item in dataclasses.fields(options)}
+
+
+def read_options(options: type, values: Mapping[str, Any], owner: str = "component") -> Any:
+    """Build an options object from values given as text or as plain values.
+
+    Arguments:
+        options: a frozen keyword-only dataclass.
+        values: option values by name.
+        owner: how messages call the component, such as ``"cell 'elman'"``.
+
+    Raises:
+        UnknownNameError: a name is not an option; the nearest is listed.
+        OptionError: a value has the wrong type, is out of bounds, or is missing.
+    """
+    known = annotations(options)
+    for name in values:
+        if name not in known:
+            raise UnknownNameError(f"option of {owner}", name, known)
+    read = {}
+    for field in dataclasses.fields(options):
+        if field.name in values:
+            what = f"option {field.name!r} of {owner}"
+            read[field.name] = _coerce(values[field.name], known[field.name], what)
+            _check_bounds(read[field.name], field.metadata.get("bounds", {}), what)
+        elif (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ):
+            help = field.metadata.get("help", "")
+            raise OptionError(f"{owner} needs the option {field.name!r}: {help}")
+    try:
+        return options(**read)
+    except ValueError as error:
+        raise OptionError(f"{owner}: {error}") from error
+
+
+def option_values(options: Any) -> dict[str, Any]:
+    """The values of an options object by name, defaults included."""
+    return {item.name: getattr(options, item.name) for item in dataclasses.fields(options)}
+
+
+def type_name(annotation: Any) -> str:
+    """How messages and listings call an annotation.
+
+    >>> type_name(tuple[CellRef, ...]), type_name(Literal["relu", "tanh"]), type_name(int | None)
+    ('list of components', "'relu' or 'tanh'", 'int or none')
+    """
+    if annotation is Ref:
+        return "component"
+    if get_origin(annotation) is tuple:
+        return f"list of {type_name(get_args(annotation)[0])}s"
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(repr, get_args(annotation)))
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(type_name(item) for item in get_args(annotation))
+    if annotation is type(None):
+        return "none"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _check_bounds(value: Any, bounds: Mapping[str, float], what: str) -> None:
+    for key, bound in bounds.items():
+        symbol, keeps = _BOUNDS[key]
+        if isinstance(value, int | float) and not keeps(value, bound):
+            raise OptionError(f"{what} is {value}; expected a value {symbol} {bound}")
+
+
+def _coerce(value: Any, annotation: Any, what: str) -> Any:
+    """Read a value as `annotation` says, from text or from a plain value."""
+    try:
+        return _read(value, annotation)
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"{what} is {value!r}; expected {type_name(annotation)}") from error
+
+
+def _read(value: Any, annotation: Any) -> Any:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _read_union(value, arguments)
+    if origin is Literal:
+        for choice in arguments:
+            if value == choice or str(value) == str(choice):
+                return choice
+        raise ValueError
+    if origin is tuple:
+        if arguments[0] is Ref:
+            return parse_refs(value)
+        entries = value.split(",") if isinstance(value, str) else value
+        return tuple(_read(entry, arguments[0]) for entry in entries)
+    if annotation is Ref:
+        return Ref.parse(value)
+    if annotation is bool:
+        return _read_bool(value)
+    if annotation is int:
+        return _read_int(value)
+    if annotation is float and isinstance(value, int | float | str) and value is not True:
+        return float(value)
+    if isinstance(value, annotation):
+        return value
+    raise ValueError
+
+
+def _read_union(value: Any, choices: tuple[Any, ...]) -> Any:
+    if type(None) in choices and (value is None or value in ("", "none")):
+        return None
+    for choice in choices:
+        if choice is not type(None):
+            try:
+                return _read(value, choice)
+            except (ValueError, TypeError):
+                continue
+    raise ValueError
+
+
+def _read_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError
+
+
+def _read_int(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return int(value)
+    raise ValueError

@@ -1,0 +1,313 @@
+"""The registry: finds plugins through entry points and turns names into components.
+
+A plugin that breaks on import is recorded and stops only what needs it. Two providers of one name
+are an error only when that name is used.
+"""
+
+import importlib.metadata
+import os
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from charrnn_core import hookspecs
+from charrnn_core.errors import (
+    AmbiguousNameError,
+    OptionError,
+    PluginError,
+    UnknownNameError,
+)
+from charrnn_core.options import annotations, option_values, read_options
+from charrnn_core.plugin import KINDS, Plugin
+from charrnn_core.spec import Ref
+
+_HOOK_KINDS = {
+    "charrnn_sources": "source",
+    "charrnn_cells": "cell",
+    "charrnn_losses": "loss",
+    "charrnn_samplers": "sampler",
+    "charrnn_optimizers": "optimizer",
+    "charrnn_observers": "observer",
+}
+_DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A component on offer and the distribution that offers it."""
+
+    plugin: Plugin
+    distribution: str
+    version: str
+    entry_point: str
+
+    def record(self) -> dict[str, Any]:
+        """What a checkpoint remembers of the plugin."""
+        return {
+            "kind": self.plugin.kind,
+            "name": self.plugin.name,
+            "distribution": self.distribution,
+            "version": self.version,
+            "entry_point": self.entry_point,
+            "api": self.plugin.api,
+            "state_version": self.plugin.state_version,
+        }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A plugin that could not be loaded, or is not as it should be."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    error: str
+
+    def __str__(self) -> str:
+        who = f"{self.distribution} {self.version}"
+        return f"plugin {self.entry_point!r} of {who} failed to load: {self.error}"
+
+
+class Registry:
+    """The plugins there are.
+
+    >>> registry = Registry.installed()
+    >>> registry.find("cell", "elman").distribution
+    'charrnn'
+    >>> registry.resolve("cell", Ref.parse("elman:8")).options["features"]
+    8
+    """
+
+    def __init__(self, strict: bool = False) -> None:
+        self.providers: list[Provider] = []
+        self.faults: list[Fault] = []
+        self._strict = strict
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+
+    @classmethod
+    def installed(cls, environ: Mapping[str, str] = os.environ) -> "Registry":
+        """Every plugin installed beside this interpreter.
+
+        `environ` may hold ``CHARRNN_DISABLE_PLUGINS``, a comma-separated list of entry points or
+        distributions to leave out, and ``CHARRNN_STRICT_PLUGINS=1``, which raises what a plugin
+        raises instead of recording it.
+        """
+        registry = cls(strict=environ.get("CHARRNN_STRICT_PLUGINS") == "1")
+        disabled = {_canonical(n) for n in environ.get("CHARRNN_DISABLE_PLUGINS", "").split(",")}
+        found = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+        for entry in sorted(found, key=lambda entry: (_dist_name(entry), entry.name)):
+            if not {_canonical(entry.name), _canonical(_dist_name(entry))} & disabled:
+                version = entry.dist.version if entry.dist else "unknown"
+                registry.add(entry.load, entry.name, _dist_name(entry), version)
+        return registry
+
+    def add(
+        self,
+        load: Callable[[], Any],
+        entry_point: str,
+        distribution: str = "this program",
+        version: str = "unknown",
+    ) -> None:
+        """Take in the plugin module that `load()` returns; record it as a fault if it breaks."""
+        module: Any = None
+        try:
+            module = load()
+            self._manager.register(module, name=f"{distribution}:{entry_point}")
+            plugins = list(self._offers(module))
+        except (Exception, SystemExit) as error:  # containing whatever a plugin raises is the job
+            if self._strict:
+                raise
+            if module is not None and self._manager.is_registered(module):
+                self._manager.unregister(module)
+            reason = f"{type(error).__name__}: {error}"
+            self.faults.append(Fault(distribution, version, entry_point, reason))
+        else:
+            self.providers += [Provider(p, distribution, version, entry_point) for p in plugins]
+
+    def _offers(self, module: types.ModuleType) -> Iterable[Plugin]:
+        """The descriptors a module yields, each checked against the hook it came from."""
+        for name in dir(module):
+            if self._manager.parse_hookimpl_opts(module, name) and name not in _HOOK_KINDS:
+                raise UnknownNameError("hook", name, _HOOK_KINDS, ["or it needs a newer charrnn"])
+        for hook, kind in _HOOK_KINDS.items():
+            implementation = getattr(module, hook, None)
+            if implementation and self._manager.parse_hookimpl_opts(module, hook):
+                for plugin in implementation():
+                    if not isinstance(plugin, KINDS[kind]):
+                        expected = KINDS[kind].__name__
+                        raise PluginError(f"{hook} gave {plugin!r}; expected a {expected}")
+                    yield plugin
+
+    def names(self, kind: str) -> list[str]:
+        """The names on offer, sorted."""
+        return sorted({p.plugin.name for p in self.providers if p.plugin.kind == kind})
+
+    def find(self, kind: str, use: str, prefer: str | None = None) -> Provider:
+        """The provider of ``NAME`` or ``DIST/NAME``; `prefer` settles a tie by distribution.
+
+        Raises:
+            UnknownNameError: nobody offers the name.
+            AmbiguousNameError: several distributions offer it.
+        """
+        distribution, _, name = use.rpartition("/")
+        offers = [
+            provider
+            for provider in self.providers
+            if (provider.plugin.kind, provider.plugin.name) == (kind, name)
+            and (not distribution or _same(provider.distribution, distribution))
+        ]
+        preferred = [provider for provider in offers if _same(provider.distribution, prefer or "")]
+        if len(offers) > 1 and len(preferred) != 1:
+            who = " and ".join(f"{p.distribution} {p.version}" for p in offers)
+            choices = ", ".join(f"{p.distribution}/{name}" for p in offers)
+            raise AmbiguousNameError(f"{kind} {name!r} is offered by {who}; choose one: {choices}")
+        if not offers:
+            if not self.providers:
+                notes = ["no plugin is installed at all: run 'pip install .' in the checkout"]
+            else:
+                notes = [str(fault) for fault in self.faults]
+            raise UnknownNameError(kind, use, self.names(kind), notes)
+        return (preferred or offers)[0]
+
+    def resolve(self, kind: str, ref: Ref, depth: int = 0) -> Ref:
+        """The same component with every option filled in, nested components too.
+
+        Raises:
+            UnknownNameError, AmbiguousNameError, OptionError: the spec does not fit the plugin.
+        """
+        if depth > _DEEPEST:
+            raise OptionError(f"{kind} {ref.use!r} is nested more than {_DEEPEST} deep")
+        plugin = self.find(kind, ref.use).plugin
+        values = dict(ref.options)
+        argument = ref.argument
+        if kind != "source" and argument is not None:
+            if plugin.argument is None:
+                raise OptionError(f"{kind} {ref.use!r} takes no argument; got {argument!r}")
+            values[plugin.argument] = argument
+            argument = None
+        options = option_values(read_options(plugin.options, values, f"{kind} {ref.use!r}"))
+
+        def resolve_nested(inner: Ref) -> Ref:
+            return self.resolve("cell", inner, depth + 1)
+
+        return Ref(ref.use, argument, {k: _map_refs(resolve_nested, v) for k, v in options.items()})
+
+    def options(self, kind: str, ref: Ref) -> Any:
+        """The options object of a component."""
+        resolved = self.resolve(kind, ref)
+        plugin = self.find(kind, ref.use).plugin
+        return read_options(plugin.options, resolved.options, f"{kind} {ref.use!r}")
+
+    def load(self, kind: str, ref: Ref) -> Callable[..., Any]:
+        """Import a component's target."""
+        return self.find(kind, ref.use).plugin.load()
+
+    def build_cell(self, ref: Ref, finish: Callable[[Any], Any]) -> Any:
+        """Make a cell; `finish` adapts what a target returns, for the cells inside it as well."""
+        options = option_values(self.options("cell", ref))
+
+        def build_nested(inner: Ref) -> Any:
+            return self.build_cell(inner, finish)
+
+        target = self.load("cell", ref)
+        arguments = {name: _map_refs(build_nested, value) for name, value in options.items()}
+        try:
+            return finish(target(**arguments))
+        except ValueError as error:
+            raise OptionError(f"cell {ref.use!r}: {error}") from error
+
+    def records(self, kind: str, ref: Ref) -> list[dict[str, Any]]:
+        """What to remember of the plugins a component needs, itself first."""
+        found = [self.find(kind, ref.use).record()]
+
+        def visit(inner: Ref) -> Ref:
+            found.extend(record for record in self.records("cell", inner) if record not in found)
+            return inner
+
+        for value in ref.options.values():
+            _map_refs(visit, value)
+        return found
+
+    def require(self, record: Mapping[str, Any]) -> None:
+        """Check that a remembered plugin is here and reads what it wrote.
+
+        Raises:
+            PluginError: it is missing, broken, from elsewhere, or of another state version.
+        """
+        kind, name, distribution = record["kind"], record["name"], record["distribution"]
+        came = f"{kind} {name!r} comes from {distribution} {record['version']}"
+        for fault in self.faults:
+            if _same(fault.distribution, distribution):
+                raise PluginError(f"{came}, but {fault}")
+        try:
+            provider = self.find(kind, f"{distribution}/{name}")
+        except UnknownNameError as error:
+            raise PluginError(
+                f"{came}, which is not installed; install it with: "
+                f"pip install '{distribution}=={record['version']}'"
+            ) from error
+        if provider.plugin.state_version != record["state_version"]:
+            raise PluginError(
+                f"{came} with state version {record['state_version']}; installed is "
+                f"{provider.version} with state version {provider.plugin.state_version}, which "
+                f"cannot read it; install: pip install '{distribution}=={record['version']}'"
+            )
+
+    def listing(self) -> list[dict[str, str]]:
+        """One row for each component on offer and each plugin that failed, for ``charrnn plugins``."""
+        rows = []
+        for provider in self.providers:
+            plugin = provider.plugin
+            rivals = [
+                rival.distribution
+                for rival in self.providers
+                if rival is not provider
+                and (rival.plugin.kind, rival.plugin.name) == (plugin.kind, plugin.name)
+            ]
+            status = f"ambiguous: also offered by {', '.join(rivals)}" if rivals else "ok"
+            rows.append(_row(plugin.kind, plugin.name, provider, status, plugin.summary))
+        for fault in self.faults:
+            rows.append(_row("unknown", fault.entry_point, fault, f"failed: {fault.error}", ""))
+        return sorted(rows, key=lambda row: (row["kind"], row["name"], row["distribution"]))
+
+
+def _row(
+    kind: str, name: str, origin: Provider | Fault, status: str, summary: str
+) -> dict[str, str]:
+    return {
+        "kind": kind,
+        "name": name,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "status": status,
+        "summary": summary,
+    }
+
+
+def _map_refs(function: Callable[[Ref], Any], value: Any) -> Any:
+    """Apply `function` to a `Ref`, or to each in a tuple; leave any other value as it is."""
+    if isinstance(value, Ref):
+        return function(value)
+    if isinstance(value, tuple):
+        return tuple(_map_refs(function, item) for item in value)
+    return value
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _same(one: str, other: str) -> bool:
+    return _canonical(one) == _canonical(other)
+
+
+def _dist_name(entry: importlib.metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "unknown"
+
+
+__all__ = ["Fault", "Provider", "Registry", "annotations"]

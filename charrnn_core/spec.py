@@ -1,0 +1,122 @@
+"""Specs: how a user names a component, and the `Ref` a spec is read into.
+
+A spec is ``NAME[:ARGUMENT]``, split at the first colon; ``DIST/NAME`` picks one of two providers.
+In TOML the same is a table: ``{use = "elman", features = 256}``. Both become a `Ref`, the only form
+the core works with. A list of specs is separated by commas; ``*N`` repeats an entry.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from charrnn_core.errors import SpecError
+
+_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[a-z][a-z0-9_-]+")
+_REPEAT = re.compile(r"(?P<spec>.*)\*(?P<times>[0-9]+)", re.DOTALL)
+_MOST_REPEATS = 64
+
+
+def _frozen(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(options))
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A component by name, with what its spec says about its options.
+
+    Arguments:
+        use: the plugin's name, or ``DIST/NAME``.
+        argument: the text after the colon of a spec, if there was one.
+        options: option values by name; they may hold further `Ref` objects.
+
+    >>> Ref.parse("elman:256")
+    Ref(use='elman', argument='256', options=mappingproxy({}))
+    >>> Ref.parse({"use": "elman", "features": 256}).options["features"]
+    256
+    """
+
+    use: str
+    argument: str | None = None
+    options: Mapping[str, Any] = field(default_factory=lambda: _frozen({}))
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.use):
+            raise SpecError(
+                f"{self.use!r} is not the name of a component; expected NAME or NAME:ARGUMENT with a "
+                "NAME of at least two lower-case letters, digits, '-' or '_', such as elman:256"
+            )
+        object.__setattr__(self, "options", _frozen(self.options))
+
+    def __hash__(self) -> int:
+        return hash((self.use, self.argument, tuple(sorted(self.options))))
+
+    @classmethod
+    def parse(cls, value: "str | Mapping[str, Any] | Ref") -> "Ref":
+        """Read a spec, a table with the key ``use``, or a `Ref` itself.
+
+        Raises:
+            SpecError: the value is none of these, or its name is malformed.
+        """
+        if isinstance(value, Ref):
+            return value
+        if isinstance(value, str):
+            name, colon, argument = value.partition(":")
+            return cls(name, argument if colon else None)
+        if isinstance(value, Mapping) and isinstance(value.get("use"), str):
+            named = cls.parse(value["use"])
+            options = {key: item for key, item in value.items() if key != "use"}
+            return cls(named.use, named.argument, options)
+        raise SpecError(
+            f"{value!r} does not name a component; expected a spec such as elman:256, "
+            "or a table such as {use = 'elman', features = 256}"
+        )
+
+    def with_options(self, options: Mapping[str, Any]) -> "Ref":
+        """The same component with these option values on top of its own."""
+        return Ref(self.use, self.argument, {**self.options, **options})
+
+    def table(self) -> dict[str, Any]:
+        """The plain form, for TOML and checkpoints: ``{"use": ..., option: value, ...}``.
+
+        >>> Ref("stacked", None, {"layers": (Ref("elman", "8"),)}).table()
+        {'use': 'stacked', 'layers': [{'use': 'elman:8'}]}
+        """
+        use = self.use if self.argument is None else f"{self.use}:{self.argument}"
+        return {"use": use, **{key: _plain(item) for key, item in self.options.items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return value.table()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def parse_refs(value: Any) -> tuple[Ref, ...]:
+    """Read a list of components from ``a:1,b:2*3`` or from a list of specs and tables.
+
+    Raises:
+        SpecError: the list is empty, an entry is malformed, or a repeat count is out of bounds.
+
+    >>> [ref.use for ref in parse_refs("elman:128*2,irnn")]
+    ['elman', 'elman', 'irnn']
+    """
+    if isinstance(value, Ref | Mapping):
+        value = [value]
+    entries = value.split(",") if isinstance(value, str) else list(value)
+    refs: list[Ref] = []
+    for entry in entries:
+        times = 1
+        if isinstance(entry, str):
+            entry = entry.strip()
+            if match := _REPEAT.fullmatch(entry):
+                entry, times = match["spec"], int(match["times"])
+        if not 1 <= times <= _MOST_REPEATS:
+            raise SpecError(f"{entry}*{times}: expected to repeat 1 to {_MOST_REPEATS} times")
+        refs += [Ref.parse(entry)] * times
+    if not refs:
+        raise SpecError("expected at least one component in the list, such as elman:128*2")
+    return tuple(refs)
