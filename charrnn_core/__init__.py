@@ -21,38 +21,74 @@ from charrnn_core.plugin import (
 )
 
 if TYPE_CHECKING:
+    from charrnn_core.api import Trained as Trained
+    from charrnn_core.api import evaluate as evaluate
+    from charrnn_core.api import generate as generate
+    from charrnn_core.api import load as load
+    from charrnn_core.api import stream as stream
+    from charrnn_core.api import train as train
+    from charrnn_core.cell import Cell as Cell
+    from charrnn_core.cell import as_cell as as_cell
     from charrnn_core.corpus import Alphabet as Alphabet
     from charrnn_core.corpus import Corpus as Corpus
     from charrnn_core.corpus import SourceContext as SourceContext
     from charrnn_core.corpus import decode_text as decode_text
+    from charrnn_core.evaluation import Evaluation as Evaluation
+    from charrnn_core.model import Model as Model
+    from charrnn_core.network import Network as Network
+    from charrnn_core.run import RunConfig as RunConfig
 
 _LAZY = {
     "Alphabet": "corpus",
+    "Cell": "cell",
     "Corpus": "corpus",
+    "Evaluation": "evaluation",
+    "Model": "model",
+    "Network": "network",
+    "RunConfig": "run",
     "SourceContext": "corpus",
+    "Trained": "api",
+    "as_cell": "cell",
     "decode_text": "corpus",
+    "evaluate": "api",
+    "generate": "api",
+    "load": "api",
+    "stream": "api",
+    "train": "api",
 }
 
 __all__ = [
-    "PLUGIN_API",
     "Alphabet",
+    "Cell",
     "CellPlugin",
     "CellRef",
     "CharRNNError",
     "Corpus",
     "CorpusError",
+    "Evaluation",
     "LossPlugin",
+    "Model",
+    "Network",
     "NoOptions",
     "ObserverPlugin",
     "OptimizerPlugin",
     "OptionError",
+    "PLUGIN_API",
+    "RunConfig",
     "SamplerPlugin",
     "SourceContext",
     "SourceError",
     "SourcePlugin",
+    "Trained",
+    "as_cell",
     "decode_text",
+    "evaluate",
+    "generate",
     "hookimpl",
+    "load",
     "opt",
+    "stream",
+    "train",
 ]
 
 

@@ -65,18 +65,22 @@ def opt(
 def check_options_type(options: type) -> None:
     """Raise `OptionError` unless `options` is a frozen keyword-only dataclass."""
     parameters = getattr(options, "__dataclass_params__", None)
-    if parameters is None or not (parameters.frozen and parameters.kw_only):
+    if not (parameters and parameters.frozen and all(f.kw_only for f in _fields(options))):
         raise OptionError(
             f"{options!r} cannot hold options; expected a class decorated with "
             "@dataclass(frozen=True, kw_only=True)"
         )
 
 
+def _fields(options: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(options)
+
+
 @functools.cache
 def annotations(options: type) -> dict[str, Any]:
     """The options' resolved annotations by name, in order of declaration."""
     hints = typing.get_type_hints(options)
-    return {item.name: hints[item.name] for item in dataclasses.fields(options)}
+    return {item.name: hints[item.name] for item in _fields(options)}
 
 
 def read_options(options: type, values: Mapping[str, Any], owner: str = "component") -> Any:
@@ -96,7 +100,7 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
         if name not in known:
             raise UnknownNameError(f"option of {owner}", name, known)
     read = {}
-    for field in dataclasses.fields(options):
+    for field in _fields(options):
         if field.name in values:
             what = f"option {field.name!r} of {owner}"
             read[field.name] = _coerce(values[field.name], known[field.name], what)
@@ -114,7 +118,7 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
 
 def option_values(options: Any) -> dict[str, Any]:
     """The values of an options object by name, defaults included."""
-    return {item.name: getattr(options, item.name) for item in dataclasses.fields(options)}
+    return {item.name: getattr(options, item.name) for item in _fields(options)}
 
 
 def type_name(annotation: Any) -> str:

@@ -1,1 +1,65 @@
-"""."""
+"""Adam, AdamW, RMSProp and SGD with clipping and a schedule, as plugins."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from charrnn_core import OptimizerPlugin, hookimpl, opt
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """What all four optimizers have."""
+
+    learning_rate: float = opt(4e-3, help="peak learning rate", gt=0)
+    clip: float = opt(1.0, help="largest global norm of the gradient; 0 does not clip", ge=0)
+    schedule: Literal["constant", "cosine"] = opt("cosine", help="learning rate over the run")
+    warmup: int = opt(50, help="updates of linear warm-up", ge=0)
+    final: float = opt(0.05, help="share of the peak rate left at the end of a cosine", ge=0, le=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamOptions(OptimizerOptions):
+    """Options of Adam."""
+
+    b1: float = opt(0.9, help="decay of the first moment", ge=0, lt=1)
+    b2: float = opt(0.99, help="decay of the second moment", ge=0, lt=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamWOptions(AdamOptions):
+    """Options of AdamW."""
+
+    weight_decay: float = opt(0.01, help="decoupled weight decay", ge=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSPropOptions(OptimizerOptions):
+    """Options of RMSProp."""
+
+    learning_rate: float = opt(2e-3, help="peak learning rate", gt=0)
+    decay: float = opt(0.95, help="decay of the squared gradient's average", ge=0, lt=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGDOptions(OptimizerOptions):
+    """Options of SGD."""
+
+    learning_rate: float = opt(1.0, help="peak learning rate", gt=0)
+    momentum: float = opt(0.9, help="momentum; 0 has none", ge=0, lt=1)
+
+
+@hookimpl
+def charrnn_optimizers():
+    for name, options, summary in (
+        ("adam", AdamOptions, "Adam (Kingma and Ba 2015, arXiv 1412.6980)"),
+        ("adamw", AdamWOptions, "AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)"),
+        ("rmsprop", RMSPropOptions, "RMSProp (Tieleman and Hinton 2012)"),
+        ("sgd", SGDOptions, "stochastic gradient descent with momentum"),
+    ):
+        yield OptimizerPlugin(
+            name=name,
+            target=f"charrnn_optimizers.optimizers:{name}",
+            options=options,
+            argument="learning_rate",
+            summary=summary,
+        )

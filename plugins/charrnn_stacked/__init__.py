@@ -1,1 +1,24 @@
-"""."""
+"""Cells on top of each other, as a plugin."""
+
+from dataclasses import dataclass
+
+from charrnn_core import CellPlugin, CellRef, hookimpl, opt
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedOptions:
+    """Options of the stacked cell."""
+
+    layers: tuple[CellRef, ...] = opt(help="the cells, first to last, such as elman:128*2")
+    residual: bool = opt(False, help="add a layer's input to its output where the widths agree")
+
+
+@hookimpl
+def charrnn_cells():
+    yield CellPlugin(
+        name="stacked",
+        target="charrnn_stacked.cell:StackedCell",
+        options=StackedOptions,
+        argument="layers",
+        summary="cells on top of each other: each reads the output of the one below",
+    )

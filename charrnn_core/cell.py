@@ -1,0 +1,133 @@
+"""The contract of a recurrent cell, and adapters that make flax cells keep it.
+
+A cell is three pure functions over pytrees. Authors rarely write them: a flax linen RNN cell, or a
+constructor of a flax nnx one, is adapted by `as_cell`.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+
+from charrnn_core.errors import PluginError
+
+Params: TypeAlias = Any
+Carry: TypeAlias = Any
+
+
+@runtime_checkable
+class Cell(Protocol):
+    """One step of a recurrent network: ``h', y = step(params, h, x)``.
+
+    Every leaf of the carry has the batch as its first axis; a step keeps the carry's structure,
+    shapes and dtypes, treats batch rows independently and has no side effects.
+    """
+
+    def init(self, key: jax.Array, in_features: int) -> Params:
+        """Parameters, a pytree, for inputs ``float[B,in_features]``."""
+        ...
+
+    def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> Carry:
+        """The carry before the first step, for inputs of shape ``(B, in_features)``."""
+        ...
+
+    def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
+        """Take ``x: float[B,in_features]`` in; give the next carry and the output ``float[B,H]``."""
+        ...
+
+
+def as_cell(made: Any) -> Cell:
+    """Adapt what a cell plugin's target returned.
+
+    Arguments:
+        made: a `Cell`, a flax linen RNN cell (a module), or a constructor of a flax nnx RNN cell.
+
+    Raises:
+        PluginError: it is none of these.
+
+    >>> import flax.linen as nn
+    >>> cell = as_cell(nn.GRUCell(features=4))
+    >>> params = cell.init(jax.random.key(0), 3)
+    >>> carry, y = cell.step(params, cell.initial_carry(params, (2, 3)), jnp.ones((2, 3)))
+    >>> y.shape
+    (2, 4)
+    """
+    linen = sys.modules.get("flax.linen")  # imported already if the cell is one of its modules
+    if linen is not None and isinstance(made, linen.RNNCellBase):
+        return LinenCell(made)
+    if isinstance(made, Cell):
+        return made
+    if callable(made):
+        return NnxCell(made)
+    raise PluginError(
+        f"a cell plugin gave {made!r}; expected a Cell with init, initial_carry and step, a flax "
+        "linen RNN cell, or a constructor of a flax nnx RNN cell"
+    )
+
+
+@dataclass(frozen=True)
+class LinenCell:
+    """A flax linen RNN cell as a `Cell`.
+
+    A module that does not override ``initialize_carry`` starts from zeros of ``(B, features)``.
+    """
+
+    module: Any
+
+    def init(self, key: jax.Array, in_features: int) -> Params:
+        x = jnp.zeros((1, in_features))
+        variables = dict(self.module.init(key, self.initial_carry(None, x.shape), x))
+        params = variables.pop("params", {})
+        if variables:
+            raise PluginError(
+                f"cell {type(self.module).__name__} keeps variables in {', '.join(variables)}; "
+                "a cell's state belongs in its carry and its weights in 'params'"
+            )
+        return params
+
+    def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> Carry:
+        from flax import linen
+
+        del params  # flax cells have no learned initial carry
+        if type(self.module).initialize_carry is linen.RNNCellBase.initialize_carry:
+            return jnp.zeros((input_shape[0], self.module.features))
+        return self.module.initialize_carry(jax.random.key(0), input_shape)
+
+    def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
+        return self.module.apply({"params": params}, carry, x)
+
+
+@dataclass(frozen=True)
+class NnxCell:
+    """A constructor of a flax nnx RNN cell, called as ``make(in_features, rngs=...)``, as a `Cell`."""
+
+    make: Callable[..., Any]
+
+    def init(self, key: jax.Array, in_features: int) -> Params:
+        from flax import nnx
+
+        cell = self.make(in_features, rngs=nnx.Rngs(key))
+        return nnx.to_pure_dict(nnx.state(cell, nnx.Param))
+
+    def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> Carry:
+        from flax import nnx
+
+        del params  # flax cells have no learned initial carry
+        return self._blank(input_shape[-1]).initialize_carry(input_shape, nnx.Rngs(0))
+
+    def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
+        from flax import nnx
+
+        graph, state, rest = nnx.split(self._blank(x.shape[-1]), nnx.Param, ...)
+        nnx.replace_by_pure_dict(state, params)
+        return nnx.merge(graph, state, rest)(carry, x)
+
+    def _blank(self, in_features: int) -> Any:
+        """A cell of the right structure; its parameters are replaced before use."""
+        from flax import nnx
+
+        with jax.ensure_compile_time_eval():
+            return self.make(in_features, rngs=nnx.Rngs(0))

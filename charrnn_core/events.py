@@ -1,0 +1,121 @@
+"""What happens during training: the events that observers receive. Standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """Training begins (``on_start``).
+
+    Arguments:
+        directory: the run directory.
+        config: the resolved configuration as a plain table.
+        parameters: how many numbers are trained.
+        symbols: the size of the alphabet.
+        train_characters, held_out_characters: how long the parts of the text are.
+        notes: lines the user should know, such as a window that was shrunk.
+    """
+
+    directory: Path
+    config: Mapping[str, Any]
+    parameters: int
+    symbols: int
+    train_characters: int
+    held_out_characters: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepped:
+    """Some updates were made (``on_step``).
+
+    Arguments:
+        step: updates so far.
+        epoch: passes over the training text so far, with a fraction.
+        characters: characters trained on so far.
+        train_nats_per_char: mean loss over the characters since the last such event.
+        held_out_nats_per_char: loss on held-out text, where it was measured at this very step.
+        characters_per_second: training speed since the last such event.
+        progress: share of the budget used, 0 to 1.
+        seconds_left: estimate of the time until the budget is used up.
+    """
+
+    step: int
+    epoch: float
+    characters: int
+    train_nats_per_char: float
+    held_out_nats_per_char: float | None
+    characters_per_second: float
+    progress: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """Held-out text was scored (``on_eval``)."""
+
+    step: int
+    epoch: float
+    nats_per_char: float
+    bits_per_char: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """The model wrote some text (``on_sample``)."""
+
+    step: int
+    epoch: float
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A checkpoint was written (``on_checkpoint``)."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Training ends (``on_end``). `reason` is ``"finished"`` or ``"interrupted"``."""
+
+    step: int
+    epoch: float
+    characters: int
+    reason: str
+    train_nats_per_char: float | None
+    held_out_nats_per_char: float | None
+    seconds: float
+    directory: Path
+
+
+Event = Started | Stepped | Evaluated | Sampled | Saved | Ended
+
+METHODS: dict[type, str] = {
+    Started: "on_start",
+    Stepped: "on_step",
+    Evaluated: "on_eval",
+    Sampled: "on_sample",
+    Saved: "on_checkpoint",
+    Ended: "on_end",
+}
+"""The observer's method that takes each event."""
+
+
+def notify(observer: Any, event: Event) -> None:
+    """Call the observer's method for this event, if it has one.
+
+    >>> class Bell:
+    ...     def on_checkpoint(self, event): print("saved", event.path.name)
+    >>> notify(Bell(), Saved(step=1, path=Path("runs/a/1.crn")))
+    saved 1.crn
+    """
+    method = getattr(observer, METHODS[type(event)], None)
+    if method is not None:
+        method(event)

@@ -1,0 +1,61 @@
+"""Learning-rate schedules that also take a number of steps that is only known inside jit.
+
+Under a wall-clock budget the number of updates is estimated anew as the run goes, so it reaches the
+schedule as an array. These schedules are plain arithmetic; those of optax compare it in Python.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Steps = int | jax.Array
+Schedule = Callable[[jax.Array], jax.Array]
+
+
+def constant(peak: float, warmup: int = 0) -> Schedule:
+    """``rate(n) = peak * min(1, (n + 1) / (warmup + 1))``.
+
+    Arguments:
+        peak: the learning rate after warm-up.
+        warmup: updates of linear warm-up.
+
+    >>> rate = constant(0.1, warmup=1)
+    >>> round(float(rate(jnp.int32(0))), 3), round(float(rate(jnp.int32(5))), 3)
+    (0.05, 0.1)
+    """
+
+    def rate(count: jax.Array) -> jax.Array:
+        ramp = (jnp.asarray(count, jnp.float32) + 1.0) / (warmup + 1.0)
+        return peak * jnp.minimum(1.0, ramp)
+
+    return rate
+
+
+def cosine(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1) -> Schedule:
+    """Warm up linearly to `peak`, then follow half a cosine down to ``final * peak``.
+
+    ``rate(n) = peak * (final + (1 - final) * (1 + cos(pi p)) / 2)`` with
+    ``p = clip((n - warmup) / (total_steps - warmup), 0, 1)``.
+
+    Arguments:
+        peak: the learning rate after warm-up.
+        total_steps: updates of the whole run, an int or an int32 scalar array.
+        warmup: updates of linear warm-up.
+        final: the share of `peak` left at the end.
+
+    Source: Loshchilov and Hutter, SGDR, 2017, arXiv 1608.03983; one cycle, with warm-up.
+
+    >>> rate = cosine(0.1, total_steps=100, final=0.0)
+    >>> round(float(rate(jnp.int32(50))), 3)
+    0.05
+    """
+    warm = constant(peak, warmup)
+
+    def rate(count: jax.Array) -> jax.Array:
+        n = jnp.asarray(count, jnp.float32)
+        span = jnp.maximum(1.0, jnp.asarray(total_steps, jnp.float32) - warmup)
+        p = jnp.clip((n - warmup) / span, 0.0, 1.0)
+        return warm(count) * (final + (1.0 - final) * 0.5 * (1.0 + jnp.cos(jnp.pi * p)))
+
+    return rate

@@ -1,0 +1,48 @@
+"""optax's optimizers behind clipping by global norm and a schedule.
+
+Each takes its options and the number of updates of the run, and gives an
+``optax.GradientTransformation``.
+"""
+
+from typing import Any
+
+import optax
+
+from charrnn_core.schedules import Schedule, Steps, constant, cosine
+
+
+def adam(options: Any, total_steps: Steps) -> optax.GradientTransformation:
+    """Adam: ``w -= rate * m / (sqrt(v) + eps)`` with bias-corrected moments m and v."""
+    return _clipped(options, optax.adam(_rate(options, total_steps), options.b1, options.b2))
+
+
+def adamw(options: Any, total_steps: Steps) -> optax.GradientTransformation:
+    """AdamW: Adam, and ``w -= rate * weight_decay * w``."""
+    rate = _rate(options, total_steps)
+    decay = options.weight_decay
+    return _clipped(options, optax.adamw(rate, options.b1, options.b2, weight_decay=decay))
+
+
+def rmsprop(options: Any, total_steps: Steps) -> optax.GradientTransformation:
+    """RMSProp: ``w -= rate * g / sqrt(average of g squared)``."""
+    return _clipped(options, optax.rmsprop(_rate(options, total_steps), options.decay))
+
+
+def sgd(options: Any, total_steps: Steps) -> optax.GradientTransformation:
+    """SGD with momentum: ``m = momentum * m + g;  w -= rate * m``."""
+    return _clipped(options, optax.sgd(_rate(options, total_steps), options.momentum or None))
+
+
+def _rate(options: Any, total_steps: Steps) -> Schedule:
+    if options.schedule == "constant":
+        return constant(options.learning_rate, options.warmup)
+    return cosine(options.learning_rate, total_steps, options.warmup, options.final)
+
+
+def _clipped(
+    options: Any, optimizer: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """The optimizer after clipping the gradient's global norm (Pascanu et al. 2013, 1211.5063)."""
+    if not options.clip:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(options.clip), optimizer)

@@ -1,0 +1,70 @@
+"""The stacked cell."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from charrnn_core import Cell
+
+
+@dataclass(frozen=True)
+class StackedCell:
+    """``y_0 = x;  h_i', y_i = cell_i(h_i, y_{i-1})``; the output is that of the last layer.
+
+    Arguments:
+        layers: finished cells, first to last.
+        residual: with it, ``y_i = y_{i-1} + cell_i(...)`` wherever the two have the same shape.
+
+    The carry is a tuple with one entry per layer, the parameters a dict ``{"layer_0": ...}``.
+
+    Source: Graves, Generating Sequences With Recurrent Neural Networks, 2013, arXiv 1308.0850,
+    without its skip connections from the input to every layer.
+
+    Raises:
+        ValueError: there is no layer.
+    """
+
+    layers: tuple[Cell, ...]
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("a stack needs at least one layer, such as stacked:elman:128*2")
+
+    def init(self, key: jax.Array, in_features: int) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        x = jnp.zeros((1, in_features))
+        for i, cell in enumerate(self.layers):
+            layer = cell.init(jax.random.fold_in(key, i), x.shape[1])
+            params[f"layer_{i}"] = layer
+            x = _output(cell, layer, x)
+        return params
+
+    def initial_carry(self, params: Any, input_shape: tuple[int, int]) -> tuple[Any, ...]:
+        carry = []
+        x = jnp.zeros(input_shape)
+        for i, cell in enumerate(self.layers):
+            carry.append(cell.initial_carry(params[f"layer_{i}"], (x.shape[0], x.shape[1])))
+            x = _output(cell, params[f"layer_{i}"], x)
+        return tuple(carry)
+
+    def step(
+        self, params: Any, carry: tuple[Any, ...], x: jax.Array
+    ) -> tuple[tuple[Any, ...], jax.Array]:
+        after = []
+        for i, (cell, h) in enumerate(zip(self.layers, carry, strict=True)):
+            h, y = cell.step(params[f"layer_{i}"], h, x)
+            after.append(h)
+            x = x + y if self.residual and x.shape == y.shape else y
+        return tuple(after), x
+
+
+def _output(cell: Cell, params: Any, x: jax.Array) -> jax.ShapeDtypeStruct:
+    """The shape of a layer's output, found without computing it."""
+
+    def step(x: jax.Array) -> jax.Array:
+        return cell.step(params, cell.initial_carry(params, (x.shape[0], x.shape[1])), x)[1]
+
+    return jax.eval_shape(step, x)
