@@ -1,204 +1,21 @@
-"""The four verbs, for notebooks and larger programs: `train`, `load`, `generate`, `evaluate`.
+"""The verbs, for notebooks and larger programs: `train`, `load`, `generate`, `stream`, `evaluate`.
 
 The command line does nothing that these do not.
 """
 
-import dataclasses
-import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
 
-import jax
-import numpy as np
-
-from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
-from charrnn_core.corpus import Alphabet, Corpus, Ids, SourceContext, Split
-from charrnn_core.errors import CharRNNError, CorpusError
+from charrnn_core.corpus import PARTS, Split
+from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation import Evaluation, make_scorer
-from charrnn_core.events import Ended, Evaluated, Event, Started, Stepped, notify
-from charrnn_core.model import Model, build_network, build_sampler, load, save_model
+from charrnn_core.launch import Trained, train
+from charrnn_core.model import Model, build_sampler, load
 from charrnn_core.randomness import random_key
-from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig, RunDirectory, source_ref
-from charrnn_core.sampling import make_generator
+from charrnn_core.sampling import encode_prompt, make_generator
+from charrnn_core.sources import read_corpus, to_stderr
 from charrnn_core.spec import Ref, parse_refs
-from charrnn_core.storage import cache_directory
-from charrnn_core.training import Budget, Tools, Trainer, TrainState, train_loop
 
 __all__ = ["Trained", "evaluate", "generate", "load", "read_corpus", "stream", "train"]
-
-PARTS = ("train", "valid", "test", "all")
-"""The parts of a text; ``all`` is the whole of it."""
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """What `train` gives back.
-
-    Arguments:
-        model: the trained model.
-        directory: the run directory.
-        held_out: the evaluation of the held-out part; None if nothing is held out.
-        reason: ``"finished"`` or ``"interrupted"``.
-    """
-
-    model: Model
-    directory: Path
-    held_out: Evaluation | None
-    reason: str
-
-
-def read_corpus(
-    source: Ref | str, registry: Registry | None = None, note: Callable[[str], None] = _to_stderr
-) -> Corpus:
-    """Read the text that a source spec, or an existing path, names.
-
-    ``CHARRNN_OFFLINE=1`` forbids the network; ``CHARRNN_CACHE`` says where downloads are kept.
-
-    Raises:
-        SourceError, CorpusError: the text cannot be had, or is empty or uniform.
-
-    >>> read_corpus("python-docs").name
-    'python-docs'
-    """
-    registry = registry or Registry.installed()
-    ref = source_ref(source) if isinstance(source, str) else source
-    options = registry.options("source", ref)
-    offline = os.environ.get("CHARRNN_OFFLINE", "0") not in ("", "0")
-    context = SourceContext(cache=cache_directory(), offline=offline, note=note)
-    corpus = registry.load("source", ref)(ref.argument, options, context)
-    if not isinstance(corpus, Corpus):
-        raise CharRNNError(f"source {ref.use!r} gave {type(corpus).__name__}; expected a Corpus")
-    if not corpus.text:
-        raise CorpusError(f"{corpus.origin} is empty; a model needs text to learn from")
-    if len(set(corpus.text)) < 2:
-        raise CorpusError(
-            f"{corpus.origin} has a single distinct character, {corpus.text[0]!r}; there is nothing "
-            "to predict: use a text with at least two"
-        )
-    return corpus
-
-
-def train(
-    config: RunConfig | None = None,
-    *,
-    out: str | Path | None = None,
-    observers: Iterable[Any] = (),
-    registry: Registry | None = None,
-    started: float | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    note: Callable[[str], None] = _to_stderr,
-) -> Trained:
-    """Train a model and keep it in a run directory.
-
-    Arguments:
-        config: what to train; by default an Elman network on Python's own documentation.
-        out: the run directory; by default a new one under ``runs/``.
-        observers: objects with any of the methods ``on_start`` ... ``on_end``, besides those that
-            the configuration names.
-        registry: the plugins to use; by default those installed.
-        started: the reading of ``time.monotonic()`` from which ``minutes`` count; now if None.
-        stop: asked between device calls; when it says True, training saves and ends.
-        note: takes lines the user should see.
-
-    Raises:
-        CharRNNError: the leaf says what; nothing is trained before the input has been checked.
-
-    >>> import tempfile
-    >>> config = RunConfig(cell="elman:8", characters=2048, batch=4, window=16, observers=())
-    >>> with tempfile.TemporaryDirectory() as out:
-    ...     trained = train(config, out=f"{out}/run")
-    >>> trained.reason, trained.held_out.split
-    ('finished', 'last-10%')
-    """
-    started = time.monotonic() if started is None else started
-    registry = registry or Registry.installed()
-    config = (config or RunConfig()).resolve(registry)
-    split = Split.named(config.split)
-    sampler = build_sampler(config.sampler, registry)
-    corpus = read_corpus(config.source, registry, note)
-    alphabet = Alphabet.of(corpus.text)
-    prompt = _prompt_ids(alphabet, config.prompt)
-    network = build_network(config, alphabet, registry)
-    ids = alphabet.encode(corpus.text)
-    parts = split.parts(len(ids))
-    train_ids, held_out_ids = _part(ids, parts["train"]), _part(ids, parts["valid"])
-    config, notes = _fit(config, len(train_ids))
-    batching = _batching(config, train_ids)
-
-    budget = _budget(config, batching, started)
-    loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
-    make_optimizer = _optimizer_maker(config, registry)
-    trainer = Trainer(network, loss, make_optimizer, config.batch, budget.steps)
-    directory = RunDirectory.create(config, None if out is None else Path(out))
-    directory.write_config(config)
-    audience = _Audience(
-        [registry.load("observer", r)(registry.options("observer", r)) for r in config.observers]
-        + list(observers),
-        note,
-    )
-    score, generator = make_scorer(network), make_generator(network, sampler)
-    records = config.records(registry)
-
-    def sample(state: TrainState) -> str:
-        key = random_key(config.seed, "sample", int(state.step))
-        pieces = generator(state.params, prompt, config.sample_length, key)
-        return alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
-
-    def save(state: TrainState, held_out: float | None) -> Path:
-        return save_model(directory, config, alphabet, corpus, records, state, held_out)
-
-    can_evaluate = len(held_out_ids) > 1
-    tools = Tools(
-        evaluate=(lambda params: score(params, held_out_ids)) if can_evaluate else None,
-        sample=sample,
-        save=save,
-        stop=stop,
-    )
-    state = trainer.init(random_key(config.seed, "init"))
-    model = Model(config, alphabet, network, state.params, registry)
-    audience.hear(
-        Started(
-            directory=directory.path, config=config.table(), parameters=model.parameters,
-            symbols=len(alphabet), train_characters=len(train_ids),
-            held_out_characters=max(0, len(held_out_ids) - 1), notes=tuple(notes),
-        )
-    )  # fmt: skip
-    events = train_loop(
-        trainer, state, batching, config.window, budget, tools, prompt=config.prompt,
-        eval_interval=_interval(config.eval_every, batching),
-        sample_interval=_interval(config.sample_every, batching),
-    )  # fmt: skip
-    last, held_out = None, None
-    for event in events:
-        audience.hear(event)
-        if isinstance(event, Stepped):
-            last = event
-        if isinstance(event, Evaluated):
-            held_out = event.nats_per_char
-    assert last is not None  # a budget allows at least one update
-    reason = "finished" if last.seconds_left <= 0 else "interrupted"
-    audience.hear(
-        Ended(
-            step=last.step, epoch=last.epoch, characters=last.characters, reason=reason,
-            train_nats_per_char=last.train_nats_per_char, held_out_nats_per_char=held_out,
-            seconds=time.monotonic() - started, directory=directory.path,
-        )
-    )  # fmt: skip
-    evaluation = None
-    if held_out is not None:
-        count = len(held_out_ids) - 1
-        evaluation = Evaluation(
-            nats_per_char=held_out, characters=count, split=split.name, part="valid"
-        )
-    return Trained(load(directory.path, registry), directory.path, evaluation, reason)
 
 
 def evaluate(
@@ -207,7 +24,7 @@ def evaluate(
     source: Ref | str | None = None,
     split: str | None = None,
     unknown: str = "error",
-    note: Callable[[str], None] = _to_stderr,
+    note: Callable[[str], None] = to_stderr,
 ) -> Evaluation:
     """Score a text in one stateful pass.
 
@@ -232,14 +49,11 @@ def evaluate(
     preset, part = model.config.split, split or ("valid" if source is None else "all")
     if part not in PARTS:
         preset, part = part, "valid"
-    chosen = Split.named(preset)
-    ids = model.alphabet.encode(corpus.text, unknown)
-    bounds = {**chosen.parts(len(ids)), "all": (0, len(ids))}[part]
-    piece = _part(ids, bounds)
+    piece = Split.named(preset).piece(model.alphabet.encode(corpus.text, unknown), part)
     if len(piece) < 2:
         raise CorpusError(
-            f"the {part} part of split {preset!r} has {len(piece)} characters; expected at least 2: "
-            "choose another part or preset with --split"
+            f"the {part} part of split {preset!r} has {len(piece)} characters; expected at "
+            "least 2: choose another part or preset with --split"
         )
     nats = make_scorer(model.network)(model.params, piece)
     return Evaluation(nats_per_char=nats, characters=len(piece) - 1, split=preset, part=part)
@@ -272,7 +86,7 @@ def stream(
     """
     refs = model.config.sampler if sampler is None else parse_refs(sampler)
     generator = make_generator(model.network, build_sampler(refs, model.registry))
-    ids = _prompt_ids(model.alphabet, prompt, unknown)
+    ids = encode_prompt(model.alphabet, prompt, unknown)
     pieces = generator(model.params, ids, length, random_key(seed, "sample"), n)
     return ([model.alphabet.decode(row) for row in piece.T] for piece in pieces)
 
@@ -294,86 +108,3 @@ def generate(
     """
     pieces = stream(model, prompt, length, sampler=sampler, seed=seed, unknown=unknown)
     return "".join(piece[0] for piece in pieces)
-
-
-class _Audience:
-    """The observers; one that raises is named once and left out from then on."""
-
-    def __init__(self, observers: list[Any], note: Callable[[str], None]) -> None:
-        self.observers, self.note = observers, note
-
-    def hear(self, event: Event) -> None:
-        for observer in list(self.observers):
-            try:
-                notify(observer, event)
-            except CharRNNError:
-                raise
-            except Exception as error:  # an observer's bug must not cost a training
-                self.observers.remove(observer)
-                name = type(observer).__name__
-                self.note(f"observer {name} failed and is left out: {type(error).__name__}: {error}")
-
-
-def _prompt_ids(alphabet: Alphabet, prompt: str, unknown: str = "error") -> Ids:
-    """The prompt in ids; an empty one is a line's end, or the first symbol where there is none."""
-    ids = alphabet.encode(prompt, unknown)
-    if len(ids):
-        return ids
-    return alphabet.encode("\n" if "\n" in alphabet.symbols else alphabet.symbols[0])
-
-
-def _part(ids: Ids, bounds: tuple[int, int]) -> Ids:
-    """A part with the one character before it, so that each of its characters is predicted."""
-    start, end = bounds
-    return ids[max(0, start - 1) : end] if end > start else ids[:0]
-
-
-def _fit(config: RunConfig, characters: int) -> tuple[RunConfig, list[str]]:
-    """Adapt the batch geometry to the text, with a note for every change."""
-    wanted = 1 if config.batching == "subsequences" else config.batch
-    batch, window = fit_geometry(characters, wanted, config.window)
-    notes = []
-    for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
-        if has != had:
-            why = f"the training text has {characters} characters"
-            if name == "batch" and config.batching == "subsequences":
-                why = "subsequences are read one at a time"
-            notes.append(f"{name} is {has} instead of {had}: {why}")
-    return dataclasses.replace(config, batch=batch, window=window), notes
-
-
-def _batching(config: RunConfig, ids: Ids) -> Batching:
-    if config.batching == "subsequences":
-        return Subsequences(ids, config.stretch, config.window, config.seed)
-    return Streams(ids, config.batch, config.window)
-
-
-def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
-    per_epoch = batching.steps_per_epoch
-    limits = []
-    if config.epochs is not None:
-        limits.append(max(1, round(config.epochs * per_epoch)))
-    if config.characters is not None:
-        limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
-    deadline = None if config.minutes is None else started + 60 * config.minutes
-    return Budget(min(limits, default=None), started, deadline)
-
-
-def _interval(epochs: float | None, batching: Batching) -> int | None:
-    return None if epochs is None else max(1, round(epochs * batching.steps_per_epoch))
-
-
-def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], Any]:
-    target = registry.load("optimizer", config.optimizer)
-    options = registry.options("optimizer", config.optimizer)
-
-    def make(total_steps: Any) -> Any:
-        try:
-            return target(options, total_steps)
-        except jax.errors.ConcretizationTypeError as error:
-            raise CharRNNError(
-                f"optimizer {config.optimizer.use!r} needs to know the number of updates in advance; "
-                "use --epochs instead of --minutes"
-            ) from error
-
-    return make

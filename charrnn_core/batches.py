@@ -1,12 +1,12 @@
 """Batches: which characters every update sees, as a pure function of (seed, epoch, index).
 
-Time comes first. A batch holds inputs and the characters that follow them; every predicted character
-of an epoch occurs in exactly one batch with weight 1, and nothing wraps around.
+Time comes first. A batch holds inputs and the characters that follow them; every predicted
+character of an epoch occurs in exactly one batch with weight 1, and nothing wraps around.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +22,18 @@ MINIMUM_WINDOW = 8
 class Batch(NamedTuple):
     """One window of every stream, or several of them behind a leading axis.
 
+    Its arrays are NumPy's on the host and JAX's inside jit.
+
     Fields:
         inputs, targets: int32[T,B]; ``targets`` are the characters after ``inputs``.
         reset: bool[T,B]; where True the carry starts afresh before that character.
         weights: float32[T,B]; 1 for a character that counts, 0 for padding.
     """
 
-    inputs: npt.NDArray[np.int32]
-    targets: npt.NDArray[np.int32]
-    reset: npt.NDArray[np.bool_]
-    weights: npt.NDArray[np.float32]
+    inputs: Any
+    targets: Any
+    reset: Any
+    weights: Any
 
 
 class Batching(Protocol):
@@ -48,7 +50,7 @@ class Batching(Protocol):
         ...
 
 
-def _gather(ids: Ids, positions: npt.NDArray[np.int64], ends: npt.ArrayLike, first: bool) -> Batch:
+def _gather(ids: Ids, positions: npt.NDArray[np.int64], ends: Any, first: bool) -> Batch:
     """Read the characters at `positions` [T,B]; those at or after `ends` are padding."""
     counts = positions < ends
     at = np.where(counts, positions, 0)
@@ -83,7 +85,9 @@ class Streams:
 
     @cached_property
     def _bounds(self) -> npt.NDArray[np.int64]:
-        return np.arange(self.streams + 1, dtype=np.int64) * self.characters_per_epoch // self.streams
+        return (
+            np.arange(self.streams + 1, dtype=np.int64) * self.characters_per_epoch // self.streams
+        )
 
     @property
     def characters_per_epoch(self) -> int:

@@ -35,7 +35,7 @@ class Cell(Protocol):
         ...
 
     def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
-        """Take ``x: float[B,in_features]`` in; give the next carry and the output ``float[B,H]``."""
+        """Read ``x: float[B,in_features]``; give the next carry and the output ``float[B,H]``."""
         ...
 
 
@@ -79,7 +79,7 @@ class LinenCell:
 
     def init(self, key: jax.Array, in_features: int) -> Params:
         x = jnp.zeros((1, in_features))
-        variables = dict(self.module.init(key, self.initial_carry(None, x.shape), x))
+        variables = dict(self.module.init(key, self.initial_carry(None, (1, in_features)), x))
         params = variables.pop("params", {})
         if variables:
             raise PluginError(
@@ -102,7 +102,7 @@ class LinenCell:
 
 @dataclass(frozen=True)
 class NnxCell:
-    """A constructor of a flax nnx RNN cell, called as ``make(in_features, rngs=...)``, as a `Cell`."""
+    """A constructor of a flax nnx RNN cell, ``make(in_features, rngs=...)``, as a `Cell`."""
 
     make: Callable[..., Any]
 

@@ -1,9 +1,9 @@
 """Checkpoints: a pytree and a table in one self-contained, checked file.
 
-Layout, all numbers little-endian: the magic ``CRNN``, a format version (u16), the length of the header (u32),
-the header (msgpack: the table, and path, dtype, shape, offset and size of every array), the arrays
-one after the other, and the SHA-256 of everything before it. The reader verifies the digest before
-it believes anything; nothing in the file is imported or executed.
+Layout, all numbers little-endian: the magic ``CRNN``, a format version (u16), the length of the
+header (u32), the header (msgpack: the table, and path, dtype, shape, offset and size of every
+array), the arrays one after the other, and the SHA-256 of everything before it. The reader
+verifies the digest before it believes anything; nothing in the file is imported or executed.
 """
 
 import hashlib
@@ -55,7 +55,9 @@ class Checkpoint:
         present = {path for path in self.arrays if path == prefix or path.startswith(f"{prefix}/")}
         for path in sorted(wanted.keys() ^ present):
             has, lacks = ("the model", "the file") if path in wanted else ("the file", "the model")
-            raise CheckpointError(f"the checkpoint does not fit: {has} has {path}, {lacks} does not")
+            raise CheckpointError(
+                f"the checkpoint does not fit: {has} has {path}, {lacks} does not"
+            )
         for path, leaf in wanted.items():
             got, expected = self.arrays[path], f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
             if f"{got.dtype}{list(got.shape)}" != expected:
@@ -115,7 +117,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} has format {version}; this charrnn reads up to {FORMAT}: upgrade charrnn"
         )
     if hashlib.sha256(body).digest() != data[-_DIGEST_BYTES:]:
-        raise CheckpointError(f"{path} is damaged: its digest does not match; use another checkpoint")
+        raise CheckpointError(
+            f"{path} is damaged: its digest does not match; use another checkpoint"
+        )
     try:
         if header_length > _LARGEST_HEADER:
             raise ValueError(f"a header of {header_length} bytes")
@@ -141,7 +145,7 @@ def _array(item: Mapping[str, Any], arrays: memoryview) -> npt.NDArray[Any]:
 
 
 def _leaves(tree: Any, root: str = "/") -> Iterator[tuple[str, Any]]:
-    """Every leaf with its path, such as ``/cell/W/kernel``; `root` comes before a non-empty path."""
+    """Every leaf with its path, such as ``/cell/W/kernel``; `root` precedes a non-empty one."""
     for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         path = jax.tree_util.keystr(keys, simple=True, separator="/")
         yield (root + path if path else ""), leaf

@@ -144,6 +144,10 @@ def _text(points: npt.NDArray[np.uint32]) -> str:
     return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
+PARTS = ("train", "valid", "test", "all")
+"""The parts of a text; ``all`` is the whole of it."""
+
+
 @dataclass(frozen=True)
 class Split:
     """A named way to cut a text into contiguous parts, in this order: train, valid, test.
@@ -153,7 +157,7 @@ class Split:
         train, valid: shares of the text; test is the rest.
 
     >>> Split.named("nanogpt-90/10").parts(1000)
-    {'train': (0, 900), 'valid': (900, 1000), 'test': (1000, 1000)}
+    {'train': (0, 900), 'valid': (900, 1000), 'test': (1000, 1000), 'all': (0, 1000)}
     """
 
     name: str
@@ -175,7 +179,17 @@ class Split:
         """The start and end of each part of a text of `length` characters."""
         first = int(length * self.train)
         second = length if self.train + self.valid >= 1 else int(length * (self.train + self.valid))
-        return {"train": (0, first), "valid": (first, second), "test": (second, length)}
+        parts = {"train": (0, first), "valid": (first, second), "test": (second, length)}
+        return {**parts, "all": (0, length)}
+
+    def piece(self, ids: Ids, part: str) -> Ids:
+        """The ids of a part, after the one character before it, so that all of it is predicted.
+
+        >>> Split.named("nanogpt-90/10").piece(np.arange(20), "valid").tolist()
+        [17, 18, 19]
+        """
+        start, end = self.parts(len(ids))[part]
+        return ids[max(0, start - 1) : end] if end > start else ids[:0]
 
 
 SPLITS = {

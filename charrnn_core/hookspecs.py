@@ -127,7 +127,7 @@ def charrnn_samplers() -> Iterable[SamplerPlugin]:  # type: ignore[empty-body]  
         @hookimpl
         def charrnn_samplers():
             yield SamplerPlugin(name="top-k", target="charrnn_topk.sampler:top_k",
-                                options=TopKOptions, argument="k", summary="the k likeliest symbols")
+                                options=TopKOptions, argument="k", summary="k likeliest symbols")
 
     and ``charrnn_topk/sampler.py``::
 

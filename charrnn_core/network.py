@@ -44,7 +44,7 @@ class Network:
         return self.embedding or self.symbols
 
     def init(self, key: jax.Array) -> Params:
-        """Fresh parameters. The readout is Glorot-uniform, the embedding normal with deviation 1."""
+        """Fresh parameters: the readout Glorot-uniform, the embedding normal with deviation 1."""
         cell_key, readout_key, embedding_key = jax.random.split(key, 3)
         cell = self.cell.init(cell_key, self.in_features)
         H = self._width(cell)

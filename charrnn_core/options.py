@@ -17,7 +17,7 @@ from charrnn_core.errors import OptionError, UnknownNameError
 from charrnn_core.spec import Ref, parse_refs
 
 CellRef: TypeAlias = Ref
-"""The annotation of an option that names a cell: the core builds the cell and passes it finished."""
+"""The annotation of an option that names a cell; the core builds it and passes it finished."""
 
 _BOUNDS = {
     "ge": (">=", operator.ge),
@@ -105,9 +105,7 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
             what = f"option {field.name!r} of {owner}"
             read[field.name] = _coerce(values[field.name], known[field.name], what)
             _check_bounds(read[field.name], field.metadata.get("bounds", {}), what)
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             help = field.metadata.get("help", "")
             raise OptionError(f"{owner} needs the option {field.name!r}: {help}")
     try:
@@ -119,6 +117,27 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
 def option_values(options: Any) -> dict[str, Any]:
     """The values of an options object by name, defaults included."""
     return {item.name: getattr(options, item.name) for item in _fields(options)}
+
+
+def describe_options(options: type) -> list[dict[str, Any]]:
+    """Name, type, default, bounds and help of every option, as plain data.
+
+    A default of None means that the option must be given, or may be left out if its type says so.
+    """
+    rows = []
+    for field in _fields(options):
+        default = None if field.default is dataclasses.MISSING else field.default
+        bounds = field.metadata.get("bounds", {}).items()
+        rows.append(
+            {
+                "name": field.name,
+                "type": type_name(annotations(options)[field.name]),
+                "default": default if isinstance(default, int | float | str) else None,
+                "bounds": ", ".join(f"{_BOUNDS[key][0]} {bound:g}" for key, bound in bounds),
+                "help": field.metadata.get("help", ""),
+            }
+        )
+    return rows
 
 
 def type_name(annotation: Any) -> str:
@@ -138,6 +157,22 @@ def type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "none"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def placeholder(annotation: Any) -> str:
+    """What the command line's help shows in place of a value.
+
+    >>> placeholder(CellRef), placeholder(Literal["relu", "tanh"]), placeholder(int | None)
+    ('SPEC', 'relu|tanh', 'INT')
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is Ref or origin is tuple:
+        return "SPEC"
+    if origin is Literal:
+        return "|".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return "|".join(placeholder(item) for item in arguments if item is not type(None))
+    return "TEXT" if annotation is str else annotation.__name__.upper()
 
 
 def _check_bounds(value: Any, bounds: Mapping[str, float], what: str) -> None:

@@ -78,7 +78,8 @@ class Plugin:
         module, colon, attribute = self.target.partition(":")
         if not colon:
             raise PluginError(
-                f"{self.kind} {self.name!r}: target {self.target!r} is not 'package.module:attribute'"
+                f"{self.kind} {self.name!r}: target {self.target!r} is not "
+                "'package.module:attribute'"
             )
         try:
             found: Any = importlib.import_module(module)

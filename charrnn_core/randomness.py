@@ -1,4 +1,4 @@
-"""Every random draw comes from ``fold_in(seed, purpose, step)``, so no chain of keys is ever saved."""
+"""Every random draw comes from ``fold_in(seed, purpose, step)``: no chain of keys is saved."""
 
 import jax
 import numpy as np

@@ -21,7 +21,7 @@ from charrnn_core.errors import (
     PluginError,
     UnknownNameError,
 )
-from charrnn_core.options import annotations, option_values, read_options
+from charrnn_core.options import option_values, read_options
 from charrnn_core.plugin import KINDS, Plugin
 from charrnn_core.spec import Ref
 
@@ -188,6 +188,11 @@ class Registry:
         if kind != "source" and argument is not None:
             if plugin.argument is None:
                 raise OptionError(f"{kind} {ref.use!r} takes no argument; got {argument!r}")
+            if plugin.argument in values:
+                raise OptionError(
+                    f"{kind} {ref.use!r}: {plugin.argument} is given twice, as {argument!r} after "
+                    f"the colon and as the option {values[plugin.argument]!r}; give it once"
+                )
             values[plugin.argument] = argument
             argument = None
         options = option_values(read_options(plugin.options, values, f"{kind} {ref.use!r}"))
@@ -258,36 +263,6 @@ class Registry:
                 f"cannot read it; install: pip install '{distribution}=={record['version']}'"
             )
 
-    def listing(self) -> list[dict[str, str]]:
-        """One row for each component on offer and each plugin that failed, for ``charrnn plugins``."""
-        rows = []
-        for provider in self.providers:
-            plugin = provider.plugin
-            rivals = [
-                rival.distribution
-                for rival in self.providers
-                if rival is not provider
-                and (rival.plugin.kind, rival.plugin.name) == (plugin.kind, plugin.name)
-            ]
-            status = f"ambiguous: also offered by {', '.join(rivals)}" if rivals else "ok"
-            rows.append(_row(plugin.kind, plugin.name, provider, status, plugin.summary))
-        for fault in self.faults:
-            rows.append(_row("unknown", fault.entry_point, fault, f"failed: {fault.error}", ""))
-        return sorted(rows, key=lambda row: (row["kind"], row["name"], row["distribution"]))
-
-
-def _row(
-    kind: str, name: str, origin: Provider | Fault, status: str, summary: str
-) -> dict[str, str]:
-    return {
-        "kind": kind,
-        "name": name,
-        "distribution": origin.distribution,
-        "version": origin.version,
-        "status": status,
-        "summary": summary,
-    }
-
 
 def _map_refs(function: Callable[[Ref], Any], value: Any) -> Any:
     """Apply `function` to a `Ref`, or to each in a tuple; leave any other value as it is."""
@@ -308,6 +283,3 @@ def _same(one: str, other: str) -> bool:
 
 def _dist_name(entry: importlib.metadata.EntryPoint) -> str:
     return entry.dist.name if entry.dist else "unknown"
-
-
-__all__ = ["Fault", "Provider", "Registry", "annotations"]

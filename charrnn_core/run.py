@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from charrnn_core.errors import OptionError, RunDirectoryError, UnknownNameError
+from charrnn_core.errors import (
+    OptionError,
+    RunDirectoryError,
+    SourceError,
+    SpecError,
+    UnknownNameError,
+)
 from charrnn_core.options import opt, option_values, read_options
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref, parse_refs
@@ -67,6 +73,8 @@ class RunConfig:
     seed: int = opt(0, help="decides everything random", ge=0, lt=2**32)
 
     def __post_init__(self) -> None:
+        if isinstance(self.source, str):
+            object.__setattr__(self, "source", source_ref(self.source))
         for name in _COMPONENTS:
             object.__setattr__(self, name, Ref.parse(getattr(self, name)))
         for name in _COMPONENT_LISTS:
@@ -88,6 +96,8 @@ class RunConfig:
         recipe = chosen.pop("recipe", "default")
         if recipe not in RECIPES:
             raise UnknownNameError("recipe", str(recipe), RECIPES)
+        if isinstance(chosen.get("source"), str):
+            chosen["source"] = source_ref(chosen["source"])
         return read_options(cls, {**RECIPES[recipe], **chosen}, "the run")
 
     def resolve(self, registry: Registry) -> "RunConfig":
@@ -121,7 +131,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     # The protocol of the teaching notebook charrnn grew from.
     "notebook": {
-        "cell": "elman:256",
+        "cell": {"use": "elman", "features": 256},
         "embedding": 0,
         "batching": "subsequences",
         "batch": 1,
@@ -144,10 +154,20 @@ RECIPES: dict[str, dict[str, Any]] = {
 def source_ref(text: str) -> Ref:
     """Read a source spec; an existing path alone means ``file:PATH``.
 
+    Raises:
+        SourceError: the text looks like a path, but there is nothing there.
+
     >>> source_ref("gutenberg:520").use, source_ref("/").use
     ('gutenberg', 'file')
     """
-    return Ref(PATH_SOURCE, text) if os.path.exists(text) else Ref.parse(text)
+    if os.path.exists(text):
+        return Ref(PATH_SOURCE, text)
+    try:
+        return Ref.parse(text)
+    except SpecError as error:
+        raise SourceError(
+            f"{text!r} is neither an existing path nor a source such as gutenberg:520"
+        ) from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:

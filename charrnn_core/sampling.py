@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.cell import Params
-from charrnn_core.corpus import Ids
+from charrnn_core.corpus import Alphabet, Ids
 from charrnn_core.network import Network
 
 _CHARACTERS_PER_CALL = 128
@@ -21,7 +21,7 @@ class Chain:
     """Samplers applied one after the other: each shapes the distribution the next one gets.
 
     Arguments:
-        samplers: functions ``(key, logits, state) -> (logits, state)``, perhaps with ``init(batch)``.
+        samplers: ``(key, logits, state) -> (logits, state)``, perhaps with ``init(batch)``.
 
     >>> double = lambda key, logits, state: (2 * logits, state)
     >>> logits, _ = Chain([double, double])(jax.random.key(0), jnp.ones((1, 2)), (None, None))
@@ -45,6 +45,23 @@ class Chain:
             logits, state = sampler(jax.random.fold_in(key, i), logits, state)
             after.append(state)
         return logits, tuple(after)
+
+
+def encode_prompt(alphabet: Alphabet, prompt: str, unknown: str = "error") -> Ids:
+    """The prompt in ids; an empty one stands for the beginning of a line.
+
+    That is a line's end, or the first symbol of an alphabet without one.
+
+    Raises:
+        UnknownSymbolError: the prompt has characters the alphabet lacks, and `unknown` is "error".
+
+    >>> encode_prompt(Alphabet("ab"), "").tolist()
+    [0]
+    """
+    ids = alphabet.encode(prompt, unknown)
+    if len(ids):
+        return ids
+    return alphabet.encode("\n" if "\n" in alphabet.symbols else alphabet.symbols[0])
 
 
 class Generate(Protocol):

@@ -5,12 +5,13 @@ schedule as an array. These schedules are plain arithmetic; those of optax compa
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 Steps = int | jax.Array
-Schedule = Callable[[jax.Array], jax.Array]
+Schedule = Callable[[Any], jax.Array]
 
 
 def constant(peak: float, warmup: int = 0) -> Schedule:
@@ -25,7 +26,7 @@ def constant(peak: float, warmup: int = 0) -> Schedule:
     (0.05, 0.1)
     """
 
-    def rate(count: jax.Array) -> jax.Array:
+    def rate(count: Any) -> jax.Array:
         ramp = (jnp.asarray(count, jnp.float32) + 1.0) / (warmup + 1.0)
         return peak * jnp.minimum(1.0, ramp)
 
@@ -52,7 +53,7 @@ def cosine(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1)
     """
     warm = constant(peak, warmup)
 
-    def rate(count: jax.Array) -> jax.Array:
+    def rate(count: Any) -> jax.Array:
         n = jnp.asarray(count, jnp.float32)
         span = jnp.maximum(1.0, jnp.asarray(total_steps, jnp.float32) - warmup)
         p = jnp.clip((n - warmup) / span, 0.0, 1.0)

@@ -44,8 +44,8 @@ class Ref:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.use):
             raise SpecError(
-                f"{self.use!r} is not the name of a component; expected NAME or NAME:ARGUMENT with a "
-                "NAME of at least two lower-case letters, digits, '-' or '_', such as elman:256"
+                f"{self.use!r} is not the name of a component; expected NAME or NAME:ARGUMENT with "
+                "a NAME of at least two lower-case letters, digits, '-' or '_', such as elman:256"
             )
         object.__setattr__(self, "options", _frozen(self.options))
 

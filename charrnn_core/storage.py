@@ -8,9 +8,6 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import filelock
-import platformdirs
-
 from charrnn_core.errors import StorageError
 
 _REMEDIES = {
@@ -109,12 +106,16 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     Raises:
         StorageError: somebody else holds the lock for longer than `timeout`.
     """
+    import filelock  # it imports asyncio, which would double the time of --help
+
     with explained("lock", path):
         lock = filelock.FileLock(path)
         try:
             lock.acquire(timeout=timeout)
         except filelock.Timeout as error:
-            raise StorageError(f"{path} is locked by another process; wait for it to end") from error
+            raise StorageError(
+                f"{path} is locked by another process; wait for it to end"
+            ) from error
     try:
         yield
     finally:
@@ -123,5 +124,7 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
 
 def cache_directory() -> Path:
     """Where downloads are kept: ``CHARRNN_CACHE``, else the user's cache directory."""
+    import platformdirs
+
     chosen = os.environ.get("CHARRNN_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("charrnn"))

@@ -39,9 +39,7 @@ def _rate(options: Any, total_steps: Steps) -> Schedule:
     return cosine(options.learning_rate, total_steps, options.warmup, options.final)
 
 
-def _clipped(
-    options: Any, optimizer: optax.GradientTransformation
-) -> optax.GradientTransformation:
+def _clipped(options: Any, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """The optimizer after clipping the gradient's global norm (Pascanu et al. 2013, 1211.5063)."""
     if not options.clip:
         return optimizer

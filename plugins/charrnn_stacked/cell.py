@@ -35,19 +35,17 @@ class StackedCell:
 
     def init(self, key: jax.Array, in_features: int) -> dict[str, Any]:
         params: dict[str, Any] = {}
-        x = jnp.zeros((1, in_features))
         for i, cell in enumerate(self.layers):
-            layer = cell.init(jax.random.fold_in(key, i), x.shape[1])
-            params[f"layer_{i}"] = layer
-            x = _output(cell, layer, x)
+            params[_layer(i)] = cell.init(jax.random.fold_in(key, i), in_features)
+            in_features = _out_features(cell, params[_layer(i)], in_features)
         return params
 
     def initial_carry(self, params: Any, input_shape: tuple[int, int]) -> tuple[Any, ...]:
+        batch, in_features = input_shape
         carry = []
-        x = jnp.zeros(input_shape)
         for i, cell in enumerate(self.layers):
-            carry.append(cell.initial_carry(params[f"layer_{i}"], (x.shape[0], x.shape[1])))
-            x = _output(cell, params[f"layer_{i}"], x)
+            carry.append(cell.initial_carry(params[_layer(i)], (batch, in_features)))
+            in_features = _out_features(cell, params[_layer(i)], in_features)
         return tuple(carry)
 
     def step(
@@ -55,16 +53,20 @@ class StackedCell:
     ) -> tuple[tuple[Any, ...], jax.Array]:
         after = []
         for i, (cell, h) in enumerate(zip(self.layers, carry, strict=True)):
-            h, y = cell.step(params[f"layer_{i}"], h, x)
+            h, y = cell.step(params[_layer(i)], h, x)
             after.append(h)
             x = x + y if self.residual and x.shape == y.shape else y
         return tuple(after), x
 
 
-def _output(cell: Cell, params: Any, x: jax.Array) -> jax.ShapeDtypeStruct:
-    """The shape of a layer's output, found without computing it."""
+def _layer(i: int) -> str:
+    return f"layer_{i}"
+
+
+def _out_features(cell: Cell, params: Any, in_features: int) -> int:
+    """The width of a layer's output, found without computing it."""
 
     def step(x: jax.Array) -> jax.Array:
-        return cell.step(params, cell.initial_carry(params, (x.shape[0], x.shape[1])), x)[1]
+        return cell.step(params, cell.initial_carry(params, (1, in_features)), x)[1]
 
-    return jax.eval_shape(step, x)
+    return jax.eval_shape(step, jax.ShapeDtypeStruct((1, in_features), jnp.float32)).shape[1]

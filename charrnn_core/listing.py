@@ -1,0 +1,60 @@
+"""What plugins there are, as plain data for ``charrnn plugins``."""
+
+from typing import Any
+
+from charrnn_core.errors import UnknownNameError
+from charrnn_core.options import describe_options
+from charrnn_core.plugin import KINDS
+from charrnn_core.registry import Fault, Provider, Registry
+
+
+def list_plugins(registry: Registry) -> list[dict[str, str]]:
+    """One row for each component on offer and for each plugin that failed to load.
+
+    >>> rows = list_plugins(Registry.installed())
+    >>> [row["status"] for row in rows if row["name"] == "elman"]
+    ['ok']
+    """
+    rows = []
+    for provider in registry.providers:
+        plugin = provider.plugin
+        rivals = [
+            rival.distribution
+            for rival in registry.providers
+            if rival is not provider
+            and (rival.plugin.kind, rival.plugin.name) == (plugin.kind, plugin.name)
+        ]
+        status = f"ambiguous: also offered by {', '.join(rivals)}" if rivals else "ok"
+        rows.append(_row(plugin.kind, plugin.name, provider, status, plugin.summary))
+    for fault in registry.faults:
+        rows.append(_row("unknown", fault.entry_point, fault, f"failed: {fault.error}", ""))
+    return sorted(rows, key=lambda row: (row["kind"], row["name"], row["distribution"]))
+
+
+def _row(
+    kind: str, name: str, origin: Provider | Fault, status: str, summary: str
+) -> dict[str, str]:
+    return {
+        "kind": kind,
+        "name": name,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "status": status,
+        "summary": summary,
+    }
+
+
+def describe_plugin(registry: Registry, kind: str, use: str) -> dict[str, Any]:
+    """A component's provider, spec and options.
+
+    Raises:
+        UnknownNameError: there is no such kind or name.
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind of plugin", kind, KINDS)
+    provider = registry.find(kind, use)
+    plugin = provider.plugin
+    target = plugin.target if isinstance(plugin.target, str) else repr(plugin.target)
+    spec = plugin.name if plugin.argument is None else f"{plugin.name}:{plugin.argument.upper()}"
+    about = {"summary": plugin.summary, "spec": spec, "target": target}
+    return provider.record() | about | {"options": describe_options(plugin.options)}

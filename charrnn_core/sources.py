@@ -1,0 +1,48 @@
+"""From a source spec to a corpus."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from charrnn_core.corpus import Corpus, SourceContext
+from charrnn_core.errors import CorpusError, PluginError
+from charrnn_core.registry import Registry
+from charrnn_core.run import source_ref
+from charrnn_core.spec import Ref
+from charrnn_core.storage import cache_directory
+
+
+def to_stderr(line: str) -> None:
+    """Tell the user one line."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def read_corpus(
+    source: Ref | str, registry: Registry | None = None, note: Callable[[str], None] = to_stderr
+) -> Corpus:
+    """Read the text that a source spec, or an existing path, names.
+
+    ``CHARRNN_OFFLINE=1`` forbids the network; ``CHARRNN_CACHE`` says where downloads are kept.
+
+    Raises:
+        SourceError, CorpusError: the text cannot be had, or is empty or uniform.
+
+    >>> read_corpus("python-docs").name
+    'python-docs'
+    """
+    registry = registry or Registry.installed()
+    ref = source_ref(source) if isinstance(source, str) else source
+    options = registry.options("source", ref)
+    offline = os.environ.get("CHARRNN_OFFLINE", "0") not in ("", "0")
+    context = SourceContext(cache=cache_directory(), offline=offline, note=note)
+    corpus = registry.load("source", ref)(ref.argument, options, context)
+    if not isinstance(corpus, Corpus):
+        raise PluginError(f"source {ref.use!r} gave {type(corpus).__name__}; expected a Corpus")
+    if not corpus.text:
+        raise CorpusError(f"{corpus.origin} is empty; a model needs text to learn from")
+    if len(set(corpus.text)) < 2:
+        raise CorpusError(
+            f"{corpus.origin} has a single distinct character, {corpus.text[0]!r}; there is "
+            "nothing to predict: use a text with at least two"
+        )
+    return corpus
