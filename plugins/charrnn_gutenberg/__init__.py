@@ -1,1 +1,23 @@
-"""."""
+"""The corpus source ``gutenberg:N``: book number N of Project Gutenberg."""
+
+from dataclasses import dataclass
+
+from charrnn_core import SourcePlugin, hookimpl, opt
+
+
+@dataclass(frozen=True, kw_only=True)
+class GutenbergOptions:
+    """What a user can set of a book."""
+
+    strip: bool = opt(True, help="cut Project Gutenberg's header and licence from the text")
+    refresh: bool = opt(False, help="ask the mirror whether its copy is newer than the cached one")
+
+
+@hookimpl
+def charrnn_sources():
+    yield SourcePlugin(
+        name="gutenberg",
+        target="charrnn_gutenberg.source:gutenberg",
+        options=GutenbergOptions,
+        summary="a book of Project Gutenberg by its number, such as gutenberg:520",
+    )

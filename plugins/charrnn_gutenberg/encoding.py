@@ -1,0 +1,39 @@
+"""Bytes of a book to text: Project Gutenberg has UTF-8, and older files in many encodings."""
+
+import codecs
+import re
+
+from charrnn_core.errors import CorpusError
+
+_DECLARED = re.compile(
+    rb"^Character set encoding:[ \t]*([!-~]{1,40})", re.IGNORECASE | re.MULTILINE
+)
+_HEADER_BYTES = 20_000
+
+
+def decode_book(data: bytes, origin: str) -> str:
+    """Read a book as text whose lines end in a line feed.
+
+    A byte-order mark or valid UTF-8 decides; else the encoding that the header names; else cp1252.
+
+    Raises:
+        CorpusError: no encoding fits.
+
+    >>> decode_book(b"Character set encoding: ISO-8859-1\\r\\n\\xe9", "a test")
+    'Character set encoding: ISO-8859-1\\né'
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        encodings = ["utf-8-sig"]
+    else:
+        declared = _DECLARED.search(data, 0, _HEADER_BYTES)
+        encodings = ["utf-8", *([declared[1].decode("ascii")] if declared else []), "cp1252"]
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except (LookupError, ValueError):  # an unknown encoding, or bytes it does not have
+            continue
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+    raise CorpusError(
+        f"{origin} is not text in {' or '.join(encodings)}; "
+        "convert it to UTF-8 by hand and use --source file:PATH"
+    )

@@ -1,0 +1,119 @@
+"""The target of the source ``gutenberg``: from a book's number to its text."""
+
+import re
+from pathlib import Path
+
+from charrnn_core.corpus import Corpus, SourceContext
+from charrnn_core.errors import CorpusError, SourceError
+from charrnn_core.storage import locked, make_directory
+from charrnn_gutenberg import GutenbergOptions
+from charrnn_gutenberg.cache import SCHEME, CachedBook
+from charrnn_gutenberg.client import Limits
+from charrnn_gutenberg.download import download
+from charrnn_gutenberg.encoding import decode_book
+from charrnn_gutenberg.mirrors import VARIABLE, candidates, mirrors
+from charrnn_gutenberg.wrapper import strip_wrapper, trim_blank_lines
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,6}")
+
+
+def gutenberg(argument: str | None, options: GutenbergOptions, context: SourceContext) -> Corpus:
+    """The text of a book of Project Gutenberg.
+
+    Arguments:
+        argument: the book's number.
+
+    Raises:
+        SourceError: the number is malformed, no mirror has the book, or none can be asked.
+        CorpusError: the file is no text, or nothing of it remains.
+        StorageError: the cache cannot be written.
+    """
+    number = book_number(argument)
+    place = mirrors()
+    if isinstance(place, Path):
+        data, origin = _from_directory(place, number)
+    else:
+        data, origin = _from_mirrors(place, number, options.refresh, context)
+    text = decode_book(data, origin)
+    if options.strip:
+        text = _without_wrapper(text, number, context)
+    if not text.strip():
+        raise CorpusError(f"{origin} is empty; choose another book than gutenberg:{number}")
+    return Corpus(
+        text=text,
+        name=f"{SCHEME}:{number}",
+        origin=origin,
+        licence="public domain in the USA (Project Gutenberg)",
+    )
+
+
+def book_number(argument: str | None) -> int:
+    """Read the argument of ``gutenberg:N``.
+
+    Raises:
+        SourceError: it is not the number of a book.
+
+    >>> book_number("520")
+    520
+    """
+    if argument is None or not _NUMBER.fullmatch(argument):
+        got = SCHEME if argument is None else f"{SCHEME}:{argument}"
+        raise SourceError(
+            f"{got!r} names no book; expected gutenberg:N with the number of a book, 1 to 9999999, "
+            "such as gutenberg:520; find numbers at https://www.gutenberg.org"
+        )
+    return int(argument)
+
+
+def _from_mirrors(
+    addresses: tuple[str, ...], number: int, refresh: bool, context: SourceContext
+) -> tuple[bytes, str]:
+    cached = CachedBook(context.cache / SCHEME, number)
+    # Read without the lock first: that works in a read-only cache, and the digest is checked.
+    found = cached.read()
+    if found and not (refresh and not context.offline):
+        return found[0], found[1].final_url
+    if context.offline:
+        state = "damaged" if cached.raw.exists() else "not there"
+        raise SourceError(
+            f"gutenberg:{number} is {state} in the cache {context.cache} and CHARRNN_OFFLINE "
+            f"forbids downloading; unset CHARRNN_OFFLINE to go online, or set {VARIABLE} to a "
+            "local mirror"
+        )
+    make_directory(cached.raw.parent)
+    with locked(cached.lock):
+        found = cached.read()  # another process may have just fetched it
+        if not found or refresh:
+            if not found and cached.raw.exists():
+                context.note(f"the cached gutenberg:{number} is damaged; downloading it again")
+            found = download(number, addresses, cached, found, context.note)
+    return found[0], found[1].final_url
+
+
+def _from_directory(directory: Path, number: int) -> tuple[bytes, str]:
+    most = Limits().size
+    for relative in candidates(number):
+        path = directory / relative
+        try:
+            if not path.is_file():
+                continue
+            if path.stat().st_size > most:
+                raise SourceError(f"{path} is longer than {most} bytes; expected a book")
+            return path.read_bytes(), str(path)
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    raise SourceError(
+        f"the local mirror {directory} has no book {number}: looked for "
+        f"{', '.join(candidates(number))}; check the number, or point {VARIABLE} elsewhere"
+    )
+
+
+def _without_wrapper(text: str, number: int, context: SourceContext) -> str:
+    stripped = strip_wrapper(text)
+    if not (stripped.start and stripped.end):
+        lacking = "header" if stripped.end else "licence" if stripped.start else "wrapper"
+        context.note(
+            f"gutenberg:{number}: found no {lacking} of Project Gutenberg to cut; "
+            "look at the text's start and end"
+        )
+    return trim_blank_lines(stripped.text)
