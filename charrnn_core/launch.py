@@ -79,7 +79,7 @@ def train(
     sampler = build_sampler(config.sampler, registry)
     corpus = read_corpus(config.source, registry, note)
     alphabet = Alphabet.of(corpus.text)
-    prompt = encode_prompt(alphabet, config.prompt)
+    prompt = encode_prompt(alphabet, config.prompt, config.unknown)
     network = build_network(config, alphabet, registry)
     ids = alphabet.encode(corpus.text)
     train_ids, held_out_ids = split.piece(ids, "train"), split.piece(ids, "valid")

@@ -100,5 +100,5 @@ class Network:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
 
     def _read_out(self, params: Params, ys: jax.Array) -> jax.Array:
-        logits = ys @ params["readout"]["kernel"]
-        return logits.astype(jnp.float32) + params["readout"]["bias"]
+        logits = (ys @ params["readout"]["kernel"]).astype(jnp.float32)
+        return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)

@@ -68,6 +68,9 @@ class RunConfig:
     )
     sample_length: int = opt(200, help="characters per sample", ge=1)
     prompt: str = opt("", help="what samples begin with")
+    unknown: Literal["error", "skip"] = opt(
+        "error", help="what to do with prompt characters outside the alphabet"
+    )
     sampler: tuple[Ref, ...] = opt((Ref("temperature", "0.7"),), help="the sampler, or a chain")
     observers: tuple[Ref, ...] = opt((Ref("progress"), Ref("jsonl")), help="who watches")
     seed: int = opt(0, help="decides everything random", ge=0, lt=2**32)
