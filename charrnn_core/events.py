@@ -83,13 +83,10 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """Training ends (``on_end``). `reason` is ``"finished"`` or ``"interrupted"``."""
+    """Training ends (``on_end``). `reason` is ``"finished"``, ``"interrupted"`` or ``"failed"``."""
 
     step: int
-    epoch: float
-    characters: int
     reason: str
-    train_nats_per_char: float | None
     held_out_nats_per_char: float | None
     seconds: float
     directory: Path

@@ -129,22 +129,23 @@ def train(
         eval_interval=_interval(config.eval_every, batching),
         sample_interval=_interval(config.sample_every, batching),
     )  # fmt: skip
-    last, held_out = None, None
-    for event in events:
-        audience.hear(event)
-        if isinstance(event, Stepped):
-            last = event
-        if isinstance(event, Evaluated):
-            held_out = event.nats_per_char
-    assert last is not None  # a budget allows at least one update
-    reason = "finished" if last.seconds_left <= 0 else "interrupted"
-    audience.hear(
-        Ended(
-            step=last.step, epoch=last.epoch, characters=last.characters, reason=reason,
-            train_nats_per_char=last.train_nats_per_char, held_out_nats_per_char=held_out,
-            seconds=time.monotonic() - started, directory=directory.path,
-        )
-    )  # fmt: skip
+    last, held_out, reason = None, None, "failed"
+    try:
+        for event in events:
+            audience.hear(event)
+            if isinstance(event, Stepped):
+                last = event
+            if isinstance(event, Evaluated):
+                held_out = event.nats_per_char
+        assert last is not None  # a budget allows at least one update
+        reason = "finished" if last.seconds_left <= 0 else "interrupted"
+    finally:
+        audience.hear(
+            Ended(
+                step=last.step if last else 0, reason=reason, held_out_nats_per_char=held_out,
+                seconds=time.monotonic() - started, directory=directory.path,
+            )
+        )  # fmt: skip
     evaluation = None
     if held_out is not None:
         count = len(held_out_ids) - 1

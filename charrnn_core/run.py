@@ -81,8 +81,7 @@ class RunConfig:
         for name in _COMPONENTS:
             object.__setattr__(self, name, Ref.parse(getattr(self, name)))
         for name in _COMPONENT_LISTS:
-            value = getattr(self, name)
-            object.__setattr__(self, name, parse_refs(value) if value else ())
+            object.__setattr__(self, name, parse_refs(getattr(self, name)))
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "RunConfig":

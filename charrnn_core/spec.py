@@ -99,7 +99,7 @@ def parse_refs(value: Any) -> tuple[Ref, ...]:
     """Read a list of components from ``a:1,b:2*3`` or from a list of specs and tables.
 
     Raises:
-        SpecError: the list is empty, an entry is malformed, or a repeat count is out of bounds.
+        SpecError: an entry is malformed, or a repeat count is out of bounds.
 
     >>> [ref.use for ref in parse_refs("elman:128*2,irnn")]
     ['elman', 'elman', 'irnn']
@@ -117,6 +117,4 @@ def parse_refs(value: Any) -> tuple[Ref, ...]:
         if not 1 <= times <= _MOST_REPEATS:
             raise SpecError(f"{entry}*{times}: expected to repeat 1 to {_MOST_REPEATS} times")
         refs += [Ref.parse(entry)] * times
-    if not refs:
-        raise SpecError("expected at least one component in the list, such as elman:128*2")
     return tuple(refs)

@@ -1,5 +1,6 @@
 """Training: one update, many updates per device call, and the loop as a generator of events."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,11 @@ class TrainState(NamedTuple):
     opt_state: Any
     carry: Carry
     step: jax.Array
+
+
+def _lenient() -> contextlib.AbstractContextManager[Any]:
+    """optax mixes dtypes; a user who has set JAX to refuse that means their own code."""
+    return jax.numpy_dtype_promotion("standard")
 
 
 def data_mesh(streams: int) -> Mesh:
@@ -109,7 +115,8 @@ class Trainer:
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
             gradient = jax.grad(self._objective, has_aux=True)
             grads, (carry, mean) = gradient(state.params, state.carry, batch)
-            changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            with _lenient():
+                changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, changes)
             return TrainState(params, opt_state, carry, state.step + 1), nats.at[i].set(mean)
 

@@ -123,7 +123,9 @@ def test_activations(registry):
         np.testing.assert_allclose(cell.step(params, h, x)[1], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("spec", [f"elman:{H}", f"stacked:elman:{H},elman:7", f"stacked:elman:{H}*3"])
+@pytest.mark.parametrize(
+    "spec", [f"elman:{H}", f"stacked:elman:{H},elman:7", f"stacked:elman:{H}*3"]
+)
 def test_windows_in_a_row_equal_one_long_window(registry, spec):
     network = make_network(registry, spec)
     params = random_params(network)

@@ -1,0 +1,97 @@
+"""Text to ids and back, and how a text is cut into parts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn_core.corpus import PARTS, SPLITS, Alphabet, Corpus, Split, decode_text
+from charrnn_core.errors import CorpusError, UnknownNameError, UnknownSymbolError
+
+any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and all
+
+
+@given(any_text)
+def test_decode_undoes_encode(text):
+    alphabet = Alphabet.of(text)
+    ids = alphabet.encode(text)
+    assert alphabet.decode(ids) == text
+    assert ids.dtype == np.int32 and len(ids) == len(text)
+    assert len(alphabet) == len(set(text)) and list(alphabet.symbols) == sorted(set(text))
+
+
+@given(st.lists(st.characters(), unique=True, min_size=1), st.data())
+def test_an_alphabet_keeps_the_order_it_is_given(symbols, data):
+    alphabet = Alphabet("".join(symbols))
+    ids = data.draw(st.lists(st.integers(0, len(symbols) - 1)))
+    assert alphabet.decode(ids) == "".join(symbols[i] for i in ids)
+    assert alphabet.encode(alphabet.decode(ids)).tolist() == ids
+
+
+@given(any_text, any_text)
+def test_unknown_symbols_are_listed_or_skipped(known, text):
+    alphabet = Alphabet.of(known)
+    lacking = sorted(set(text) - set(known))
+    skipped = alphabet.decode(alphabet.encode(text, unknown="skip"))
+    assert skipped == "".join(symbol for symbol in text if symbol in known)
+    if lacking:
+        with pytest.raises(UnknownSymbolError) as error:
+            alphabet.encode(text)
+        assert all(repr(symbol) in str(error.value) for symbol in lacking[:10])
+
+
+def test_an_alphabet_cannot_repeat_a_symbol():
+    with pytest.raises(CorpusError, match="cannot repeat"):
+        Alphabet("aba")
+
+
+def test_alphabets_compare_by_symbols():
+    assert Alphabet("ab") == Alphabet("ab") != Alphabet("ba")
+    assert len({Alphabet("ab"), Alphabet("ab")}) == 1
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_bytes_become_text_with_line_feeds(text):
+    expected = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    assert decode_text(text.encode(), "here") == expected
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=20))
+def test_bad_bytes_are_located(text):
+    data = text.encode() + b"\xff" + b"tail"
+    with pytest.raises(
+        CorpusError, match=rf"here is not UTF-8: byte 0xff at offset {len(data) - 5}"
+    ):
+        decode_text(data, "here")
+
+
+def test_a_corpus_is_known_by_its_text():
+    one, other = (Corpus(text=t, name="n", origin="o") for t in ("a", "b"))
+    assert one.sha256 != other.sha256 == Corpus(text="b", name="m", origin="p").sha256
+
+
+@given(st.sampled_from(sorted(SPLITS)), st.integers(0, 3000))
+def test_parts_are_contiguous_and_lose_nothing(name, length):
+    parts = Split.named(name).parts(length)
+    assert [parts[part] for part in PARTS[:3]] == [
+        (0, parts["train"][1]),
+        (parts["train"][1], parts["valid"][1]),
+        (parts["valid"][1], length),
+    ]
+    assert parts["all"] == (0, length)
+
+
+@given(st.sampled_from(sorted(SPLITS)), st.integers(2, 500))
+def test_each_held_out_character_is_predicted_once(name, length):
+    split, ids = Split.named(name), np.arange(length, dtype=np.int32)
+    predicted = [int(i) for part in PARTS[:3] for i in split.piece(ids, part)[1:]]
+    assert predicted == list(range(1, length))
+
+
+def test_nanogpt_split_of_tiny_shakespeare():
+    assert Split.named("nanogpt-90/10").parts(1_115_394)["valid"] == (1_003_854, 1_115_394)
+
+
+def test_unknown_split():
+    with pytest.raises(UnknownNameError, match="did you mean 'last-10%'"):
+        Split.named("last10%")

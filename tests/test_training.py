@@ -1,0 +1,377 @@
+"""Training: the update, many updates in one call, the loop and its budgets."""
+
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from charrnn_core import RunConfig, train
+from charrnn_core.batches import Streams, stack_batches
+from charrnn_core.cell import as_cell
+from charrnn_core.errors import CharRNNError, CorpusError, StorageError, TrainingError
+from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepped
+from charrnn_core.network import Network
+from charrnn_core.schedules import constant, cosine
+from charrnn_core.spec import Ref
+from charrnn_core.training import Budget, Tools, Trainer, train_loop
+
+B, T, V = 3, 4, 6
+
+
+def make_trainer(registry, total_steps=100, make_optimizer=None) -> Trainer:
+    cell = registry.build_cell(Ref("elman", "5"), as_cell)
+    loss = registry.load("loss", Ref("crossentropy"))(None)
+    make = make_optimizer or (lambda total: optax.adam(cosine(0.01, total)))
+    return Trainer(Network(cell, symbols=V), loss, make, streams=B, total_steps=total_steps)
+
+
+def make_batches(length=100) -> Streams:
+    ids = np.random.default_rng(0).integers(V, size=length).astype(np.int32)
+    return Streams(ids, streams=B, window=T)
+
+
+def advance(trainer, batches, counts, room):
+    """The state and losses after calls of these many updates."""
+    state = trainer.init(jax.random.key(0))
+    call = trainer.compile(state, room, T)
+    step, losses = 0, []
+    for count in counts:
+        stacked = stack_batches(batches, step, count, room)
+        state, nats = call(state, stacked, np.int32(count), np.int32(100))
+        losses += np.asarray(nats)[:count].tolist()
+        step += count
+    return state, losses
+
+
+def test_one_update_is_one_step_of_the_optimizer(registry):
+    trainer, batches = (
+        make_trainer(registry, make_optimizer=lambda total: optax.sgd(0.1)),
+        make_batches(),
+    )
+    before = jax.tree.map(np.asarray, trainer.init(jax.random.key(0)))
+    state, [loss] = advance(trainer, batches, [1], room=1)
+    batch = batches.batch(0, 0)
+
+    def nats(params):
+        logits, carry = trainer.network.unroll(params, before.carry, batch.inputs, batch.reset)
+        log_p = jax.nn.log_softmax(logits)
+        picked = jnp.take_along_axis(log_p, batch.targets[..., None], axis=-1)[..., 0]
+        return -jnp.sum(picked * batch.weights) / jnp.sum(batch.weights), carry
+
+    (expected, carry), grads = jax.value_and_grad(nats, has_aux=True)(before.params)
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    np.testing.assert_allclose(state.carry, carry, rtol=1e-5)
+    stepped = jax.tree.map(lambda old, grad: old - 0.1 * grad, before.params, grads)
+    for new, leaf in zip(jax.tree.leaves(state.params), jax.tree.leaves(stepped), strict=True):
+        np.testing.assert_allclose(new, leaf, rtol=1e-4, atol=1e-6)
+
+
+def test_updates_per_call_do_not_change_a_bit(registry):
+    trainer, batches = make_trainer(registry), make_batches()
+    one, losses = advance(trainer, batches, [20], room=20)
+    for counts, room in (([1] * 20, 1), ([7, 6, 7], 7), ([3, 17], 32)):
+        other, again = advance(trainer, batches, counts, room)
+        assert again == losses
+        jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b), one, other)
+
+
+def test_a_padded_window_weighs_by_its_characters(registry):
+    seen = []
+    trainer = make_trainer(registry)
+    batches = make_batches(length=2 * T * B + 1 + B)  # the third window has one character a stream
+    state = trainer.init(jax.random.key(0))
+    for i in (0, 2):
+        batch = jax.tree.map(jnp.asarray, batches.batch(0, i))
+        scaled, (_, nats) = trainer._objective(state.params, state.carry, batch)
+        seen.append(float(scaled / nats))
+    assert seen == [1.0, 1 / T]
+
+
+class Recorder:
+    def __init__(self):
+        self.events = []
+
+    def __getattr__(self, name):
+        if name.startswith("on_"):
+            return self.events.append
+        raise AttributeError(name)
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture(scope="module")
+def config(text_file):
+    return RunConfig(
+        source=str(text_file), cell="elman:16", batch=4, window=16, characters=20_000,
+        observers="jsonl", sample_length=20,
+    )  # fmt: skip
+
+
+def rows_of(path):
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trained(config, tmp_path_factory):
+    recorder = Recorder()
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return train(config, out=out, observers=[recorder]), recorder
+
+
+def test_it_learns_and_says_so(trained, small_text):
+    result, recorder = trained
+    steps, evals = recorder.of(Stepped), recorder.of(Evaluated)
+    assert steps[-1].train_nats_per_char < 1.5 < 3 < steps[0].train_nats_per_char + 1
+    assert evals[-1].nats_per_char == result.held_out.nats_per_char < evals[0].nats_per_char
+    assert len(evals) == len(recorder.of(Sampled)) == len(recorder.of(Saved)) == 10
+    assert [type(recorder.events[0]), type(recorder.events[-1])] == [Started, Ended]
+    assert steps[-1].progress == 1.0 and steps[-1].seconds_left == 0.0
+    assert recorder.of(Ended)[0].reason == result.reason == "finished"
+    assert all(len(event.text) == 20 for event in recorder.of(Sampled))
+
+
+def test_the_metrics_log_counts_every_character(trained, small_text):
+    result, recorder = trained
+    rows = rows_of(result.directory)
+    keys = {"step", "epoch", "characters", "train_nats_per_char", "characters_per_second"}
+    assert all(keys <= row.keys() for row in rows)
+    assert [row["held_out_nats_per_char"] for row in rows if "held_out_nats_per_char" in row] == [
+        event.nats_per_char for event in recorder.of(Evaluated)
+    ]
+    per_epoch = int(len(small_text) * 0.9) - 1
+    for row in rows:
+        if row["epoch"] == int(row["epoch"]):
+            assert row["characters"] == row["epoch"] * per_epoch
+    assert any(row["epoch"] == int(row["epoch"]) for row in rows)
+
+
+def test_the_run_directory_is_complete(trained, config):
+    directory = trained[0].directory
+    assert {item.name for item in directory.iterdir()} == {
+        "config.toml",
+        "metrics.jsonl",
+        "checkpoints",
+    }
+    assert len(list((directory / "checkpoints").iterdir())) == 2
+    assert 'use = "elman"\nfeatures = 16\n' in (directory / "config.toml").read_text()
+
+
+def test_the_seed_decides_everything(config, trained, tmp_path):
+    again = train(config, out=tmp_path / "again")
+    other = train(dataclasses.replace(config, seed=1), out=tmp_path / "other")
+
+    def losses(result):
+        return [row["train_nats_per_char"] for row in rows_of(result.directory)]
+
+    assert losses(again) == losses(trained[0]) != losses(other)
+
+
+def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, registry):
+    rates = []
+
+    def watched(options, total_steps):
+        assert not isinstance(total_steps, int) or total_steps == 1
+        rate = cosine(0.01, total_steps, final=0.0)
+        return optax.sgd(lambda count: jax.debug.callback(rates.append, rate(count)) or rate(count))
+
+    import types
+
+    from charrnn_core import OptimizerPlugin, hookimpl
+    from charrnn_core.registry import Registry
+
+    module = types.ModuleType("watched")
+    module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
+    mine = Registry.installed()
+    mine.add(lambda: module, "watched")
+    timed = dataclasses.replace(config, characters=None, minutes=0.1, optimizer=Ref("watched"))
+    recorder = Recorder()
+    result = train(timed, out=tmp_path / "run", observers=[recorder], registry=mine)
+    assert result.reason == "finished"
+    assert recorder.of(Ended)[0].seconds < 0.1 * 60 + 2
+    assert float(rates[-1]) < 0.1 * float(rates[0])
+
+
+def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
+    import types
+
+    from charrnn_core import OptimizerPlugin, hookimpl
+    from charrnn_core.registry import Registry
+
+    module = types.ModuleType("stiff")
+    module.charrnn_optimizers = hookimpl(
+        lambda: [
+            OptimizerPlugin(
+                name="stiff",
+                target=lambda options, total: optax.adam(optax.cosine_decay_schedule(0.1, total)),
+            )
+        ]
+    )
+    mine = Registry.installed()
+    mine.add(lambda: module, "stiff")
+    stiff = dataclasses.replace(config, optimizer=Ref("stiff"))
+    assert train(stiff, out=tmp_path / "a", registry=mine).reason == "finished"
+    timed = dataclasses.replace(stiff, characters=None, minutes=0.1)
+    with pytest.raises(
+        CharRNNError, match="optimizer 'stiff' .* use --epochs instead of --minutes"
+    ):
+        train(timed, out=tmp_path / "b", registry=mine)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5"])
+def test_every_optimizer_learns(config, tmp_path, optimizer):
+    recorder = Recorder()
+    ref = Ref.parse(optimizer).with_options({"warmup": 5})
+    settings = dataclasses.replace(config, optimizer=ref, characters=8_000, observers=())
+    train(settings, out=tmp_path / "run", observers=[recorder])
+    evals = recorder.of(Evaluated)
+    assert evals[-1].nats_per_char < evals[0].nats_per_char < math.log(40)
+
+
+def test_clipping_bounds_the_update(registry):
+    options = registry.options(
+        "optimizer", Ref("sgd", "1", {"momentum": 0, "clip": 0.5, "warmup": 0})
+    )
+    optimizer = registry.load("optimizer", Ref("sgd"))(options, 10)
+    grads = {"w": jnp.full(4, 10.0)}
+    updates, _ = optimizer.update(grads, optimizer.init(grads), grads)
+    np.testing.assert_allclose(np.linalg.norm(updates["w"]), 0.5, rtol=1e-6)
+
+
+def test_schedules():
+    rate = cosine(2.0, total_steps=101, warmup=1, final=0.1)
+    assert [round(float(rate(jnp.int32(n))), 4) for n in (0, 1, 51, 101, 500)] == [
+        1.0,
+        2.0,
+        1.1,
+        0.2,
+        0.2,
+    ]
+    traced = jax.jit(lambda total: cosine(2.0, total, warmup=1, final=0.1)(jnp.int32(51)))
+    assert float(traced(jnp.int32(101))) == pytest.approx(1.1)
+    assert float(constant(0.5)(jnp.int32(0))) == 0.5
+
+
+def test_the_loop_stops_when_asked(config, tmp_path):
+    recorder = Recorder()
+    result = train(config, out=tmp_path / "run", observers=[recorder], stop=lambda: True)
+    assert result.reason == recorder.of(Ended)[0].reason == "interrupted"
+    assert recorder.of(Ended)[0].step == 1 and len(recorder.of(Saved)) == 1
+
+
+def test_a_loss_that_is_not_finite_ends_training(registry, config, tmp_path):
+    diverging = dataclasses.replace(
+        config,
+        optimizer=Ref("sgd", "1e30", {"clip": 0, "warmup": 0}),
+        cell=Ref("elman", "16", {"activation": "relu"}),
+    )
+    with pytest.raises(TrainingError, match="the loss is not finite at update [0-9]+; lower"):
+        train(diverging, out=tmp_path / "run")
+
+
+def test_an_observer_that_raises_is_left_out(config, tmp_path):
+    class Bad:
+        calls = 0
+
+        def on_step(self, event):
+            self.calls += 1
+            raise ValueError("oops")
+
+    bad, notes = Bad(), []
+    result = train(config, out=tmp_path / "run", observers=[bad], note=notes.append)
+    assert result.reason == "finished" and bad.calls == 1
+    assert notes == ["observer Bad failed and is left out: ValueError: oops"]
+
+
+def test_short_texts_shrink_the_geometry(tmp_path):
+    text = tmp_path / "short.txt"
+    text.write_text("ho ho ho, he he he, ha ha ha. " * 3)
+    recorder = Recorder()
+    settings = RunConfig(source=str(text), cell="elman:4", characters=400, observers=())
+    result = train(settings, out=tmp_path / "run", observers=[recorder])
+    [started] = recorder.of(Started)
+    assert started.notes == ("batch is 1 instead of 32: the training text has 81 characters",)
+    assert (result.model.config.batch, result.model.config.window) == (1, 64)
+    text.write_text("abcdefgh")
+    with pytest.raises(CorpusError, match="has 7 characters; one window needs at least 9"):
+        train(settings, out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_nothing_held_out(config, tmp_path):
+    result = train(dataclasses.replace(config, split="all"), out=tmp_path / "run")
+    assert result.held_out is None
+    assert not any("held_out_nats_per_char" in row for row in rows_of(result.directory))
+
+
+def test_the_notebook_recipe(text_file, tmp_path):
+    values = {"recipe": "notebook", "source": str(text_file), "cell": "elman:8", "epochs": "20"}
+    recorder = Recorder()
+    settings = dataclasses.replace(RunConfig.read(values), observers=parse("jsonl"), stretch=640)
+    result = train(settings, out=tmp_path / "run", observers=[recorder])
+    assert result.model.config.batch == 1
+    samples = recorder.of(Sampled)
+    assert [event.epoch for event in samples] == [10.0, 20.0]
+    assert all(len(event.text) == 50 for event in samples)
+    assert rows_of(result.directory)[-1]["characters"] == 20 * 640
+
+
+def parse(spec):
+    return (Ref.parse(spec),)
+
+
+def test_a_full_disk_ends_the_run_with_one_error(config, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="config.toml: No space left on device; free some space"):
+        train(config, out=tmp_path / "run")
+
+
+def test_devices_share_the_streams(tmp_path, text_file):
+    """The batch axis over a mesh of 1, 2 and 4 devices: the same losses to rounding."""
+    program = f"""
+import jax, json, sys
+from charrnn_core import RunConfig, train
+config = RunConfig(source={str(text_file)!r}, cell="stacked:elman:8*2", batch=4, window=8,
+                   characters=2000, observers="jsonl")
+train(config, out=sys.argv[1])
+print(len(jax.devices()))
+"""
+    losses = []
+    for count in (1, 2, 4):
+        out = tmp_path / str(count)
+        env = {**os.environ, "JAX_NUM_CPU_DEVICES": str(count)}
+        done = subprocess.run(
+            [sys.executable, "-c", program, out], capture_output=True, text=True, env=env
+        )
+        assert done.stdout.strip() == str(count), done.stderr
+        losses.append([row["train_nats_per_char"] for row in rows_of(out)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    np.testing.assert_allclose(losses[2], losses[0], rtol=1e-4)
+
+
+def test_the_loop_reads_its_clock(registry):
+    """With a clock that jumps, training ends at the deadline and estimates the updates."""
+    trainer, batches = make_trainer(registry, total_steps=None), make_batches()
+    times = iter(np.arange(0, 1000, 0.25))
+    tools = Tools(evaluate=None, sample=lambda s: "", save=lambda s, h: "x", stop=lambda: False)
+    events = list(
+        train_loop(
+            trainer, trainer.init(jax.random.key(0)), batches, T,
+            Budget(None, started=0.0, deadline=20.0), tools, prompt="",
+            eval_interval=None, sample_interval=None, clock=lambda: float(next(times)),
+        )
+    )  # fmt: skip
+    steps = [event for event in events if isinstance(event, Stepped)]
+    assert steps[-1].progress > 0.9 and steps[-1].seconds_left == 0
+    assert len([event for event in events if isinstance(event, Sampled)]) >= 8
