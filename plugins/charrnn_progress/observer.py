@@ -50,7 +50,9 @@ class ProgressObserver:
         self._held_out = self._held_out if fresh is None else fresh
         held_out = ""
         if not math.isnan(self._held_out):
-            held_out = f"  held-out {self._held_out:.3f} nats ({self._held_out / math.log(2):.3f} bits)"
+            held_out = (
+                f"  held-out {self._held_out:.3f} nats ({self._held_out / math.log(2):.3f} bits)"
+            )
         line = (
             f"epoch {event.epoch:.1f}  train {event.train_nats_per_char:.3f} nats{held_out}  "
             f"{event.characters_per_second:,.0f} chars/s  {_clock(event.seconds_left)} left"
@@ -76,4 +78,8 @@ def _clock(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "?"
     minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
+    return (
+        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        if minutes >= 60
+        else f"{minutes}:{seconds:02d}"
+    )

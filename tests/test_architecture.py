@@ -1,0 +1,98 @@
+"""Who imports whom, read from the source: the design's arrows, and nothing else."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+LAYERS = [
+    {"errors"},
+    {"spec", "events", "terminal", "signals"},
+    {"options"},
+    {"plugin"},
+    {"hookspecs", "storage", "corpus"},
+    {"registry", "randomness", "schedules", "cell"},
+    {"listing", "batches", "unroll"},
+    {"network"},
+    {"evaluation", "sampling", "checkpoint", "run"},
+    {"model", "sources", "training"},
+    {"launch"},
+    {"api"},
+    {"__init__", "__main__"},
+]
+ONLY_IN = {
+    "pluggy": {"hookspecs", "registry"},
+    "msgpack": {"checkpoint"},
+    "click": set(),
+    "rich": set(),
+    "urllib3": set(),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module a file imports, also inside functions and under TYPE_CHECKING."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def core_modules() -> list[Path]:
+    return sorted((ROOT / "charrnn_core").glob("*.py"))
+
+
+def test_every_core_module_has_a_layer():
+    assert {path.stem for path in core_modules()} == set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("path", core_modules(), ids=lambda path: path.stem)
+def test_core_modules_import_lower_layers_only(path):
+    level = next(i for i, layer in enumerate(LAYERS) if path.stem in layer)
+    lower = set().union(*LAYERS[:level])
+    for name in imported(path):
+        package, _, rest = name.partition(".")
+        if package == "charrnn_core" and rest:
+            module = rest.partition(".")[0]
+            if (ROOT / "charrnn_core" / f"{module}.py").exists():
+                assert module in lower, f"{path.stem} imports {module}"
+        if path.stem != "__main__":
+            assert (
+                package != "charrnn"
+                and not package.startswith("charrnn_")
+                or (package == "charrnn_core")
+            ), f"{path.stem} imports {name}"
+        if package in ONLY_IN:
+            assert path.stem in ONLY_IN[package], f"{path.stem} imports {package}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "plugins").glob("*/*.py")),
+    ids=lambda path: f"{path.parent.name}.{path.stem}",
+)
+def test_plugins_know_the_core_alone(path):
+    for name in imported(path):
+        package, _, rest = name.partition(".")
+        if package.startswith("charrnn"):
+            assert package in ("charrnn_core", path.parent.name), f"{path} imports {name}"
+        assert not name.startswith("charrnn_core.registry")
+        assert package != "click"
+
+
+def test_registration_modules_are_light():
+    for path in (ROOT / "plugins").glob("*/__init__.py"):
+        assert {name.partition(".")[0] for name in imported(path)} <= {
+            "dataclasses", "typing", "charrnn_core",
+        }, path  # fmt: skip
+
+
+def test_files_are_read_in_one_sitting():
+    for path in [*core_modules(), *(ROOT / "plugins").glob("*/*.py"), ROOT / "cli.py"]:
+        assert len(path.read_text().splitlines()) <= 320, path

@@ -1,0 +1,337 @@
+"""The real command in a subprocess: every command once, and every mistake a user can make."""
+
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory, text_file):
+    """One small trained run, and what the command printed."""
+    directory = tmp_path_factory.mktemp("cli") / "run"
+    done = subprocess.run(
+        [sys.executable, "-m", "charrnn_core", "run", "--cell", "elman:16", "--source", text_file,
+         "--batch", "4", "--window", "16", "--characters", "12000", "--prompt", "Ann ",
+         "--out", directory],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return directory, done.stdout
+
+
+def test_run_prints_progress_samples_and_the_result(run_directory):
+    directory, output = run_directory
+    assert "elman with " in output and "chars/s" in output and "left" in output
+    assert "\n    Ann " in output
+    held_out, run, sample, evaluate = output.splitlines()[-4:]
+    assert held_out.startswith("held-out  ") and "bits per character (last-10%, " in held_out
+    assert run.split() == ["run", str(directory)]
+    assert sample.split()[1:4] == ["charrnn", "sample", str(directory)]
+    assert evaluate.split()[1:] == ["charrnn", "eval", str(directory)]
+
+
+def test_run_leaves_the_files_others_rely_on(run_directory):
+    directory, _ = run_directory
+    config = tomllib.loads((directory / "config.toml").read_text())
+    assert config["cell"] == {
+        "use": "elman", "features": 16, "activation": "tanh", "recurrent_init": "orthogonal",
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert {
+        "step", "epoch", "characters", "train_nats_per_char", "held_out_nats_per_char",
+        "characters_per_second",
+    } == rows[-1].keys()  # fmt: skip
+    assert list((directory / "checkpoints").glob("*.crn"))
+
+
+def test_eval_agrees_with_what_run_printed(run_directory, charrnn):
+    directory, output = run_directory
+    done = charrnn("eval", directory, "--json")
+    result = json.loads(done.stdout)
+    assert result.keys() >= {"nats_per_char", "bits_per_char", "perplexity", "characters", "split"}
+    assert f"{result['nats_per_char']:.4f} nats, {result['bits_per_char']:.4f} bits" in output
+    assert result["perplexity"] == pytest.approx(math.exp(result["nats_per_char"]))
+    assert result["split"] == "last-10%"
+    parts = [
+        json.loads(charrnn("eval", directory, "--json", "--split", p).stdout)
+        for p in ("train", "all")
+    ]
+    assert result["characters"] + parts[0]["characters"] == parts[1]["characters"]
+    assert "bits per character, perplexity" in charrnn("eval", directory).stdout
+
+
+def test_eval_on_another_text(run_directory, charrnn, tmp_path):
+    (tmp_path / "other.txt").write_text("Ann sees Bob and 7.\n" * 20)
+    done = charrnn("eval", run_directory[0], "--source", "other.txt", "--json")
+    assert json.loads(done.stdout)["characters"] == 20 * 20 - 1
+    (tmp_path / "other.txt").write_text("Zoë?")
+    assert_fails(charrnn("eval", run_directory[0], "--source", "other.txt"), 2, "lacks '?', 'Z'")
+
+
+def test_sample_writes_what_was_asked(run_directory, charrnn, tmp_path):
+    directory, _ = run_directory
+    done = charrnn("sample", directory, "--prompt", "Ann ", "--length", 300, "--seed", 3)
+    assert done.stdout.startswith("Ann ") and len(done.stdout) == 4 + 300 + 1
+    again = charrnn(
+        "sample", directory, "--prompt-file", "-", "--length", 300, "--seed", 3, stdin="Ann "
+    )
+    assert again.stdout == done.stdout
+    many = charrnn("sample", directory, "--prompt", "Ann ", "--length", 300, "--seed", 3, "--n", 2)
+    assert many.stdout.startswith(f"--- 1 ---\n{done.stdout}--- 2 ---\nAnn ")
+    skipped = charrnn(
+        "sample", directory, "--prompt", "€Ann€ ", "--unknown", "skip", "--length", 300,
+        "--sampler", "temperature:0",
+    )  # fmt: skip
+    greedy = charrnn(
+        "sample", directory, "--prompt", "Ann ", "--length", 300, "--sampler", "temperature:0"
+    )
+    assert skipped.stdout.removeprefix("€Ann€ ") == greedy.stdout.removeprefix("Ann ")
+
+
+def test_sample_ends_cleanly_when_its_reader_leaves(run_directory):
+    command = (
+        f"{sys.executable} -m charrnn_core sample {run_directory[0]} --length 200000 | head -c 20"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=120
+    )
+    assert len(done.stdout) == 20 and done.stderr == "" and done.returncode == 0
+
+
+def test_info_needs_no_plugin(run_directory, charrnn):
+    env = {"CHARRNN_DISABLE_PLUGINS": "elman"}
+    table = json.loads(charrnn("info", run_directory[0], "--json", env=env).stdout)
+    assert table["config"]["cell"]["features"] == 16 and table["step"] > 100
+    assert {"kind": "cell", "name": "elman"}.items() <= table["plugins"][1].items()
+    assert set(table["alphabet"]) >= set("Ann sees")
+    assert table["parameters"] == len(table["alphabet"]) * (16 + 17) + 16 * 17
+    assert "alphabet: " in charrnn("info", run_directory[0], env=env).stdout
+
+
+def test_plugins_lists_what_there_is(charrnn):
+    rows = json.loads(charrnn("plugins", "--json").stdout)
+    assert all(row.keys() >= {"kind", "name", "distribution", "version", "status"} for row in rows)
+    assert ("cell", "elman", "charrnn", "ok") in [
+        (row["kind"], row["name"], row["distribution"], row["status"]) for row in rows
+    ]
+    assert "crossentropy" in charrnn("plugins").stdout
+    shown = charrnn("plugins", "show", "cell", "elman").stdout
+    assert "features: int, default 256" in shown and "width of the hidden state" in shown
+    assert json.loads(charrnn("plugins", "show", "source", "gutenberg", "--json").stdout)["options"]
+
+
+def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_path):
+    (tmp_path / "run.toml").write_text(
+        f'source = "{text_file}"\nepochs = 1\nbatch = 2\nwindow = 16\nrecipe = "notebook"\n'
+        'batching = "streams"\n[cell]\nuse = "stacked"\n'
+        'layers = ["elman:4", {use = "elman", features = 5}]\nresidual = true\n'
+    )
+    done = charrnn("run", "--config", "run.toml", "--batch", 3, "--lr", "0.01", "--quiet",
+                   "--cell-opt", "residual=false", "--optimizer-opt", "clip=2")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("held-out  ")
+    config = tomllib.loads((tmp_path / "runs" / "stacked-file-small-1" / "config.toml").read_text())
+    assert (config["batch"], config["window"], config["epochs"]) == (3, 16, 1.0)
+    assert config["cell"]["layers"][1]["features"] == 5 and config["cell"]["residual"] is False
+    assert config["optimizer"]["learning_rate"] == 0.01 and config["optimizer"]["clip"] == 2.0
+    again = charrnn(
+        "run", "--config", tmp_path / "runs" / "stacked-file-small-1" / "config.toml", "--quiet"
+    )
+    assert again.stdout.splitlines()[0] == done.stdout.splitlines()[0]
+
+
+def test_the_main_job_on_the_book(charrnn, mirror, tmp_path):
+    env = {"CHARRNN_GUTENBERG_MIRROR": str(mirror)}
+    done = charrnn(
+        "run", "--cell", "elman:32", "--source", "gutenberg:520", "--characters", 60000, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    assert "73 symbols" in done.stdout
+    run = tmp_path / "runs" / "elman-gutenberg-520-1"
+    assert charrnn("sample", run, "--prompt", "Santa ", "--length", 50).stdout.startswith("Santa ")
+    assert json.loads(charrnn("eval", run, "--json", env=env).stdout)["characters"] == 16483
+
+
+def test_control_c_saves_and_says_so(text_file, tmp_path):
+    command = [sys.executable, "-m", "charrnn_core", "run", "--cell", "elman:16", "--batch", "4",
+               "--source", text_file, "--out", tmp_path / "run", "--epochs", "100000"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while (
+        not (tmp_path / "run" / "metrics.jsonl").exists()
+        or not (tmp_path / "run" / "metrics.jsonl").read_text()
+    ):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping after this device call" in errors and "Traceback" not in errors
+    assert "interrupted: what was learnt so far is saved" in errors
+    assert "charrnn sample" in output and list((tmp_path / "run" / "checkpoints").glob("*.crn"))
+
+
+def assert_fails(done, code: int, *words: str) -> None:
+    """One clear line on standard error, the exit code, and no traceback."""
+    assert done.returncode == code, (done.returncode, done.stderr)
+    [line] = done.stderr.strip().splitlines()[-1:]
+    assert "Traceback" not in done.stderr
+    assert line.startswith("Error: "), done.stderr
+    for word in words:
+        assert word in line, (word, line)
+
+
+RUN = ("run", "--quiet", "--characters", 2000)
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (("--cell", "elmann"), 2, ["no cell named 'elmann'", "did you mean 'elman'"]),
+        (("--source", "gutenburg:520"), 2, ["no source named", "did you mean 'gutenberg'"]),
+        (("--sampler", "temprature"), 2, ["no sampler named", "did you mean 'temperature'"]),
+        (("--optimizer", "adamm"), 2, ["no optimizer named", "did you mean"]),
+        (("--loss", "crossentrpy"), 2, ["no loss named", "did you mean 'crossentropy'"]),
+        (("--observer", "jsnl"), 2, ["no observer named", "did you mean 'jsonl'"]),
+        (("--cell-opt", "featurs=3"), 2, ["no option of cell 'elman'", "did you mean 'features'"]),
+        (("--cell-opt", "features"), 2, ["is not KEY=VALUE"]),
+        (("--cell", "elman:big"), 2, ["option 'features' of cell 'elman' is 'big'; expected int"]),
+        (("--cell", "elman:0"), 2, ["expected a value >= 1"]),
+        (("--sampler", "temperature:-1"), 2, ["is -1.0; expected a value >= 0"]),
+        (("--split", "last-1%"), 2, ["no split named 'last-1%'", "last-10%"]),
+        (("--recipe", "notebok"), 2, ["no recipe named", "did you mean 'notebook'"]),
+        (("--batch", "many"), 2, ["option 'batch' of the run is 'many'; expected int"]),
+        (("--lr", "0"), 2, ["option 'learning_rate' of optimizer 'adam' is 0.0"]),
+        (("--source", "gutenberg:abc"), 1, ["'gutenberg:abc' names no book", "gutenberg:520"]),
+        (("--source", "gutenberg:../x"), 1, ["'gutenberg:../x' names no book"]),
+        (("--source", "gutenberg:99999"), 1, ["CHARRNN_OFFLINE"]),
+        (("--source", "no/such/file.txt"), 1, ["'no/such/file.txt' is neither an existing path"]),
+        (("--source", "file:nowhere.txt"), 1, ["there is no file 'nowhere.txt'"]),
+        (("--source", "empty.txt"), 1, ["empty.txt is empty"]),
+        (("--source", "same.txt"), 1, ["single distinct character, 'a'"]),
+        (("--source", "short.txt"), 1, ["one window needs at least 9"]),
+        (("--source", "latin.txt"), 1, ["not UTF-8: byte 0xe9 at offset 3"]),
+        (("--source", "text.txt", "--prompt", "Ωa"), 2, ["lacks 'Ω'", "--unknown skip"]),
+        (("--config", "no.toml"), 1, ["cannot read no.toml: No such file"]),
+        (("--config", "bad.toml"), 2, ["bad.toml is not TOML", "line 1"]),
+        (("--config", "odd.toml"), 2, ["no option of the run named 'celll'"]),
+        (("--source", "text.txt", "--out", "text.txt"), 1, ["text.txt is a file; choose another"]),
+        (("--source", "text.txt", "--out", "/proc/run"), 1, ["cannot create /proc/run"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_mistakes_of_run(charrnn, tmp_path, arguments, code, words):
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "same.txt").write_text("a" * 100)
+    (tmp_path / "short.txt").write_text("abcdef")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    (tmp_path / "text.txt").write_text("ho ho ho, ha ha. " * 40)
+    (tmp_path / "bad.toml").write_text("cell = x\n")
+    (tmp_path / "odd.toml").write_text('celll = "elman"')
+    done = charrnn(*RUN, *arguments, env={"CHARRNN_OFFLINE": "1"})
+    assert_fails(done, code, *words)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (("sample", "RUN", "--sampler", "temperature:-1"), 2, ["expected a value >= 0"]),
+        (("sample", "RUN", "--sampler", "temperatur"), 2, ["did you mean 'temperature'"]),
+        (("sample", "RUN", "--prompt", "Ω€"), 2, ["lacks 'Ω', '€'", "--unknown skip"]),
+        (("sample", "nowhere"), 1, ["nowhere does not exist"]),
+        (("eval", "."), 1, [". is not a run directory"]),
+        (("info", "foreign.crn"), 1, ["foreign.crn is not a charrnn checkpoint"]),
+        (("eval", "RUN", "--split", "tset"), 2, ["no split named 'tset'"]),
+        (("eval", "RUN", "--split", "test"), 1, ["the test part of split 'last-10%' has 0"]),
+        (("plugins", "show", "cel", "elman"), 2, ["did you mean 'cell'"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_mistakes_with_a_run(charrnn, tmp_path, run_directory, arguments, code, words):
+    (tmp_path / "foreign.crn").write_bytes(b"x" * 100)
+    given = [run_directory[0] if argument == "RUN" else argument for argument in arguments]
+    assert_fails(charrnn(*given), code, *words)
+
+
+def test_a_damaged_checkpoint(charrnn, tmp_path, run_directory):
+    [*_, newest] = sorted((run_directory[0] / "checkpoints").iterdir())
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "damaged.crn").write_bytes(data)
+    assert_fails(charrnn("sample", "damaged.crn"), 1, "damaged.crn is damaged", "digest")
+
+
+def test_a_file_that_cannot_grow_ends_the_run(text_file, tmp_path):
+    """A limit on file sizes stands in for a full disk: the checkpoint does not fit."""
+    command = [sys.executable, "-m", "charrnn_core", "run", "--quiet", "--cell", "elman:64",
+               "--source", text_file, "--characters", "3000",
+               "--out", tmp_path / "run"]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )  # fmt: skip
+    assert_fails(done, 1, "cannot write", "File too large")
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_full_disk_ends_the_run(text_file, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs root")
+    try:
+        command = [sys.executable, "-m", "charrnn_core", "run", "--quiet", "--cell", "elman:64",
+                   "--source", text_file, "--characters", "3000",
+                   "--out", disk / "run"]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert_fails(done, 1, "cannot write", "No space left on device", "free some space")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_debug_shows_the_traceback(charrnn):
+    done = charrnn("--debug", "run", "--cell", "elmann")
+    assert done.returncode == 1 and "Traceback" in done.stderr and "UnknownNameError" in done.stderr
+
+
+def test_the_command_of_a_plugin(charrnn, tmp_path):
+    """Commands of other distributions are listed from metadata; a broken one harms nobody."""
+    (tmp_path / "hello_cmd.py").write_text(
+        "import click\n\n@click.command()\ndef hello():\n    click.echo('hello there')\n"
+    )
+    info = tmp_path / "charrnn_hello-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-hello\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(
+        "[charrnn.commands]\nhello = hello_cmd:hello\ngone = nowhere:command\n"
+        "run = hello_cmd:hello\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    assert "(from charrnn-hello 1.2)" in charrnn("--help", env=env).stdout
+    assert charrnn("hello", env=env).stdout == "hello there\n"
+    assert_fails(charrnn("gone", env=env), 1, "command 'gone' (from charrnn-hello 1.2)")
+    assert "Train a model" in charrnn("run", "--help", env=env).stdout
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("sample",), ("eval",), ("info",), ("plugins",)])
+def test_every_command_has_help(charrnn, command):
+    done = charrnn(*command, "--help")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) > 4
+
+
+def test_offline_and_environment(charrnn, tmp_path):
+    (tmp_path / "text.txt").write_text("ho ho ho, ha ha. " * 40)
+    done = charrnn(*RUN, "--source", "text.txt", "--cell", "elman:4", env={"CHARRNN_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(tmp_path / "runs") == ["elman-file-text-1"]
