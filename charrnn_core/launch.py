@@ -1,29 +1,29 @@
 """One training, from a configuration to a run directory."""
 
-import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
-from charrnn_core.corpus import Alphabet, Ids, Split
+from charrnn_core.batches import Batching
+from charrnn_core.cell import Params
 from charrnn_core.errors import CharRNNError
 from charrnn_core.evaluation import Evaluation, make_scorer
 from charrnn_core.events import Ended, Evaluated, Event, Started, Stepped, notify
-from charrnn_core.model import Model, build_network, build_sampler, load, save_model
+from charrnn_core.experiment import Experiment, prepare
+from charrnn_core.model import Model, count_parameters, load, save_model
 from charrnn_core.randomness import random_key
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig, RunDirectory
-from charrnn_core.sampling import encode_prompt, make_generator
-from charrnn_core.sources import read_corpus, to_stderr
-from charrnn_core.training import Budget, Tools, Trainer, TrainState, train_loop
+from charrnn_core.sampling import make_generator
+from charrnn_core.sources import to_stderr
+from charrnn_core.training import Tools, TrainState, train_loop
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Trained:
     """What `train` gives back.
 
@@ -74,85 +74,98 @@ def train(
     """
     started = time.monotonic() if started is None else started
     registry = registry or Registry.installed()
-    config = (config or RunConfig()).resolve(registry)
-    split = Split.named(config.split)
-    sampler = build_sampler(config.sampler, registry)
-    corpus = read_corpus(config.source, registry, note)
-    alphabet = Alphabet.of(corpus.text)
-    prompt = encode_prompt(alphabet, config.prompt, config.unknown)
-    network = build_network(config, alphabet, registry)
-    ids = alphabet.encode(corpus.text)
-    train_ids, held_out_ids = split.piece(ids, "train"), split.piece(ids, "valid")
-    config, notes = _fit(config, len(train_ids))
-    batching = _batching(config, train_ids)
-
-    budget = _budget(config, batching, started)
-    loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
-    make_optimizer = _optimizer_maker(config, registry)
-    trainer = Trainer(network, loss, make_optimizer, config.batch, budget.steps)
+    experiment = prepare(config or RunConfig(), registry, started, note)
+    config, held_out_ids = experiment.config, experiment.held_out_ids
     directory = RunDirectory.create(config, None if out is None else Path(out))
     directory.write_config(config)
-    audience = _Audience(
-        [registry.load("observer", r)(registry.options("observer", r)) for r in config.observers]
-        + list(observers),
-        note,
-    )
-    score, generator = make_scorer(network), make_generator(network, sampler)
-    records = config.records(registry)
-
-    def sample(state: TrainState) -> str:
-        key = random_key(config.seed, "sample", int(state.step))
-        pieces = generator(state.params, prompt, config.sample_length, key)
-        return alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
-
-    def save(state: TrainState, held_out: float | None) -> Path:
-        return save_model(directory, config, alphabet, corpus, records, state, held_out)
-
-    can_evaluate = len(held_out_ids) > 1
-    tools = Tools(
-        evaluate=(lambda params: score(params, held_out_ids)) if can_evaluate else None,
-        sample=sample,
-        save=save,
-        stop=stop,
-    )
-    state = trainer.init(random_key(config.seed, "init"))
-    model = Model(config, alphabet, network, state.params, registry)
+    named = [
+        registry.load("observer", r)(registry.options("observer", r)) for r in config.observers
+    ]
+    audience = _Audience([*named, *observers], note)
+    state = experiment.trainer.init(random_key(config.seed, "init"))
     audience.hear(
         Started(
-            directory=directory.path, config=config.table(), parameters=model.parameters,
-            symbols=len(alphabet), train_characters=len(train_ids),
-            held_out_characters=max(0, len(held_out_ids) - 1), notes=tuple(notes),
+            directory=directory.path,
+            config=config.table(),
+            parameters=count_parameters(state.params),
+            symbols=len(experiment.alphabet),
+            train_characters=len(experiment.train_ids),
+            held_out_characters=max(0, len(held_out_ids) - 1),
+            notes=experiment.notes,
         )
-    )  # fmt: skip
-    events = train_loop(
-        trainer, state, batching, config.window, budget, tools, prompt=config.prompt,
-        eval_interval=_interval(config.eval_every, batching),
-        sample_interval=_interval(config.sample_every, batching),
-    )  # fmt: skip
-    last, held_out, reason = None, None, "failed"
+    )
+    step, held_out, reason = 0, None, "failed"
     try:
-        for event in events:
+        for event in _events(experiment, state, _tools(experiment, directory, registry, stop)):
             audience.hear(event)
             if isinstance(event, Stepped):
-                last = event
+                step = event.step
+                reason = "finished" if event.seconds_left <= 0 else "interrupted"
             if isinstance(event, Evaluated):
                 held_out = event.nats_per_char
-        assert last is not None  # a budget allows at least one update
-        reason = "finished" if last.seconds_left <= 0 else "interrupted"
+    except BaseException:
+        reason = "failed"
+        raise
     finally:
         audience.hear(
             Ended(
-                step=last.step if last else 0, reason=reason, held_out_nats_per_char=held_out,
-                seconds=time.monotonic() - started, directory=directory.path,
+                step=step,
+                reason=reason,
+                held_out_nats_per_char=held_out,
+                seconds=time.monotonic() - started,
+                directory=directory.path,
             )
-        )  # fmt: skip
+        )
+    count = len(held_out_ids) - 1
     evaluation = None
     if held_out is not None:
-        count = len(held_out_ids) - 1
         evaluation = Evaluation(
-            nats_per_char=held_out, characters=count, split=split.name, part="valid"
+            nats_per_char=held_out, characters=count, split=config.split, part="valid"
         )
     return Trained(load(directory.path, registry), directory.path, evaluation, reason)
+
+
+def _events(experiment: Experiment, state: TrainState, tools: Tools) -> Iterator[Event]:
+    config = experiment.config
+    return train_loop(
+        experiment.trainer,
+        state,
+        experiment.batching,
+        config.window,
+        experiment.budget,
+        tools,
+        prompt=config.prompt,
+        eval_interval=_interval(config.eval_every, experiment.batching),
+        sample_interval=_interval(config.sample_every, experiment.batching),
+    )
+
+
+def _interval(epochs: float | None, batching: Batching) -> int | None:
+    return None if epochs is None else max(1, round(epochs * batching.steps_per_epoch))
+
+
+def _tools(
+    experiment: Experiment, directory: RunDirectory, registry: Registry, stop: Callable[[], bool]
+) -> Tools:
+    """What the training loop calls to evaluate, to sample and to save."""
+    config, alphabet = experiment.config, experiment.alphabet
+    score = make_scorer(experiment.network)
+    generate = make_generator(experiment.network, experiment.sampler)
+    records = config.records(registry)
+
+    def evaluate(params: Params) -> float:
+        return score(params, experiment.held_out_ids)
+
+    def sample(state: TrainState) -> str:
+        key = random_key(config.seed, "sample", int(state.step))
+        pieces = generate(state.params, experiment.prompt, config.sample_length, key)
+        return alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
+
+    def save(state: TrainState, held_out: float | None) -> Path:
+        return save_model(directory, config, alphabet, experiment.corpus, records, state, held_out)
+
+    can_evaluate = len(experiment.held_out_ids) > 1
+    return Tools(evaluate if can_evaluate else None, sample, save, stop)
 
 
 class _Audience:
@@ -173,54 +186,3 @@ class _Audience:
                 self.note(
                     f"observer {name} failed and is left out: {type(error).__name__}: {error}"
                 )
-
-
-def _fit(config: RunConfig, characters: int) -> tuple[RunConfig, list[str]]:
-    """Adapt the batch geometry to the text, with a note for every change."""
-    wanted = 1 if config.batching == "subsequences" else config.batch
-    batch, window = fit_geometry(characters, wanted, config.window)
-    notes = []
-    for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
-        if has != had:
-            why = f"the training text has {characters} characters"
-            if name == "batch" and config.batching == "subsequences":
-                why = "subsequences are read one at a time"
-            notes.append(f"{name} is {has} instead of {had}: {why}")
-    return dataclasses.replace(config, batch=batch, window=window), notes
-
-
-def _batching(config: RunConfig, ids: Ids) -> Batching:
-    if config.batching == "subsequences":
-        return Subsequences(ids, config.stretch, config.window, config.seed)
-    return Streams(ids, config.batch, config.window)
-
-
-def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
-    per_epoch = batching.steps_per_epoch
-    limits = []
-    if config.epochs is not None:
-        limits.append(max(1, round(config.epochs * per_epoch)))
-    if config.characters is not None:
-        limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
-    deadline = None if config.minutes is None else started + 60 * config.minutes
-    return Budget(min(limits, default=None), started, deadline)
-
-
-def _interval(epochs: float | None, batching: Batching) -> int | None:
-    return None if epochs is None else max(1, round(epochs * batching.steps_per_epoch))
-
-
-def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], Any]:
-    target = registry.load("optimizer", config.optimizer)
-    options = registry.options("optimizer", config.optimizer)
-
-    def make(total_steps: Any) -> Any:
-        try:
-            return target(options, total_steps)
-        except jax.errors.ConcretizationTypeError as error:
-            raise CharRNNError(
-                f"optimizer {config.optimizer.use!r} needs to know the number of updates "
-                "in advance; use --epochs instead of --minutes"
-            ) from error
-
-    return make

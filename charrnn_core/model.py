@@ -46,7 +46,12 @@ class Model:
     @property
     def parameters(self) -> int:
         """How many numbers the model has learnt."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        return count_parameters(self.params)
+
+
+def count_parameters(params: Params) -> int:
+    """How many numbers a tree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:

@@ -18,6 +18,7 @@ LAYERS = [
     {"network"},
     {"evaluation", "sampling", "checkpoint", "run"},
     {"model", "sources", "training"},
+    {"experiment"},
     {"launch"},
     {"api"},
     {"__init__", "__main__"},

@@ -1,0 +1,132 @@
+"""An experiment: all that a configuration asks for, built and checked before a file is written."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
+from charrnn_core.corpus import Alphabet, Corpus, Ids, Split
+from charrnn_core.errors import CharRNNError
+from charrnn_core.model import build_network, build_sampler
+from charrnn_core.network import Network
+from charrnn_core.registry import Registry
+from charrnn_core.run import RunConfig
+from charrnn_core.sampling import Chain, encode_prompt
+from charrnn_core.sources import read_corpus
+from charrnn_core.training import Budget, Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What one training needs.
+
+    Arguments:
+        config: the resolved configuration, its geometry adapted to the text.
+        notes: what was adapted, for the user.
+        corpus, alphabet: the text and its symbols.
+        train_ids, held_out_ids: its parts; the held-out one begins one character early.
+        prompt: what samples begin with, in ids.
+        network, sampler, trainer, batching, budget: the built components.
+    """
+
+    config: RunConfig
+    notes: tuple[str, ...]
+    corpus: Corpus
+    alphabet: Alphabet
+    train_ids: Ids
+    held_out_ids: Ids
+    prompt: Ids
+    network: Network
+    sampler: Chain
+    trainer: Trainer
+    batching: Batching
+    budget: Budget
+
+
+def prepare(
+    config: RunConfig, registry: Registry, started: float, note: Callable[[str], None]
+) -> Experiment:
+    """Resolve names, read the text and build every component.
+
+    Arguments:
+        started: the clock's reading from which a wall-clock budget counts.
+        note: takes lines the user should see.
+
+    Raises:
+        CharRNNError: the leaf says what is wrong with the configuration or the text.
+    """
+    config = config.resolve(registry)
+    split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
+    loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
+    make_optimizer = _optimizer_maker(config, registry)
+    corpus = read_corpus(config.source, registry, note)
+    alphabet = Alphabet.of(corpus.text)
+    network = build_network(config, alphabet, registry)
+    ids = alphabet.encode(corpus.text)
+    train_ids = split.piece(ids, "train")
+    config, notes = _fit(config, len(train_ids))
+    batching = _batching(config, train_ids)
+    budget = _budget(config, batching, started)
+    return Experiment(
+        config=config,
+        notes=notes,
+        corpus=corpus,
+        alphabet=alphabet,
+        train_ids=train_ids,
+        held_out_ids=split.piece(ids, "valid"),
+        prompt=encode_prompt(alphabet, config.prompt, config.unknown),
+        network=network,
+        sampler=sampler,
+        trainer=Trainer(network, loss, make_optimizer, config.batch, budget.steps),
+        batching=batching,
+        budget=budget,
+    )
+
+
+def _fit(config: RunConfig, characters: int) -> tuple[RunConfig, tuple[str, ...]]:
+    """Adapt the batch geometry to the text, with a note for every change."""
+    wanted = 1 if config.batching == "subsequences" else config.batch
+    batch, window = fit_geometry(characters, wanted, config.window)
+    notes = []
+    for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
+        if has != had:
+            why = f"the training text has {characters} characters"
+            if name == "batch" and config.batching == "subsequences":
+                why = "subsequences are read one at a time"
+            notes.append(f"{name} is {has} instead of {had}: {why}")
+    return dataclasses.replace(config, batch=batch, window=window), tuple(notes)
+
+
+def _batching(config: RunConfig, ids: Ids) -> Batching:
+    if config.batching == "subsequences":
+        return Subsequences(ids, config.stretch, config.window, config.seed)
+    return Streams(ids, config.batch, config.window)
+
+
+def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
+    per_epoch = batching.steps_per_epoch
+    limits = []
+    if config.epochs is not None:
+        limits.append(max(1, round(config.epochs * per_epoch)))
+    if config.characters is not None:
+        limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
+    deadline = None if config.minutes is None else started + 60 * config.minutes
+    return Budget(min(limits, default=None), started, deadline)
+
+
+def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], Any]:
+    target = registry.load("optimizer", config.optimizer)
+    options = registry.options("optimizer", config.optimizer)
+
+    def make(total_steps: Any) -> Any:
+        try:
+            return target(options, total_steps)
+        except jax.errors.ConcretizationTypeError as error:
+            raise CharRNNError(
+                f"optimizer {config.optimizer.use!r} needs to know the number of updates "
+                "in advance; use --epochs instead of --minutes"
+            ) from error
+
+    return make
