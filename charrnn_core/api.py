@@ -9,7 +9,7 @@ from charrnn_core.corpus import PARTS, Split
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation import Evaluation, make_scorer
 from charrnn_core.launch import Trained, train
-from charrnn_core.model import Model, build_sampler, load
+from charrnn_core.model import Model, build_sampler, load, require_plugins
 from charrnn_core.randomness import random_key
 from charrnn_core.sampling import encode_prompt, make_generator
 from charrnn_core.sources import read_corpus, to_stderr
@@ -82,8 +82,11 @@ def stream(
         unknown: ``"error"`` or ``"skip"``: what to do with prompt characters the alphabet lacks.
 
     Raises:
+        PluginError: the run's own sampler is not installed.
         UnknownSymbolError: the prompt has characters the alphabet lacks.
     """
+    if sampler is None:
+        require_plugins(model.table, "sampler", model.registry)
     refs = model.config.sampler if sampler is None else parse_refs(sampler)
     generator = make_generator(model.network, build_sampler(refs, model.registry))
     ids = encode_prompt(model.alphabet, prompt, unknown)

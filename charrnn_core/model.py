@@ -93,9 +93,8 @@ def load(run: str | Path, registry: Registry | None = None) -> Model:
 def restore_model(checkpoint: Checkpoint, registry: Registry) -> Model:
     """Build the model that a checkpoint holds."""
     table = checkpoint.table
-    for record in table["plugins"]:
-        if record["kind"] == "cell":
-            registry.require(record)
+    registry = registry.preferring(table["plugins"])
+    require_plugins(table, "cell", registry)
     try:
         config = RunConfig.read(table["config"])
         alphabet = Alphabet("".join(map(chr, table["alphabet"])))
@@ -106,6 +105,17 @@ def restore_model(checkpoint: Checkpoint, registry: Registry) -> Model:
     template = jax.eval_shape(network.init, jax.random.key(0))
     params = checkpoint.restore(template, "params")
     return Model(config, alphabet, network, params, registry, table)
+
+
+def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:
+    """Check that the plugins of a kind which a checkpoint remembers are here.
+
+    Raises:
+        PluginError: one is missing; the message names its distribution.
+    """
+    for record in table["plugins"]:
+        if record["kind"] == kind:
+            registry.require(record)
 
 
 def save_model(

@@ -4,6 +4,7 @@ A plugin that breaks on import is recorded and stops only what needs it. Two pro
 are an error only when that name is used.
 """
 
+import copy
 import importlib.metadata
 import os
 import re
@@ -85,6 +86,7 @@ class Registry:
     def __init__(self, strict: bool = False) -> None:
         self.providers: list[Provider] = []
         self.faults: list[Fault] = []
+        self._preferred: dict[tuple[str, str], str] = {}
         self._strict = strict
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
@@ -147,8 +149,14 @@ class Registry:
         """The names on offer, sorted."""
         return sorted({p.plugin.name for p in self.providers if p.plugin.kind == kind})
 
-    def find(self, kind: str, use: str, prefer: str | None = None) -> Provider:
-        """The provider of ``NAME`` or ``DIST/NAME``; `prefer` settles a tie by distribution.
+    def preferring(self, records: Iterable[Mapping[str, Any]]) -> "Registry":
+        """The same plugins; where several offer a name, the one a record remembers is meant."""
+        other = copy.copy(self)
+        other._preferred = {(r["kind"], r["name"]): r["distribution"] for r in records}
+        return other
+
+    def find(self, kind: str, use: str) -> Provider:
+        """The provider of ``NAME`` or ``DIST/NAME``.
 
         Raises:
             UnknownNameError: nobody offers the name.
@@ -161,7 +169,8 @@ class Registry:
             if (provider.plugin.kind, provider.plugin.name) == (kind, name)
             and (not distribution or _same(provider.distribution, distribution))
         ]
-        preferred = [provider for provider in offers if _same(provider.distribution, prefer or "")]
+        wanted = self._preferred.get((kind, name), "")
+        preferred = [provider for provider in offers if _same(provider.distribution, wanted)]
         if len(offers) > 1 and len(preferred) != 1:
             who = " and ".join(f"{p.distribution} {p.version}" for p in offers)
             choices = ", ".join(f"{p.distribution}/{name}" for p in offers)
@@ -209,8 +218,17 @@ class Registry:
         return read_options(plugin.options, resolved.options, f"{kind} {ref.use!r}")
 
     def load(self, kind: str, ref: Ref) -> Callable[..., Any]:
-        """Import a component's target."""
-        return self.find(kind, ref.use).plugin.load()
+        """Import a component's target.
+
+        Raises:
+            PluginError: importing it fails; the message names the distribution.
+        """
+        provider = self.find(kind, ref.use)
+        try:
+            return provider.plugin.load()
+        except PluginError as error:
+            who = f"{provider.distribution} {provider.version}"
+            raise PluginError(f"{error}; it comes from {who}") from error
 
     def build_cell(self, ref: Ref, finish: Callable[[Any], Any]) -> Any:
         """Make a cell; `finish` adapts what a target returns, for the cells inside it as well."""

@@ -69,7 +69,8 @@ def test_two_providers_are_an_error_only_on_use():
     with pytest.raises(AmbiguousNameError, match="one 1.2.0 and two 1.2.0; choose one: one/elman"):
         registry.find("cell", "elman")
     assert registry.find("cell", "two/elman").distribution == "two"
-    assert registry.find("cell", "elman", prefer="Two").distribution == "two"
+    mine = registry.preferring([{"kind": "cell", "name": "elman", "distribution": "Two"}])
+    assert mine.find("cell", "elman").distribution == "two"
     status = {row["distribution"]: row["status"] for row in list_plugins(registry)}
     assert "ambiguous" in status["two"]
 
@@ -172,6 +173,12 @@ def test_a_remembered_plugin_that_is_broken_now():
     }
     with pytest.raises(PluginError, match="no such luck"):
         registry.require(record)
+
+
+def test_a_target_that_cannot_be_imported_names_its_distribution():
+    registry = make(lost=module(charrnn_cells=lambda: [CellPlugin(name="gone", target="no:where")]))
+    with pytest.raises(PluginError, match="No module named 'no'; it comes from lost 1.2.0"):
+        registry.load("cell", Ref("gone"))
 
 
 def test_descriptions_show_options(registry):
