@@ -190,9 +190,7 @@ def test_two_providers_of_a_name_are_an_error_when_it_is_used(bench: Bench, twin
         assert text in line
 
 
-def test_a_checkpoint_remembers_whose_cell_it_has(
-    bench: Bench, irnn_run: Path, twin: Path
-) -> None:
+def test_a_checkpoint_remembers_whose_cell_it_has(bench: Bench, irnn_run: Path, twin: Path) -> None:
     process = bench.charrnn("sample", str(irnn_run), "--length", "20", path=(bench.site, twin))
     assert len(done(process)) > 20
 
