@@ -43,7 +43,7 @@ class RunConfig:
 
     source: Ref = opt(Ref("python-docs"), help="the text: a source spec or an existing path")
     cell: Ref = opt(Ref("elman"), help="the recurrent cell")
-    embedding: int = opt(0, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
+    embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
     loss: Ref = opt(Ref("crossentropy"), help="the training loss")
     optimizer: Ref = opt(Ref("adam"), help="the optimizer")
     split: str = opt("last-10%", help="which part of the text is held out")
@@ -154,7 +154,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def source_ref(text: str) -> Ref:
-    """Read a source spec; an existing path alone means ``file:PATH``.
+    """Read a source spec; an existing path alone, or ``-``, means ``file:PATH``.
 
     Raises:
         SourceError: the text looks like a path, but there is nothing there.
@@ -162,7 +162,7 @@ def source_ref(text: str) -> Ref:
     >>> source_ref("gutenberg:520").use, source_ref("/").use
     ('gutenberg', 'file')
     """
-    if os.path.exists(text):
+    if text == "-" or os.path.exists(text):
         return Ref(PATH_SOURCE, text)
     try:
         return Ref.parse(text)
