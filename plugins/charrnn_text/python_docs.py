@@ -48,6 +48,8 @@ _MODULES = (
 def python_docs(argument: str | None, options: NoOptions, context: SourceContext) -> Corpus:
     """Python's language reference, or its docstrings where a distribution leaves that out.
 
+    The reference is a distribution's own ``pydoc_data.topics``, less its drawn tables.
+
     The text depends on the version of Python alone.
 
     Raises:
@@ -70,10 +72,21 @@ def python_docs(argument: str | None, options: NoOptions, context: SourceContext
             "name a text with --source file:PATH"
         )
     return Corpus(
-        text=text.replace("\r\n", "\n"),
+        text=without_tables(text.replace("\r\n", "\n")),
         name="python-docs",
         origin=f"{where} of Python {platform.python_version()}",
         licence="PSF-2.0",
+    )
+
+
+def without_tables(text: str) -> str:
+    """The text without the lines of drawn tables, which would teach a model to write blanks.
+
+    >>> without_tables("one\\n+---+\\n|  a  |\\n+===+\\ntwo")
+    'one\\ntwo'
+    """
+    return "\n".join(
+        line for line in text.split("\n") if not line.lstrip().startswith(("|", "+-", "+="))
     )
 
 
