@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, UsageError
 from charrnn_core.listing import describe_plugin, list_plugins
 from charrnn_core.options import annotations, placeholder
@@ -132,6 +133,7 @@ def run(config: Path | None, out: Path | None, quiet: bool, **given: Any) -> Non
         settings = dataclasses.replace(settings, observers=kept)
     registry = Registry.installed()
     settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
+    use_every_core()
     from charrnn_core import api
 
     with interruptible(lambda line: click.echo(line, err=True)) as interrupted:

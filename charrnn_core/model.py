@@ -57,7 +57,7 @@ def count_parameters(params: Params) -> int:
 def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:
     """The network a configuration describes, without parameters."""
     cell = registry.build_cell(config.cell, as_cell)
-    return Network(cell, symbols=len(alphabet), embedding=config.embedding)
+    return Network(cell, len(alphabet), config.embedding, unroll_mode=config.unroll)
 
 
 def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:

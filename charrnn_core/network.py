@@ -20,6 +20,7 @@ class Network:
         cell: any recurrent cell.
         symbols: V, the size of the alphabet.
         embedding: width of the embedding E; 0 feeds one-hot characters.
+        unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.unroll.unroll`.
 
     Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
     embedding, ``"embedding": [V,embedding]``.
@@ -37,6 +38,7 @@ class Network:
     cell: Cell
     symbols: int
     embedding: int = 0
+    unroll_mode: str = "auto"
 
     @property
     def in_features(self) -> int:
@@ -84,11 +86,20 @@ class Network:
 
         `reset`, bool[T,B], starts a row afresh before that character.
         """
-        fresh = None if reset is None else self.initial_carry(params, inputs.shape[1])
+
+        def step(params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
+            return self.cell.step(params["cell"], carry, self._embed(params, ids))
+
         carry, ys = unroll(
-            self.cell.step, params["cell"], carry, self._embed(params, inputs),
-            reset=reset, fresh=fresh,
-        )  # fmt: skip
+            step,
+            params,
+            carry,
+            inputs,
+            reset=reset,
+            fresh=lambda params: self.initial_carry(params, inputs.shape[1]),
+            symbols=self.symbols,
+            mode=self.unroll_mode,
+        )
         return self._read_out(params, ys), carry
 
     def step(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:

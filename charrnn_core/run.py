@@ -24,7 +24,7 @@ from charrnn_core.storage import explained, make_directory, write_atomically
 PATH_SOURCE = "file"
 """The source that reads an existing path given alone."""
 
-_DEFAULT_CHARACTERS = 5_000_000
+_DEFAULT_CHARACTERS = 8_000_000
 _COMPONENTS = {"source": "source", "cell": "cell", "loss": "loss", "optimizer": "optimizer"}
 _COMPONENT_LISTS = {"sampler": "sampler", "observers": "observer"}
 
@@ -53,12 +53,15 @@ class RunConfig:
     batch: int = opt(32, help="parallel streams (B)", ge=1)
     window: int = opt(64, help="characters per window of truncated backpropagation (T)", ge=1)
     stretch: int = opt(5000, help="characters per epoch of subsequences", ge=1)
+    unroll: Literal["auto", "engine", "scan"] = opt(
+        "auto", help="how time steps run: by the engine, by a plain scan, or whichever fits"
+    )
     epochs: float | None = opt(None, help="stop after this many epochs", gt=0)
     minutes: float | None = opt(
         None, help="stop after this wall-clock time, start-up and compilation included", gt=0
     )
     characters: int | None = opt(
-        None, help="stop after training on this many characters (default: 5000000)", ge=1
+        None, help="stop after training on this many characters (default: 8000000)", ge=1
     )
     eval_every: float | None = opt(
         None, help="epochs between evaluations (default: a tenth of the run)", gt=0

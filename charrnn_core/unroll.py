@@ -1,11 +1,25 @@
-"""The unroll engine: a cell's step over time. For now `jax.lax.scan` behind its final interface."""
+"""The unroll engine: a cell's step over time, made fast for any cell.
 
+`unroll` reads the step (`charrnn_core.plan`), runs what needs no carry for all steps at once, and
+loops over the rest with a backward pass of its own (`charrnn_core.loop`). What it cannot improve or
+cannot prove safe is left to ``lax.scan``.
+"""
+
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from charrnn_core.before import Before
+from charrnn_core.equations import BEFORE, ONCE, Atom, Env, Value, read, run
+from charrnn_core.loop import Feed, loop
+from charrnn_core.plan import Plan, read_step
+from charrnn_core.products import run_over_time
+
+_log = logging.getLogger(__name__)
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 
@@ -18,6 +32,8 @@ def unroll(
     *,
     reset: jax.Array | None = None,
     fresh: Any = None,
+    symbols: int | None = None,
+    mode: str = "auto",
 ) -> tuple[Any, Any]:
     """Apply ``carry, y = step(params, carry, x)`` along the first axis of `xs`.
 
@@ -28,7 +44,11 @@ def unroll(
         xs: a pytree with time first, ``[T, ...]``.
         reset: bool ``[T]`` or ``[T,B]``: where True, that row of the carry is replaced by `fresh`
             before the step.
-        fresh: the carry a reset starts from; zeros if None.
+        fresh: the carry a reset starts from, or a function of the parameters that gives it; zeros
+            if None.
+        symbols: V, if `xs` is one array of ids ``int[T,B]`` of so many symbols; what the step makes
+            of them is then computed once per symbol. Batch rows must be independent.
+        mode: ``"engine"``, ``"scan"`` for plain ``lax.scan``, or ``"auto"``.
 
     Returns:
         The carry after the last step, and the outputs ``[T, ...]``.
@@ -40,19 +60,70 @@ def unroll(
     >>> unroll(cumulative_sum, None, jnp.int32(0), jnp.arange(4), reset=reset)[1].tolist()
     [0, 1, 2, 5]
     """
-    if reset is None:
-        return lax.scan(lambda carry, x: step(params, carry, x), carry, xs)
-    start = jax.tree.map(jnp.zeros_like, carry) if fresh is None else fresh
+    whole = step if reset is None else _with_reset(step, fresh)
+    inputs = xs if reset is None else (xs, reset)
+    if mode != "scan":
+        x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), inputs)
+        plan = read_step(whole, params, carry, x)
+        if mode == "engine":
+            return _engine(plan, params, carry, inputs, symbols)
+        if improves(plan):
+            try:
+                return _engine(plan, params, carry, inputs, symbols)
+            except NotImplementedError as error:  # a primitive without a batching rule
+                _log.info("a plain scan, since not all of the step can be batched: %s", error)
+    return lax.scan(lambda carry, x: whole(params, carry, x), carry, inputs)
 
-    def step_or_restart(carry: Any, x_and_reset: tuple[Any, jax.Array]) -> tuple[Any, Any]:
-        x, mask = x_and_reset
-        carry = jax.tree.map(lambda old, new: _where_rows(mask, new, old), carry, start)
-        return step(params, carry, x)
 
-    return lax.scan(step_or_restart, carry, (xs, reset))
+def improves(plan: Plan) -> bool:
+    """Whether the engine can do better than the plain scan, and safely."""
+    return not plan.effects and bool(plan.groups)
+
+
+def _with_reset(step: Step, fresh: Any) -> Step:
+    def step_or_restart(params: Any, carry: Any, x_and_mask: Any) -> tuple[Any, Any]:
+        x, mask = x_and_mask
+        if fresh is None:
+            start = jax.tree.map(jnp.zeros_like, carry)
+        else:
+            start = fresh(params) if callable(fresh) else fresh
+        restarted = jax.tree.map(lambda old, new: _where_rows(mask, new, old), carry, start)
+        return step(params, restarted, x)
+
+    return step_or_restart
 
 
 def _where_rows(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
     """`new` where the mask of the leading axes is True, else `old`."""
     aligned = mask.reshape(mask.shape + (1,) * (old.ndim - mask.ndim))
     return jnp.where(aligned, new, old)
+
+
+def _engine(plan: Plan, params: Any, carry: Any, xs: Any, symbols: int | None) -> tuple[Any, Any]:
+    inputs = jax.tree.leaves(xs)
+    length = inputs[0].shape[0]
+    env: Env = dict(plan.constants)
+    env.update(zip(plan.params, jax.tree.leaves(params), strict=True))
+    env = run(plan.once, run(plan.fixed, env))
+    before = Before(plan, env, inputs, symbols)
+    feed = Feed(
+        weights=[group.weights(env) for group in plan.groups],
+        extras=[[before.extra(item) for item in group.sums] for group in plan.groups],
+        consts=[env[value] for value in plan.used_in_loop(ONCE)],
+        inputs=[before[value] for value in plan.used_in_loop(BEFORE)],
+    )
+    start = [jnp.asarray(leaf) for leaf in jax.tree.leaves(carry)]
+    ran: Any = loop(plan, length, feed, start)
+    end, stacks = ran
+    per_step: Env = dict(zip(plan.stacked, stacks, strict=True))
+    per_step.update((value, before[value]) for value in plan.used_after(BEFORE))
+    per_step = run_over_time(plan.after, env, per_step)
+    outputs = [_at_every_step(atom, env, per_step, length) for atom in plan.outputs]
+    return jax.tree.unflatten(plan.structure, [*end, *outputs])
+
+
+def _at_every_step(atom: Atom, once: Env, per_step: Env, length: int) -> Any:
+    if isinstance(atom, Value) and atom in per_step:
+        return per_step[atom]
+    value = jnp.asarray(read(once, atom))
+    return jnp.broadcast_to(value, (length, *value.shape))

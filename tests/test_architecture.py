@@ -9,12 +9,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
     {"errors"},
-    {"spec", "events", "terminal", "signals"},
+    {"spec", "events", "terminal", "signals", "devices"},
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus"},
-    {"registry", "randomness", "schedules", "cell"},
-    {"listing", "batches", "unroll"},
+    {"registry", "randomness", "schedules", "cell", "equations"},
+    {"listing", "batches", "products"},
+    {"plan"},
+    {"before", "loop"},
+    {"unroll"},
     {"network"},
     {"evaluation", "sampling", "checkpoint", "run"},
     {"model", "sources", "training"},

@@ -342,8 +342,8 @@ def test_devices_share_the_streams(tmp_path, text_file):
     program = f"""
 import jax, json, sys
 from charrnn_core import RunConfig, train
-config = RunConfig(source={str(text_file)!r}, cell="stacked:elman:8*2", batch=4, window=8,
-                   characters=2000, observers="jsonl")
+config = RunConfig(source={str(text_file)!r}, cell="stacked:elman:8*2", batch=64, window=8,
+                   characters=8000, observers="jsonl")
 train(config, out=sys.argv[1])
 print(len(jax.devices()))
 """

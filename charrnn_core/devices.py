@@ -1,0 +1,21 @@
+"""How jax sees this machine's processors. Standard library only: it has to run before jax."""
+
+import os
+from collections.abc import MutableMapping
+
+_MOST = 8
+
+
+def use_every_core(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let jax see every core as a device, so that each reads its share of the streams.
+
+    The small products of a recurrent network do not spread over cores by themselves. Call it before
+    jax is imported; a ``JAX_NUM_CPU_DEVICES`` that is set already stays.
+
+    >>> environ = {"JAX_NUM_CPU_DEVICES": "3"}
+    >>> use_every_core(environ)
+    >>> environ["JAX_NUM_CPU_DEVICES"]
+    '3'
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    environ.setdefault("JAX_NUM_CPU_DEVICES", str(min(cores or 1, _MOST)))

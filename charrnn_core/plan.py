@@ -1,0 +1,226 @@
+"""Reading a cell's step: which of its equations must run at every step, and which need not.
+
+`read_step` traces a step to its equations and sorts them:
+
+* *once*: they depend on parameters only;
+* *before* the loop, for all steps at once: they depend on the input but not on the carry;
+* in the *loop*: the next carry depends on them and they depend on the carry;
+* *after* the loop, for all steps at once: they depend on the carry, the next carry not on them.
+
+Inside the loop, products of something carry-dependent with a weight are gathered with what is added
+to them into *sums* ``s = l W + e``, and sums that share their left operand l into one `Group`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+
+from charrnn_core.equations import (
+    BEFORE,
+    FIXED,
+    LOOP,
+    ONCE,
+    STAYS_PUT,
+    Atom,
+    Equation,
+    Value,
+    flatten,
+)
+from charrnn_core.products import Group, Sum, as_product
+
+_HEAVY = {"dot_general", "conv_general_dilated"}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A step's equations, sorted by when they have to run.
+
+    Arguments:
+        params, carry, inputs: the step's arguments, flat.
+        carry_out, outputs: what it gives back, flat.
+        constants: values the step closed over.
+        fixed, once, before, after: equations outside the loop.
+        loop: equations and groups inside it, in order.
+    """
+
+    params: tuple[Value, ...]
+    carry: tuple[Value, ...]
+    inputs: tuple[Value, ...]
+    carry_out: tuple[Atom, ...]
+    outputs: tuple[Atom, ...]
+    constants: Mapping[Value, Any]
+    fixed: tuple[Equation, ...] = ()
+    once: tuple[Equation, ...] = ()
+    before: tuple[Equation, ...] = ()
+    loop: tuple[Equation | Group, ...] = ()
+    after: tuple[Equation, ...] = ()
+    effects: bool = False
+    structure: Any = field(default=None)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        return tuple(item for item in self.loop if isinstance(item, Group))
+
+    def used_in_loop(self, kind: int) -> tuple[Value, ...]:
+        """Values of a kind that the loop's own equations or the next carry read."""
+        read_here: list[Atom] = list(self.carry_out)
+        for item in self.loop:
+            if isinstance(item, Group):
+                read_here += [atom for part in item.sums for atom in part.rest]
+            else:
+                read_here += item.inputs
+        return _unique(a for a in read_here if isinstance(a, Value) and a.kind == kind)
+
+    def used_after(self, kind: int) -> tuple[Value, ...]:
+        """Values of a kind that the outputs, or equations after the loop, read."""
+        wanted = [*self.outputs, *(atom for equation in self.after for atom in equation.inputs)]
+        return _unique(a for a in wanted if isinstance(a, Value) and a.kind == kind)
+
+    @cached_property
+    def stacked(self) -> tuple[Value, ...]:
+        """Carry-dependent values that are wanted at every step outside the loop."""
+        made = {value for equation in self.after for value in equation.outputs}
+        return tuple(value for value in self.used_after(LOOP) if value not in made)
+
+
+def _unique(values: Iterator[Value]) -> tuple[Value, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def read_step(step: Callable[..., Any], params: Any, carry: Any, x: Any) -> Plan:
+    """Trace ``step(params, carry, x) -> (carry, y)`` and sort its equations.
+
+    Arguments may be arrays or shapes.
+    """
+    closed, shapes = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
+    jaxpr = closed.jaxpr
+    sizes = [len(jax.tree.leaves(tree)) for tree in (params, carry, x)]
+    kinds = [ONCE] * sizes[0] + [LOOP] * sizes[1] + [BEFORE] * sizes[2]
+    arguments = [Value(v.aval, kind) for v, kind in zip(jaxpr.invars, kinds, strict=True)]
+    constants: dict[Value, Any] = {}
+    equations: list[Equation] = []
+    results = flatten(closed, arguments, constants, equations)
+    count = len(jax.tree.leaves(shapes[0]))
+    carry_out, outputs = tuple(results[:count]), tuple(results[count:])
+    equations = _wanted(equations, results)
+    by_kind = {kind: [e for e in equations if _kind(e) == kind] for kind in range(4)}
+    inside, after = _split_loop(by_kind[LOOP], carry_out)
+    uses = Counter(atom for e in inside for atom in e.inputs if isinstance(atom, Value))
+    uses.update(a for e in after for a in e.inputs if isinstance(a, Value))
+    uses.update(a for a in results if isinstance(a, Value))
+    return Plan(
+        params=tuple(arguments[: sizes[0]]),
+        carry=tuple(arguments[sizes[0] : sizes[0] + sizes[1]]),
+        inputs=tuple(arguments[sizes[0] + sizes[1] :]),
+        carry_out=carry_out,
+        outputs=outputs,
+        constants=constants,
+        fixed=tuple(by_kind[FIXED]),
+        once=tuple(by_kind[ONCE]),
+        before=tuple(by_kind[BEFORE]),
+        loop=tuple(_group(inside, uses)),
+        after=tuple(after),
+        effects=bool(jaxpr.effects),
+        structure=jax.tree.structure(shapes),
+    )
+
+
+def _kind(equation: Equation) -> int:
+    return equation.outputs[0].kind if equation.outputs else LOOP
+
+
+def _wanted(equations: list[Equation], results: Sequence[Atom]) -> list[Equation]:
+    """The equations that `results` depend on, in their order."""
+    needed = {atom for atom in results if isinstance(atom, Value)}
+    kept = []
+    for equation in reversed(equations):
+        if needed.intersection(equation.outputs):
+            needed.update(atom for atom in equation.inputs if isinstance(atom, Value))
+            kept.append(equation)
+    return kept[::-1]
+
+
+def _split_loop(
+    equations: list[Equation], carry_out: Sequence[Atom]
+) -> tuple[list[Equation], list[Equation]]:
+    """What the next carry needs, and the rest if it is worth a pass of its own."""
+    stays = [e for e in equations if e.name in STAYS_PUT]
+    roots = [*carry_out, *(value for e in stays for value in e.outputs)]
+    inside = set(_wanted(equations, roots))
+    after = [e for e in equations if e not in inside]
+    if not any(e.name in _HEAVY for e in after):
+        return equations, []
+    return [e for e in equations if e in inside], after
+
+
+def _group(equations: list[Equation], uses: Counter[Value]) -> list[Equation | Group]:
+    """Put products and what is added to them into groups; leave other equations as they are."""
+    products = {e.outputs[0]: product for e in equations if (product := as_product(e, LOOP))}
+    adds = {e.outputs[0]: e for e in equations if e.name == "add"}
+    inner = {
+        atom
+        for e in adds.values()
+        for atom in e.inputs
+        if isinstance(atom, Value) and atom in adds and uses[atom] == 1
+    }
+
+    def leaves(value: Atom) -> Iterator[Atom]:
+        for atom in adds[value].inputs if value in adds else ():  # type: ignore[index]
+            if atom in inner:
+                yield from leaves(atom)
+            else:
+                yield atom
+
+    sums, absorbed = [], set()
+    for root in adds:
+        if root in inner:
+            continue
+        terms = list(leaves(root))
+        mine = [
+            t
+            for t in terms
+            if t in products and uses[t] == 1 and t.aval.shape == root.aval.shape  # type: ignore
+        ]
+        if mine:
+            others = [t for t in terms if t not in mine]
+            extra = tuple(t for t in others if t.kind < LOOP)
+            rest = tuple(t for t in others if t.kind == LOOP)
+            sums.append(Sum(root, tuple(products[t] for t in mine), extra, rest))
+            absorbed.update([*mine, root, *_inner_adds(root, adds, inner)])
+    sums += [Sum(value, (products[value],)) for value in products if value not in absorbed]
+    absorbed.update(products)
+    return _in_order(equations, sums, absorbed)
+
+
+def _inner_adds(root: Value, adds: Mapping[Value, Equation], inner: set[Any]) -> Iterator[Value]:
+    for atom in adds[root].inputs:
+        if isinstance(atom, Value) and atom in inner:
+            yield atom
+            yield from _inner_adds(atom, adds, inner)
+
+
+def _in_order(
+    equations: list[Equation], sums: list[Sum], absorbed: set[Value]
+) -> list[Equation | Group]:
+    """Merge sums over the same operand, and place each group where its operands are known."""
+    place = {value: i for i, e in enumerate(equations) for value in e.outputs}
+    merged: dict[Any, list[Sum]] = {}
+    for item in sums:
+        first = item.products[0]
+        single = len(item.products) == 1 and not item.rest and first.plain
+        params = first.equation.source.params
+        same = (first.operand, params["precision"], params["preferred_element_type"])
+        merged.setdefault(same if single else item, []).append(item)
+    program: list[tuple[int, Equation | Group]] = [
+        (i, e) for i, e in enumerate(equations) if not absorbed.intersection(e.outputs)
+    ]
+    for group in merged.values():
+        # A product's place comes after its operand's; what is added in the loop may come later.
+        known = [max(place[p.equation.outputs[0]] for p in item.products) for item in group]
+        late = [place[a] for item in group for a in item.rest if a in place]  # type: ignore
+        program.append((max([min(known), *late]), Group(tuple(group))))
+    return [item for _, item in sorted(program, key=lambda pair: pair[0])]
