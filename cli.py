@@ -18,8 +18,8 @@ from charrnn_core.errors import CharRNNError, UsageError
 from charrnn_core.listing import describe_plugin, list_plugins
 from charrnn_core.options import annotations, placeholder
 from charrnn_core.registry import Registry
-from charrnn_core.run import RECIPES, RunConfig, read_toml
-from charrnn_core.signals import interruptible
+from charrnn_core.run import RECIPES, RunConfig, layered, read_toml
+from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref, parse_refs
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
@@ -136,10 +136,9 @@ def run(config: Path | None, out: Path | None, quiet: bool, **given: Any) -> Non
     use_every_core()
     from charrnn_core import api
 
-    with interruptible(lambda line: click.echo(line, err=True)) as interrupted:
-        trained = api.train(
-            settings, out=out, registry=registry, started=_STARTED, stop=interrupted
-        )
+    interrupt = Interrupt(lambda line: click.echo(line, err=True))
+    options = {"out": out, "registry": registry, "started": _STARTED}
+    trained = api.train(settings, **options, observers=[interrupt], stop=interrupt)
     directory = shlex.quote(str(trained.directory))
     if (result := trained.held_out) is not None:
         click.echo(
@@ -160,7 +159,7 @@ def _read_settings(config: Path | None, given: dict[str, Any]) -> RunConfig:
     sampler_options = given.pop("sampler_opt")
     observers, lr = given.pop("observer"), given.pop("lr")
     values = {} if config is None else read_toml(config)
-    settings = RunConfig.read(values | {k: v for k, v in given.items() if v is not None})
+    settings = RunConfig.read(layered(values, {k: v for k, v in given.items() if v is not None}))
     options = {kind: _pairs(kind, texts) for kind, texts in more.items()}
     if lr is not None:
         options["optimizer"]["learning_rate"] = lr

@@ -17,6 +17,9 @@ from charrnn_core.sampling import Chain, encode_prompt
 from charrnn_core.sources import read_corpus
 from charrnn_core.training import Budget, Trainer
 
+_MOST_STEPS = 2**31 - 1
+"""Updates are counted in int32."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -69,6 +72,7 @@ def prepare(
     config, notes = _fit(config, len(train_ids))
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
+    total_steps = budget.steps if budget.deadline is None else None
     return Experiment(
         config=config,
         notes=notes,
@@ -79,7 +83,7 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown),
         network=network,
         sampler=sampler,
-        trainer=Trainer(network, loss, make_optimizer, config.batch, budget.steps),
+        trainer=Trainer(network, loss, make_optimizer, config.batch, total_steps),
         batching=batching,
         budget=budget,
     )
@@ -113,7 +117,8 @@ def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
     if config.characters is not None:
         limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
     deadline = None if config.minutes is None else started + 60 * config.minutes
-    return Budget(min(limits, default=None), started, deadline)
+    steps = min(*limits, _MOST_STEPS) if limits else None
+    return Budget(steps, started, deadline)
 
 
 def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], Any]:

@@ -94,6 +94,8 @@ def train(
             notes=experiment.notes,
         )
     )
+    for line in experiment.notes:
+        note(f"note: {line}")
     step, held_out, reason = 0, None, "failed"
     try:
         for event in _events(experiment, state, _tools(experiment, directory, registry, stop)):
@@ -180,7 +182,8 @@ class _Audience:
                 notify(observer, event)
             except CharRNNError:
                 raise
-            except Exception as error:  # an observer's bug must not cost a training
+            except (Exception, SystemExit) as error:
+                # An observer's bug, or a terminal that went away, must not cost a training.
                 self.observers.remove(observer)
                 name = type(observer).__name__
                 self.note(

@@ -6,6 +6,7 @@ the command line or as plain values from TOML and Python; both are checked again
 
 import dataclasses
 import functools
+import math
 import operator
 import types
 import typing
@@ -114,6 +115,19 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
         raise OptionError(f"{owner}: {error}") from error
 
 
+def settle(options: Any, owner: str) -> None:
+    """Read every value of an options object by its annotation and bounds, in its ``__post_init__``.
+
+    Raises:
+        OptionError: a value has the wrong type or is out of bounds.
+    """
+    for field in _fields(options):
+        what = f"option {field.name!r} of {owner}"
+        value = _coerce(getattr(options, field.name), annotations(type(options))[field.name], what)
+        _check_bounds(value, field.metadata.get("bounds", {}), what)
+        object.__setattr__(options, field.name, value)
+
+
 def option_values(options: Any) -> dict[str, Any]:
     """The values of an options object by name, defaults included."""
     return {item.name: getattr(options, item.name) for item in _fields(options)}
@@ -211,6 +225,8 @@ def _read(value: Any, annotation: Any) -> Any:
     if annotation is int:
         return _read_int(value)
     if annotation is float and isinstance(value, int | float | str) and value is not True:
+        if math.isinf(float(value)):
+            raise ValueError
         return float(value)
     if isinstance(value, annotation):
         return value

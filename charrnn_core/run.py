@@ -1,6 +1,7 @@
 """A run: its configuration, which is the only home of defaults, and its directory."""
 
 import dataclasses
+import itertools
 import os
 import re
 import tomllib
@@ -16,9 +17,9 @@ from charrnn_core.errors import (
     SpecError,
     UnknownNameError,
 )
-from charrnn_core.options import opt, option_values, read_options
+from charrnn_core.options import opt, option_values, read_options, settle
 from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.spec import Ref
 from charrnn_core.storage import explained, make_directory, write_atomically
 
 PATH_SOURCE = "file"
@@ -26,6 +27,7 @@ PATH_SOURCE = "file"
 
 _DEFAULT_CHARACTERS = 8_000_000
 _COMPONENTS = {"source": "source", "cell": "cell", "loss": "loss", "optimizer": "optimizer"}
+_BUDGETS = ("epochs", "minutes", "characters")
 _COMPONENT_LISTS = {"sampler": "sampler", "observers": "observer"}
 
 
@@ -81,10 +83,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if isinstance(self.source, str):
             object.__setattr__(self, "source", source_ref(self.source))
-        for name in _COMPONENTS:
-            object.__setattr__(self, name, Ref.parse(getattr(self, name)))
-        for name in _COMPONENT_LISTS:
-            object.__setattr__(self, name, parse_refs(getattr(self, name)))
+        settle(self, "the run")
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "RunConfig":
@@ -99,11 +98,11 @@ class RunConfig:
         """
         chosen = dict(values)
         recipe = chosen.pop("recipe", "default")
-        if recipe not in RECIPES:
+        if not isinstance(recipe, str) or recipe not in RECIPES:
             raise UnknownNameError("recipe", str(recipe), RECIPES)
         if isinstance(chosen.get("source"), str):
             chosen["source"] = source_ref(chosen["source"])
-        return read_options(cls, {**RECIPES[recipe], **chosen}, "the run")
+        return read_options(cls, layered(RECIPES[recipe], chosen), "the run")
 
     def resolve(self, registry: Registry) -> "RunConfig":
         """The same run with every option of every component filled in, and a budget set."""
@@ -154,6 +153,16 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 # fmt: on
+
+
+def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings on top of others; a budget on top replaces every budget below.
+
+    >>> layered({"epochs": 3, "batch": 8}, {"minutes": 1})
+    {'batch': 8, 'minutes': 1}
+    """
+    replaced = _BUDGETS if any(name in above for name in _BUDGETS) else ()
+    return {k: v for k, v in below.items() if k not in replaced} | dict(above)
 
 
 def source_ref(text: str) -> Ref:
@@ -219,13 +228,12 @@ class RunDirectory:
         if out is None:
             source = f"{config.source.use}-{Path(config.source.argument or '').stem}".strip("-")
             label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}").strip("-")
-            number = 1
-            while (out := Path("runs") / f"{label}-{number}").exists():
-                number += 1
+            out = _claim(Path("runs"), label)
         run = cls(out)
-        if out.exists() and (not out.is_dir() or run.config_file.exists()):
-            what = "holds a run already" if out.is_dir() else "is a file"
-            raise RunDirectoryError(f"{out} {what}; choose another directory with --out")
+        if out.exists() and not out.is_dir():
+            raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
+        if run.config_file.exists() or run.metrics_file.exists() or run.saved():
+            raise RunDirectoryError(f"{out} holds a run already; choose another with --out")
         make_directory(run.checkpoints)
         return run
 
@@ -242,6 +250,20 @@ class RunDirectory:
     def saved(self) -> list[Path]:
         """The checkpoints there are, oldest first."""
         return sorted(self.checkpoints.glob("step-*.crn"))
+
+
+def _claim(parent: Path, label: str) -> Path:
+    """Create the first directory ``LABEL-N`` that nobody has, even if others do the same now."""
+    with explained("create", parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            path = parent / f"{label}-{number}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return path
+    raise AssertionError("unreachable: a number is always free")
 
 
 def newest_checkpoint(run: Path) -> Path:

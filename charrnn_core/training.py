@@ -27,6 +27,7 @@ _UPDATES_PER_CALL = 128
 _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
 _LEAST_STREAMS = 16
+_MOST_STEPS = 2**31 - 1
 
 
 class TrainState(NamedTuple):
@@ -192,6 +193,11 @@ class Budget:
         return min(1.0, max(shares))
 
 
+def _estimate(step: int, more: float) -> int:
+    """How many updates a wall-clock budget allows; before the first was timed, very many."""
+    return step + (int(min(more, _MOST_STEPS - step)) if more > 0 else 10**6)
+
+
 @dataclass(frozen=True)
 class Tools:
     """What the loop calls between updates.
@@ -230,11 +236,13 @@ def train_loop(
     per_epoch = batching.steps_per_epoch
     room = max(1, min(_UPDATES_PER_CALL, _CHARACTERS_PER_CALL // (trainer.streams * window)))
     advance = trainer.compile(state, room, window)
-    tenth = None if budget.steps is None else max(1, -(-budget.steps // 10))
+    by_steps = budget.steps is not None and budget.deadline is None
+    tenth = max(1, -(-(budget.steps or 0) // 10)) if by_steps else None
     evals, samples = _Recurring(eval_interval or tenth), _Recurring(sample_interval or tenth)
     until_row = _until_row(per_epoch)
     step, pace, overhead = int(state.step), math.inf, 0.0
     held_out: float | None = None
+    evaluated = False
     characters, row_nats, row_characters, row_seconds = 0, 0.0, 0, 0.0
 
     def seconds_left() -> float:
@@ -249,7 +257,7 @@ def train_loop(
             wanted = min(wanted, budget.steps - step)
         left = seconds_left()
         count = max(1, min(wanted, int(min(_SECONDS_PER_CALL, left) / pace) if step else 1))
-        total = budget.steps or step + count + (int(left / pace) if step else 10**6)
+        total = min(budget.steps or _MOST_STEPS, _estimate(step + count, left / pace))
         batches = stack_batches(batching, step, count, room)
         began = clock()
         state, nats = advance(state, batches, np.int32(count), np.int32(total))
@@ -292,4 +300,6 @@ def train_loop(
         if samples.due(step, progress) or ended:
             yield Sampled(step=step, epoch=epoch, prompt=prompt, text=tools.sample(state))
         if fresh is not None:
-            overhead = clock() - between
+            # The first time compiles, which will not happen again at the end.
+            overhead = clock() - between if evaluated else 0.0
+            evaluated = True

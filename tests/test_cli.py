@@ -147,6 +147,29 @@ def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_pa
     assert again.stdout.splitlines()[0] == done.stdout.splitlines()[0]
 
 
+def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_directory):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from charrnn_core.run import _claim
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: _claim(tmp_path / "runs", "same"), range(40)))
+    assert len(set(claimed)) == 40
+    (tmp_path / "half" / "checkpoints").mkdir(parents=True)
+    [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())
+    (tmp_path / "half" / "checkpoints" / old.name).write_bytes(old.read_bytes())
+    done = charrnn(*RUN, "--source", text_file, "--out", "half")
+    assert_fails(done, 1, "half holds a run already")
+
+
+def test_a_new_budget_replaces_that_of_a_saved_configuration(charrnn, run_directory, tmp_path):
+    saved = run_directory[0] / "config.toml"
+    done = charrnn("run", "--config", saved, "--epochs", 2, "--quiet", "--out", "again")
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "again" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(rows[-1])["epoch"] == 2.0
+
+
 def test_the_main_job_on_the_book(charrnn, mirror, tmp_path):
     env = {"CHARRNN_GUTENBERG_MIRROR": str(mirror)}
     done = charrnn(

@@ -162,6 +162,19 @@ def test_a_resolved_configuration_is_a_fixed_point(registry):
     assert config.characters == 8_000_000
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": -1}, {"batch": "x"}, {"prompt": 3}, {"seed": 2**33}, {"minutes": "inf"}]
+)
+def test_a_configuration_checks_itself(wrong):
+    with pytest.raises(OptionError, match=f"option {[*wrong][0]!r} of the run"):
+        RunConfig(**wrong)
+
+
+def test_a_budget_replaces_those_below_it():
+    config = RunConfig.read({"recipe": "notebook", "minutes": 2})
+    assert (config.epochs, config.minutes) == (None, 2.0)
+
+
 def test_recipes_come_before_what_is_given():
     config = RunConfig.read({"recipe": "notebook", "batch": 2})
     assert (config.batch, config.window, config.stretch) == (2, 64, 5000)

@@ -306,6 +306,60 @@ def test_short_texts_shrink_the_geometry(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_the_carry_starts_afresh_with_every_epoch(registry):
+    trainer = make_trainer(registry, make_optimizer=lambda total: optax.sgd(0.0))
+    batches = make_batches(length=2 * T * B + 1)
+    _, losses = advance(trainer, batches, [2, 2], room=2)
+    assert losses[:2] == losses[2:]  # nothing is learnt, so a second epoch repeats the first
+
+
+def test_adamw_is_its_formula(registry):
+    values = {"warmup": 0, "clip": 0, "schedule": "constant", "weight_decay": 0.1}
+    options = registry.options("optimizer", Ref("adamw", "0.5", {**values, "b1": 0.8, "b2": 0.7}))
+    optimizer = registry.load("optimizer", Ref("adamw"))(options, 10)
+    w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    params = jnp.asarray(w, jnp.float32)
+    state = optimizer.init(params)
+    for n, g in enumerate(([0.3, -4.0], [1.0, 0.5]), start=1):
+        grad = np.array(g)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            updates, state = optimizer.update(jnp.asarray(grad, jnp.float32), state, params)
+        params = optax.apply_updates(params, updates)
+        m, v = 0.8 * m + 0.2 * grad, 0.7 * v + 0.3 * grad**2
+        w = w - 0.5 * (m / (1 - 0.8**n) / (np.sqrt(v / (1 - 0.7**n)) + 1e-8) + 0.1 * w)
+        np.testing.assert_allclose(params, w, rtol=1e-5)
+
+
+def test_a_slow_evaluation_is_left_time_for(registry):
+    """The first evaluation compiles and does not count; later ones are kept free at the end."""
+    trainer, batches = make_trainer(registry, total_steps=None), make_batches()
+    now = [0.0]
+
+    def clock():
+        now[0] += 0.01
+        return now[0]
+
+    calls = []
+
+    def evaluate(params):
+        now[0] += 9.0 if not calls else 1.0
+        calls.append(now[0])
+        return 1.0
+
+    tools = Tools(evaluate, sample=lambda s: "", save=lambda s, h: "x", stop=lambda: False)
+    state = trainer.init(jax.random.key(0))
+    budget = Budget(None, started=0.0, deadline=40.0)
+    events = list(
+        train_loop(
+            trainer, state, batches, T, budget, tools, prompt="",
+            eval_interval=None, sample_interval=None, clock=clock,
+        )
+    )  # fmt: skip
+    steps = [event for event in events if isinstance(event, Stepped)]
+    assert steps[-1].step > 100 and len(calls) > 5
+    assert 39 < now[0] < 41
+
+
 def test_nothing_held_out(config, tmp_path):
     result = train(dataclasses.replace(config, split="all"), out=tmp_path / "run")
     assert result.held_out is None

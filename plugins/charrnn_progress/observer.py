@@ -34,8 +34,6 @@ class ProgressObserver:
         self._said = time.monotonic()
 
     def on_start(self, event: Started) -> None:
-        for note in event.notes:
-            self._say(f"note: {note}")
         cell, source = event.config["cell"]["use"], event.config["source"]["use"]
         self._say(
             f"{cell} with {event.parameters:,} parameters on {source}: {event.symbols} symbols, "
