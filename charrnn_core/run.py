@@ -25,7 +25,7 @@ from charrnn_core.storage import explained, make_directory, write_atomically
 PATH_SOURCE = "file"
 """The source that reads an existing path given alone."""
 
-_DEFAULT_CHARACTERS = 8_000_000
+_DEFAULT_CHARACTERS = 5_000_000
 _COMPONENTS = {"source": "source", "cell": "cell", "loss": "loss", "optimizer": "optimizer"}
 _BUDGETS = ("epochs", "minutes", "characters")
 _COMPONENT_LISTS = {"sampler": "sampler", "observers": "observer"}
@@ -63,7 +63,7 @@ class RunConfig:
         None, help="stop after this wall-clock time, start-up and compilation included", gt=0
     )
     characters: int | None = opt(
-        None, help="stop after training on this many characters (default: 8000000)", ge=1
+        None, help="stop after training on this many characters (default: 5000000)", ge=1
     )
     eval_every: float | None = opt(
         None, help="epochs between evaluations (default: a tenth of the run)", gt=0

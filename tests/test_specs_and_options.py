@@ -159,7 +159,7 @@ def test_a_resolved_configuration_is_a_fixed_point(registry):
     config = RunConfig(cell="stacked:elman:8*2", sampler="temperature:0.5").resolve(registry)
     assert RunConfig.read(config.table()).resolve(registry) == config == config.resolve(registry)
     assert config.table()["cell"]["layers"][1]["activation"] == "tanh"
-    assert config.characters == 8_000_000
+    assert config.characters == 5_000_000
 
 
 @pytest.mark.parametrize(
