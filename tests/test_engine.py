@@ -104,7 +104,7 @@ def test_cells_in_float64(registry, name):
 def test_ids_are_tabulated(registry):
     cell = registry.build_cell(Ref("stacked", f"elman:{H}*2"), as_cell)
     params = {"E": jnp.zeros((V, 4)), "cell": cell.init(jax.random.key(0), 4)}
-    params = randomly(params, 1)
+    params = jax.tree.map(lambda leaf: 0.3 * leaf, randomly(params, 1))  # rounding must not grow
     carry = randomly(cell.initial_carry(params["cell"], (B, 4)), 2)
     seen = []
 
@@ -116,7 +116,7 @@ def test_ids_are_tabulated(registry):
     for length in (1, 2, 20):  # fewer and more inputs than symbols
         ids = jnp.asarray(np.random.default_rng(3).integers(V, size=(length, B)), jnp.int32)
         reset = jnp.zeros((length, B), bool).at[0, 1].set(True)
-        compare(step, params, carry, ids, 1e-4, argnums=(0, 1), symbols=V, reset=reset)
+        compare(step, params, carry, ids, 1e-5, argnums=(0, 1), symbols=V, reset=reset)
 
 
 def plan_of(step, params, carry, x):
