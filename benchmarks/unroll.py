@@ -1,85 +1,74 @@
-"""The unroll engine against a plain ``lax.scan``: whole training updates of the same step.
+"""The unroll engine against other ways over time: whole training updates of the same network.
 
-    python benchmarks/unroll.py
+    python benchmarks/unroll.py --cells lstm --streams 32
 
-Networks of 256 units on one-hot characters of 90 symbols, windows of 64, Adam, on every core. The
-two sides differ in ``unroll_mode`` alone and take turns in one process; compilation is not counted.
+One-hot characters of 90 symbols, windows of 64, a readout, Adam. Every side has all cores and a
+process of its own; the sides take turns, and compilation is not counted.
 """
 
 import argparse
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from importlib.metadata import version
-from typing import Any
+import json
+from pathlib import Path
 
-from charrnn_core.devices import use_every_core
+from machine import machine, print_machine
+from task import GATES, Task
+from turns import medians, take_turns
 
-use_every_core()
-
-import flax.linen as nn  # noqa: E402  # jax has to see the cores first
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
-
-from charrnn_core.batches import Streams, stack_batches  # noqa: E402
-from charrnn_core.cell import as_cell  # noqa: E402
-from charrnn_core.network import Network  # noqa: E402
-from charrnn_core.registry import Registry  # noqa: E402
-from charrnn_core.spec import Ref  # noqa: E402
-from charrnn_core.training import Trainer, data_mesh  # noqa: E402
-
-H, T, V = 256, 64, 90
-
-
-def updates(cell: Any, streams: int, mode: str) -> Callable[[], float]:
-    """A function that makes some updates and gives their speed in characters per second."""
-    registry = Registry.installed()
-    loss = registry.load("loss", Ref("crossentropy"))(None)
-    network = Network(as_cell(cell), symbols=V, unroll_mode=mode)
-    trainer = Trainer(network, loss, lambda total: optax.adam(1e-3), streams, total_steps=10**6)
-    room = max(1, 2**14 // (streams * T))
-    ids = np.random.default_rng(0).integers(V, size=room * streams * T + 1).astype(np.int32)
-    batches = stack_batches(Streams(ids, streams, T), 0, room, room)
-    held = [trainer.init(jax.random.key(0))]
-    advance = trainer.compile(held[0], room, T)
-
-    def play() -> float:
-        began = time.perf_counter()
-        state, nats = advance(held.pop(), batches, np.int32(room), np.int32(10**6))
-        np.asarray(nats)
-        held.append(state)
-        return room * streams * T / (time.perf_counter() - began)
-
-    play()
-    return play
+HERE = Path(__file__).parent
+SIDES = {
+    "engine": "jax_side.py",
+    "scan": "jax_side.py",
+    "linen": "jax_side.py",
+    "nnx": "jax_side.py",
+    "torch": "torch_side.py",
+}
+EXTRA = {"sharded-scan": "jax_side.py"}
 
 
 def main() -> None:
     """Measure, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9, help="turns per side (default: 9)")
-    rounds = parser.parse_args().rounds
-    elman = Registry.installed().build_cell(Ref("elman", str(H)), as_cell)
-    cells = {"Elman": elman, "GRU": nn.GRUCell(H), "LSTM": nn.LSTMCell(H)}
-    load = os.getloadavg()[0]
-    print(
-        "| cell | streams | devices | scan, characters/s | engine, characters/s | engine / scan |"
-    )
-    print("|---|---|---|---|---|---|")
-    for name, cell in cells.items():
-        for streams in (1, 16, 32, 128):
-            sides = [updates(cell, streams, mode) for mode in ("scan", "engine")]
-            speeds = [[side() for side in sides] for _ in range(rounds)]
-            scan, engine = (statistics.median(side) for side in zip(*speeds, strict=True))
-            devices = data_mesh(streams).size
-            row = f"{scan:,.0f} | {engine:,.0f} | {engine / scan:.2f}"
-            print(f"| {name} | {streams} | {devices} | {row} |", flush=True)
-    packages = ", ".join(f"{p} {version(p)}" for p in ("jax", "flax", "optax", "numpy"))
-    print(f"\n{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, load {load:.2f}")
-    print(f"Python {platform.python_version()}, {packages}, {time.strftime('%Y-%m-%d')}")
+    listed = lambda text: text.split(",")  # noqa: E731
+    numbers = lambda text: [int(part) for part in text.split(",")]  # noqa: E731
+    parser.add_argument("--cells", type=listed, default=list(GATES))
+    parser.add_argument("--streams", type=numbers, default=[1, 16, 32, 64, 128])
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--window", type=int, default=64)
+    parser.add_argument("--sides", type=listed, default=list(SIDES))
+    parser.add_argument("--rounds", type=int, default=7, help="turns per side (default: 7)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row")
+    args = parser.parse_args()
+    about = machine()
+    peak = medians(take_turns({"peak": [str(HERE / "peak.py")]}, 5))["peak"]
+    first, *others = args.sides
+    head = ["cell", "H", "streams", *(f"{s}, characters/s" for s in args.sides)]
+    head += [f"{first} / {other}" for other in others]
+    head += [f"{first}, GFLOP/s", "of the peak"]
+    if not args.json:
+        print(" | ".join(["", *head, ""]).strip())
+        print("|" + "---|" * len(head))
+    for cell in args.cells:
+        for streams in args.streams:
+            task = Task(cell, args.hidden, args.layers, streams, args.window)
+            sides = {
+                side: [str(HERE / (SIDES | EXTRA)[side]), side, *task.arguments()]
+                for side in args.sides
+            }
+            speeds = take_turns(sides, args.rounds)
+            speed = medians(speeds)
+            rate = speed[first] * task.flop_per_character / 1e9
+            if args.json:
+                print(json.dumps({**vars(task), "speeds": speeds, "gflops": rate, "peak": peak}))
+                continue
+            name = cell if args.layers == 1 else f"{args.layers} x {cell}"
+            row = [name, str(args.hidden), str(streams)]
+            row += [f"{speed[side]:,.0f}" for side in args.sides]
+            row += [f"{speed[first] / speed[other]:.2f}" for other in others]
+            row += [f"{rate:.0f}", f"{rate / peak:.0%}"]
+            print("| " + " | ".join(row) + " |", flush=True)
+    print(f"\npeak of a float32 matrix product: {peak:.0f} GFLOP/s")
+    print_machine(about)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Differentiating ``lax.scan`` adds up every weight's gradient inside the backward loop. Here the
 backward loop only carries the gradient of the carry; it writes down the gradient of every sum
 ``s = l W + e``, and one product over all steps then gives the gradient of W. What is saved on the
-way forward is the sums and the carry; elementwise work is done again.
+way forward is the carry and what became of the sums; other elementwise work is done again.
 
 It is a `jax.custom_vjp`: it can be differentiated in reverse, but not forward.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -38,20 +38,8 @@ class Feed(NamedTuple):
     inputs: list[Any]
 
 
-class Trace(NamedTuple):
-    """What the loop leaves behind for its backward pass, time first.
-
-    Fields:
-        saved: the values of `_saved`.
-        sums: for every group the value of each of its sums, without what the loop adds.
-    """
-
-    saved: list[Any]
-    sums: list[list[Any]]
-
-
-Total = Callable[[int, list[Any]], list[Any]]
-"""From a group's number and its operands to the values of its sums."""
+Totals = Callable[[int, list[Any], list[list[Any]]], list[Any]]
+"""From a group's number, its operands and what the loop adds to the values kept of its sums."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -61,19 +49,20 @@ def loop(plan: Plan, length: int, feed: Feed, carry: list[Any]) -> Any:
     Returns:
         The carry after the last step, and ``plan.stacked`` at every step.
     """
-    after, trace = _scan(plan, length, feed, carry, plan.stacked)
-    return after, trace.saved
+    return _scan(plan, length, feed, carry, plan.stacked)
 
 
 def _forward(plan: Plan, length: int, feed: Feed, carry: list[Any]) -> Any:
-    after, trace = _scan(plan, length, feed, carry, _saved(plan))
-    return (after, trace.saved[: len(plan.stacked)]), (feed, carry, trace)
+    after, saved = _scan(plan, length, feed, carry, _saved(plan))
+    return (after, saved[: len(plan.stacked)]), (feed._replace(extras=[]), carry, saved)
 
 
 def _backward(plan: Plan, length: int, residuals: Any, cotangents: Any) -> tuple[Feed, list[Any]]:
-    feed, carry, trace = residuals
+    feed, carry, saved = residuals
     carry_ct, stacked_ct = cotangents
-    befores = _before_each_step(plan, carry, trace.saved)
+    known: dict[Value, Any] = dict(zip(_saved(plan), saved, strict=True))
+    befores = _before_each_step(plan, carry, known)
+    kept = [[known[item.kept] for item in group.sums] for group in plan.groups]
     consts = _only_inexact(feed.consts)
     # A small constant's gradient is written down at every step, a large one's added up.
     most = 4 * max((leaf.size for leaf in carry), default=1)
@@ -88,8 +77,8 @@ def _backward(plan: Plan, length: int, residuals: Any, cotangents: Any) -> tuple
 
     def step(gradients: Any, item: Any) -> Any:
         carry_ct, added = gradients
-        before, inputs, sums, stacked_ct = item
-        pull = _pull_step(plan, feed.consts, turned, before, inputs, sums)
+        before, inputs, kept, stacked_ct = item
+        pull = _pull_step(plan, feed.consts, turned, before, inputs, kept)
         carry_ct, input_ct, const_ct, sum_ct = pull((carry_ct, stacked_ct))
         mine = [ct for ct, w in zip(const_ct, written, strict=True) if not w]
         added = [total + ct for total, ct in zip(added, mine, strict=True)]
@@ -97,14 +86,14 @@ def _backward(plan: Plan, length: int, residuals: Any, cotangents: Any) -> tuple
         return (carry_ct, added), (input_ct, notes, sum_ct)
 
     zeros = [jnp.zeros_like(c) for c, w in zip(consts, written, strict=True) if not w]
-    stacked = trace.saved[: len(plan.stacked)]
-    items = (befores, feed.inputs, trace.sums, _only_inexact(stacked_ct, stacked))
+    stacked = saved[: len(plan.stacked)]
+    items = (befores, feed.inputs, kept, _only_inexact(stacked_ct, stacked))
     (carry_ct, added), (input_ct, notes, sum_ct) = jax.lax.scan(
         step, (_only_inexact(carry_ct, carry), zeros), items, length, reverse=True
     )
     rest, noted = iter(added), (jnp.sum(ct, axis=0) for ct in notes)
     gradient = Feed(
-        _weight_gradients(plan, feed, befores, trace.sums, sum_ct),
+        _weight_gradients(plan, feed, befores, kept, sum_ct),
         [_extra_gradients(g, ct) for g, ct in zip(plan.groups, sum_ct, strict=True)],
         _with_float0(feed.consts, [next(noted) if w else next(rest) for w in written]),
         _with_float0(feed.inputs, input_ct),
@@ -116,9 +105,9 @@ loop.defvjp(_forward, _backward)
 
 
 def _body(
-    plan: Plan, carry: Sequence[Any], inputs: Sequence[Any], consts: Sequence[Any], total: Total
+    plan: Plan, carry: Sequence[Any], inputs: Sequence[Any], consts: Sequence[Any], totals: Totals
 ) -> tuple[Env, list[Any]]:
-    """One step's equations; `total` gives the sums of a group. All values, and the next carry."""
+    """One step's equations; `totals` gives what is kept of sums. All values, and the next carry."""
     env: Env = dict(zip(plan.carry, carry, strict=True))
     env.update(zip(plan.used_in_loop(BEFORE), inputs, strict=True))
     env.update(zip(plan.used_in_loop(ONCE), consts, strict=True))
@@ -126,10 +115,11 @@ def _body(
     groups = 0
     for item in plan.loop:
         if isinstance(item, Group):
-            totals = total(groups, [env[operand] for operand in item.operands])
+            operands = [env[operand] for operand in item.operands]
+            rest = [[read(env, atom) for atom in part.rest] for part in item.sums]
+            kept = totals(groups, operands, rest)
+            env.update(zip([part.kept for part in item.sums], kept, strict=True))
             groups += 1
-            for part, value in zip(item.sums, totals, strict=True):
-                env[part.output] = sum((read(env, atom) for atom in part.rest), start=value)
         else:
             item.run(env)
     after = [
@@ -141,21 +131,24 @@ def _body(
 
 def _scan(
     plan: Plan, length: int, feed: Feed, carry: list[Any], save: Sequence[Value]
-) -> tuple[list[Any], Trace]:
+) -> tuple[list[Any], list[Any]]:
+    """The carry after the loop, and the values to save, time first."""
     once = _of_kind(plan, feed.extras, ONCE)
 
     def step(carry: Any, item: Any) -> Any:
         inputs, per_step = item
-        sums: list[list[Any]] = []
 
-        def total(i: int, operands: list[Any]) -> list[Any]:
-            products = plan.groups[i].multiply(operands, feed.weights[i])
+        def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
+            group = plan.groups[i]
+            products = group.multiply(operands, feed.weights[i])
             extras = [a if b is None else b for a, b in zip(per_step[i], once[i], strict=True)]
-            sums.append([p if e is None else p + e for p, e in zip(products, extras, strict=True)])
-            return sums[i]
+            return [
+                part.finish(sum(added, start=p if extra is None else p + extra))
+                for part, p, extra, added in zip(group.sums, products, extras, rest, strict=True)
+            ]
 
-        env, after = _body(plan, carry, inputs, feed.consts, total)
-        return after, Trace([env[value] for value in save], sums)
+        env, after = _body(plan, carry, inputs, feed.consts, totals)
+        return after, [env[value] for value in save]
 
     items = (feed.inputs, _of_kind(plan, feed.extras, BEFORE))
     return jax.lax.scan(step, carry, items, length)
@@ -170,17 +163,16 @@ def _of_kind(plan: Plan, extras: list[list[Any]], kind: int) -> list[list[Any]]:
 
 
 def _saved(plan: Plan) -> tuple[Value, ...]:
-    """``plan.stacked``, then the carry leaves before a step that these do not already tell.
+    """``plan.stacked``, what is kept of the sums, and the carry before a step unless these tell it.
 
     The carry before a step is the carry after the one before, which is often an output.
     """
-    told = set(plan.stacked)
+    told = dict.fromkeys([*plan.stacked, *(s.kept for group in plan.groups for s in group.sums)])
     pairs = zip(plan.carry, plan.carry_out, strict=True)
-    return (*plan.stacked, *(b for b, a in pairs if b not in told and a not in told))
+    return (*told, *(b for b, a in pairs if b not in told and a not in told))
 
 
-def _before_each_step(plan: Plan, carry: list[Any], saved: list[Any]) -> list[Any]:
-    known: dict[Any, Any] = dict(zip(_saved(plan), saved, strict=True))
+def _before_each_step(plan: Plan, carry: list[Any], known: Mapping[Any, Any]) -> list[Any]:
     return [
         known[before] if before in known else jnp.concatenate([start[None], known[after][:-1]])
         for start, before, after in zip(carry, plan.carry, plan.carry_out, strict=True)
@@ -188,72 +180,76 @@ def _before_each_step(plan: Plan, carry: list[Any], saved: list[Any]) -> list[An
 
 
 def _pull_step(
-    plan: Plan, consts: Any, turned: Any, before: Any, inputs: Any, sums: Any
+    plan: Plan, consts: Any, turned: Any, before: Any, inputs: Any, kept: Any
 ) -> Callable[[Any], Any]:
-    """The vjp of one step, its products replaced by the sums that were saved.
+    """The vjp of one step, with what was kept of the sums in place of the products.
 
     It takes the gradients of the next carry and of ``plan.stacked``, and gives those of the carry,
     the inputs, the constants and each group's sums.
     """
 
     def outputs(carry: Any, inputs_: Any, consts_: Any, probes: Any) -> Any:
-        def total(i: int, operands: list[Any]) -> list[Any]:
-            return _recall(plan.groups[i], operands, turned[i], sums[i], probes[i])
+        def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
+            return _recall(plan.groups[i], operands, rest, turned[i], kept[i], probes[i])
 
         env, after = _body(
-            plan, _merged(before, carry), _merged(inputs, inputs_), _merged(consts, consts_), total
+            plan, _merged(before, carry), _merged(inputs, inputs_), _merged(consts, consts_), totals
         )
         return _only_inexact(after), _only_inexact([env[value] for value in plan.stacked])
 
-    probes = [jnp.zeros_like(g.join(s)) for g, s in zip(plan.groups, sums, strict=True)]
+    probes = [jnp.zeros_like(g.join(k)) for g, k in zip(plan.groups, kept, strict=True)]
     free = (_only_inexact(before), _only_inexact(inputs), _only_inexact(consts), probes)
     return jax.vjp(outputs, *free)[1]
 
 
-def _recall(group: Group, operands: Any, turned: Any, totals: Any, probe: Any) -> Any:
-    """The saved sums in place of the products, but with the products' gradient.
+def _recall(
+    group: Group, operands: Any, rest: Any, turned: Any, kept: list[Any], probe: Any
+) -> list[Any]:
+    """What was kept of the sums, with the gradient it had when it was computed.
 
     The gradient of `probe` is that of the sums, side by side.
     """
 
     @jax.custom_vjp
-    def recall(operands: Any, turned: Any, totals: Any, probe: Any) -> Any:
-        return totals
+    def recall(operands: Any, rest: Any, turned: Any, kept: Any, probe: Any) -> Any:
+        return kept
 
-    def forward(operands: Any, turned: Any, totals: Any, probe: Any) -> Any:
-        return totals, (operands, turned, totals)
+    def forward(operands: Any, rest: Any, turned: Any, kept: Any, probe: Any) -> Any:
+        return kept, (operands, rest, turned, kept)
 
-    def backward(residuals: Any, totals_ct: Any) -> Any:
-        operands, turned, totals = residuals
-        ct = group.join(totals_ct)
+    def backward(residuals: Any, kept_ct: Any) -> Any:
+        operands, rest, turned, kept = residuals
+        parts = [s.pull(k, ct) for s, k, ct in zip(group.sums, kept, kept_ct, strict=True)]
+        ct = group.join(parts)
         back = [
             product.operand_gradient(operand, weight, ct)
             for product, operand, weight in zip(
                 group.sums[0].products, operands, turned, strict=True
             )
         ]
-        return back, *jax.tree.map(jnp.zeros_like, (turned, totals)), ct
+        rest_ct = [[part] * len(added) for part, added in zip(parts, rest, strict=True)]
+        return back, rest_ct, *jax.tree.map(jnp.zeros_like, (turned, kept)), ct
 
     recall.defvjp(forward, backward)
-    return recall(operands, turned, totals, probe)
+    return recall(operands, rest, turned, kept, probe)
 
 
 def _weight_gradients(
-    plan: Plan, feed: Feed, befores: Any, sums: Any, sum_ct: Any
+    plan: Plan, feed: Feed, befores: Any, kept: Any, sum_ct: Any
 ) -> list[list[Any]]:
     """One product over all steps per weight, from the operands and the gradients of the sums."""
 
-    def operands_of(before: Any, inputs: Any, sums: Any) -> list[list[Any]]:
+    def operands_of(before: Any, inputs: Any, kept: Any) -> list[list[Any]]:
         seen: list[list[Any]] = []
 
-        def total(i: int, operands: list[Any]) -> list[Any]:
+        def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
             seen.append(operands)
-            return sums[i]
+            return kept[i]
 
-        _body(plan, before, inputs, feed.consts, total)
+        _body(plan, before, inputs, feed.consts, totals)
         return seen
 
-    operands = jax.vmap(operands_of)(befores, feed.inputs, sums)
+    operands = jax.vmap(operands_of)(befores, feed.inputs, kept)
     return [
         [
             product.weight_gradient(operand, weight, ct)

@@ -9,6 +9,7 @@ from jax.nn import initializers
 
 from charrnn_core.cell import Carry, Cell, Params
 from charrnn_core.errors import PluginError
+from charrnn_core.products import rows_times
 from charrnn_core.unroll import unroll
 
 
@@ -111,5 +112,5 @@ class Network:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
 
     def _read_out(self, params: Params, ys: jax.Array) -> jax.Array:
-        logits = (ys @ params["readout"]["kernel"]).astype(jnp.float32)
+        logits = rows_times(ys, params["readout"]["kernel"]).astype(jnp.float32)
         return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)

@@ -30,7 +30,8 @@ from charrnn_core.equations import (
     Value,
     flatten,
 )
-from charrnn_core.products import Group, Sum, as_product
+from charrnn_core.gates import cut_gates
+from charrnn_core.products import Group, Sum, as_product, is_activation
 
 _HEAVY = {"dot_general", "conv_general_dilated"}
 
@@ -104,6 +105,8 @@ def read_step(step: Callable[..., Any], params: Any, carry: Any, x: Any) -> Plan
     constants: dict[Value, Any] = {}
     equations: list[Equation] = []
     results = flatten(closed, arguments, constants, equations)
+    equations, replaced = cut_gates(_wanted(equations, results), results, constants)
+    results = [replaced.get(a, a) if isinstance(a, Value) else a for a in results]
     count = len(jax.tree.leaves(shapes[0]))
     carry_out, outputs = tuple(results[:count]), tuple(results[count:])
     equations = _wanted(equations, results)
@@ -175,6 +178,12 @@ def _group(equations: list[Equation], uses: Counter[Value]) -> list[Equation | G
             else:
                 yield atom
 
+    readers = {a: e for e in equations for a in e.inputs if isinstance(a, Value) and uses[a] == 1}
+
+    def activation(value: Value) -> Equation | None:
+        reader = readers.get(value)
+        return reader if reader is not None and is_activation(reader) else None
+
     sums, absorbed = [], set()
     for root in adds:
         if root in inner:
@@ -189,10 +198,13 @@ def _group(equations: list[Equation], uses: Counter[Value]) -> list[Equation | G
             others = [t for t in terms if t not in mine]
             extra = tuple(t for t in others if t.kind < LOOP)
             rest = tuple(t for t in others if t.kind == LOOP)
-            sums.append(Sum(root, tuple(products[t] for t in mine), extra, rest))
+            mine_products = tuple(products[t] for t in mine)
+            sums.append(Sum(root, mine_products, extra, rest, activation(root)))
             absorbed.update([*mine, root, *_inner_adds(root, adds, inner)])
-    sums += [Sum(value, (products[value],)) for value in products if value not in absorbed]
+    alone = [value for value in products if value not in absorbed]
+    sums += [Sum(value, (products[value],), activation=activation(value)) for value in alone]
     absorbed.update(products)
+    absorbed.update(item.kept for item in sums)
     return _in_order(equations, sums, absorbed)
 
 

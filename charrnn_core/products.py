@@ -1,6 +1,6 @@
 """Products with a weight, the sums they stand in, and groups of sums that share one product."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -37,7 +37,7 @@ class Product:
     def over_time(self, operands: Any, weight: Any) -> Any:
         """The product at every step: ``operands`` has time first."""
         if self.plain:
-            return _plain_product(operands, weight, tuple(self._precision.items()))
+            return rows_times(operands, weight, tuple(self._precision.items()))
         return jax.vmap(lambda operand: self(operand, weight))(operands)
 
     def turned(self, weight: Any) -> Any:
@@ -65,7 +65,7 @@ class Product:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _plain_product(operands: Any, weight: Any, precision: Any) -> Any:
+def rows_times(operands: Any, weight: Any, precision: Any = ()) -> Any:
     """``[..., n] @ [n, m]``, whose backward pass is two products without a transposed copy.
 
     jax's own rule gives the weight's gradient transposed, and XLA then transposes the long operand.
@@ -74,11 +74,11 @@ def _plain_product(operands: Any, weight: Any, precision: Any) -> Any:
     return jax.lax.dot_general(operands, weight, (axes, ((), ())), **dict(precision))
 
 
-def _plain_product_forward(operands: Any, weight: Any, precision: Any) -> Any:
-    return _plain_product(operands, weight, precision), (operands, weight)
+def _rows_times_forward(operands: Any, weight: Any, precision: Any) -> Any:
+    return rows_times(operands, weight, precision), (operands, weight)
 
 
-def _plain_product_backward(precision: Any, residuals: Any, gradients: Any) -> Any:
+def _rows_times_backward(precision: Any, residuals: Any, gradients: Any) -> Any:
     operands, weight = residuals
     axes = ((gradients.ndim - 1,), (1,))
     back = jax.lax.dot_general(gradients, weight, (axes, ((), ())), **dict(precision))
@@ -86,22 +86,63 @@ def _plain_product_backward(precision: Any, residuals: Any, gradients: Any) -> A
     return back.astype(operands.dtype), weight_gradient.astype(weight.dtype)
 
 
-_plain_product.defvjp(_plain_product_forward, _plain_product_backward)
+rows_times.defvjp(_rows_times_forward, _rows_times_backward)
 
 
 def _plain_weight_gradient(operands: Any, gradients: Any, precision: Mapping[str, Any]) -> Any:
     leading = tuple(range(operands.ndim - 1))
-    return jax.lax.dot_general(operands, gradients, ((leading, leading), ((), ())), **precision)
+    # Kept apart from what made the operands: XLA would compute that in transposed order, slowly.
+    columns = jax.lax.optimization_barrier(
+        jnp.moveaxis(jax.lax.optimization_barrier(operands), -1, 0)
+    )
+    after_first = tuple(range(1, operands.ndim))
+    return jax.lax.dot_general(columns, gradients, ((after_first, leading), ((), ())), **precision)
+
+
+_SLOPES: dict[str, Callable[[Any], Any]] = {
+    "tanh": lambda y: 1 - y * y,
+    "logistic": lambda y: y * (1 - y),
+}
+"""The derivatives of functions of one number that can be told from their value."""
+
+
+def is_activation(equation: Equation) -> bool:
+    """Whether its derivative can be told from its result."""
+    return equation.name in _SLOPES
 
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """``output = sum of products + sum of extra + sum of rest``; extra does not need the carry."""
+    """``output = sum of products + sum of extra + sum of rest``, perhaps ``kept = f(output)``.
+
+    Arguments:
+        output: the sum.
+        products: at least one.
+        extra: what is added that does not need the carry.
+        rest: what is added that does.
+        activation: the only equation that reads the output, if it `is_activation`.
+    """
 
     output: Value
     products: tuple[Product, ...]
     extra: tuple[Atom, ...] = ()
     rest: tuple[Atom, ...] = ()
+    activation: Equation | None = None
+
+    @property
+    def kept(self) -> Value:
+        """The value that the rest of the step reads."""
+        return self.output if self.activation is None else self.activation.outputs[0]
+
+    def finish(self, total: Any) -> Any:
+        """The kept value from the sum."""
+        return total if self.activation is None else self.activation(total)[0]
+
+    def pull(self, kept: Any, gradient: Any) -> Any:
+        """The gradient of the sum from that of the kept value."""
+        if self.activation is None:
+            return gradient
+        return gradient * _SLOPES[self.activation.name](kept)
 
     @property
     def extra_kind(self) -> int:

@@ -1,0 +1,130 @@
+"""A side of `unroll.py` in JAX: ``python jax_side.py engine|scan|linen|nnx CELL H LAYERS B T``.
+
+All train with charrnn's update loop and differ in how the cell gets over time: charrnn's engine on
+every core, and ``lax.scan``, flax's ``linen.RNN`` and ``nnx.RNN`` as jax is set up by default.
+"""
+
+import sys
+from typing import Any
+
+from charrnn_core.devices import use_every_core
+
+SIDE = sys.argv[1]
+if SIDE in ("engine", "sharded-scan"):
+    use_every_core()
+
+import jax  # noqa: E402  # it has to see the cores first
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+from flax import linen, nnx  # noqa: E402
+from task import LEARNING_RATE, V, Task  # noqa: E402
+from turns import serve  # noqa: E402
+
+from charrnn_core.batches import Streams, stack_batches  # noqa: E402
+from charrnn_core.cell import as_cell  # noqa: E402
+from charrnn_core.network import Network  # noqa: E402
+from charrnn_core.registry import Registry  # noqa: E402
+from charrnn_core.spec import Ref  # noqa: E402
+from charrnn_core.training import Trainer  # noqa: E402
+
+LINEN = {"elman": linen.SimpleCell, "gru": linen.GRUCell, "lstm": linen.OptimizedLSTMCell}
+NNX = {"elman": nnx.SimpleCell, "gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}
+
+
+class Stack:
+    """The same cells as a Cell: layer i reads what layer i - 1 gives."""
+
+    def __init__(self, task: Task) -> None:
+        self.cells = [as_cell(LINEN[task.cell](task.hidden)) for _ in range(task.layers)]
+        self.hidden = task.hidden
+
+    def init(self, key: jax.Array, in_features: int) -> Any:
+        widths = [in_features, *[self.hidden] * (len(self.cells) - 1)]
+        keys = jax.random.split(key, len(self.cells))
+        return [c.init(k, w) for c, k, w in zip(self.cells, keys, widths, strict=True)]
+
+    def initial_carry(self, params: Any, input_shape: tuple[int, int]) -> Any:
+        return [c.initial_carry(p, input_shape) for c, p in zip(self.cells, params, strict=True)]
+
+    def step(self, params: Any, carry: Any, x: jax.Array) -> Any:
+        after = []
+        for cell, p, c in zip(self.cells, params, carry, strict=True):
+            c, x = cell.step(p, c, x)
+            after.append(c)
+        return after, x
+
+
+class LinenNetwork(Network):
+    """The network with every cell in a ``linen.RNN``."""
+
+    def unroll(self, params: Any, carry: Any, inputs: Any, reset: Any = None) -> Any:
+        stack: Any = self.cell
+        x, after = self._inputs(params, inputs), []
+        for cell, p, c in zip(stack.cells, params["cell"], carry, strict=True):
+            rnn = linen.RNN(cell.module, time_major=True, return_carry=True)
+            variables = {"params": {"cell": p}}
+            c, x = rnn.apply(variables, x, initial_carry=c)
+            after.append(c)
+        return self._read_out(params, x), after
+
+    def _inputs(self, params: Any, inputs: jax.Array) -> jax.Array:
+        return jax.nn.one_hot(inputs, self.symbols)
+
+
+class NnxNetwork(LinenNetwork):
+    """The network with every cell in an ``nnx.RNN``."""
+
+    def unroll(self, params: Any, carry: Any, inputs: Any, reset: Any = None) -> Any:
+        stack: Any = self.cell
+        x, after = self._inputs(params, inputs), []
+        for cell, p, c in zip(stack.cells, params["cell"], carry, strict=True):
+            graph, state = nnx.split(cell.make(x.shape[-1], rngs=nnx.Rngs(0)))
+            nnx.replace_by_pure_dict(state, p)
+            rnn = nnx.RNN(nnx.merge(graph, state), time_major=True, return_carry=True)
+            c, x = rnn(x, initial_carry=c)  # type: ignore[misc]  # a pair, since return_carry
+            after.append(c)
+        return self._read_out(params, x), after
+
+
+class NnxStack(Stack):
+    def __init__(self, task: Task) -> None:
+        self.hidden = task.hidden
+        kind: Any = NNX[task.cell]
+        make = lambda width, rngs: kind(width, task.hidden, rngs=rngs)  # noqa: E731
+        self.cells = [as_cell(make) for _ in range(task.layers)]
+
+
+def build(side: str, task: Task) -> Network:
+    """The network of a side."""
+    if side == "linen":
+        return LinenNetwork(Stack(task), V)
+    if side == "nnx":
+        return NnxNetwork(NnxStack(task), V)
+    return Network(Stack(task), V, unroll_mode="engine" if side == "engine" else "scan")
+
+
+def main() -> None:
+    task = Task.read(sys.argv[2:])
+    loss = Registry.installed().load("loss", Ref("crossentropy"))(None)
+    trainer = Trainer(
+        build(SIDE, task),
+        loss,
+        lambda total: optax.adam(LEARNING_RATE),
+        task.streams,
+        total_steps=10**6,
+    )
+    room = task.updates
+    batches = stack_batches(Streams(task.ids(), task.streams, task.window), 0, room, room)
+    held = [trainer.init(jax.random.key(0))]
+    advance = trainer.compile(held[0], room, task.window)
+
+    def run() -> None:
+        state, nats = advance(held.pop(), batches, np.int32(room), np.int32(10**6))
+        np.asarray(nats)
+        held.append(state)
+
+    serve(task.timed(run))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What a figure depends on: the machine, the versions, the command, other work running."""
+
+import os
+import platform
+import shlex
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+_PACKAGES = ("charrnn", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
+
+
+def machine() -> dict[str, Any]:
+    """A table to print beside the figures; take it before measuring, for the load."""
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "processor": _processor(),
+        "load before": round(os.getloadavg()[0], 2),
+        "versions": {"python": platform.python_version()} | dict(_versions()),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": shlex.join(["python", *sys.argv]),
+    }
+
+
+def print_machine(about: dict[str, Any]) -> None:
+    """One line for each entry."""
+    for key, value in about.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {number}" for name, number in value.items())
+        print(f"{key}: {value}")
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
+        return names[0]
+    except (OSError, IndexError):
+        return platform.processor() or "unknown"
