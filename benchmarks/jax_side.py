@@ -17,7 +17,7 @@ import jax  # noqa: E402  # it has to see the cores first
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 from flax import linen, nnx  # noqa: E402
-from task import LEARNING_RATE, V, Task  # noqa: E402
+from task import LEARNING_RATE, SYMBOLS, Task  # noqa: E402
 from turns import serve  # noqa: E402
 
 from charrnn_core.batches import Streams, stack_batches  # noqa: E402
@@ -61,9 +61,8 @@ class LinenNetwork(Network):
         stack: Any = self.cell
         x, after = self._inputs(params, inputs), []
         for cell, p, c in zip(stack.cells, params["cell"], carry, strict=True):
-            rnn = linen.RNN(cell.module, time_major=True, return_carry=True)
-            variables = {"params": {"cell": p}}
-            c, x = rnn.apply(variables, x, initial_carry=c)
+            rnn: Any = linen.RNN(cell.module, time_major=True, return_carry=True)
+            c, x = rnn.apply({"params": {"cell": p}}, x, initial_carry=c)
             after.append(c)
         return self._read_out(params, x), after
 
@@ -80,8 +79,8 @@ class NnxNetwork(LinenNetwork):
         for cell, p, c in zip(stack.cells, params["cell"], carry, strict=True):
             graph, state = nnx.split(cell.make(x.shape[-1], rngs=nnx.Rngs(0)))
             nnx.replace_by_pure_dict(state, p)
-            rnn = nnx.RNN(nnx.merge(graph, state), time_major=True, return_carry=True)
-            c, x = rnn(x, initial_carry=c)  # type: ignore[misc]  # a pair, since return_carry
+            rnn: Any = nnx.RNN(nnx.merge(graph, state), time_major=True, return_carry=True)
+            c, x = rnn(x, initial_carry=c)
             after.append(c)
         return self._read_out(params, x), after
 
@@ -97,10 +96,10 @@ class NnxStack(Stack):
 def build(side: str, task: Task) -> Network:
     """The network of a side."""
     if side == "linen":
-        return LinenNetwork(Stack(task), V)
+        return LinenNetwork(Stack(task), SYMBOLS)
     if side == "nnx":
-        return NnxNetwork(NnxStack(task), V)
-    return Network(Stack(task), V, unroll_mode="engine" if side == "engine" else "scan")
+        return NnxNetwork(NnxStack(task), SYMBOLS)
+    return Network(Stack(task), SYMBOLS, unroll_mode="engine" if side == "engine" else "scan")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-V = 90
+SYMBOLS = 90
 LEARNING_RATE = 1e-3
 GATES = {"elman": 1, "gru": 3, "lstm": 4}
 
@@ -43,12 +43,12 @@ class Task:
         ``3 (sum over layers of 2 g H (H + D) + 2 H V)``, with D = 0 for the first layer.
         """
         layer = 2 * GATES[self.cell] * self.hidden**2
-        return 3 * (layer * (2 * self.layers - 1) + 2 * self.hidden * V)
+        return 3 * (layer * (2 * self.layers - 1) + 2 * self.hidden * SYMBOLS)
 
     def ids(self) -> npt.NDArray[np.int32]:
         """One turn's text."""
         count = self.updates * self.streams * self.window + 1
-        return np.random.default_rng(0).integers(V, size=count).astype(np.int32)
+        return np.random.default_rng(0).integers(SYMBOLS, size=count).astype(np.int32)
 
     def timed(self, run: Callable[[], object], least: float = 0.4) -> Callable[[], float]:
         """A turn of at least so many seconds of `run`, in characters per second."""

@@ -4,7 +4,7 @@ import os
 import sys
 
 import torch
-from task import LEARNING_RATE, V, Task
+from task import LEARNING_RATE, SYMBOLS, Task
 from turns import serve
 
 KINDS = {"elman": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
@@ -14,14 +14,14 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     task = Task.read(sys.argv[2:])
-    rnn = KINDS[task.cell](V, task.hidden, task.layers).to(device)
-    readout = torch.nn.Linear(task.hidden, V).to(device)
+    rnn = KINDS[task.cell](SYMBOLS, task.hidden, task.layers).to(device)
+    readout = torch.nn.Linear(task.hidden, SYMBOLS).to(device)
     optimizer = torch.optim.Adam([*rnn.parameters(), *readout.parameters()], lr=LEARNING_RATE)
     ids = torch.from_numpy(task.ids()).long().to(device)
     shape = (task.streams, task.updates * task.window)
     inputs = ids[:-1].reshape(shape).T.contiguous()
     targets = ids[1:].reshape(shape).T.contiguous()
-    one_hot = torch.nn.functional.one_hot(inputs, V).float()
+    one_hot = torch.nn.functional.one_hot(inputs, SYMBOLS).float()
 
     def run() -> None:
         carry = None
@@ -29,7 +29,7 @@ def main() -> None:
             window = slice(i * task.window, (i + 1) * task.window)
             optimizer.zero_grad(set_to_none=True)
             ys, carry = rnn(one_hot[window], carry)
-            logits = readout(ys).reshape(-1, V)
+            logits = readout(ys).reshape(-1, SYMBOLS)
             loss = torch.nn.functional.cross_entropy(logits, targets[window].reshape(-1))
             loss.backward()
             optimizer.step()

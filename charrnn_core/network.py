@@ -112,5 +112,6 @@ class Network:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
 
     def _read_out(self, params: Params, ys: jax.Array) -> jax.Array:
-        logits = rows_times(ys, params["readout"]["kernel"]).astype(jnp.float32)
+        product: Any = rows_times(ys, params["readout"]["kernel"])
+        logits = product.astype(jnp.float32)
         return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)

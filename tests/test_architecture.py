@@ -15,6 +15,7 @@ LAYERS = [
     {"hookspecs", "storage", "corpus"},
     {"registry", "randomness", "schedules", "cell", "equations"},
     {"listing", "batches", "products"},
+    {"gates"},
     {"plan"},
     {"before", "loop"},
     {"unroll"},
