@@ -8,6 +8,9 @@ FIXED, ONCE, BEFORE, LOOP = range(4)
 """What a value depends on: nothing, parameters, also the input, also the carry."""
 
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
+HEAVY = {"dot_general", "conv_general_dilated"}
+"""What costs far more than an operation on each element."""
+
 STAYS_PUT = {"while", "cond"}
 """Batching changes what these compute: a loop runs to its longest row, a branch becomes both."""
 
@@ -69,6 +72,17 @@ def run(equations: Sequence[Equation], env: Env) -> Env:
     for equation in equations:
         equation.run(env)
     return env
+
+
+def wanted(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equation]:
+    """The equations that `results` depend on, in their order."""
+    needed = {atom for atom in results if isinstance(atom, Value)}
+    kept = []
+    for equation in reversed(equations):
+        if needed.intersection(equation.outputs):
+            needed.update(atom for atom in equation.inputs if isinstance(atom, Value))
+            kept.append(equation)
+    return kept[::-1]
 
 
 def flatten(

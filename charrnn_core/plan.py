@@ -22,6 +22,7 @@ import jax
 from charrnn_core.equations import (
     BEFORE,
     FIXED,
+    HEAVY,
     LOOP,
     ONCE,
     STAYS_PUT,
@@ -29,11 +30,10 @@ from charrnn_core.equations import (
     Equation,
     Value,
     flatten,
+    wanted,
 )
 from charrnn_core.gates import cut_gates
 from charrnn_core.products import Group, Sum, as_product, is_activation
-
-_HEAVY = {"dot_general", "conv_general_dilated"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +105,11 @@ def read_step(step: Callable[..., Any], params: Any, carry: Any, x: Any) -> Plan
     constants: dict[Value, Any] = {}
     equations: list[Equation] = []
     results = flatten(closed, arguments, constants, equations)
-    equations, replaced = cut_gates(_wanted(equations, results), results, constants)
+    equations, replaced = cut_gates(wanted(equations, results), results, constants)
     results = [replaced.get(a, a) if isinstance(a, Value) else a for a in results]
     count = len(jax.tree.leaves(shapes[0]))
     carry_out, outputs = tuple(results[:count]), tuple(results[count:])
-    equations = _wanted(equations, results)
+    equations = wanted(equations, results)
     by_kind = {kind: [e for e in equations if _kind(e) == kind] for kind in range(4)}
     inside, after = _split_loop(by_kind[LOOP], carry_out)
     uses = Counter(atom for e in inside for atom in e.inputs if isinstance(atom, Value))
@@ -136,26 +136,15 @@ def _kind(equation: Equation) -> int:
     return equation.outputs[0].kind if equation.outputs else LOOP
 
 
-def _wanted(equations: list[Equation], results: Sequence[Atom]) -> list[Equation]:
-    """The equations that `results` depend on, in their order."""
-    needed = {atom for atom in results if isinstance(atom, Value)}
-    kept = []
-    for equation in reversed(equations):
-        if needed.intersection(equation.outputs):
-            needed.update(atom for atom in equation.inputs if isinstance(atom, Value))
-            kept.append(equation)
-    return kept[::-1]
-
-
 def _split_loop(
     equations: list[Equation], carry_out: Sequence[Atom]
 ) -> tuple[list[Equation], list[Equation]]:
     """What the next carry needs, and the rest if it is worth a pass of its own."""
     stays = [e for e in equations if e.name in STAYS_PUT]
     roots = [*carry_out, *(value for e in stays for value in e.outputs)]
-    inside = set(_wanted(equations, roots))
+    inside = set(wanted(equations, roots))
     after = [e for e in equations if e not in inside]
-    if not any(e.name in _HEAVY for e in after):
+    if not any(e.name in HEAVY for e in after):
         return equations, []
     return [e for e in equations if e in inside], after
 

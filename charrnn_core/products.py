@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from charrnn_core.equations import BEFORE, FIXED, ONCE, Atom, Env, Equation, Value, read
+from charrnn_core.rows import row_times, row_times_transposed
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class Product:
     operand_first: bool
 
     def __call__(self, operand: Any, weight: Any) -> Any:
+        if self._one_row:
+            return row_times(operand, weight, self._precision)
         pair = (operand, weight) if self.operand_first else (weight, operand)
         return self.equation.source.primitive.bind(*pair, **self.equation.source.params)
 
@@ -40,12 +43,19 @@ class Product:
             return rows_times(operands, weight, tuple(self._precision.items()))
         return jax.vmap(lambda operand: self(operand, weight))(operands)
 
+    @property
+    def _one_row(self) -> bool:
+        return self.plain and self.operand.aval.size == self.operand.aval.shape[-1]
+
     def turned(self, weight: Any) -> Any:
         """The weight as `operand_gradient` wants it, made once for all steps."""
-        return weight.T if self.plain else weight
+        return weight.T if self.plain and not self._one_row else weight
 
     def operand_gradient(self, operand: Any, turned: Any, gradient: Any) -> Any:
         """The gradient of the operand from that of the product."""
+        if self._one_row:
+            back = row_times_transposed(gradient, turned, self._precision)
+            return back.astype(operand.dtype)
         if self.plain:
             axes = ((gradient.ndim - 1,), (0,))
             back = jax.lax.dot_general(gradient, turned, (axes, ((), ())), **self._precision)
