@@ -1,6 +1,6 @@
 """Reading a cell's step: which of its equations must run at every step, and which need not.
 
-`read_step` traces a step to its equations and sorts them:
+`make_plan` sorts a step's equations:
 
 * *once*: they depend on parameters only;
 * *before* the loop, for all steps at once: they depend on the input but not on the carry;
@@ -12,12 +12,10 @@ to them into *sums* ``s = l W + e``, and sums that share their left operand l in
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-import jax
 
 from charrnn_core.equations import (
     BEFORE,
@@ -29,11 +27,11 @@ from charrnn_core.equations import (
     Atom,
     Equation,
     Value,
-    flatten,
     wanted,
 )
 from charrnn_core.gates import cut_gates
 from charrnn_core.products import Group, Sum, as_product, is_activation
+from charrnn_core.trace import Traced
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +57,6 @@ class Plan:
     before: tuple[Equation, ...] = ()
     loop: tuple[Equation | Group, ...] = ()
     after: tuple[Equation, ...] = ()
-    effects: bool = False
-    structure: Any = field(default=None)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -78,8 +74,8 @@ class Plan:
 
     def used_after(self, kind: int) -> tuple[Value, ...]:
         """Values of a kind that the outputs, or equations after the loop, read."""
-        wanted = [*self.outputs, *(atom for equation in self.after for atom in equation.inputs)]
-        return _unique(a for a in wanted if isinstance(a, Value) and a.kind == kind)
+        atoms = [*self.outputs, *(atom for equation in self.after for atom in equation.inputs)]
+        return _unique(a for a in atoms if isinstance(a, Value) and a.kind == kind)
 
     @cached_property
     def stacked(self) -> tuple[Value, ...]:
@@ -92,22 +88,13 @@ def _unique(values: Iterator[Value]) -> tuple[Value, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def read_step(step: Callable[..., Any], params: Any, carry: Any, x: Any) -> Plan:
-    """Trace ``step(params, carry, x) -> (carry, y)`` and sort its equations.
-
-    Arguments may be arrays or shapes.
-    """
-    closed, shapes = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
-    jaxpr = closed.jaxpr
-    sizes = [len(jax.tree.leaves(tree)) for tree in (params, carry, x)]
-    kinds = [ONCE] * sizes[0] + [LOOP] * sizes[1] + [BEFORE] * sizes[2]
-    arguments = [Value(v.aval, kind) for v, kind in zip(jaxpr.invars, kinds, strict=True)]
-    constants: dict[Value, Any] = {}
-    equations: list[Equation] = []
-    results = flatten(closed, arguments, constants, equations)
-    equations, replaced = cut_gates(wanted(equations, results), results, constants)
+def make_plan(traced: Traced) -> Plan:
+    """Sort a step's equations."""
+    constants = dict(traced.constants)
+    results = [*traced.carry_out, *traced.outputs]
+    equations, replaced = cut_gates(traced.equations, results, constants)
     results = [replaced.get(a, a) if isinstance(a, Value) else a for a in results]
-    count = len(jax.tree.leaves(shapes[0]))
+    count = len(traced.carry)
     carry_out, outputs = tuple(results[:count]), tuple(results[count:])
     equations = wanted(equations, results)
     by_kind = {kind: [e for e in equations if _kind(e) == kind] for kind in range(4)}
@@ -116,9 +103,9 @@ def read_step(step: Callable[..., Any], params: Any, carry: Any, x: Any) -> Plan
     uses.update(a for e in after for a in e.inputs if isinstance(a, Value))
     uses.update(a for a in results if isinstance(a, Value))
     return Plan(
-        params=tuple(arguments[: sizes[0]]),
-        carry=tuple(arguments[sizes[0] : sizes[0] + sizes[1]]),
-        inputs=tuple(arguments[sizes[0] + sizes[1] :]),
+        params=traced.params,
+        carry=traced.carry,
+        inputs=traced.inputs,
         carry_out=carry_out,
         outputs=outputs,
         constants=constants,
@@ -127,8 +114,6 @@ def read_step(step: Callable[..., Any], params: Any, carry: Any, x: Any) -> Plan
         before=tuple(by_kind[BEFORE]),
         loop=tuple(_group(inside, uses)),
         after=tuple(after),
-        effects=bool(jaxpr.effects),
-        structure=jax.tree.structure(shapes),
     )
 
 

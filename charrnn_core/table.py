@@ -42,7 +42,9 @@ class Table:
         every = every.reshape(-1, batch).astype(ids.aval.dtype)
         self.equations = frozenset(_row_by_row(plan, batch))
         self.costly = False
-        known = _known_beforehand(plan, self.equations, every) if symbols <= _LARGEST_IDENTITY else {}
+        known = (
+            _known_beforehand(plan, self.equations, every) if symbols <= _LARGEST_IDENTITY else {}
+        )
         self._values: Env = {ids: every, **known}
         for equation in plan.before:
             if equation not in self.equations or equation.outputs[0] in known:

@@ -26,7 +26,7 @@ _CHARACTERS_PER_CALL = 2**16
 _UPDATES_PER_CALL = 128
 _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
-_LEAST_STREAMS = 16
+_LEAST_STREAMS = 4
 _MOST_STEPS = 2**31 - 1
 
 
@@ -45,7 +45,7 @@ def _lenient() -> contextlib.AbstractContextManager[Any]:
 
 
 def data_mesh(streams: int) -> Mesh:
-    """A mesh named ``data`` over devices that share the streams evenly, 16 or more to each."""
+    """A mesh named ``data`` over devices that share the streams evenly, 4 or more to each."""
     devices = jax.devices()
     most = max(1, min(len(devices), streams // _LEAST_STREAMS))
     count = max(n for n in range(1, most + 1) if streams % n == 0)

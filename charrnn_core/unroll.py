@@ -6,7 +6,7 @@ cannot prove safe is left to ``lax.scan``.
 """
 
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,14 +14,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from charrnn_core.before import Before
-from charrnn_core.equations import BEFORE, ONCE, Atom, Env, Value, read, run
+from charrnn_core.equations import BEFORE, HEAVY, ONCE, Atom, Env, Value, read, run
 from charrnn_core.loop import Feed, loop
-from charrnn_core.plan import Plan, read_step
+from charrnn_core.plan import Plan, make_plan
 from charrnn_core.products import run_over_time
+from charrnn_core.stages import cut_into_stages
+from charrnn_core.trace import Step, Traced, trace
 
 _log = logging.getLogger(__name__)
-
-Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 def unroll(
@@ -63,21 +63,67 @@ def unroll(
     whole = step if reset is None else _with_reset(step, fresh)
     inputs = xs if reset is None else (xs, reset)
     if mode != "scan":
-        x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), inputs)
-        plan = read_step(whole, params, carry, x)
-        if mode == "engine":
-            return _engine(plan, params, carry, inputs, symbols)
-        if improves(plan):
+        traced = _trace(whole, params, carry, inputs)
+        if mode == "engine" or (why := _why_not(traced)) is None:
             try:
-                return _engine(plan, params, carry, inputs, symbols)
+                return _engine(traced, params, carry, inputs, symbols)
             except NotImplementedError as error:  # a primitive without a batching rule
-                _log.info("a plain scan, since not all of the step can be batched: %s", error)
+                if mode == "engine":
+                    raise
+                why = str(error)
+        _log.info("a plain scan: %s", why)
     return lax.scan(lambda carry, x: whole(params, carry, x), carry, inputs)
 
 
-def improves(plan: Plan) -> bool:
-    """Whether the engine can do better than the plain scan, and safely."""
-    return not plan.effects and bool(plan.groups)
+@dataclass(frozen=True)
+class Choice:
+    """How a step gets over time, and why.
+
+    Arguments:
+        engine: whether by the engine; else by a plain scan.
+        why: the reason, a phrase.
+        plans: what the engine makes of the step, a plan for each of its loops.
+    """
+
+    engine: bool
+    why: str
+    plans: tuple[Plan, ...]
+
+
+def choose(
+    step: Step, params: Any, carry: Any, xs: Any, symbols: int | None = None, mode: str = "auto"
+) -> Choice:
+    """What `unroll` would do with these arguments, which may be shapes.
+
+    >>> step = lambda W, h, x: (jnp.tanh(h @ W + x),) * 2
+    >>> choose(step, jnp.eye(3), jnp.ones((2, 3)), jnp.ones((4, 2, 3))).engine
+    True
+    """
+    traced = _trace(step, params, carry, xs)
+    plans = tuple(make_plan(stage.traced) for stage in cut_into_stages(traced))
+    if mode != "auto":
+        return Choice(mode == "engine", "asked for", plans)
+    why = _why_not(traced)
+    if why is None:
+        try:
+            jax.eval_shape(lambda *args: _engine(traced, *args, symbols), params, carry, xs)
+        except NotImplementedError as error:
+            why = str(error)
+    return Choice(why is None, why or "it has products that do not need a loop", plans)
+
+
+def _trace(step: Step, params: Any, carry: Any, xs: Any) -> Traced:
+    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
+    return trace(step, params, carry, x)
+
+
+def _why_not(traced: Traced) -> str | None:
+    """Why the engine cannot do better than the plain scan, or not safely; None if it can."""
+    if traced.effects:
+        return "the step does more than compute, and what it does has to stay in order"
+    if not any(equation.name in HEAVY for equation in traced.equations):
+        return "the step has no product that could leave the loop"
+    return None
 
 
 def _with_reset(step: Step, fresh: Any) -> Step:
@@ -99,11 +145,33 @@ def _where_rows(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
     return jnp.where(aligned, new, old)
 
 
-def _engine(plan: Plan, params: Any, carry: Any, xs: Any, symbols: int | None) -> tuple[Any, Any]:
-    inputs = jax.tree.leaves(xs)
+def _engine(
+    traced: Traced, params: Any, carry: Any, xs: Any, symbols: int | None
+) -> tuple[Any, Any]:
+    inputs, start = jax.tree.leaves(xs), [jnp.asarray(leaf) for leaf in jax.tree.leaves(carry)]
+    end, outputs = list(start), []
+    made: Env = {}
+    for stage in cut_into_stages(traced):
+        after, outputs = _run_stage(
+            make_plan(stage.traced),
+            jax.tree.leaves(params),
+            [start[i] for i in stage.carry],
+            [*inputs, *(made[value] for value in stage.given)],
+            symbols,
+        )
+        made.update(zip(stage.made, outputs, strict=False))  # the last makes outputs alone
+        for i, leaf in zip(stage.carry, after, strict=True):
+            end[i] = leaf
+    return jax.tree.unflatten(traced.structure, [*end, *outputs])
+
+
+def _run_stage(
+    plan: Plan, params: list[Any], carry: list[Any], inputs: list[Any], symbols: int | None
+) -> tuple[list[Any], list[Any]]:
+    """The carry after the last step, and the outputs at every step."""
     length = inputs[0].shape[0]
     env: Env = dict(plan.constants)
-    env.update(zip(plan.params, jax.tree.leaves(params), strict=True))
+    env.update(zip(plan.params, params, strict=True))
     env = run(plan.once, run(plan.fixed, env))
     before = Before(plan, env, inputs, symbols)
     feed = Feed(
@@ -112,14 +180,12 @@ def _engine(plan: Plan, params: Any, carry: Any, xs: Any, symbols: int | None) -
         consts=[env[value] for value in plan.used_in_loop(ONCE)],
         inputs=[before[value] for value in plan.used_in_loop(BEFORE)],
     )
-    start = [jnp.asarray(leaf) for leaf in jax.tree.leaves(carry)]
-    ran: Any = loop(plan, length, feed, start)
+    ran: Any = loop(plan, length, feed, carry)
     end, stacks = ran
     per_step: Env = dict(zip(plan.stacked, stacks, strict=True))
     per_step.update((value, before[value]) for value in plan.used_after(BEFORE))
     per_step = run_over_time(plan.after, env, per_step)
-    outputs = [_at_every_step(atom, env, per_step, length) for atom in plan.outputs]
-    return jax.tree.unflatten(plan.structure, [*end, *outputs])
+    return end, [_at_every_step(atom, env, per_step, length) for atom in plan.outputs]
 
 
 def _at_every_step(atom: Atom, once: Env, per_step: Env, length: int) -> Any:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn_core.cell import as_cell
-from charrnn_core.plan import read_step
+from charrnn_core.plan import make_plan
 from charrnn_core.products import Group
 from charrnn_core.spec import Ref
-from charrnn_core.unroll import improves, unroll
+from charrnn_core.trace import trace
+from charrnn_core.unroll import choose, unroll
 
 T, B, H, V = 7, 3, 5, 6
 
@@ -120,7 +121,7 @@ def test_ids_are_tabulated(registry):
 
 
 def plan_of(step, params, carry, x):
-    return read_step(step, params, carry, x)
+    return make_plan(trace(step, params, carry, x))
 
 
 def test_what_runs_where():
@@ -202,7 +203,7 @@ def test_effects_fall_back_to_the_plain_scan():
         return jnp.tanh(h @ p + x), h
 
     W, h, xs = jnp.eye(H), jnp.ones((B, H)), jnp.ones((T, B, H))
-    assert not improves(plan_of(step, W, h, xs[0]))
+    assert not choose(step, W, h, xs).engine
     assert unroll(step, W, h, xs)[1].shape == (T, B, H)
 
 
