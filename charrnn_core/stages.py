@@ -1,7 +1,7 @@
 """A step cut into stages, each with a loop of its own.
 
 In a stack of cells layer 1 does not wait for layer 2: its loop can run to the end first, and what
-layer 2 makes of its outputs is then one large product, where a single loop would do it step by step.
+layer 2 makes of its outputs is then one large product, where one loop would do it step by step.
 The cut is found in the equations, from which parts of the next carry need which of the last.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import jax
 
-from charrnn_core.equations import HEAVY, LOOP, Atom, Env, Equation, Value, read, run, wanted
-from charrnn_core.trace import Step, Traced, trace
+from charrnn_core.equations import HEAVY, Atom, Env, Equation, Value, read, run, wanted
+from charrnn_core.trace import Traced, trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def _levels(whole: Traced, needs: dict[Value, int]) -> list[int]:
         return sum(1 << j for j in range(count) if reach[i] >> j & 1 and reach[j] >> i & 1)
 
     levels = [0] * count
-    # What a leaf needs, all that its needs need included, is needed by fewer leaves than it needs.
+    # In the order of how much they need, no leaf comes before one that it needs.
     for i in sorted(range(count), key=lambda i: reach[i].bit_count()):
         own = mates(i)
         feeding = wanted(whole.equations, [whole.carry_out[j] for j in _bits(own)])

@@ -106,7 +106,7 @@ def choose(
     why = _why_not(traced)
     if why is None:
         try:
-            jax.eval_shape(lambda *args: _engine(traced, *args, symbols), params, carry, xs)
+            jax.eval_shape(lambda p, c, xs: _engine(traced, p, c, xs, symbols), params, carry, xs)
         except NotImplementedError as error:
             why = str(error)
     return Choice(why is None, why or "it has products that do not need a loop", plans)
