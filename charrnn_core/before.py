@@ -44,7 +44,7 @@ class Before:
         if item.extra_kind != BEFORE:
             return item.add_extra(*(read(self._once, atom) for atom in item.extra))
         changing = [a for a in item.extra if isinstance(a, Value) and a.kind == BEFORE]
-        if self._table is not None and all(atom in self._table for atom in changing):
+        if self._table is not None and self._table.covers(changing):
             return self._table.look_up_extra(item, self._ids)
         return extra_over_time(item, self._once, {atom: self[atom] for atom in changing})
 

@@ -104,7 +104,7 @@ def _backward(plan: Plan, length: int, residuals: Any, cotangents: Any) -> tuple
 loop.defvjp(_forward, _backward)
 
 
-def _body(
+def run_body(
     plan: Plan, carry: Sequence[Any], inputs: Sequence[Any], consts: Sequence[Any], totals: Totals
 ) -> tuple[Env, list[Any]]:
     """One step's equations; `totals` gives what is kept of sums. All values, and the next carry."""
@@ -140,14 +140,10 @@ def _scan(
 
         def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
             group = plan.groups[i]
-            products = group.multiply(operands, feed.weights[i])
             extras = [a if b is None else b for a, b in zip(per_step[i], once[i], strict=True)]
-            return [
-                part.finish(sum(added, start=p if extra is None else p + extra))
-                for part, p, extra, added in zip(group.sums, products, extras, rest, strict=True)
-            ]
+            return group.finish(group.multiply(operands, feed.weights[i]), extras, rest)
 
-        env, after = _body(plan, carry, inputs, feed.consts, totals)
+        env, after = run_body(plan, carry, inputs, feed.consts, totals)
         return after, [env[value] for value in save]
 
     items = (feed.inputs, _of_kind(plan, feed.extras, BEFORE))
@@ -192,7 +188,7 @@ def _pull_step(
         def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
             return _recall(plan.groups[i], operands, rest, turned[i], kept[i], probes[i])
 
-        env, after = _body(
+        env, after = run_body(
             plan, _merged(before, carry), _merged(inputs, inputs_), _merged(consts, consts_), totals
         )
         return _only_inexact(after), _only_inexact([env[value] for value in plan.stacked])
@@ -246,7 +242,7 @@ def _weight_gradients(
             seen.append(operands)
             return kept[i]
 
-        _body(plan, before, inputs, feed.consts, totals)
+        run_body(plan, before, inputs, feed.consts, totals)
         return seen
 
     operands = jax.vmap(operands_of)(befores, feed.inputs, kept)

@@ -1,6 +1,8 @@
 """The network around a cell: input layer -> cell -> readout."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +12,8 @@ from jax.nn import initializers
 from charrnn_core.cell import Carry, Cell, Params
 from charrnn_core.errors import PluginError
 from charrnn_core.products import rows_times
-from charrnn_core.unroll import unroll
+from charrnn_core.stepper import prepare_step
+from charrnn_core.unroll import Choice, choose, unroll
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,8 @@ class Network:
         `reset`, bool[T,B], starts a row afresh before that character.
         """
 
-        def step(params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
-            return self.cell.step(params["cell"], carry, self._embed(params, ids))
-
         carry, ys = unroll(
-            step,
+            self._read,
             params,
             carry,
             inputs,
@@ -103,10 +103,43 @@ class Network:
         )
         return self._read_out(params, ys), carry
 
+    def choose(self, batch: int, window: int) -> Choice:
+        """How `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
+        params = jax.eval_shape(self.init, jax.random.key(0))
+        carry = jax.eval_shape(lambda params: self.initial_carry(params, batch), params)
+        return choose(
+            self._read,
+            params,
+            carry,
+            jax.ShapeDtypeStruct((window, batch), jnp.int32),
+            reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_),
+            fresh=lambda params: self.initial_carry(params, batch),
+            symbols=self.symbols,
+            mode=self.unroll_mode,
+        )
+
     def step(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
         """Read one character of every stream, ``ids: int32[B]``; give ``logits: float32[B,V]``."""
-        carry, y = self.cell.step(params["cell"], carry, self._embed(params, ids))
+        carry, y = self._read(params, carry, ids)
         return self._read_out(params, y), carry
+
+    def stepper(
+        self, params: Params, carry: Carry, batch: int
+    ) -> Callable[[Carry, jax.Array], tuple[jax.Array, Carry]]:
+        """`step` as a function of ``carry, ids``, for many steps with the same parameters."""
+        if self.unroll_mode == "scan":
+            return partial(self.step, params)
+        ids = jax.ShapeDtypeStruct((batch,), jnp.int32)
+        read = prepare_step(self._read, params, carry, ids, self.symbols)
+
+        def step(carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
+            carry, y = read(carry, ids)
+            return self._read_out(params, y), carry
+
+        return step
+
+    def _read(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
+        return self.cell.step(params["cell"], carry, self._embed(params, ids))
 
     def _embed(self, params: Params, ids: jax.Array) -> jax.Array:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)

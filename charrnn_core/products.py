@@ -188,6 +188,14 @@ class Group:
         terms = [product(o, w) for product, o, w in zip(first, operands, weights, strict=True)]
         return self.split(sum(terms[1:], start=terms[0]))
 
+    def finish(self, products: Any, extras: Any, rest: Any) -> list[Any]:
+        """What is kept of every sum, from its product, its extra if any, and what else is added."""
+        parts = zip(self.sums, products, extras, rest, strict=True)
+        return [
+            item.finish(sum(added, start=product if extra is None else product + extra))
+            for item, product, extra, added in parts
+        ]
+
     def split(self, total: Any) -> list[Any]:
         """Each sum's share of a merged result."""
         if len(self.sums) == 1:

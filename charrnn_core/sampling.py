@@ -1,18 +1,22 @@
 """Sampling: read a prompt, then generate on the device, many characters per call."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.cell import Params
 from charrnn_core.corpus import Alphabet, Ids
+from charrnn_core.mesh import data_mesh
 from charrnn_core.network import Network
 
-_CHARACTERS_PER_CALL = 128
+_MOST_PER_CALL = 512
+_ROWS_PER_CALL = 2**13
 
 SamplerFunction = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
 
@@ -85,35 +89,41 @@ def make_generator(network: Network, sampler: Chain) -> Generate:
         logits, carry = network.unroll(params, carry, prompt)
         return carry, logits[-1]
 
-    @jax.jit
-    def write(params: Params, state: Any, key: jax.Array, start: jax.Array) -> Any:
+    @partial(jax.jit, static_argnames="count")
+    def write(params: Params, state: Any, key: jax.Array, start: jax.Array, count: int) -> Any:
         rows, symbols = state[1].shape
         draw_key, sampler_key = jax.random.split(key)
-        positions = start + jnp.arange(_CHARACTERS_PER_CALL)
+        positions = start + jnp.arange(count)
 
         def noise_at(position: jax.Array) -> jax.Array:
             at = jax.random.fold_in(draw_key, position)
             row_keys = jax.vmap(lambda row: jax.random.fold_in(at, row))(jnp.arange(rows))
             return jax.vmap(lambda row_key: jax.random.gumbel(row_key, (symbols,)))(row_keys)
 
+        step = network.stepper(params, state[0], rows)
+
         def character(state: Any, item: Any) -> Any:
             carry, logits, memory = state
-            position, noise = item
-            own_key = jax.random.fold_in(sampler_key, position)
+            own_key, noise = item
             logits, memory = sampler(own_key, logits, memory)
             ids = jnp.argmax(logits + noise, axis=-1).astype(jnp.int32)
-            logits, carry = network.step(params, carry, ids)
+            logits, carry = step(carry, ids)
             return (carry, logits, memory), ids
 
-        return jax.lax.scan(character, state, (positions, jax.vmap(noise_at)(positions)))
+        keys = jax.vmap(lambda position: jax.random.fold_in(sampler_key, position))(positions)
+        return jax.lax.scan(character, state, (keys, jax.vmap(noise_at)(positions)))
 
     def generate(
         params: Params, prompt: Ids, length: int, key: jax.Array, batch: int = 1
     ) -> Iterator[npt.NDArray[np.int32]]:
-        carry, logits = read(params, np.repeat(prompt[:, None], batch, axis=1))
-        state = (carry, logits, sampler.init(batch))
-        for start in range(0, length, _CHARACTERS_PER_CALL):
-            state, ids = write(params, state, key, jnp.int32(start))
+        mesh = data_mesh(batch)
+        everywhere, by_row = (NamedSharding(mesh, PartitionSpec(*p)) for p in ((), (None, "data")))
+        params, key = jax.device_put((params, key), everywhere)
+        prompts = jax.device_put(np.repeat(prompt[:, None], batch, axis=1), by_row)
+        state = (*read(params, prompts), sampler.init(batch))
+        count = max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // batch, length))
+        for start in range(0, length, count):
+            state, ids = write(params, state, key, jnp.int32(start), count)
             yield np.asarray(ids)[: length - start]
 
     return generate

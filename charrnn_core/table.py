@@ -3,7 +3,7 @@
 The table of a product with one-hot symbols is the weight itself, so it costs nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -57,8 +57,9 @@ class Table:
                 self.costly |= equation.name in HEAVY
                 self._values = run_over_time([equation], once, self._values)
 
-    def __contains__(self, value: Any) -> bool:
-        return value in self._values
+    def covers(self, values: Iterable[Value]) -> bool:
+        """Whether all of them follow from the id."""
+        return all(value in self._values for value in values)
 
     def look_up(self, value: Value, ids: Any) -> Any:
         """The value for ``ids: int[..., B]``."""

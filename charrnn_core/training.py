@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.batches import Batch, Batching, stack_batches
 from charrnn_core.cell import Carry, Params
 from charrnn_core.errors import TrainingError
 from charrnn_core.events import Evaluated, Event, Sampled, Saved, Stepped
+from charrnn_core.mesh import data_mesh
 from charrnn_core.network import Network
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -26,7 +27,6 @@ _CHARACTERS_PER_CALL = 2**16
 _UPDATES_PER_CALL = 128
 _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
-_LEAST_STREAMS = 4
 _MOST_STEPS = 2**31 - 1
 
 
@@ -42,14 +42,6 @@ class TrainState(NamedTuple):
 def _lenient() -> contextlib.AbstractContextManager[Any]:
     """optax mixes dtypes; a user who has set JAX to refuse that means their own code."""
     return jax.numpy_dtype_promotion("standard")
-
-
-def data_mesh(streams: int) -> Mesh:
-    """A mesh named ``data`` over devices that share the streams evenly, 4 or more to each."""
-    devices = jax.devices()
-    most = max(1, min(len(devices), streams // _LEAST_STREAMS))
-    count = max(n for n in range(1, most + 1) if streams % n == 0)
-    return jax.make_mesh((count,), ("data",), axis_types=(AxisType.Auto,), devices=devices[:count])
 
 
 @dataclass(frozen=True)

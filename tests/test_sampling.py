@@ -97,7 +97,7 @@ def test_the_piece_size_and_the_number_of_rows_change_nothing(
     sampler = chain(registry, "temperature:1")
     ids = draw(network, params, sampler, 300, batch=3)
     assert len(ids) == 300
-    monkeypatch.setattr(sampling, "_CHARACTERS_PER_CALL", 7)
+    monkeypatch.setattr(sampling, "_MOST_PER_CALL", 7)
     assert draw(network, params, sampler, 300, batch=3).tolist() == ids.tolist()
     assert draw(network, params, sampler, 300, batch=1)[:, 0].tolist() == ids[:, 0].tolist()
     assert draw(network, params, sampler, 50, batch=1, seed=1).tolist() != ids[:50, :1].tolist()

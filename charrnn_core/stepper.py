@@ -1,0 +1,87 @@
+"""One step after another where each input depends on the last output, as in sampling.
+
+What needs the parameters alone is done once, and what needs the id alone is looked up in a table.
+"""
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from charrnn_core.equations import BEFORE, ONCE, Env, Value, read, run
+from charrnn_core.loop import run_body
+from charrnn_core.plan import make_plan
+from charrnn_core.products import Sum
+from charrnn_core.table import Table
+from charrnn_core.trace import Step, Traced, trace
+
+
+def prepare_step(
+    step: Step, params: Any, carry: Any, ids: Any, symbols: int
+) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """``step(params, carry, ids)`` as a function of ``carry, ids`` that has done what it could.
+
+    Arguments:
+        step: a pure function; batch rows are independent.
+        params: a pytree.
+        carry, ids: what the function will get, or their shapes; ``ids: int[B]``.
+        symbols: V; the ids are below it.
+
+    >>> step = lambda W, h, ids: (jnp.tanh(h @ W + jax.nn.one_hot(ids, 3)),) * 2
+    >>> h, ids = jnp.zeros((2, 3)), jnp.array([0, 2])
+    >>> prepared = prepare_step(step, jnp.eye(3), h, ids, symbols=3)
+    >>> bool(jnp.allclose(prepared(h, ids)[0], step(jnp.eye(3), h, ids)[0]))
+    True
+    """
+    traced = trace(step, params, carry, ids)
+    if not traced.effects:
+        with contextlib.suppress(NotImplementedError):  # a primitive without a batching rule
+            return _prepare(traced, params, symbols)
+    return partial(step, params)
+
+
+def _prepare(traced: Traced, params: Any, symbols: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+    plan = make_plan(traced)
+    once: Env = dict(plan.constants)
+    once.update(zip(plan.params, jax.tree.leaves(params), strict=True))
+    once = run(plan.once, run(plan.fixed, once))
+    table = Table(plan, once, symbols)
+    weights = [group.weights(once) for group in plan.groups]
+    consts = [once[value] for value in plan.used_in_loop(ONCE)]
+    rest = [equation for equation in plan.before if equation not in table.equations]
+
+    def prepared(carry: Any, ids: Any) -> tuple[Any, Any]:
+        env: Env = once | {plan.inputs[0]: ids}
+
+        def known(value: Value) -> Any:
+            return env[value] if value in env else table.look_up(value, ids)
+
+        for equation in rest:
+            needed = [a for a in equation.inputs if isinstance(a, Value)]
+            env.update((value, known(value)) for value in needed)
+            equation.run(env)
+
+        def extra(item: Sum) -> Any:
+            changing = [a for a in item.extra if isinstance(a, Value) and a.kind == BEFORE]
+            if changing and table.covers(changing):
+                return table.look_up_extra(item, ids)
+            per_step = {value: known(value) for value in changing}
+            return item.add_extra(*(read(env | per_step, atom) for atom in item.extra))
+
+        def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
+            group = plan.groups[i]
+            extras = [extra(item) if item.extra else None for item in group.sums]
+            return group.finish(group.multiply(operands, weights[i]), extras, rest)
+
+        inputs = [known(value) for value in plan.used_in_loop(BEFORE)]
+        inside, after = run_body(plan, jax.tree.leaves(carry), inputs, consts, totals)
+        env.update(inside)
+        env.update((value, known(value)) for value in plan.used_after(BEFORE))
+        env = run(plan.after, env)
+        outputs = [jnp.asarray(read(env, atom)) for atom in plan.outputs]
+        return jax.tree.unflatten(traced.structure, [*after, *outputs])
+
+    return prepared
