@@ -21,6 +21,7 @@ from charrnn_core.registry import Registry
 from charrnn_core.run import RECIPES, RunConfig, layered, read_toml
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.terminal import aligned, printable
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -205,7 +206,6 @@ def sample(run: Path, prompt: str, prompt_file: Any, n: int, **options: Any) -> 
     """Write text with the model of a RUN: its directory or a checkpoint."""
     from charrnn_core import api
     from charrnn_core.corpus import decode_text
-    from charrnn_core.terminal import printable
 
     if prompt_file is not None:
         prompt = decode_text(prompt_file.read(), f"the prompt in {prompt_file.name}")
@@ -247,22 +247,18 @@ def evaluate(run: Path, as_json: bool, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(run: Path, as_json: bool) -> None:
     """Show what a checkpoint holds; needs none of its plugins."""
-    from charrnn_core.checkpoint import load_checkpoint
-    from charrnn_core.run import newest_checkpoint
+    from charrnn_core.explain import summary
+    from charrnn_core.model import describe_run
 
-    path = newest_checkpoint(run)
-    checkpoint = load_checkpoint(path)
-    table = {"checkpoint": str(path), **checkpoint.table}
-    table["alphabet"] = "".join(map(chr, table["alphabet"]))
-    table["parameters"] = sum(
-        array.size for name, array in checkpoint.arrays.items() if name.startswith("params/")
-    )
+    table = describe_run(run)
     if as_json:
         click.echo(json.dumps(table))
         return
     for key, value in table.items():
         inner = dict(enumerate(value)) if isinstance(value, list) else value
-        if isinstance(inner, dict):
+        if key == "unroll":
+            click.echo(f"unroll: {summary(table['unroll'])}")
+        elif isinstance(inner, dict):
             click.echo(f"{key}:")
             _columns([(f"  {name}", str(item)) for name, item in inner.items()])
         else:
@@ -289,25 +285,30 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(kind: str, name: str, as_json: bool) -> None:
-    """Show a plugin's provider and options."""
-    table = describe_plugin(Registry.installed(), kind, name)
+    """Show a plugin's provider and options; of a cell or its spec also what the engine makes."""
+    registry, ref = Registry.installed(), Ref.parse(name)
+    table, more = describe_plugin(registry, kind, ref.use), []
+    if kind == "cell":
+        from charrnn_core.explain import explain_cell, lines
+
+        table["unroll"] = explain_cell(registry, ref)
+        more = lines(table["unroll"])
     if as_json:
         click.echo(json.dumps(table))
         return
-    options = table.pop("options")
-    _columns([(key, str(value)) for key, value in table.items()])
-    for option in options:
+    _columns([(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")])
+    for option in table["options"]:
         default = "required" if option["default"] is None else f"default {option['default']}"
         click.echo(f"  {option['name']}: {option['type']}, {default}")
         click.echo(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
+    for line in more:
+        click.echo(line)
 
 
 def _columns(rows: list[tuple[str, ...]]) -> None:
     """Print rows with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    for line in aligned(rows):
+        click.echo(line)
 
 
 def main(**extra: Any) -> None:

@@ -17,6 +17,7 @@ class Started:
         symbols: the size of the alphabet.
         train_characters, held_out_characters: how long the parts of the text are.
         notes: lines the user should know, such as a window that was shrunk.
+        unroll: how time steps run and why, in one line.
     """
 
     directory: Path
@@ -26,6 +27,7 @@ class Started:
     train_characters: int
     held_out_characters: int
     notes: tuple[str, ...] = ()
+    unroll: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """An experiment: all that a configuration asks for, built and checked before a file is written."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import jax
 from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.corpus import Alphabet, Corpus, Ids, Split
 from charrnn_core.errors import CharRNNError
+from charrnn_core.explain import explain
 from charrnn_core.model import build_network, build_sampler
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry
@@ -28,6 +29,7 @@ class Experiment:
     Arguments:
         config: the resolved configuration, its geometry adapted to the text.
         notes: what was adapted, for the user.
+        unroll: how time steps run and why, see `charrnn_core.explain.explain`.
         corpus, alphabet: the text and its symbols.
         train_ids, held_out_ids: its parts; the held-out one begins one character early.
         prompt: what samples begin with, in ids.
@@ -36,6 +38,7 @@ class Experiment:
 
     config: RunConfig
     notes: tuple[str, ...]
+    unroll: Mapping[str, Any]
     corpus: Corpus
     alphabet: Alphabet
     train_ids: Ids
@@ -76,6 +79,7 @@ def prepare(
     return Experiment(
         config=config,
         notes=notes,
+        unroll=explain(network.choose(config.batch, config.window)),
         corpus=corpus,
         alphabet=alphabet,
         train_ids=train_ids,

@@ -14,6 +14,7 @@ from charrnn_core.errors import CharRNNError
 from charrnn_core.evaluation import Evaluation, make_scorer
 from charrnn_core.events import Ended, Evaluated, Event, Started, Stepped, notify
 from charrnn_core.experiment import Experiment, prepare
+from charrnn_core.explain import summary
 from charrnn_core.model import Model, count_parameters, load, save_model
 from charrnn_core.randomness import random_key
 from charrnn_core.registry import Registry
@@ -92,6 +93,7 @@ def train(
             train_characters=len(experiment.train_ids),
             held_out_characters=max(0, len(held_out_ids) - 1),
             notes=experiment.notes,
+            unroll=summary(experiment.unroll),
         )
     )
     for line in experiment.notes:
@@ -164,7 +166,16 @@ def _tools(
         return alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
 
     def save(state: TrainState, held_out: float | None) -> Path:
-        return save_model(directory, config, alphabet, experiment.corpus, records, state, held_out)
+        return save_model(
+            directory,
+            config,
+            alphabet,
+            experiment.corpus,
+            records,
+            experiment.unroll,
+            state,
+            held_out,
+        )
 
     can_evaluate = len(experiment.held_out_ids) > 1
     return Tools(evaluate if can_evaluate else None, sample, save, stop)

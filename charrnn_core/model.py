@@ -33,7 +33,7 @@ class Model:
         network: the network.
         params: its parameters.
         registry: where samplers are found.
-        table: what its checkpoint says of the run: step, metrics, plugins, corpus.
+        table: what its checkpoint says of the run: step, metrics, plugins, corpus, unroll.
     """
 
     config: RunConfig
@@ -107,6 +107,24 @@ def restore_model(checkpoint: Checkpoint, registry: Registry) -> Model:
     return Model(config, alphabet, network, params, registry, table)
 
 
+def describe_run(run: Path) -> dict[str, Any]:
+    """What the newest checkpoint of a run says, as plain data; none of its plugins is needed.
+
+    Raises:
+        RunDirectoryError: there is no such run, or it has no checkpoint.
+        CheckpointError: the checkpoint is damaged.
+    """
+    path = newest_checkpoint(run)
+    checkpoint = load_checkpoint(path)
+    arrays = checkpoint.arrays.items()
+    return {
+        "checkpoint": str(path),
+        **checkpoint.table,
+        "alphabet": "".join(map(chr, checkpoint.table["alphabet"])),
+        "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
+    }
+
+
 def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:
     """Check that the plugins of a kind which a checkpoint remembers are here.
 
@@ -124,6 +142,7 @@ def save_model(
     alphabet: Alphabet,
     corpus: Corpus,
     plugins: list[dict[str, Any]],
+    unroll: Mapping[str, Any],
     state: Any,
     held_out: float | None,
 ) -> Path:
@@ -150,6 +169,7 @@ def save_model(
             "sha256": corpus.sha256,
             "characters": len(corpus.text),
         },
+        "unroll": dict(unroll),
         "step": int(state.step),
         "held_out_nats_per_char": held_out,
     }

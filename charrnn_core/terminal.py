@@ -1,6 +1,7 @@
-"""Text that a model wrote, made safe to show on a terminal."""
+"""Text for a terminal: what a model wrote made safe, and rows in columns."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _SAFE = "\n\t"
 
@@ -17,3 +18,16 @@ def printable(text: str) -> str:
         else repr(character)[1:-1]
         for character in text
     )
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows as lines with their columns below each other.
+
+    >>> aligned([("run", "train a model"), ("sample", "write")])
+    ['run     train a model', 'sample  write']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -60,8 +60,7 @@ def unroll(
     >>> unroll(cumulative_sum, None, jnp.int32(0), jnp.arange(4), reset=reset)[1].tolist()
     [0, 1, 2, 5]
     """
-    whole = step if reset is None else _with_reset(step, fresh)
-    inputs = xs if reset is None else (xs, reset)
+    whole, inputs = _whole(step, xs, reset, fresh)
     if mode != "scan":
         traced = _trace(whole, params, carry, inputs)
         if mode == "engine" or (why := _why_not(traced)) is None:
@@ -82,7 +81,7 @@ class Choice:
     Arguments:
         engine: whether by the engine; else by a plain scan.
         why: the reason, a phrase.
-        plans: what the engine makes of the step, a plan for each of its loops.
+        plans: what the engine makes of the step, a plan for each of its loops; none for a scan.
     """
 
     engine: bool
@@ -91,7 +90,15 @@ class Choice:
 
 
 def choose(
-    step: Step, params: Any, carry: Any, xs: Any, symbols: int | None = None, mode: str = "auto"
+    step: Step,
+    params: Any,
+    carry: Any,
+    xs: Any,
+    symbols: int | None = None,
+    mode: str = "auto",
+    *,
+    reset: Any = None,
+    fresh: Any = None,
 ) -> Choice:
     """What `unroll` would do with these arguments, which may be shapes.
 
@@ -99,17 +106,26 @@ def choose(
     >>> choose(step, jnp.eye(3), jnp.ones((2, 3)), jnp.ones((4, 2, 3))).engine
     True
     """
-    traced = _trace(step, params, carry, xs)
-    plans = tuple(make_plan(stage.traced) for stage in cut_into_stages(traced))
-    if mode != "auto":
-        return Choice(mode == "engine", "asked for", plans)
-    why = _why_not(traced)
-    if why is None:
+    if mode == "scan":  # the way out if reading a step should fail, so it is not read here either
+        return Choice(False, "asked for", ())
+    whole, inputs = _whole(step, xs, reset, fresh)
+    traced = _trace(whole, params, carry, inputs)
+    why = None
+    if mode == "auto" and (why := _why_not(traced)) is None:
         try:
-            jax.eval_shape(lambda p, c, xs: _engine(traced, p, c, xs, symbols), params, carry, xs)
+            jax.eval_shape(lambda p, c, x: _engine(traced, p, c, x, symbols), params, carry, inputs)
         except NotImplementedError as error:
             why = str(error)
-    return Choice(why is None, why or "it has products that do not need a loop", plans)
+    if why is not None:
+        return Choice(False, why, ())
+    plans = tuple(make_plan(stage.traced) for stage in cut_into_stages(traced))
+    asked = "asked for" if mode == "engine" else "it has products that do not need a loop"
+    return Choice(True, asked, plans)
+
+
+def _whole(step: Step, xs: Any, reset: Any, fresh: Any) -> tuple[Step, Any]:
+    """The step with what a reset adds to it, and all that it reads."""
+    return (step, xs) if reset is None else (_with_reset(step, fresh), (xs, reset))
 
 
 def _trace(step: Step, params: Any, carry: Any, xs: Any) -> Traced:

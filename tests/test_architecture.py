@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
     {"errors"},
-    {"spec", "events", "terminal", "signals", "devices"},
+    {"spec", "events", "terminal", "signals", "devices", "mesh"},
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus"},
@@ -18,10 +18,10 @@ LAYERS = [
     {"gates", "stages"},
     {"plan"},
     {"table", "loop"},
-    {"before"},
+    {"before", "stepper"},
     {"unroll"},
     {"network"},
-    {"evaluation", "sampling", "checkpoint", "run"},
+    {"evaluation", "sampling", "checkpoint", "run", "explain"},
     {"model", "sources", "training"},
     {"experiment"},
     {"launch"},

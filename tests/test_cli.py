@@ -8,8 +8,11 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
+
+ENGINE = "engine (it has products that do not need a loop); 1 loop, 1 deferred product"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,7 @@ def run_directory(tmp_path_factory, text_file):
 def test_run_prints_progress_samples_and_the_result(run_directory):
     directory, output = run_directory
     assert "elman with " in output and "chars/s" in output and "left" in output
+    assert output.count(f"unroll: {ENGINE}\n") == 1
     assert "\n    Ann " in output
     held_out, run, sample, evaluate = output.splitlines()[-4:]
     assert held_out.startswith("held-out  ") and "bits per character (last-10%, " in held_out
@@ -112,7 +116,30 @@ def test_info_needs_no_plugin(run_directory, charrnn):
     assert {"kind": "cell", "name": "elman"}.items() <= table["plugins"][1].items()
     assert set(table["alphabet"]) >= set("Ann sees")
     assert table["parameters"] == len(table["alphabet"]) * (64 + 17) + 16 * (64 + 17)
-    assert "alphabet: " in charrnn("info", run_directory[0], env=env).stdout
+    assert table["unroll"]["engine"] and len(table["unroll"]["loops"]) == 1
+    assert table["unroll"]["loops"][0]["deferred"][0]["product"] == "h[B,16] @ W[16,16]"
+    lines = charrnn("info", run_directory[0], env=env).stdout.splitlines()
+    assert any(line.startswith("alphabet: ") for line in lines) and f"unroll: {ENGINE}" in lines
+
+
+def test_a_plain_scan_is_recorded_and_quiet_hides_it(charrnn, text_file):
+    options = ("--source", text_file, "--cell", "elman:4", "--unroll", "scan", "--out", "run")
+    done = charrnn(*RUN, *options)
+    assert done.returncode == 0 and "unroll" not in done.stdout + done.stderr
+    assert "\nunroll: scan (asked for)\n" in charrnn("info", "run").stdout
+
+
+def test_checkpoints_from_before_unroll_was_recorded(charrnn, run_directory, tmp_path):
+    from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
+
+    [*_, newest] = sorted((run_directory[0] / "checkpoints").iterdir())
+    checkpoint = load_checkpoint(newest)
+    table = {key: value for key, value in checkpoint.table.items() if key != "unroll"}
+    save_checkpoint(tmp_path / "old.crn", table, checkpoint.arrays)
+    shown = charrnn("info", "old.crn")
+    assert shown.returncode == 0 and "\nunroll" not in shown.stdout
+    sampled = charrnn("sample", "old.crn", "--prompt", "Ann ", "--length", 5)
+    assert sampled.returncode == 0 and sampled.stdout.startswith("Ann ")
 
 
 def test_plugins_lists_what_there_is(charrnn):
@@ -125,6 +152,50 @@ def test_plugins_lists_what_there_is(charrnn):
     shown = charrnn("plugins", "show", "cell", "elman").stdout
     assert "features: int, default 256" in shown and "width of the hidden state" in shown
     assert json.loads(charrnn("plugins", "show", "source", "gutenberg", "--json").stdout)["options"]
+
+
+def test_plugins_show_what_the_engine_makes_of_a_cell(charrnn):
+    shown = charrnn("plugins", "show", "cell", "elman").stdout.splitlines()
+    assert shown[-3] == f"unroll: {ENGINE}"
+    assert shown[-2].split() == [
+        "equations", "once", "before", "inside", "after", "deferred", "products",
+    ]  # fmt: skip
+    assert shown[-1].endswith("  h[B,256] @ W[256,256]")
+    assert shown[-2].index("deferred") == shown[-1].index("h[B,")
+    docs = (Path(__file__).resolve().parents[1] / "docs" / "engine.md").read_text()
+    assert "$ charrnn plugins show cell elman\n...\n" + "\n".join(shown[-3:]) + "\n```" in docs
+    stack = charrnn("plugins", "show", "cell", "stacked:elman:4*2", "--json")
+    assert len(json.loads(stack.stdout)["unroll"]["loops"]) == 2
+    bare = charrnn("plugins", "show", "cell", "stacked")
+    assert bare.returncode == 0 and "  layers: list of components, required\n" in bare.stdout
+    assert "\nunroll: unknown (cell 'stacked' needs the option 'layers': " in bare.stdout
+    assert "unroll" not in charrnn("plugins", "show", "source", "file", "--json").stdout
+
+
+def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path):
+    (tmp_path / "noisy.py").write_text(
+        "import flax.linen as nn, jax\n"
+        "from charrnn_core import CellPlugin, hookimpl\n\n"
+        "class Noisy(nn.SimpleCell):\n"
+        "    def __call__(self, h, x):\n"
+        "        jax.debug.callback(lambda: None)\n"
+        "        return super().__call__(h, x)\n\n"
+        "@hookimpl\n"
+        "def charrnn_cells():\n"
+        "    yield CellPlugin(name='noisy', target=lambda: Noisy(4))\n"
+    )
+    info = tmp_path / "charrnn_noisy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-noisy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[charrnn]\nnoisy = noisy\n")
+    env = {"PYTHONPATH": str(tmp_path)}
+    why = "the step does more than compute, and what it does has to stay in order"
+    line = f"\nunroll: scan ({why})\n"
+    assert charrnn("plugins", "show", "cell", "noisy", env=env).stdout.endswith(line)
+    done = charrnn("run", "--source", text_file, "--characters", 2000, "--cell", "noisy",
+                   "--out", "run", env=env)  # fmt: skip
+    assert done.returncode == 0 and line in done.stdout, done.stderr
+    assert line in charrnn("info", "run").stdout
 
 
 def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_path):
@@ -274,6 +345,8 @@ def test_mistakes_of_run(charrnn, tmp_path, arguments, code, words):
         (("eval", "RUN", "--split", "tset"), 2, ["no split named 'tset'"]),
         (("eval", "RUN", "--split", "test"), 1, ["the test part of split 'last-10%' has 0"]),
         (("plugins", "show", "cel", "elman"), 2, ["did you mean 'cell'"]),
+        (("plugins", "show", "cell", "elman:big"), 2, ["is 'big'; expected int"]),
+        (("plugins", "show", "cell", "elmann:8"), 2, ["did you mean 'elman'"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip

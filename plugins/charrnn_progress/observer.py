@@ -40,6 +40,8 @@ class ProgressObserver:
             f"{event.train_characters:,} characters to learn from, "
             f"{event.held_out_characters:,} held out ({event.config['split']})"
         )
+        if event.unroll:
+            self._say(f"unroll: {event.unroll}")
         if self.console.is_terminal:
             self._bar.start()
 
