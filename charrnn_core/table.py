@@ -3,7 +3,7 @@
 The table of a product with one-hot symbols is the weight itself, so it costs nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ import numpy as np
 from charrnn_core.equations import BEFORE, FIXED, HEAVY, Env, Equation, Value, read, run, wanted
 from charrnn_core.plan import Plan
 from charrnn_core.products import Sum, as_product, run_over_time
+from charrnn_core.rowwise import Rows
 
 _LARGEST_IDENTITY = 2**11
 """Symbols up to which one-hot products are recognised: it takes a look at a square matrix."""
@@ -20,8 +21,6 @@ _LARGEST_IDENTITY = 2**11
 
 class Table:
     """The values that follow from the id a step reads.
-
-    Batch rows must be independent, as they are by the contract of a cell.
 
     Arguments:
         plan: the step's equations; its first input holds ids ``int[B]``.
@@ -51,8 +50,7 @@ class Table:
                 continue
             product = as_product(equation, BEFORE)
             if product and product.plain and _is_identity(known.get(product.operand), symbols):
-                weight = read(once, product.weight)
-                self._values[equation.outputs[0]] = jnp.take(weight, every, axis=0, mode="clip")
+                self._values[equation.outputs[0]] = _rows_of(read(once, product.weight), every)
             else:
                 self.costly |= equation.name in HEAVY
                 self._values = run_over_time([equation], once, self._values)
@@ -81,17 +79,12 @@ def extra_over_time(item: Sum, once: Env, per_step: Mapping[Any, Any]) -> Any:
     return jax.vmap(item.add_extra, in_axes=axes)(*values)
 
 
-def _row_by_row(plan: Plan, batch: int) -> Sequence[Equation]:
+def _row_by_row(plan: Plan, batch: int) -> list[Equation]:
     """The equations that depend on the ids alone, one row for each."""
-    found = {plan.inputs[0]}
-    equations = []
-    for equation in plan.before:
-        changing = {a for a in equation.inputs if isinstance(a, Value) and a.kind == BEFORE}
-        rows = all(v.aval.ndim and v.aval.shape[0] == batch for v in equation.outputs)
-        if changing <= found and rows:
-            found.update(equation.outputs)
-            equations.append(equation)
-    return equations
+    rows = Rows(plan.inputs[0], batch)
+    for equation in (*plan.fixed, *plan.once):
+        rows.follow(equation)
+    return [equation for equation in plan.before if rows.follow(equation)]
 
 
 def _known_beforehand(plan: Plan, equations: frozenset[Equation], every: Any) -> Env:
@@ -113,6 +106,13 @@ def _known_beforehand(plan: Plan, equations: frozenset[Equation], every: Any) ->
         values = jax.jit(numbers)(every) if found else []
     outputs = [value for equation in found for value in equation.outputs]
     return dict(zip(outputs, map(np.asarray, values), strict=True))
+
+
+def _rows_of(weight: Any, every: Any) -> Any:
+    """The row for each symbol in `every`, which are all in order, the last perhaps repeated."""
+    if every.size == len(weight):
+        return weight.reshape(*every.shape, -1)
+    return jnp.take(weight, every, axis=0, mode="clip")
 
 
 def _is_identity(rows: Any, symbols: int) -> bool:

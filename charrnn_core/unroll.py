@@ -47,7 +47,7 @@ def unroll(
         fresh: the carry a reset starts from, or a function of the parameters that gives it; zeros
             if None.
         symbols: V, if `xs` is one array of ids ``int[T,B]`` of so many symbols; what the step makes
-            of them is then computed once per symbol. Batch rows must be independent.
+            of them is then computed once per symbol.
         mode: ``"engine"``, ``"scan"`` for plain ``lax.scan``, or ``"auto"``.
 
     Returns:

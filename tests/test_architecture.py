@@ -14,7 +14,7 @@ LAYERS = [
     {"plugin"},
     {"hookspecs", "storage", "corpus"},
     {"registry", "randomness", "schedules", "cell", "equations", "rows"},
-    {"listing", "batches", "products", "trace"},
+    {"listing", "batches", "products", "rowwise", "trace"},
     {"gates", "stages"},
     {"plan"},
     {"table", "loop"},
