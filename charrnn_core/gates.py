@@ -58,11 +58,13 @@ def cut_gates(
         shapes = [atom.aval if isinstance(atom, Value) else atom.value for atom in atoms]
         return flatten(jax.make_jaxpr(function)(*shapes), atoms, constants, new)[0]
 
-    def cut(value: Atom, start: int, stop: int) -> Atom:
+    def cut(value: Atom, start: int, stop: int, width: int) -> Atom:
+        if not _is_wide(value, width):
+            return value  # it is added to every column
         if divides(value, len(readers[value])):
             maker = makers[value]  # type: ignore[index]  # only values divide
             if maker.name == "add":
-                return emit(lax.add, *(cut(atom, start, stop) for atom in maker.inputs))
+                return emit(lax.add, *(cut(atom, start, stop, width) for atom in maker.inputs))
             operand, weight = maker.inputs
 
             def multiply(operand: Any, weight: Any) -> Any:
@@ -76,10 +78,16 @@ def cut_gates(
         source = equation.inputs[0] if cuts else None
         if source is not None and all(_is_cut(e) for e in readers[source]):
             if divides(source, len(readers[source])):
-                replaced.update((c.output, cut(c.source, c.start, c.stop)) for c in cuts)
+                width = source.aval.shape[-1]  # type: ignore[union-attr]  # a cut's is a value
+                replaced.update((c.output, cut(c.source, c.start, c.stop, width)) for c in cuts)
                 continue
         new.append(_with_inputs(equation, replaced))
     return new, replaced
+
+
+def _is_wide(atom: Atom, width: int) -> bool:
+    """Whether an atom has a column for each of the sum's, which is `width` wide."""
+    return isinstance(atom, Value) and atom.aval.shape[-1:] == (width,)
 
 
 def _with_inputs(equation: Equation, replaced: dict[Value, Atom]) -> Equation:

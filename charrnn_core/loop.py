@@ -223,11 +223,20 @@ def _recall(
                 group.sums[0].products, operands, turned, strict=True
             )
         ]
-        rest_ct = [[part] * len(added) for part, added in zip(parts, rest, strict=True)]
+        rest_ct = [
+            [_gradient_of_added(part, value) for value in added]
+            for part, added in zip(parts, rest, strict=True)
+        ]
         return back, rest_ct, *jax.tree.map(jnp.zeros_like, (turned, kept)), ct
 
     recall.defvjp(forward, backward)
     return recall(operands, rest, turned, kept, probe)
+
+
+def _gradient_of_added(gradient: Any, added: Any) -> Any:
+    """An equation adds a number, or one per row, to every element without broadcasting it first."""
+    pull = jax.linear_transpose(lambda added: jnp.broadcast_to(added, gradient.shape), added)
+    return pull(gradient)[0]
 
 
 def _weight_gradients(

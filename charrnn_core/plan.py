@@ -65,11 +65,7 @@ class Plan:
     def used_in_loop(self, kind: int) -> tuple[Value, ...]:
         """Values of a kind that the loop's own equations or the next carry read."""
         read_here: list[Atom] = list(self.carry_out)
-        for item in self.loop:
-            if isinstance(item, Group):
-                read_here += [atom for part in item.sums for atom in part.rest]
-            else:
-                read_here += item.inputs
+        read_here += [atom for item in self.loop for atom in _read(item)]
         return _unique(a for a in read_here if isinstance(a, Value) and a.kind == kind)
 
     def used_after(self, kind: int) -> tuple[Value, ...]:
@@ -192,8 +188,7 @@ def _inner_adds(root: Value, adds: Mapping[Value, Equation], inner: set[Any]) ->
 def _in_order(
     equations: list[Equation], sums: list[Sum], absorbed: set[Value]
 ) -> list[Equation | Group]:
-    """Merge sums over the same operand, and place each group where its operands are known."""
-    place = {value: i for i, e in enumerate(equations) for value in e.outputs}
+    """Merge sums over the same operand, and put everything after what it reads."""
     merged: dict[Any, list[Sum]] = {}
     for item in sums:
         first = item.products[0]
@@ -201,12 +196,29 @@ def _in_order(
         params = first.equation.source.params
         same = (first.operand, params["precision"], params["preferred_element_type"])
         merged.setdefault(same if single else item, []).append(item)
-    program: list[tuple[int, Equation | Group]] = [
-        (i, e) for i, e in enumerate(equations) if not absorbed.intersection(e.outputs)
-    ]
-    for group in merged.values():
-        # A product's place comes after its operand's; what is added in the loop may come later.
-        known = [max(place[p.equation.outputs[0]] for p in item.products) for item in group]
-        late = [place[a] for item in group for a in item.rest if a in place]  # type: ignore
-        program.append((max([min(known), *late]), Group(tuple(group))))
-    return [item for _, item in sorted(program, key=lambda pair: pair[0])]
+    items: list[Equation | Group] = [e for e in equations if not absorbed.intersection(e.outputs)]
+    items += [Group(tuple(group)) for group in merged.values()]
+    makers = {value: item for item in items for value in _made(item)}
+    ordered: dict[Equation | Group, None] = {}
+
+    def place(item: Equation | Group) -> None:
+        if item not in ordered:
+            for atom in _read(item):
+                if isinstance(atom, Value) and atom in makers:
+                    place(makers[atom])
+            ordered[item] = None
+
+    for item in items:
+        place(item)
+    return list(ordered)
+
+
+def _made(item: Equation | Group) -> list[Value]:
+    return [s.kept for s in item.sums] if isinstance(item, Group) else list(item.outputs)
+
+
+def _read(item: Equation | Group) -> list[Atom]:
+    """What an item of the loop reads of the loop's values."""
+    if isinstance(item, Equation):
+        return list(item.inputs)
+    return [*item.operands, *(atom for part in item.sums for atom in part.rest)]

@@ -65,7 +65,8 @@ class Product:
     def weight_gradient(self, operands: Any, weight: Any, gradients: Any) -> Any:
         """The gradient of the weight from those of the product at every step."""
         if self.plain:
-            return _plain_weight_gradient(operands, gradients, self._precision)
+            back = _plain_weight_gradient(operands, gradients, self._precision)
+            return back.astype(weight.dtype)
         return jax.linear_transpose(lambda w: self.over_time(operands, w), weight)(gradients)[0]
 
     @property
@@ -212,6 +213,8 @@ def as_product(equation: Equation, least: int) -> Product | None:
     """The equation as a product of a weight and an operand of at least that kind, if it is one."""
     if equation.name != "dot_general":
         return None
+    if not jnp.issubdtype(equation.outputs[0].aval.dtype, jnp.inexact):
+        return None  # it has no gradient
     left, right = equation.inputs
     if left.kind >= least and right.kind <= ONCE and isinstance(left, Value):
         return Product(equation, left, right, operand_first=True)

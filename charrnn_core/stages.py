@@ -137,7 +137,7 @@ def _retrace(
         return values[: len(own)], values[len(own) :]
 
     shapes = [
-        [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in values]
+        [v.aval for v in values]
         for values in (whole.params, [whole.carry[i] for i in own], [*whole.inputs, *given])
     ]
     return trace(step, *shapes)

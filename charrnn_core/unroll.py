@@ -7,6 +7,7 @@ cannot prove safe is left to ``lax.scan``.
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -61,7 +62,7 @@ def unroll(
     [0, 1, 2, 5]
     """
     whole, inputs = _whole(step, xs, reset, fresh)
-    if mode != "scan":
+    if mode != "scan" and jax.tree.leaves(inputs)[0].shape[0]:
         traced = _trace(whole, params, carry, inputs)
         if mode == "engine" or (why := _why_not(traced)) is None:
             try:
@@ -129,7 +130,8 @@ def _whole(step: Step, xs: Any, reset: Any, fresh: Any) -> tuple[Step, Any]:
 
 
 def _trace(step: Step, params: Any, carry: Any, xs: Any) -> Traced:
-    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), xs)
+    # Not just shapes: inside a shard_map an array's type tells over which axes it varies.
+    x = jax.eval_shape(partial(jax.tree.map, lambda leaf: leaf[0]), xs)
     return trace(step, params, carry, x)
 
 
@@ -170,7 +172,7 @@ def _engine(
     for stage in cut_into_stages(traced):
         after, outputs = _run_stage(
             make_plan(stage.traced),
-            jax.tree.leaves(params),
+            [jnp.asarray(leaf) for leaf in jax.tree.leaves(params)],
             [start[i] for i in stage.carry],
             [*inputs, *(made[value] for value in stage.given)],
             symbols,

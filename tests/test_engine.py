@@ -1,123 +1,17 @@
-"""The engine equals the plain scan: values and every gradient, for cells and for odd steps."""
+"""What the engine makes of a step, and that odd steps keep their values and every gradient."""
 
-import contextlib
-
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from charrnn_core.cell import as_cell
 from charrnn_core.plan import make_plan
 from charrnn_core.products import Group
-from charrnn_core.spec import Ref
 from charrnn_core.trace import trace
 from charrnn_core.unroll import choose, unroll
+from tests.agreement import compare, float64, integers, normal, randomly
 
 T, B, H, V = 7, 3, 5, 6
-
-CELLS = {
-    "elman": Ref("elman", str(H)),
-    "stacked": Ref("stacked", f"elman:{H},elman:4,elman:{H}", {"residual": True}),
-    **{
-        f"linen {name}": lambda name=name: getattr(nn, name)(H)
-        for name in ("SimpleCell", "GRUCell", "MGUCell", "LSTMCell", "OptimizedLSTMCell")
-    },
-    **{
-        f"nnx {name}": lambda name=name: lambda n, rngs: getattr(nnx, name)(n, H, rngs=rngs)
-        for name in ("SimpleCell", "GRUCell", "LSTMCell", "OptimizedLSTMCell")
-    },
-}
-
-
-@pytest.fixture(params=CELLS, ids=str)
-def cell(request, registry):
-    made = CELLS[request.param]
-    return registry.build_cell(made, as_cell) if isinstance(made, Ref) else as_cell(made())
-
-
-def randomly(tree, seed: int, dtype=np.float32):
-    """The tree with every inexact leaf random."""
-    rng = np.random.default_rng(seed)
-
-    def fill(leaf):
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            return leaf
-        return jnp.asarray(rng.normal(size=leaf.shape) * 0.7, dtype)
-
-    return jax.tree.map(fill, tree)
-
-
-def compare(step, params, carry, xs, tolerance, argnums=(0, 1, 2), **options):
-    """Values and gradients with respect to parameters, carry and inputs, engine against scan."""
-
-    def outcome(params, carry, xs, mode):
-        end, ys = unroll(step, params, carry, xs, mode=mode, **options)
-        total = jnp.float32(0)
-        for i, leaf in enumerate(jax.tree.leaves((end, ys))):
-            weights = np.random.default_rng(i).normal(size=leaf.shape)
-            if jnp.issubdtype(leaf.dtype, jnp.inexact):
-                total += jnp.sum(leaf * jnp.asarray(weights, leaf.dtype)).astype(total.dtype)
-        return total, (end, ys)
-
-    def both(mode):
-        function = jax.value_and_grad(outcome, argnums=argnums, has_aux=True)
-        return jax.jit(function, static_argnums=3)(params, carry, xs, mode)
-
-    expected, got = both("scan"), both("engine")
-    assert jax.tree.structure(got) == jax.tree.structure(expected)
-    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-        assert (one.shape, one.dtype) == (other.shape, other.dtype)
-        scale = max(1e-30, float(np.max(np.abs(np.asarray(other, np.float64)), initial=0)))
-        error = np.max(
-            np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)), initial=0
-        )
-        assert error <= tolerance * max(scale, 1e-3), error / scale
-
-
-@pytest.mark.parametrize("with_reset", [False, True])
-def test_cells_in_float32(cell, with_reset):
-    params = randomly(cell.init(jax.random.key(0), V), 1)
-    carry = randomly(cell.initial_carry(params, (B, V)), 2)
-    xs = randomly(jnp.zeros((T, B, V)), 3)
-    options = {}
-    if with_reset:
-        reset = jnp.asarray(np.random.default_rng(4).random((T, B)) < 0.3)
-        options = {"reset": reset, "fresh": lambda p: cell.initial_carry(p, (B, V))}
-    compare(cell.step, params, carry, xs, 1e-5, **options)
-
-
-@pytest.mark.parametrize("name", ["elman", "stacked", "linen GRUCell", "linen LSTMCell"])
-def test_cells_in_float64(registry, name):
-    made = CELLS[name]
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        cell = registry.build_cell(made, as_cell) if isinstance(made, Ref) else as_cell(made())
-        params = randomly(cell.init(jax.random.key(0), V), 1, np.float64)
-        carry = randomly(cell.initial_carry(params, (B, V)), 2, np.float64)
-        xs = randomly(jnp.zeros((T, B, V)), 3, np.float64)
-        compare(cell.step, params, carry, xs, 1e-10)
-
-
-def test_ids_are_tabulated(registry):
-    cell = registry.build_cell(Ref("stacked", f"elman:{H}*2"), as_cell)
-    params = {"E": jnp.zeros((V, 4)), "cell": cell.init(jax.random.key(0), 4)}
-    params = jax.tree.map(lambda leaf: 0.3 * leaf, randomly(params, 1))  # rounding must not grow
-    carry = randomly(cell.initial_carry(params["cell"], (B, 4)), 2)
-    seen = []
-
-    def step(params, carry, ids):
-        x = params["E"][ids]
-        seen.append(ids.shape)
-        return cell.step(params["cell"], carry, jnp.tanh(x))
-
-    for length in (1, 2, 20):  # fewer and more inputs than symbols
-        ids = jnp.asarray(np.random.default_rng(3).integers(V, size=(length, B)), jnp.int32)
-        reset = jnp.zeros((length, B), bool).at[0, 1].set(True)
-        compare(step, params, carry, ids, 1e-5, argnums=(0, 1), symbols=V, reset=reset)
 
 
 def plan_of(step, params, carry, x):
@@ -173,15 +67,124 @@ def test_odd_steps():
         jnp.zeros((B, H)),
     )
     xs = jnp.asarray(rng.normal(size=(T, B, H)), jnp.float32)
-    compare(
-        step,
-        params,
-        carry,
-        xs,
-        2e-5,
-        argnums=(0, 2),
-    )
-    compare(step, params, carry, xs[:1], 2e-5, argnums=(0, 2))
+    compare(step, params, carry, xs, 2e-5)
+    compare(step, params, carry, xs[:1], 2e-5)
+
+
+def products_that_are_added_and_read_elsewhere(p, carry, x):
+    """What is added to a product comes after it, and is a product by itself."""
+    g, h = carry
+    y = h @ p["W"]
+    z = g @ p["V"]
+    g = jnp.tanh(y + z)
+    return (g, jnp.sin(z) + x * g), z
+
+
+def gates_with_numbers_added(p, carry, x):
+    g, h = carry
+    i, f = jnp.split(h @ p["wide"] + 1.0 + p["rate"], 2, axis=-1)
+    o = (g @ p["wide"] + jnp.sum(x))[..., 2 : 2 + H]
+    g = jnp.tanh(i + g) * jax.nn.sigmoid(f)
+    return (g, jnp.tanh(o)), i
+
+
+def numbers_of_the_carry_added(p, carry, x):
+    g, h = carry
+    return (jnp.tanh(g @ p["W"] + jnp.max(h) + p["rate"]), jnp.tanh(h @ p["V"] + jnp.sum(g))), x
+
+
+def one_number_per_row_added(p, carry, x):
+    """Also to what is cut into gates, and itself a product."""
+    g, h = carry
+    level = jnp.mean(h, axis=1, keepdims=True)
+    i, f = jnp.split(g @ p["wide"] + (g @ p["V"][:, :1] + level), 2, axis=-1)
+    g = jnp.tanh(g @ p["W"] + level + i * jax.nn.sigmoid(f))
+    return (g, jnp.tanh(h @ p["V"] + x[:, :1] + g[:1])), level
+
+
+def wholes_in_products(p, carry, x):
+    """Integers times an integer parameter, and what becomes of them."""
+    g, h = carry
+    order = jnp.argsort(g, axis=-1).astype(jnp.int32) @ p["whole"]
+    return (jnp.tanh(g @ p["W"] + x), jnp.tanh(h @ p["V"] + 0.1 * g * order)), order
+
+
+def weights_on_either_side(p, carry, x):
+    g, h = carry
+    g = jnp.tanh((p["W"].T @ g.T).T + h @ p["W"].T + jnp.einsum("ij,bj->bi", p["V"], x))
+    return (g, jnp.tanh(h @ p["V"][::-1] + h @ p["V"].T)), g @ p["W"][0]
+
+
+def a_weight_made_of_the_input(p, carry, x):
+    g, h = carry
+    g = jnp.tanh(g @ (p["W"] * x[:1]) + h @ p["V"])
+    return (g, jnp.tanh(jnp.einsum("bi,bj,bj->bi", g, h, x))), x @ p["V"]
+
+
+def a_constant_larger_than_the_carry(p, carry, x):
+    g, h = carry
+    waves = jnp.mean(jnp.sin(g[:, :, None] * p["large"][None]), axis=2)
+    return (jnp.tanh(waves + h @ p["W"]), jnp.tanh(g @ p["V"] + x)), waves
+
+
+def leaves_that_change_places(p, carry, x):
+    g, h = carry
+    return (h, jnp.tanh(g @ p["W"] + x)), g
+
+
+def leaves_that_become_the_same(p, carry, x):
+    g, h = carry
+    h = jnp.tanh(g @ p["W"] + h + x)
+    return (h, h), h
+
+
+def recomputed_inside(p, carry, x):
+    g, h = carry
+    g = jax.checkpoint(lambda g, h: jnp.tanh(g @ p["W"] + h))(g, h)
+    h, _ = jax.lax.scan(lambda h, W: (jnp.tanh(h @ W + x), None), h, jnp.stack([p["W"], p["V"]]))
+    return (g, jax.lax.cond(jnp.sum(g) > 0.01, lambda h: h @ p["V"], jnp.sin, h)), h
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        products_that_are_added_and_read_elsewhere,
+        gates_with_numbers_added,
+        numbers_of_the_carry_added,
+        one_number_per_row_added,
+        wholes_in_products,
+        weights_on_either_side,
+        a_weight_made_of_the_input,
+        a_constant_larger_than_the_carry,
+        leaves_that_change_places,
+        leaves_that_become_the_same,
+        recomputed_inside,
+    ],
+    ids=lambda step: step.__name__,
+)
+def test_exact(step):
+    with float64():
+        params = {"W": normal(0, H, H), "V": normal(1, H, H), "wide": normal(2, H, 2 * H)}
+        params |= {"large": normal(9, H, 90)}
+        params |= {"rate": normal(3), "unused": normal(4, 2), "whole": integers(8, 5, H, H)}
+        compare(step, params, (normal(5, B, H), normal(6, B, H)), normal(7, T, B, H), 1e-10)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_state_of_whole_numbers(reads):
+    """Their products have no gradient to put off, whether anything reads the state or not."""
+    params = {"W": normal(0, H, H), "moves": integers(1, 3, H, H)}
+
+    def step(p, carry, x):
+        h, state = carry
+        state = state @ p["moves"]
+        seen = (state % 7).astype(h.dtype) if reads else 1.0
+        h = jnp.tanh(h @ p["W"] + 0.1 * seen + x)
+        return (h, state), (h, state) if reads else h
+
+    carry, xs = (normal(2, B, H), integers(3, 7, B, H)), normal(4, T, B, H)
+    compare(step, params, carry, xs, 1e-5)
+    compare(step, params, carry, xs, 1e-5, argnums=(2,))
 
 
 def test_control_flow_stays_in_the_loop():
@@ -231,71 +234,15 @@ def test_a_parameter_the_step_closes_over_gets_its_gradient():
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_bfloat16_and_one_stream_without_a_batch():
-    params = {"W": jnp.zeros((H, H)), "U": jnp.zeros((V, H))}
-    step = lambda p, h, x: (jnp.tanh(p["W"].T @ h + x @ p["U"]),) * 2  # noqa: E731
-    for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 0.05)):
-        p, h = randomly(params, 0, dtype), randomly(jnp.zeros(H), 1, dtype)
-        compare(step, p, h, randomly(jnp.zeros((T, V)), 2, dtype), tolerance)
+@pytest.mark.parametrize("rows", [(), (1,), (B,)], ids=["no batch", "one row", "rows"])
+def test_few_rows_and_few_steps(rows):
+    params = {"W": normal(0, H, H), "U": normal(1, V, H)}
 
+    def step(p, h, x):
+        h = jnp.tanh((p["W"].T @ h.T).T + h @ p["W"] + x @ p["U"])
+        return h, h
 
-def test_inside_vmap_checkpoint_and_a_second_derivative():
-    params = randomly({"W": jnp.zeros((H, H))}, 0)
-    step = lambda p, h, x: (jnp.tanh(h @ p["W"] + x),) * 2  # noqa: E731
-    h, xs = randomly(jnp.zeros((B, H)), 1), randomly(jnp.zeros((2, T, B, H)), 2)
-
-    def loss(p, xs, mode):
-        return jnp.sum(jnp.cos(unroll(step, p, h, xs, mode=mode)[1]))
-
-    def results(mode):
-        over_two = jax.vmap(lambda xs: jax.grad(loss)(params, xs, mode)["W"])(xs)
-        again = jax.grad(jax.checkpoint(loss, static_argnums=2))(params, xs[0], mode)["W"]
-        bent = jax.grad(lambda p: jnp.sum(jax.grad(loss)(p, xs[0], mode)["W"] ** 2))(params)["W"]
-        return over_two, again, bent
-
-    for ours, expected in zip(results("engine"), results("scan"), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4)
-
-
-@st.composite
-def random_steps(draw):
-    """A step of a few random equations over a carry of two leaves."""
-    choices = st.sampled_from(["carry", "input", "either"])
-    count = draw(st.integers(2, 6))
-    numbers = st.integers(0, 5)
-    kinds = st.sampled_from(["dot", "add", "mul", "tanh", "scale", "jit"])
-    recipe = [
-        (draw(kinds), draw(choices), draw(choices), draw(numbers), draw(numbers))
-        for _ in range(count)
-    ]
-    return recipe, draw(st.integers(0, 20)), draw(st.integers(0, 20)), draw(st.integers(0, 20))
-
-
-@settings(max_examples=25)
-@given(random_steps())
-def test_random_steps(drawn):
-    recipe, *picks = drawn
-    params = randomly({"Ws": jnp.zeros((6, H, H)), "bs": jnp.zeros((6, H))}, 0)
-    params = jax.tree.map(lambda leaf: 0.5 * leaf, params)
-
-    def step(p, carry, x):
-        values = {"carry": [carry[0], carry[1]], "input": [x]}
-        values["either"] = values["carry"] + values["input"]
-        for kind, first, second, i, j in recipe:
-            a, b = (values[k][n % len(values[k])] for k, n in ((first, i), (second, j)))
-            new = {
-                "dot": lambda a=a, i=i: a @ p["Ws"][i],
-                "add": lambda a=a, b=b: a + b,
-                "mul": lambda a=a, b=b: a * jnp.tanh(b),
-                "tanh": lambda a=a: jnp.tanh(a),
-                "scale": lambda a=a, i=i: a * jnp.broadcast_to(p["bs"][i], a.shape) + 0.1,
-                "jit": lambda a=a, i=i: jax.jit(lambda a: jnp.sin(a @ p["Ws"][i]))(a),
-            }[kind]()
-            values["either"].append(new)
-            values["carry"].append(new)
-        chosen = [jnp.tanh(values["either"][n % len(values["either"])]) for n in picks]
-        return (chosen[0], chosen[1]), chosen[2]
-
-    carry = tuple(randomly((jnp.zeros((B, H)), jnp.zeros((B, H))), 1))
-    with contextlib.suppress(FloatingPointError):
-        compare(step, params, carry, randomly(jnp.zeros((4, B, H)), 2), 2e-5)
+    for length in (1, 4):
+        reset = jnp.arange(length) == 2
+        xs = normal(3, length, *rows, V)
+        compare(step, params, normal(2, *rows, H), xs, 1e-5, reset=reset, fresh=None)

@@ -1,0 +1,112 @@
+"""Streams spread over devices, in a process that sees four: the results stay the same."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, jax, jax.numpy as jnp, numpy as np, optax
+from functools import partial
+from jax.sharding import AxisType, PartitionSpec as P
+from charrnn_core.batches import Streams, stack_batches
+from charrnn_core.cell import as_cell
+from charrnn_core.network import Network
+from charrnn_core.registry import Registry
+from charrnn_core.spec import Ref
+from charrnn_core.training import Trainer
+from charrnn_core.unroll import unroll
+import flax.linen as nn
+
+V, B, T, H = 7, 16, 5, 6
+every = jax.devices()
+registry = Registry.installed()
+result = {"devices": len(every), "trained": {}, "shard_map": {}}
+
+def error(one, other):
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in pairs)
+
+def train(cell, count):
+    jax.devices = lambda: every[:count]
+    loss = registry.load("loss", Ref("crossentropy"))(None)
+    network = Network(cell, symbols=V, embedding=4)
+    trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), streams=B, total_steps=8)
+    ids = np.random.default_rng(0).integers(V, size=300).astype(np.int32)
+    state = trainer.init(jax.random.key(0))
+    used = len(jax.tree.leaves(state.carry)[0].sharding.device_set)
+    batches = stack_batches(Streams(ids, streams=B, window=T), 0, 6, 6)
+    state, nats = trainer.compile(state, 6, T)(state, batches, np.int32(6), np.int32(8))
+    return used, jax.tree.map(np.asarray, (state.params, state.carry, nats))
+
+for name, cell in {
+    "stack": registry.build_cell(Ref("stacked", f"elman:{H}*2"), as_cell),
+    "GRU": as_cell(nn.GRUCell(H)),
+}.items():
+    _, alone = train(cell, 1)
+    for count in (1, 2, 4):
+        used, trained = train(cell, count)
+        result["trained"][f"{name} {count}"] = [used, error(trained, alone)]
+jax.devices = lambda: every
+
+def step(p, carry, x):
+    one, two = carry
+    waves = jnp.mean(jnp.sin(one[:, :, None] * p["large"][None]), axis=2)
+    one = jnp.tanh(one @ p["W"] + x @ p["U"] + p["b"] + waves)
+    two = jnp.tanh(two @ p["V"] + one @ p["W"])
+    return (one, two), two @ p["U"].T
+
+shapes = {"W": (H, H), "U": (V, H), "V": (H, H), "b": (1, H), "large": (H, 90)}
+rng = np.random.default_rng(0)
+normal = lambda *shape: jnp.float32(rng.normal(size=shape) * 0.5)
+params = {k: normal(*s) for k, s in shapes.items()}
+given = params, (normal(B, H), normal(B, H)), normal(T, B, V)
+mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+
+def total(mode, check, params, carry, xs):
+    def share(params, carry, xs):
+        return jax.lax.psum(jnp.sum(jnp.sin(unroll(step, params, carry, xs, mode=mode)[1])), "data")
+    specs = P(), P("data"), P(None, "data")
+    spread = jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=P(), check_vma=check)
+    return spread(params, carry, xs)
+
+def gradients(mode, check):
+    whole = partial(total, mode, check)
+    return jax.jit(jax.value_and_grad(whole, argnums=(0, 1, 2)))(*given)
+
+def alone(*given):
+    return jnp.sum(jnp.sin(unroll(step, *given, mode="scan")[1]))
+
+expected = jax.grad(alone, argnums=(0, 1, 2))(*given)
+for check in (False, True):
+    try:
+        result["shard_map"][str(check)] = error(gradients("engine", check)[1], expected)
+    except Exception as failure:
+        result["shard_map"][str(check)] = repr(failure)[:300]
+print(json.dumps(result))
+"""
+
+
+@pytest.fixture(scope="module")
+def result():
+    env = {**os.environ, "JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_training_does_not_depend_on_the_number_of_devices(result):
+    assert result["devices"] == 4 and len(result["trained"]) == 6
+    for name, (used, error) in result["trained"].items():
+        assert used == int(name.split()[1])
+        assert error <= 1e-5, name
+
+
+@pytest.mark.parametrize("check_vma", ["False", "True"])
+def test_the_engine_inside_shard_map(result, check_vma):
+    """With the streams over the mesh ``data``; jax checks what varies over it, or does not."""
+    error = result["shard_map"][check_vma]
+    assert isinstance(error, float) and error <= 1e-5, error
