@@ -3,7 +3,7 @@
 import os
 import sys
 
-import torch
+import torch  # pyright: ignore[reportMissingImports]  # only this benchmark needs it
 from task import LEARNING_RATE, SYMBOLS, Task
 from turns import serve
 
