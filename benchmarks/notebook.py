@@ -12,20 +12,16 @@ The two take turns in one process, so that a busy machine slows both; compilatio
 import argparse
 import dataclasses
 import json
-import os
-import platform
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from machine import machine, print_machine
 
 from charrnn_core.batches import Subsequences
 from charrnn_core.corpus import Alphabet, Ids
@@ -134,29 +130,6 @@ def play(epochs: Iterator[Epoch], seconds: float) -> tuple[float, float]:
     return characters / elapsed, nats / characters
 
 
-def machine() -> dict[str, Any]:
-    """What a figure depends on."""
-    packages = ("charrnn", "jax", "jaxlib", "flax", "optax", "numpy")
-    return {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "processor": _processor(),
-        "device": ", ".join(device.device_kind for device in jax.devices()),
-        "load_before": round(os.getloadavg()[0], 2),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-        "date": time.strftime("%Y-%m-%d"),
-        "command": shlex.join(["python", *sys.argv]),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-        return names[0]
-    except (OSError, IndexError):
-        return platform.processor() or "unknown"
-
-
 def main() -> None:
     """Measure, and print a table or one JSON object."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -200,10 +173,7 @@ def main() -> None:
         row = "".join(f"{value:>10,.0f}" for value in (medians[name], min(values), max(values)))
         print(f"{name:10}{row}{losses[name]:>12.3f}")
     print(f"\ncharrnn / notebook: {ratio:.2f}\n")
-    for key, value in about.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {number}" for name, number in value.items())
-        print(f"{key.replace('_', ' ')}: {value}")
+    print_machine(about)
 
 
 if __name__ == "__main__":

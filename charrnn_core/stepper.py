@@ -25,7 +25,7 @@ def prepare_step(
     """``step(params, carry, ids)`` as a function of ``carry, ids`` that has done what it could.
 
     Arguments:
-        step: a pure function; batch rows are independent.
+        step: a pure function.
         params: a pytree.
         carry, ids: what the function will get, or their shapes; ``ids: int[B]``.
         symbols: V; the ids are below it.
