@@ -45,7 +45,7 @@ class Before:
             return item.add_extra(*(read(self._once, atom) for atom in item.extra))
         changing = [a for a in item.extra if isinstance(a, Value) and a.kind == BEFORE]
         if self._table is not None and self._table.covers(changing):
-            return self._table.look_up_extra(item, self._ids)
+            return self._table.rows(self._table.extra(item), self._ids)
         return extra_over_time(item, self._once, {atom: self[atom] for atom in changing})
 
 

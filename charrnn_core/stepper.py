@@ -51,6 +51,8 @@ def _prepare(traced: Traced, params: Any, symbols: int) -> Callable[[Any, Any], 
     table = Table(plan, once, symbols)
     weights = [group.weights(once) for group in plan.groups]
     consts = [once[value] for value in plan.used_in_loop(ONCE)]
+    sums = [item for group in plan.groups for item in group.sums if _changing(item)]
+    extras_by_id = {s: table.extra(s) for s in sums if table.covers(_changing(s))}
     rest = [equation for equation in plan.before if equation not in table.equations]
 
     def prepared(carry: Any, ids: Any) -> tuple[Any, Any]:
@@ -65,10 +67,9 @@ def _prepare(traced: Traced, params: Any, symbols: int) -> Callable[[Any, Any], 
             equation.run(env)
 
         def extra(item: Sum) -> Any:
-            changing = [a for a in item.extra if isinstance(a, Value) and a.kind == BEFORE]
-            if changing and table.covers(changing):
-                return table.look_up_extra(item, ids)
-            per_step = {value: known(value) for value in changing}
+            if item in extras_by_id:
+                return table.rows(extras_by_id[item], ids)
+            per_step = {value: known(value) for value in _changing(item)}
             return item.add_extra(*(read(env | per_step, atom) for atom in item.extra))
 
         def totals(i: int, operands: list[Any], rest: list[list[Any]]) -> list[Any]:
@@ -85,3 +86,8 @@ def _prepare(traced: Traced, params: Any, symbols: int) -> Callable[[Any, Any], 
         return jax.tree.unflatten(traced.structure, [*after, *outputs])
 
     return prepared
+
+
+def _changing(item: Sum) -> list[Value]:
+    """What is added to a sum's products and depends on the id."""
+    return [a for a in item.extra if isinstance(a, Value) and a.kind == BEFORE]

@@ -61,14 +61,15 @@ class Table:
 
     def look_up(self, value: Value, ids: Any) -> Any:
         """The value for ``ids: int[..., B]``."""
-        return self._rows(self._values[value], ids)
+        return self.rows(self._values[value], ids)
 
-    def look_up_extra(self, item: Sum, ids: Any) -> Any:
-        """What is added to a sum's products, for ``ids: int[..., B]``; it follows from the id."""
-        return self._rows(extra_over_time(item, self._once, self._values), ids)
+    def extra(self, item: Sum) -> Any:
+        """The table of what is added to a sum's products, where that follows from the id."""
+        return extra_over_time(item, self._once, self._values)
 
     @staticmethod
-    def _rows(table: Any, ids: Any) -> Any:
+    def rows(table: Any, ids: Any) -> Any:
+        """The rows of a table for ``ids: int[..., B]``."""
         return jnp.take(table.reshape(-1, *table.shape[2:]), ids, axis=0, mode="clip")
 
 
