@@ -4,24 +4,24 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from charrnn_core.devices import use_every_core
-from charrnn_core.errors import CharRNNError, UsageError
-from charrnn_core.listing import describe_plugin, list_plugins
+from charrnn_core.errors import CharRNNError
+from charrnn_core.listing import describe_plugin, list_plugins, option_lines
 from charrnn_core.options import annotations, placeholder
 from charrnn_core.registry import Registry
-from charrnn_core.run import RECIPES, RunConfig, layered, read_toml
+from charrnn_core.run import RECIPES, RunConfig
+from charrnn_core.settings import COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
-from charrnn_core.spec import Ref, parse_refs
-from charrnn_core.terminal import aligned, printable
+from charrnn_core.spec import Ref
+from charrnn_core.terminal import aligned, described, printable
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -62,6 +62,8 @@ class Commands(click.Group):
                 raise
             click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(130)
         except BrokenPipeError:
             # The reader, such as head, has seen enough. Python would complain again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -107,7 +109,7 @@ def _default(value: Any) -> str:
 
 
 def _component_options(command: Callable[..., None]) -> Callable[..., None]:
-    for kind in ("optimizer", "sampler", "loss", "source", "cell"):
+    for kind in COMPONENTS:
         command = click.option(
             f"--{kind}-opt",
             multiple=True,
@@ -126,62 +128,67 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--observer", multiple=True, metavar="SPEC", help="One more observer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
-def run(config: Path | None, out: Path | None, quiet: bool, **given: Any) -> None:
+@click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
+def run(
+    config: Path | None, out: Path | None, quiet: bool, self_check_resume: bool, **given: Any
+) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
-    settings = _read_settings(config, given)
+    from charrnn_core.directory import RunDirectory
+
+    options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
+    more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
+    settings = read_settings(config, given, options, **more)
     if quiet:
         kept = tuple(ref for ref in settings.observers if ref.use != "progress")
         settings = dataclasses.replace(settings, observers=kept)
     registry = Registry.installed()
     settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
-    use_every_core()
+    use_every_core(least=settings.shards or 1)
+    if self_check_resume:
+        from charrnn_core.selfcheck import check_resume
+
+        verdict = check_resume(settings, registry)
+        click.echo("\n".join(verdict.lines()))
+        sys.exit(0 if verdict.exact else 1)
+    # The directory is claimed before jax is imported: who comes second learns it at once.
+    with RunDirectory.claim(settings, out) as directory:
+        _train(lambda api, **how: api.train(settings, out=directory, registry=registry, **how))
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--epochs", metavar="FLOAT", help="New length of the whole run in epochs.")
+@click.option("--minutes", metavar="FLOAT", help="New length of the whole run in minutes.")
+@click.option("--characters", metavar="INT", help="New length of the whole run in characters.")
+@click.option(
+    "--allow-change",
+    multiple=True,
+    type=click.Choice(["text", "config", "plugins", "alphabet", "shards"]),
+    help="Go on although this is not what it was; may be repeated.",
+)
+def resume(run: Path, allow_change: tuple[str, ...], **budget: str | None) -> None:
+    """Go on with a RUN where it ended, as if it had not; or extend it."""
+    from charrnn_core.directory import RunDirectory, open_checkpoint
+
+    directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
+    with directory.going_on():
+        # As many devices as the run was cut for, whatever the cores of this machine.
+        _, checkpoint = open_checkpoint(run, lambda line: None)
+        use_every_core(least=checkpoint.table["config"].get("shards") or 1)
+        how = {"budget": given, "allow": allow_change}
+        _train(lambda api, **more: api.resume(directory, **how, **more))
+
+
+def _train(call: Callable[..., Any]) -> None:
+    """Train with signals minded, print the result, and exit as a shell expects."""
     from charrnn_core import api
 
     interrupt = Interrupt(lambda line: click.echo(line, err=True))
-    options = {"out": out, "registry": registry, "started": _STARTED}
-    trained = api.train(settings, **options, observers=[interrupt], stop=interrupt)
-    directory = shlex.quote(str(trained.directory))
-    if (result := trained.held_out) is not None:
-        click.echo(
-            f"held-out  {result.nats_per_char:.4f} nats, {result.bits_per_char:.4f} bits per "
-            f"character ({result.split}, {result.characters:,} characters)"
-        )
-    click.echo(f"run       {directory}")
-    click.echo(f"sample    charrnn sample {directory} --length 500")
-    click.echo(f"evaluate  charrnn eval {directory}")
+    trained = call(api, started=_STARTED, observers=[interrupt], stop=interrupt)
+    click.echo("\n".join(trained.lines()))
     if trained.reason == "interrupted":
         click.echo("interrupted: what was learnt so far is saved", err=True)
-        sys.exit(130)
-
-
-def _read_settings(config: Path | None, given: dict[str, Any]) -> RunConfig:
-    """The configuration: defaults, then the recipe, then the file, then the command line."""
-    more = {kind: given.pop(f"{kind}_opt") for kind in ("source", "cell", "loss", "optimizer")}
-    sampler_options = given.pop("sampler_opt")
-    observers, lr = given.pop("observer"), given.pop("lr")
-    values = {} if config is None else read_toml(config)
-    settings = RunConfig.read(layered(values, {k: v for k, v in given.items() if v is not None}))
-    options = {kind: _pairs(kind, texts) for kind, texts in more.items()}
-    if lr is not None:
-        options["optimizer"]["learning_rate"] = lr
-    changes: dict[str, Any] = {
-        kind: getattr(settings, kind).with_options(values) for kind, values in options.items()
-    }
-    if sampler_options:
-        first, *others = settings.sampler
-        changes["sampler"] = (first.with_options(_pairs("sampler", sampler_options)), *others)
-    added = [ref for spec in observers for ref in parse_refs(spec)]
-    return dataclasses.replace(settings, observers=(*settings.observers, *added), **changes)
-
-
-def _pairs(kind: str, texts: Iterable[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--{kind}-opt {text!r} is not KEY=VALUE")
-        pairs[key] = value
-    return pairs
+        sys.exit(interrupt.exit_code)
 
 
 _unknown = click.option(
@@ -193,6 +200,9 @@ _unknown = click.option(
 )
 
 
+_best = click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+
+
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--prompt", default="", help="What the model reads first.")
@@ -202,7 +212,8 @@ _unknown = click.option(
 @click.option("--n", type=click.IntRange(min=1), default=1, show_default=True, help="Samples.")
 @click.option("--sampler", metavar="SPEC", help="A sampler or a chain  [default: the run's]")
 @_unknown
-def sample(run: Path, prompt: str, prompt_file: Any, n: int, **options: Any) -> None:
+@_best
+def sample(run: Path, prompt: str, prompt_file: Any, n: int, best: bool, **options: Any) -> None:
     """Write text with the model of a RUN: its directory or a checkpoint."""
     from charrnn_core import api
     from charrnn_core.corpus import decode_text
@@ -210,7 +221,7 @@ def sample(run: Path, prompt: str, prompt_file: Any, n: int, **options: Any) -> 
     if prompt_file is not None:
         prompt = decode_text(prompt_file.read(), f"the prompt in {prompt_file.name}")
     shown = printable if sys.stdout.isatty() else str
-    pieces = api.stream(api.load(run), prompt, n=n, **options)
+    pieces = api.stream(api.load(run, best=best), prompt, n=n, **options)
     if n == 1:
         click.echo(shown(prompt), nl=False)
         for piece in pieces:
@@ -227,11 +238,12 @@ def sample(run: Path, prompt: str, prompt_file: Any, n: int, **options: Any) -> 
 @click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_unknown
-def evaluate(run: Path, as_json: bool, **options: Any) -> None:
+@_best
+def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     """Score held-out text with the model of a RUN."""
     from charrnn_core import api
 
-    result = api.evaluate(api.load(run), **options)
+    result = api.evaluate(api.load(run, best=best), **options)
     if as_json:
         click.echo(json.dumps(result.table()))
     else:
@@ -245,24 +257,19 @@ def evaluate(run: Path, as_json: bool, **options: Any) -> None:
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(run: Path, as_json: bool) -> None:
+@_best
+def info(run: Path, as_json: bool, best: bool) -> None:
     """Show what a checkpoint holds; needs none of its plugins."""
     from charrnn_core.explain import summary
     from charrnn_core.model import describe_run
 
-    table = describe_run(run)
+    table = describe_run(run, best=best)
     if as_json:
         click.echo(json.dumps(table))
         return
-    for key, value in table.items():
-        inner = dict(enumerate(value)) if isinstance(value, list) else value
-        if key == "unroll":
-            click.echo(f"unroll: {summary(table['unroll'])}")
-        elif isinstance(inner, dict):
-            click.echo(f"{key}:")
-            _columns([(f"  {name}", str(item)) for name, item in inner.items()])
-        else:
-            click.echo(f"{key}: {value!r}")
+    if "unroll" in table:
+        table["unroll"] = summary(table["unroll"])
+    click.echo("\n".join(described(table)))
 
 
 @cli.group(invoke_without_command=True)
@@ -297,12 +304,7 @@ def show(kind: str, name: str, as_json: bool) -> None:
         click.echo(json.dumps(table))
         return
     _columns([(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")])
-    for option in table["options"]:
-        default = "required" if option["default"] is None else f"default {option['default']}"
-        click.echo(f"  {option['name']}: {option['type']}, {default}")
-        click.echo(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
-    for line in more:
-        click.echo(line)
+    click.echo("\n".join([*option_lines(table["options"]), *more]))
 
 
 def _columns(rows: list[tuple[str, ...]]) -> None:

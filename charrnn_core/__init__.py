@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from charrnn_core.api import evaluate as evaluate
     from charrnn_core.api import generate as generate
     from charrnn_core.api import load as load
+    from charrnn_core.api import resume as resume
     from charrnn_core.api import stream as stream
     from charrnn_core.api import train as train
     from charrnn_core.cell import Cell as Cell
@@ -53,6 +54,7 @@ _LAZY = {
     "evaluate": "api",
     "generate": "api",
     "load": "api",
+    "resume": "api",
     "stream": "api",
     "train": "api",
 }
@@ -87,6 +89,7 @@ __all__ = [
     "hookimpl",
     "load",
     "opt",
+    "resume",
     "stream",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""The verbs, for notebooks and larger programs: `train`, `load`, `generate`, `stream`, `evaluate`.
+"""The verbs, for notebooks and larger programs: `train`, `resume`, `load`, `generate` ...
 
 The command line does nothing that these do not.
 """
@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from charrnn_core.corpus import PARTS, Split
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation import Evaluation, make_scorer
-from charrnn_core.launch import Trained, train
+from charrnn_core.launch import Trained, resume, train
 from charrnn_core.model import Model, build_sampler, load, require_plugins
 from charrnn_core.randomness import random_key
 from charrnn_core.sampling import encode_prompt, make_generator
-from charrnn_core.sources import read_corpus, to_stderr
+from charrnn_core.sources import read_corpus
 from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.terminal import to_stderr
 
-__all__ = ["Trained", "evaluate", "generate", "load", "read_corpus", "stream", "train"]
+__all__ = ["Trained", "evaluate", "generate", "load", "read_corpus", "resume", "stream", "train"]
 
 
 def evaluate(

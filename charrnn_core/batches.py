@@ -49,6 +49,10 @@ class Batching(Protocol):
         """The batch of update `index` of an epoch."""
         ...
 
+    def positions(self, epoch: int, index: int) -> tuple[int, ...]:
+        """Where each stream's window of that update begins in the text."""
+        ...
+
 
 def _gather(ids: Ids, positions: npt.NDArray[np.int64], ends: Any, first: bool) -> Batch:
     """Read the characters at `positions` [T,B]; those at or after `ends` are padding."""
@@ -104,6 +108,10 @@ class Streams:
         positions = times[:, None] + self._bounds[None, :-1]
         return _gather(self.ids, positions, self._bounds[None, 1:], first=index == 0)
 
+    def positions(self, epoch: int, index: int) -> tuple[int, ...]:
+        del epoch
+        return tuple((index * self.window + self._bounds[:-1]).tolist())
+
 
 @dataclass(frozen=True)
 class Subsequences:
@@ -134,11 +142,17 @@ class Subsequences:
         return -(-self.characters_per_epoch // self.window)
 
     def batch(self, epoch: int, index: int) -> Batch:
-        starts = len(self.ids) - self.characters_per_epoch
-        start = random_below(starts, self.seed, "data", epoch)
+        start = self._start(epoch)
         times = index * self.window + np.arange(self.window, dtype=np.int64)
         end = start + self.characters_per_epoch
         return _gather(self.ids, start + times[:, None], end, first=index == 0)
+
+    def positions(self, epoch: int, index: int) -> tuple[int, ...]:
+        return (self._start(epoch) + index * self.window,)
+
+    def _start(self, epoch: int) -> int:
+        starts = len(self.ids) - self.characters_per_epoch
+        return random_below(starts, self.seed, "data", epoch)
 
 
 def stack_batches(batches: Batching, step: int, count: int, room: int) -> Batch:

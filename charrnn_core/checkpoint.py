@@ -1,36 +1,40 @@
-"""Checkpoints: a pytree and a table in one self-contained, checked file.
+"""Checkpoint files: a table and arrays in one self-contained, checked file. Imports no jax.
 
 Layout, all numbers little-endian: the magic ``CRNN``, a format version (u16), the length of the
 header (u32), the header (msgpack: the table, and path, dtype, shape, offset and size of every
 array), the arrays one after the other, and the SHA-256 of everything before it. The reader
 verifies the digest before it believes anything; nothing in the file is imported or executed.
+docs/durability.md describes the format; tests/data holds a file of every version.
 """
 
 import hashlib
 import math
+import reprlib
+import stat
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import msgpack
 import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.errors import CheckpointError
-from charrnn_core.storage import explained, write_atomically
+from charrnn_core.storage import DISK, Disk, explained, write_atomically
 
 FORMAT = 1
 _MAGIC = b"CRNN"
 _PREFIX = struct.Struct("<4sHI")
 _DIGEST_BYTES = 32
-_LARGEST_HEADER = 16 * 2**20
+_MOST_DIMENSIONS = 32
 _DTYPES = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "bfloat16", "float32", "float64",
+    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
 }  # fmt: skip
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,109 +47,159 @@ class Checkpoint:
     """
 
     table: Mapping[str, Any]
-    arrays: Mapping[str, npt.NDArray[Any]]
-
-    def restore(self, template: Any, prefix: str) -> Any:
-        """The arrays below `prefix` in the shape of `template`, a pytree of arrays or shapes.
-
-        Raises:
-            CheckpointError: a path is missing or left over, or a shape or dtype differs.
-        """
-        wanted = {f"{prefix}{path}": leaf for path, leaf in _leaves(template)}
-        present = {path for path in self.arrays if path == prefix or path.startswith(f"{prefix}/")}
-        for path in sorted(wanted.keys() ^ present):
-            has, lacks = ("the model", "the file") if path in wanted else ("the file", "the model")
-            raise CheckpointError(
-                f"the checkpoint does not fit: {has} has {path}, {lacks} does not"
-            )
-        for path, leaf in wanted.items():
-            got, expected = self.arrays[path], f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
-            if f"{got.dtype}{list(got.shape)}" != expected:
-                raise CheckpointError(
-                    f"the checkpoint does not fit: {path} is {got.dtype}{list(got.shape)} in the "
-                    f"file; the model expects {expected}"
-                )
-        return jax.tree.unflatten(jax.tree.structure(template), [self.arrays[p] for p in wanted])
+    arrays: Arrays
 
 
-def save_checkpoint(path: Path, table: Mapping[str, Any], tree: Mapping[str, Any]) -> None:
-    """Write a table of plain data and a tree of arrays to one file, atomically.
+def save_checkpoint(
+    path: Path, table: Mapping[str, Any], arrays: Arrays, disk: Disk = DISK
+) -> None:
+    """Write a table of plain data and arrays by path to one file, atomically.
 
     Raises:
         StorageError: the file cannot be written.
+        CheckpointError: an array has a dtype that the format lacks, or the table is too long or
+            not plain.
     """
-    arrays = {name: np.asarray(leaf) for name, leaf in _leaves(tree, "")}
     index, offset = [], 0
     for name, array in arrays.items():
+        if str(array.dtype) not in _DTYPES:
+            raise CheckpointError(
+                f"cannot save {name}: its dtype is {array.dtype}; expected one of "
+                f"{', '.join(sorted(_DTYPES))}"
+            )
         place = {"path": name, "dtype": str(array.dtype), "shape": list(array.shape)}
         index.append({**place, "offset": offset, "nbytes": array.nbytes})
         offset += array.nbytes
-    header = msgpack.packb({"table": dict(table), "arrays": index})
+    try:
+        header = msgpack.packb({"table": dict(table), "arrays": index})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"cannot save {path}: its table is not plain: {error}") from error
     assert isinstance(header, bytes)
+    if len(header) > _longest_header(offset):
+        raise CheckpointError(
+            f"cannot save {path}: its table takes {len(header)} bytes; expected at most "
+            f"{_longest_header(offset)} beside {offset} bytes of arrays"
+        )
+    write_atomically(path, _digested(header, arrays), disk)
+
+
+def _digested(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
+    """The pieces of the file; the last one is the digest of all before it."""
     digest = hashlib.sha256()
 
-    def chunks() -> Iterator[bytes]:
-        yield _PREFIX.pack(_MAGIC, FORMAT, len(header))
-        yield header
+    def pieces() -> Iterator[bytes | memoryview]:
+        yield _PREFIX.pack(_MAGIC, FORMAT, len(header)) + header
         for array in arrays.values():
-            yield np.ascontiguousarray(array).tobytes()
+            # A view of bytes: bfloat16 is no type that Python's buffers know.
+            yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
-    def digested() -> Iterator[bytes]:
-        for chunk in chunks():
-            digest.update(chunk)
-            yield chunk
-        yield digest.digest()
-
-    write_atomically(path, digested())
+    for piece in pieces():
+        digest.update(piece)
+        yield piece
+    yield digest.digest()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and verify it.
+
+    The arrays are read-only views of the bytes read, so memory is that of the file.
 
     Raises:
         CheckpointError: the file is damaged, foreign or from a newer charrnn.
         StorageError: it cannot be read.
     """
     with explained("read", path):
-        data = memoryview(path.read_bytes())
-    if len(data) < _PREFIX.size + _DIGEST_BYTES or bytes(data[:4]) != _MAGIC:
-        raise CheckpointError(f"{path} is not a charrnn checkpoint")
-    _, version, header_length = _PREFIX.unpack_from(data)
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
+            raise CheckpointError(f"{path} is not a charrnn checkpoint: it is no regular file")
+        with open(path, "rb", buffering=0) as file:
+            # Before the rest is read: a foreign file may be of any size.
+            _read_prefix(file.read(_PREFIX.size), path)
+            file.seek(0)
+            data = memoryview(file.readall())
     body = data[:-_DIGEST_BYTES]
-    if version > FORMAT:
-        raise CheckpointError(
-            f"{path} has format {version}; this charrnn reads up to {FORMAT}: upgrade charrnn"
-        )
-    if hashlib.sha256(body).digest() != data[-_DIGEST_BYTES:]:
+    if len(body) < _PREFIX.size or hashlib.sha256(body).digest() != data[-_DIGEST_BYTES:]:
         raise CheckpointError(
             f"{path} is damaged: its digest does not match; use another checkpoint"
         )
     try:
-        if header_length > _LARGEST_HEADER:
-            raise ValueError(f"a header of {header_length} bytes")
+        header_length = _read_prefix(bytes(body[: _PREFIX.size]), path)
         first = _PREFIX.size + header_length
-        header = msgpack.unpackb(body[_PREFIX.size : first])
-        arrays = {item["path"]: _array(item, body[first:]) for item in header["arrays"]}
-        return Checkpoint(header["table"], arrays)
-    except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
+        if header_length > _longest_header(max(0, len(body) - first)) or first > len(body):
+            raise ValueError(f"a header of {header_length} bytes in a file of {len(data)}")
+        header = _unpack(body[_PREFIX.size : first])
+        if not isinstance(header["table"], dict):
+            raise ValueError("no table")
+        return Checkpoint(header["table"], _arrays(header["arrays"], body[first:]))
+    except (
+        ValueError, KeyError, TypeError, OverflowError, RecursionError, msgpack.UnpackException
+    ) as error:  # fmt: skip
         raise CheckpointError(f"{path} is not a valid checkpoint: {error}") from error
 
 
-def _array(item: Mapping[str, Any], arrays: memoryview) -> npt.NDArray[Any]:
-    """One array of the file, after its dtype, shape and bounds have been checked."""
-    if item["dtype"] not in _DTYPES:
-        raise ValueError(f"dtype {item['dtype']!r}")
-    dtype, shape = jax.numpy.dtype(item["dtype"]), tuple(map(int, item["shape"]))
-    start, size = int(item["offset"]), int(item["nbytes"])
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"{item['path']}: {size} bytes for shape {shape}")
-    if start < 0 or start + size > len(arrays):
-        raise ValueError(f"{item['path']}: outside the file")
-    return np.frombuffer(arrays[start : start + size], dtype).reshape(shape)
+def _read_prefix(prefix: bytes, path: Path) -> int:
+    """The length of the header, after magic and version have been checked."""
+    if len(prefix) < _PREFIX.size or prefix[:4] != _MAGIC:
+        raise CheckpointError(f"{path} is not a charrnn checkpoint")
+    _, version, header_length = _PREFIX.unpack(prefix)
+    if version > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {version}; this charrnn reads up to {FORMAT}: upgrade charrnn"
+        )
+    if version < 1:
+        raise CheckpointError(f"{path} is damaged: there is no format {version}")
+    return header_length
 
 
-def _leaves(tree: Any, root: str = "/") -> Iterator[tuple[str, Any]]:
-    """Every leaf with its path, such as ``/cell/W/kernel``; `root` precedes a non-empty one."""
-    for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        path = jax.tree_util.keystr(keys, simple=True, separator="/")
-        yield (root + path if path else ""), leaf
+def _longest_header(array_bytes: int) -> int:
+    """How many bytes a header may have; unpacked, a byte can take 72 (an empty table does)."""
+    return 2**19 + array_bytes // 128
+
+
+def _unpack(header: memoryview) -> Any:
+    """What a header holds. Lengths are checked first: room is made for them before they are read.
+
+    Raises:
+        ValueError, msgpack.UnpackException: it is not msgpack, or too deep.
+    """
+    scanner = msgpack.Unpacker(max_buffer_size=len(header))
+    scanner.feed(header)
+    scanner.skip()
+    return msgpack.unpackb(header)
+
+
+def _arrays(index: Any, data: memoryview) -> dict[str, npt.NDArray[Any]]:
+    """The arrays, after dtypes, shapes and places have been checked: no gap, no overlap."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    end = 0
+    for item in index:
+        path, shape = item["path"], item["shape"]
+        shown = reprlib.repr(path)
+        if not isinstance(path, str) or path in arrays:
+            raise ValueError(f"the path {shown} is no text, or there twice")
+        if item["dtype"] not in _DTYPES:
+            raise ValueError(f"{shown}: dtype {reprlib.repr(item['dtype'])}")
+        dtype = _dtype(item["dtype"])
+        if not _is_shape(shape):
+            raise ValueError(f"{shown}: shape {reprlib.repr(shape)}")
+        start, size = end, math.prod(shape) * dtype.itemsize
+        if item["offset"] != start or item["nbytes"] != size or start + size > len(data):
+            raise ValueError(f"{shown}: its bytes are not where they should be")
+        end = start + size
+        arrays[path] = np.frombuffer(data[start:end], dtype).reshape(shape)
+    if end != len(data):
+        raise ValueError(f"{len(data) - end} bytes that belong to no array")
+    return arrays
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
+        return False
+    return all(type(length) is int and length >= 0 for length in shape)
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    if name == "bfloat16":
+        import ml_dtypes  # it teaches NumPy that name
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)

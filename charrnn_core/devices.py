@@ -6,11 +6,14 @@ from collections.abc import MutableMapping
 _MOST = 8
 
 
-def use_every_core(environ: MutableMapping[str, str] = os.environ) -> None:
+def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int = 1) -> None:
     """Let jax see every core as a device, so that each reads its share of the streams.
 
     The small products of a recurrent network do not spread over cores by themselves. Call it before
     jax is imported; a ``JAX_NUM_CPU_DEVICES`` that is set already stays.
+
+    Arguments:
+        least: how many devices there have to be, however few the cores.
 
     >>> environ = {"JAX_NUM_CPU_DEVICES": "3"}
     >>> use_every_core(environ)
@@ -18,4 +21,4 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ) -> None:
     '3'
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    environ.setdefault("JAX_NUM_CPU_DEVICES", str(min(cores or 1, _MOST)))
+    environ.setdefault("JAX_NUM_CPU_DEVICES", str(max(least, min(cores or 1, _MOST))))

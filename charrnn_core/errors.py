@@ -11,6 +11,8 @@
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot go on (a loss that is not finite)
+  + DeviceError                jax sees fewer devices than the run was cut for
+  + ResumeError                a run cannot go on as it began: something has changed
   + StorageError               a file or directory cannot be read or written
      + CheckpointError         a checkpoint is damaged, foreign, or does not fit
      + RunDirectoryError       a path is not a run directory
@@ -87,6 +89,14 @@ class CorpusError(CharRNNError):
 
 class TrainingError(CharRNNError):
     """Training cannot go on."""
+
+
+class DeviceError(CharRNNError):
+    """Jax sees fewer devices than the run was cut for."""
+
+
+class ResumeError(CharRNNError):
+    """A run cannot go on as it began: something has changed."""
 
 
 class StorageError(CharRNNError):

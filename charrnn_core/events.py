@@ -18,6 +18,7 @@ class Started:
         train_characters, held_out_characters: how long the parts of the text are.
         notes: lines the user should know, such as a window that was shrunk.
         unroll: how time steps run and why, in one line.
+        step: updates already made; more than 0 when training resumes.
     """
 
     directory: Path
@@ -28,6 +29,7 @@ class Started:
     held_out_characters: int
     notes: tuple[str, ...] = ()
     unroll: str = ""
+    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,26 @@ class Sampled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Incident:
+    """The loss or gradient of an update was not finite (``on_incident``); it was not made.
+
+    Arguments:
+        step: which update it would have been.
+        positions: where each stream's window begins, in characters of the training text.
+        nats_per_char: its loss.
+        gradient_norms: the norm of its gradient by parameter; empty where updates are skipped.
+        action: what is done: ``"stop"``, ``"skip"`` or ``"rollback"``.
+    """
+
+    step: int
+    epoch: float
+    positions: tuple[int, ...]
+    nats_per_char: float
+    gradient_norms: Mapping[str, float]
+    action: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Saved:
     """A checkpoint was written (``on_checkpoint``)."""
 
@@ -85,7 +107,10 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """Training ends (``on_end``). `reason` is ``"finished"``, ``"interrupted"`` or ``"failed"``."""
+    """Training ends (``on_end``).
+
+    `reason` is ``"finished"``, ``"stopped early"``, ``"interrupted"`` or ``"failed"``.
+    """
 
     step: int
     reason: str
@@ -94,13 +119,14 @@ class Ended:
     directory: Path
 
 
-Event = Started | Stepped | Evaluated | Sampled | Saved | Ended
+Event = Started | Stepped | Evaluated | Sampled | Incident | Saved | Ended
 
 METHODS: dict[type, str] = {
     Started: "on_start",
     Stepped: "on_step",
     Evaluated: "on_eval",
     Sampled: "on_sample",
+    Incident: "on_incident",
     Saved: "on_checkpoint",
     Ended: "on_end",
 }

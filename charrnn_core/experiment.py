@@ -8,15 +8,17 @@ import jax
 
 from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.corpus import Alphabet, Corpus, Ids, Split
-from charrnn_core.errors import CharRNNError
+from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.explain import explain
+from charrnn_core.loopstate import Budget, Policy
+from charrnn_core.mesh import fitting_shards
 from charrnn_core.model import build_network, build_sampler
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain, encode_prompt
 from charrnn_core.sources import read_corpus
-from charrnn_core.training import Budget, Trainer
+from charrnn_core.training import Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
@@ -50,15 +52,41 @@ class Experiment:
     batching: Batching
     budget: Budget
 
+    @property
+    def policy(self) -> Policy:
+        """What is due when, in updates."""
+        config = self.config
+        return Policy(
+            eval_interval=self._updates(config.eval_every),
+            sample_interval=self._updates(config.sample_every),
+            save_seconds=60 * config.save_every,
+            keep_every=config.keep_every,
+            patience=config.patience,
+            non_finite=config.non_finite,
+        )
+
+    def _updates(self, epochs: float | None) -> int | None:
+        return None if epochs is None else max(1, round(epochs * self.batching.steps_per_epoch))
+
 
 def prepare(
-    config: RunConfig, registry: Registry, started: float, note: Callable[[str], None]
+    config: RunConfig,
+    registry: Registry,
+    started: float,
+    note: Callable[[str], None],
+    *,
+    alphabet: Alphabet | None = None,
+    unknown: str = "error",
+    check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
 ) -> Experiment:
     """Resolve names, read the text and build every component.
 
     Arguments:
         started: the clock's reading from which a wall-clock budget counts.
         note: takes lines the user should see.
+        alphabet: the symbols of the model, if it has been trained before; else those of the text.
+        unknown: ``"error"`` or ``"skip"``: what to do with characters that `alphabet` lacks.
+        check: looks at the text and its own alphabet before anything is made of them.
 
     Raises:
         CharRNNError: the leaf says what is wrong with the configuration or the text.
@@ -68,14 +96,15 @@ def prepare(
     loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
     make_optimizer = _optimizer_maker(config, registry)
     corpus = read_corpus(config.source, registry, note)
-    alphabet = Alphabet.of(corpus.text)
+    found = Alphabet.of(corpus.text)
+    check(corpus, found)
+    alphabet = alphabet or found
     network = build_network(config, alphabet, registry)
-    ids = alphabet.encode(corpus.text)
+    ids = alphabet.encode(corpus.text, unknown)
     train_ids = split.piece(ids, "train")
     config, notes = _fit(config, len(train_ids))
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
-    total_steps = budget.steps if budget.deadline is None else None
     return Experiment(
         config=config,
         notes=notes,
@@ -83,18 +112,26 @@ def prepare(
         corpus=corpus,
         alphabet=alphabet,
         train_ids=train_ids,
-        held_out_ids=split.piece(ids, "valid"),
+        held_out_ids=split.piece(ids, "valid")[: config.eval_characters + 1],
         prompt=encode_prompt(alphabet, config.prompt, config.unknown),
         network=network,
         sampler=sampler,
-        trainer=Trainer(network, loss, make_optimizer, config.batch, total_steps),
+        trainer=Trainer(
+            network,
+            loss,
+            make_optimizer,
+            streams=config.batch,
+            shards=config.shards or 1,
+            total_steps=budget.steps if budget.deadline is None else None,
+            skip=config.non_finite == "skip",
+        ),
         batching=batching,
         budget=budget,
     )
 
 
 def _fit(config: RunConfig, characters: int) -> tuple[RunConfig, tuple[str, ...]]:
-    """Adapt the batch geometry to the text, with a note for every change."""
+    """Adapt the batch geometry to the text and the devices, with a note for every change."""
     wanted = 1 if config.batching == "subsequences" else config.batch
     batch, window = fit_geometry(characters, wanted, config.window)
     notes = []
@@ -104,7 +141,12 @@ def _fit(config: RunConfig, characters: int) -> tuple[RunConfig, tuple[str, ...]
             if name == "batch" and config.batching == "subsequences":
                 why = "subsequences are read one at a time"
             notes.append(f"{name} is {has} instead of {had}: {why}")
-    return dataclasses.replace(config, batch=batch, window=window), tuple(notes)
+    shards = config.shards or fitting_shards(batch, len(jax.devices()))
+    if batch % shards:
+        raise OptionError(
+            f"shards is {shards}; expected a number that divides the batch of {batch} streams"
+        )
+    return dataclasses.replace(config, batch=batch, window=window, shards=shards), tuple(notes)
 
 
 def _batching(config: RunConfig, ids: Ids) -> Batching:

@@ -1,67 +1,61 @@
-"""One training, from a configuration to a run directory."""
+"""One training, from a configuration to a run directory, or from a run directory onwards."""
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 
-from charrnn_core.batches import Batching
 from charrnn_core.cell import Params
-from charrnn_core.errors import CharRNNError
-from charrnn_core.evaluation import Evaluation, make_scorer
-from charrnn_core.events import Ended, Evaluated, Event, Started, Stepped, notify
+from charrnn_core.checkpoint import Checkpoint
+from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.errors import CheckpointError, ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
-from charrnn_core.explain import summary
-from charrnn_core.model import Model, count_parameters, load, save_model
+from charrnn_core.leaves import from_arrays
+from charrnn_core.loopstate import LoopState
+from charrnn_core.model import alphabet_of
 from charrnn_core.randomness import random_key
+from charrnn_core.record import (
+    CHANGES,
+    check_config,
+    check_plugins,
+    check_text,
+    note_environment,
+)
 from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig, RunDirectory
-from charrnn_core.sampling import make_generator
-from charrnn_core.sources import to_stderr
-from charrnn_core.training import Tools, TrainState, train_loop
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What `train` gives back.
-
-    Arguments:
-        model: the trained model.
-        directory: the run directory.
-        held_out: the evaluation of the held-out part; None if nothing is held out.
-        reason: ``"finished"`` or ``"interrupted"``.
-    """
-
-    model: Model
-    directory: Path
-    held_out: Evaluation | None
-    reason: str
+from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
+from charrnn_core.sitting import Sitting, Surroundings, Trained
+from charrnn_core.terminal import to_stderr
 
 
 def train(
     config: RunConfig | None = None,
     *,
-    out: str | Path | None = None,
+    out: str | Path | RunDirectory | None = None,
     observers: Iterable[Any] = (),
     registry: Registry | None = None,
     started: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], None] = to_stderr,
+    updates_per_call: int | None = None,
 ) -> Trained:
     """Train a model and keep it in a run directory.
 
     Arguments:
         config: what to train; by default an Elman network on Python's own documentation.
-        out: the run directory; by default a new one under ``runs/``.
+        out: the run directory; by default a new one under ``runs/``. A `RunDirectory` is one that
+            the caller has claimed.
         observers: objects with any of the methods ``on_start`` ... ``on_end``, besides those that
             the configuration names.
         registry: the plugins to use; by default those installed.
         started: the reading of ``time.monotonic()`` from which ``minutes`` count; now if None.
         stop: asked between device calls; when it says True, training saves and ends.
         note: takes lines the user should see.
+        updates_per_call: at most so many updates between two looks at `stop`; no number changes
+            what is learnt.
 
     Raises:
         CharRNNError: the leaf says what; nothing is trained before the input has been checked.
@@ -73,130 +67,150 @@ def train(
     >>> trained.reason, trained.held_out.split
     ('finished', 'last-10%')
     """
-    started = time.monotonic() if started is None else started
-    registry = registry or Registry.installed()
-    experiment = prepare(config or RunConfig(), registry, started, note)
-    config, held_out_ids = experiment.config, experiment.held_out_ids
-    directory = RunDirectory.create(config, None if out is None else Path(out))
-    directory.write_config(config)
-    named = [
-        registry.load("observer", r)(registry.options("observer", r)) for r in config.observers
-    ]
-    audience = _Audience([*named, *observers], note)
-    state = experiment.trainer.init(random_key(config.seed, "init"))
-    audience.hear(
-        Started(
-            directory=directory.path,
-            config=config.table(),
-            parameters=count_parameters(state.params),
-            symbols=len(experiment.alphabet),
-            train_characters=len(experiment.train_ids),
-            held_out_characters=max(0, len(held_out_ids) - 1),
-            notes=experiment.notes,
-            unroll=summary(experiment.unroll),
-        )
-    )
-    for line in experiment.notes:
-        note(f"note: {line}")
-    step, held_out, reason = 0, None, "failed"
-    try:
-        for event in _events(experiment, state, _tools(experiment, directory, registry, stop)):
-            audience.hear(event)
-            if isinstance(event, Stepped):
-                step = event.step
-                reason = "finished" if event.seconds_left <= 0 else "interrupted"
-            if isinstance(event, Evaluated):
-                held_out = event.nats_per_char
-    except BaseException:
-        reason = "failed"
-        raise
-    finally:
-        audience.hear(
-            Ended(
-                step=step,
-                reason=reason,
-                held_out_nats_per_char=held_out,
-                seconds=time.monotonic() - started,
-                directory=directory.path,
+    around = _around(observers, registry, started, stop, note, updates_per_call)
+    config = config or RunConfig()
+    with contextlib.ExitStack() as stack:
+        if not isinstance(out, RunDirectory):
+            claim = RunDirectory.claim(config, None if out is None else Path(out))
+            out = stack.enter_context(claim)
+        first = None
+        if config.init_from is not None:
+            _, first = open_checkpoint(Path(config.init_from), note)
+            note(
+                f"note: a new training begins with the parameters of {config.init_from}; its "
+                "optimizer, schedule and data start afresh ('charrnn resume' continues a run)"
             )
+        known = None if first is None else alphabet_of(first.table)
+        experiment = prepare(
+            config, around.registry, around.started, note, alphabet=known, unknown=config.unknown
         )
-    count = len(held_out_ids) - 1
-    evaluation = None
-    if held_out is not None:
-        evaluation = Evaluation(
-            nats_per_char=held_out, characters=count, split=config.split, part="valid"
-        )
-    return Trained(load(directory.path, registry), directory.path, evaluation, reason)
+        params = _first_params(experiment, first)
+        out.write_config(experiment.config)
+        sitting = Sitting(experiment, out, around)
+        return sitting.go(experiment.trainer.fresh(params), LoopState())
 
 
-def _events(experiment: Experiment, state: TrainState, tools: Tools) -> Iterator[Event]:
-    config = experiment.config
-    return train_loop(
-        experiment.trainer,
-        state,
-        experiment.batching,
-        config.window,
-        experiment.budget,
-        tools,
-        prompt=config.prompt,
-        eval_interval=_interval(config.eval_every, experiment.batching),
-        sample_interval=_interval(config.sample_every, experiment.batching),
+def _around(
+    observers: Iterable[Any],
+    registry: Registry | None,
+    started: float | None,
+    stop: Callable[[], bool],
+    note: Callable[[str], None],
+    updates_per_call: int | None,
+) -> Surroundings:
+    return Surroundings(
+        registry=registry or Registry.installed(),
+        observers=tuple(observers),
+        started=time.monotonic() if started is None else started,
+        stop=stop,
+        note=note,
+        updates_per_call=updates_per_call,
     )
 
 
-def _interval(epochs: float | None, batching: Batching) -> int | None:
-    return None if epochs is None else max(1, round(epochs * batching.steps_per_epoch))
+def _first_params(experiment: Experiment, first: Checkpoint | None) -> Params:
+    """Random parameters, or those of a checkpoint."""
+    network, seed = experiment.network, experiment.config.seed
+    if first is None:
+        return network.init(random_key(seed, "init"))
+    template = jax.eval_shape(network.init, jax.random.key(0))
+    return jax.tree.map(jnp.array, from_arrays(first.arrays, template, "params"))
 
 
-def _tools(
-    experiment: Experiment, directory: RunDirectory, registry: Registry, stop: Callable[[], bool]
-) -> Tools:
-    """What the training loop calls to evaluate, to sample and to save."""
-    config, alphabet = experiment.config, experiment.alphabet
-    score = make_scorer(experiment.network)
-    generate = make_generator(experiment.network, experiment.sampler)
-    records = config.records(registry)
+def resume(
+    run: str | Path | RunDirectory,
+    *,
+    budget: dict[str, Any] | None = None,
+    allow: Collection[str] = (),
+    observers: Iterable[Any] = (),
+    registry: Registry | None = None,
+    started: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    note: Callable[[str], None] = to_stderr,
+    updates_per_call: int | None = None,
+) -> Trained:
+    """Go on with a run as if it had never ended: the same bits, on the same kind of machine.
 
-    def evaluate(params: Params) -> float:
-        return score(params, experiment.held_out_ids)
+    Arguments:
+        run: the run directory; a `RunDirectory` is one that the caller has claimed.
+        budget: how long the whole run is to be, such as ``{"epochs": 20}``; as it was if None.
+        allow: what may have changed since: any of ``text``, ``config``, ``plugins``, ``alphabet``
+            and ``shards``.
+        observers, registry, started, stop, note, updates_per_call: as for `train`.
 
-    def sample(state: TrainState) -> str:
-        key = random_key(config.seed, "sample", int(state.step))
-        pieces = generate(state.params, experiment.prompt, config.sample_length, key)
-        return alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
+    Raises:
+        RunDirectoryError: there is no such run, it has no checkpoint, or somebody is writing it.
+        CheckpointError: no checkpoint is good.
+        ResumeError: something has changed that is not allowed to, or nothing is left to do.
 
-    def save(state: TrainState, held_out: float | None) -> Path:
-        return save_model(
-            directory,
-            config,
-            alphabet,
-            experiment.corpus,
-            records,
-            experiment.unroll,
-            state,
-            held_out,
+    Example::
+
+        resume("runs/elman-python-docs-1", budget={"epochs": 20})
+    """
+    for name in allow:
+        if name not in CHANGES:
+            raise UnknownNameError("change to allow", name, CHANGES)
+    around = _around(observers, registry, started, stop, note, updates_per_call)
+    with contextlib.ExitStack() as stack:
+        directory = run if isinstance(run, RunDirectory) else RunDirectory(Path(run))
+        if directory is not run:
+            stack.enter_context(directory.going_on())
+        path, checkpoint = open_checkpoint(directory.path, note)
+        table = checkpoint.table
+        try:
+            loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
+            config = _config_to_go_on(directory, table["config"], budget or {}, allow)
+            around = around.since(loop.seconds, table["plugins"])
+            records = config.resolve(around.registry).records(around.registry)
+            check_plugins(table["plugins"], records, allow)
+            note_environment(table["environment"], note)
+            remembered, corpus = table["observers"], table["corpus"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{path} lacks what resuming needs: {error}") from error
+        experiment = prepare(
+            config, around.registry, around.started, note,
+            alphabet=alphabet, unknown="skip" if "alphabet" in allow else "error",
+            check=lambda now, found: check_text(corpus, alphabet, now, found, allow),
+        )  # fmt: skip
+        _check_something_is_left(directory, experiment, loop, given=bool(budget))
+        loop.stale = 0 if budget else loop.stale
+        state = experiment.trainer.restore(checkpoint.arrays)
+        directory.write_config(experiment.config)
+        return Sitting(experiment, directory, around).go(state, loop, remembered)
+
+
+def _config_to_go_on(
+    directory: RunDirectory,
+    saved: Mapping[str, Any],
+    budget: Mapping[str, Any],
+    allow: Collection[str],
+) -> RunConfig:
+    """The checkpoint's configuration with a new budget, or the file's if it may have changed."""
+    then = RunConfig.read(saved).table()
+    now = then
+    if directory.config_file.exists():
+        now = RunConfig.read(read_toml(directory.config_file)).table()
+    check_config(then, now, allow)
+    values = now if "config" in allow else then
+    if "shards" in allow:
+        values = {key: value for key, value in values.items() if key != "shards"}
+    budget = budget or {key: now[key] for key in BUDGETS if key in now}
+    return RunConfig.read(layered(values, budget))
+
+
+def _check_something_is_left(
+    directory: RunDirectory, experiment: Experiment, loop: LoopState, given: bool
+) -> None:
+    budget = experiment.budget
+    if loop.status == "stopped early" and not given:
+        raise ResumeError(
+            f"{directory.path} was stopped early at update {loop.step}: its best was update "
+            f"{loop.best_step}; to go on nevertheless, give it a budget such as --epochs"
         )
-
-    can_evaluate = len(experiment.held_out_ids) > 1
-    return Tools(evaluate if can_evaluate else None, sample, save, stop)
-
-
-class _Audience:
-    """The observers; one that raises is named once and left out from then on."""
-
-    def __init__(self, observers: list[Any], note: Callable[[str], None]) -> None:
-        self.observers, self.note = observers, note
-
-    def hear(self, event: Event) -> None:
-        for observer in list(self.observers):
-            try:
-                notify(observer, event)
-            except CharRNNError:
-                raise
-            except (Exception, SystemExit) as error:
-                # An observer's bug, or a terminal that went away, must not cost a training.
-                self.observers.remove(observer)
-                name = type(observer).__name__
-                self.note(
-                    f"observer {name} failed and is left out: {type(error).__name__}: {error}"
-                )
+    if budget.progress(loop.step) >= 1:
+        done = loop.step / experiment.batching.steps_per_epoch
+        raise ResumeError(
+            f"{directory.path} is complete: {done:.4g} epochs in {loop.seconds / 60:.3g} minutes; "
+            "to extend it, give the whole run a longer budget with --epochs, --minutes or "
+            "--characters"
+        )

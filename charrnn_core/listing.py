@@ -58,3 +58,13 @@ def describe_plugin(registry: Registry, kind: str, use: str) -> dict[str, Any]:
     spec = plugin.name if plugin.argument is None else f"{plugin.name}:{plugin.argument.upper()}"
     about = {"summary": plugin.summary, "spec": spec, "target": target}
     return provider.record() | about | {"options": describe_options(plugin.options)}
+
+
+def option_lines(options: list[dict[str, Any]]) -> list[str]:
+    """Two lines for each option that `describe_plugin` gives: its type and default, its meaning."""
+    lines = []
+    for option in options:
+        default = "required" if option["default"] is None else f"default {option['default']}"
+        lines.append(f"  {option['name']}: {option['type']}, {default}")
+        lines.append(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
+    return lines

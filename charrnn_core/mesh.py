@@ -3,13 +3,35 @@
 import jax
 from jax.sharding import AxisType, Mesh
 
+from charrnn_core.errors import DeviceError
+
 _LEAST_STREAMS = 4
 """Streams to each device; with fewer, a step is too short to be worth a second device."""
 
 
-def data_mesh(streams: int) -> Mesh:
-    """A mesh named ``data`` over devices that share the streams evenly, 4 or more to each."""
+def fitting_shards(streams: int, devices: int) -> int:
+    """How many devices share the streams evenly, 4 or more to each.
+
+    >>> fitting_shards(32, 2), fitting_shards(7, 2), fitting_shards(12, 8)
+    (2, 1, 3)
+    """
+    most = max(1, min(devices, streams // _LEAST_STREAMS))
+    return max(n for n in range(1, most + 1) if streams % n == 0)
+
+
+def data_mesh(shards: int) -> Mesh:
+    """A mesh named ``data`` over the first `shards` devices.
+
+    Raises:
+        DeviceError: there are fewer.
+    """
     devices = jax.devices()
-    most = max(1, min(len(devices), streams // _LEAST_STREAMS))
-    count = max(n for n in range(1, most + 1) if streams % n == 0)
-    return jax.make_mesh((count,), ("data",), axis_types=(AxisType.Auto,), devices=devices[:count])
+    if len(devices) < shards:
+        raise DeviceError(
+            f"the batch is cut into {shards} shards and jax sees {len(devices)} devices; set "
+            f"JAX_NUM_CPU_DEVICES={shards} before jax is imported (any number of cores will do), "
+            "or, where bits need not be the same, go on with: charrnn resume --allow-change shards"
+        )
+    return jax.make_mesh(
+        (shards,), ("data",), axis_types=(AxisType.Auto,), devices=devices[:shards]
+    )

@@ -1,26 +1,24 @@
 """A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
 
-import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from charrnn_core.cell import Params, as_cell
-from charrnn_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from charrnn_core.corpus import Alphabet, Corpus
+from charrnn_core.checkpoint import Checkpoint
+from charrnn_core.corpus import Alphabet
+from charrnn_core.directory import RunDirectory, open_checkpoint
 from charrnn_core.errors import CharRNNError, CheckpointError
+from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig, RunDirectory, newest_checkpoint
+from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
 from charrnn_core.spec import Ref
-
-_KEPT_CHECKPOINTS = 2
+from charrnn_core.terminal import to_stderr
 
 
 @dataclass(frozen=True)
@@ -69,12 +67,20 @@ def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
     return Chain([registry.load("sampler", r)(registry.options("sampler", r)) for r in refs])
 
 
-def load(run: str | Path, registry: Registry | None = None) -> Model:
+def load(
+    run: str | Path,
+    registry: Registry | None = None,
+    *,
+    best: bool = False,
+    note: Callable[[str], None] = to_stderr,
+) -> Model:
     """Read the newest model of a run; only its cell's plugins are needed, not its text.
 
     Arguments:
-        run: a run directory or a checkpoint file.
+        run: a run directory, which may be live, or a checkpoint file.
         registry: the plugins to use; by default those installed.
+        best: read the model with the least held-out loss instead.
+        note: takes a line for each damaged checkpoint that was passed over.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
@@ -82,8 +88,7 @@ def load(run: str | Path, registry: Registry | None = None) -> Model:
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
     registry = registry or Registry.installed()
-    path = newest_checkpoint(Path(run))
-    checkpoint = load_checkpoint(path)
+    path, checkpoint = open_checkpoint(Path(run), note, best)
     try:
         return restore_model(checkpoint, registry)
     except (KeyError, TypeError) as error:
@@ -97,32 +102,42 @@ def restore_model(checkpoint: Checkpoint, registry: Registry) -> Model:
     require_plugins(table, "cell", registry)
     try:
         config = RunConfig.read(table["config"])
-        alphabet = Alphabet("".join(map(chr, table["alphabet"])))
+        alphabet = alphabet_of(table)
         network = build_network(config, alphabet, registry)
     except CharRNNError as error:
         error.add_note("while rebuilding the model of a checkpoint")
         raise
     template = jax.eval_shape(network.init, jax.random.key(0))
-    params = checkpoint.restore(template, "params")
+    params = from_arrays(checkpoint.arrays, template, "params")
     return Model(config, alphabet, network, params, registry, table)
 
 
-def describe_run(run: Path) -> dict[str, Any]:
+def describe_run(
+    run: Path, *, best: bool = False, note: Callable[[str], None] = to_stderr
+) -> dict[str, Any]:
     """What the newest checkpoint of a run says, as plain data; none of its plugins is needed.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
-        CheckpointError: the checkpoint is damaged.
+        CheckpointError: every checkpoint is damaged.
     """
-    path = newest_checkpoint(run)
-    checkpoint = load_checkpoint(path)
-    arrays = checkpoint.arrays.items()
+    path, checkpoint = open_checkpoint(run, note, best)
+    arrays, table = checkpoint.arrays.items(), checkpoint.table
+    status = table.get("loop", {}).get("status", "unknown")
+    if status == "running" and run.is_dir() and not RunDirectory(run).is_live():
+        status = f"ended without notice; go on with: charrnn resume {run}"
     return {
         "checkpoint": str(path),
-        **checkpoint.table,
-        "alphabet": "".join(map(chr, checkpoint.table["alphabet"])),
+        "status": status,
+        **table,
+        "alphabet": "".join(map(chr, table["alphabet"])),
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
     }
+
+
+def alphabet_of(table: Mapping[str, Any]) -> Alphabet:
+    """The alphabet that a checkpoint's table holds."""
+    return Alphabet("".join(map(chr, table["alphabet"])))
 
 
 def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:
@@ -134,47 +149,3 @@ def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> 
     for record in table["plugins"]:
         if record["kind"] == kind:
             registry.require(record)
-
-
-def save_model(
-    directory: RunDirectory,
-    config: RunConfig,
-    alphabet: Alphabet,
-    corpus: Corpus,
-    plugins: list[dict[str, Any]],
-    unroll: Mapping[str, Any],
-    state: Any,
-    held_out: float | None,
-) -> Path:
-    """Write a self-contained checkpoint of a training state, and drop the oldest ones.
-
-    Raises:
-        StorageError: it cannot be written; the checkpoints there are stay.
-    """
-    table = {
-        "charrnn": version("charrnn"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": {
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "platform": platform.platform(),
-        },
-        "config": config.table(),
-        "alphabet": [ord(symbol) for symbol in alphabet.symbols],
-        "plugins": plugins,
-        "corpus": {
-            "name": corpus.name,
-            "origin": corpus.origin,
-            "licence": corpus.licence,
-            "sha256": corpus.sha256,
-            "characters": len(corpus.text),
-        },
-        "unroll": dict(unroll),
-        "step": int(state.step),
-        "held_out_nats_per_char": held_out,
-    }
-    path = directory.checkpoint_file(int(state.step))
-    save_checkpoint(path, table, state._asdict())
-    for old in directory.saved()[:-_KEPT_CHECKPOINTS]:
-        old.unlink()
-    return path

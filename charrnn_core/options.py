@@ -10,12 +10,12 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from charrnn_core.errors import OptionError, UnknownNameError
-from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.spec import Ref, parse_refs, shown
 
 CellRef: TypeAlias = Ref
 """The annotation of an option that names a cell; the core builds it and passes it finished."""
@@ -26,6 +26,8 @@ _BOUNDS = {
     "le": ("<=", operator.le),
     "lt": ("<", operator.lt),
 }
+_INT_BITS = 64
+_DEEPEST = 64
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -128,6 +130,32 @@ def settle(options: Any, owner: str) -> None:
         object.__setattr__(options, field.name, value)
 
 
+def check_plain(values: Mapping[str, Any]) -> None:
+    """Raise `OptionError` for values from a file that no option can hold.
+
+    They are integers of more than 64 bits and values nested very deep: Python refuses to show,
+    compare or convert them with errors of its own.
+    """
+    for name, value in values.items():
+        level, depth = [value], 0
+        while level:
+            if any(isinstance(item, int) and not _fits(item) for item in level):
+                raise OptionError(f"{shown(name)} has an integer of more than {_INT_BITS} bits")
+            if depth > _DEEPEST:
+                raise OptionError(f"{shown(name)} is nested more than {_DEEPEST} deep")
+            level, depth = [inner for item in level for inner in _inside(item)], depth + 1
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _fits(value: int) -> bool:
+    return -(2 ** (_INT_BITS - 1)) <= value < 2 ** (_INT_BITS - 1)
+
+
 def option_values(options: Any) -> dict[str, Any]:
     """The values of an options object by name, defaults included."""
     return {item.name: getattr(options, item.name) for item in _fields(options)}
@@ -193,15 +221,19 @@ def _check_bounds(value: Any, bounds: Mapping[str, float], what: str) -> None:
     for key, bound in bounds.items():
         symbol, keeps = _BOUNDS[key]
         if isinstance(value, int | float) and not keeps(value, bound):
-            raise OptionError(f"{what} is {value}; expected a value {symbol} {bound}")
+            raise OptionError(f"{what} is {shown(value)}; expected a value {symbol} {bound}")
 
 
 def _coerce(value: Any, annotation: Any, what: str) -> Any:
     """Read a value as `annotation` says, from text or from a plain value."""
     try:
         return _read(value, annotation)
-    except (ValueError, TypeError) as error:
-        raise OptionError(f"{what} is {value!r}; expected {type_name(annotation)}") from error
+    except OverflowError as error:
+        raise OptionError(
+            f"{what} is {shown(value)}; expected a number of at most {_INT_BITS} bits"
+        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise OptionError(f"{what} is {shown(value)}; expected {type_name(annotation)}") from error
 
 
 def _read(value: Any, annotation: Any) -> Any:
@@ -224,8 +256,8 @@ def _read(value: Any, annotation: Any) -> Any:
         return _read_bool(value)
     if annotation is int:
         return _read_int(value)
-    if annotation is float and isinstance(value, int | float | str) and value is not True:
-        if math.isinf(float(value)):
+    if annotation is float and isinstance(value, int | float | str):
+        if isinstance(value, bool) or math.isinf(float(value)):
             raise ValueError
         return float(value)
     if isinstance(value, annotation):
@@ -254,8 +286,9 @@ def _read_bool(value: Any) -> bool:
 
 
 def _read_int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return int(value)
-    raise ValueError
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    number = int(value)
+    if not _fits(number):
+        raise OverflowError
+    return number

@@ -1,7 +1,6 @@
-"""A run: its configuration, which is the only home of defaults, and its directory."""
+"""The configuration of a run, which is the only home of defaults, and its recipes."""
 
 import dataclasses
-import itertools
 import os
 import re
 import tomllib
@@ -12,22 +11,30 @@ from typing import Any, Literal
 
 from charrnn_core.errors import (
     OptionError,
-    RunDirectoryError,
     SourceError,
     SpecError,
     UnknownNameError,
 )
-from charrnn_core.options import opt, option_values, read_options, settle
+from charrnn_core.options import check_plain, opt, option_values, read_options, settle
 from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
-from charrnn_core.storage import explained, make_directory, write_atomically
+from charrnn_core.spec import Ref, shown
+from charrnn_core.storage import explained
 
 PATH_SOURCE = "file"
 """The source that reads an existing path given alone."""
 
+BUDGETS = ("epochs", "minutes", "characters")
+"""The settings that say how long a run is."""
+
 _DEFAULT_CHARACTERS = 5_000_000
+_LARGEST_TOML = 2**20
+_MOST_KEY_PARTS = 32
+# For a dotted key tomllib takes memory by the square of its parts: 40 kB of "a.a.a" cost 1.5 GB.
+_KEY_PART = r"""(?>[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(
+    rf"""(?<![\w-]){_KEY_PART}(?>[ \t]*+\.[ \t]*+{_KEY_PART}){{{_MOST_KEY_PARTS}}}"""
+)
 _COMPONENTS = {"source": "source", "cell": "cell", "loss": "loss", "optimizer": "optimizer"}
-_BUDGETS = ("epochs", "minutes", "characters")
 _COMPONENT_LISTS = {"sampler": "sampler", "observers": "observer"}
 
 
@@ -68,6 +75,12 @@ class RunConfig:
     eval_every: float | None = opt(
         None, help="epochs between evaluations (default: a tenth of the run)", gt=0
     )
+    eval_characters: int = opt(
+        1_000_000, help="evaluate at most this many held-out characters", ge=1
+    )
+    patience: int = opt(
+        0, help="stop after this many evaluations without a new best; 0 never stops early", ge=0
+    )
     sample_every: float | None = opt(
         None, help="epochs between samples (default: a tenth of the run)", gt=0
     )
@@ -75,6 +88,20 @@ class RunConfig:
     prompt: str = opt("", help="what samples begin with")
     unknown: Literal["error", "skip"] = opt(
         "error", help="what to do with prompt characters outside the alphabet"
+    )
+    save_every: float = opt(1.0, help="minutes between checkpoints", gt=0)
+    keep_last: int = opt(2, help="checkpoints to keep, besides the best one", ge=1)
+    keep_every: int = opt(
+        0, help="also keep the checkpoint of every k-th evaluation; 0 keeps none of them", ge=0
+    )
+    non_finite: Literal["stop", "skip", "rollback"] = opt(
+        "stop", help="what to do when a loss is not finite; rollback halves the learning rate"
+    )
+    shards: int | None = opt(
+        None, help="devices that share the streams (default: as many as pay, one per core)", ge=1
+    )
+    init_from: str | None = opt(
+        None, help="begin with the parameters of this run or checkpoint; a new training, not resume"
     )
     sampler: tuple[Ref, ...] = opt((Ref("temperature", "0.7"),), help="the sampler, or a chain")
     observers: tuple[Ref, ...] = opt((Ref("progress"), Ref("jsonl")), help="who watches")
@@ -96,6 +123,7 @@ class RunConfig:
         >>> RunConfig.read({"recipe": "notebook", "window": "32"}).batching
         'subsequences'
         """
+        check_plain(values)
         chosen = dict(values)
         recipe = chosen.pop("recipe", "default")
         if not isinstance(recipe, str) or recipe not in RECIPES:
@@ -161,7 +189,7 @@ def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     >>> layered({"epochs": 3, "batch": 8}, {"minutes": 1})
     {'batch': 8, 'minutes': 1}
     """
-    replaced = _BUDGETS if any(name in above for name in _BUDGETS) else ()
+    replaced = BUDGETS if any(name in above for name in BUDGETS) else ()
     return {k: v for k, v in below.items() if k not in replaced} | dict(above)
 
 
@@ -180,7 +208,7 @@ def source_ref(text: str) -> Ref:
         return Ref.parse(text)
     except SpecError as error:
         raise SourceError(
-            f"{text!r} is neither an existing path nor a source such as gutenberg:520"
+            f"{shown(text)} is neither an existing path nor a source such as gutenberg:520"
         ) from error
 
 
@@ -191,97 +219,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         StorageError: the file cannot be read.
         OptionError: it is not TOML; the message has the line.
     """
-    with explained("read", path):
-        data = path.read_bytes()
+    with explained("read", path), open(path, "rb") as file:
+        data = file.read(_LARGEST_TOML + 1)  # a wrong file may have no end
+    if len(data) > _LARGEST_TOML:
+        raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")
     try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = data.decode("utf-8")
+        if _LONG_KEY.search(text):
+            raise ValueError(f"a key of more than {_MOST_KEY_PARTS} parts")
+        values = tomllib.loads(text)
+    except RecursionError as error:
+        raise OptionError(f"{path}: its values are nested too deep") from error
+    except ValueError as error:  # of tomllib, of the decoder, or for an integer of 5000 digits
         raise OptionError(f"{path} is not TOML: {error}") from error
-
-
-@dataclass(frozen=True)
-class RunDirectory:
-    """The directory of one training: ``config.toml``, ``metrics.jsonl`` and ``checkpoints/``."""
-
-    path: Path
-
-    @property
-    def config_file(self) -> Path:
-        return self.path / "config.toml"
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @classmethod
-    def create(cls, config: RunConfig, out: Path | None = None) -> "RunDirectory":
-        """Make a new run directory, by default a numbered one under ``runs/``.
-
-        Raises:
-            RunDirectoryError: `out` holds a run already, or is not a directory.
-            StorageError: it cannot be written.
-        """
-        if out is None:
-            source = f"{config.source.use}-{Path(config.source.argument or '').stem}".strip("-")
-            label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}").strip("-")
-            out = _claim(Path("runs"), label)
-        run = cls(out)
-        if out.exists() and not out.is_dir():
-            raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
-        if run.config_file.exists() or run.metrics_file.exists() or run.saved():
-            raise RunDirectoryError(f"{out} holds a run already; choose another with --out")
-        make_directory(run.checkpoints)
-        return run
-
-    def write_config(self, config: RunConfig) -> None:
-        """Save the resolved configuration as TOML."""
-        import tomli_w
-
-        write_atomically(self.config_file, [tomli_w.dumps(config.table()).encode()])
-
-    def checkpoint_file(self, step: int) -> Path:
-        """Where the checkpoint of an update goes."""
-        return self.checkpoints / f"step-{step:09d}.crn"
-
-    def saved(self) -> list[Path]:
-        """The checkpoints there are, oldest first."""
-        return sorted(self.checkpoints.glob("step-*.crn"))
-
-
-def _claim(parent: Path, label: str) -> Path:
-    """Create the first directory ``LABEL-N`` that nobody has, even if others do the same now."""
-    with explained("create", parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            path = parent / f"{label}-{number}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            return path
-    raise AssertionError("unreachable: a number is always free")
-
-
-def newest_checkpoint(run: Path) -> Path:
-    """The newest checkpoint of a run directory, or a checkpoint file itself.
-
-    Raises:
-        RunDirectoryError: the path is neither, or the run has no checkpoint yet.
-    """
-    if run.is_file():
-        return run
-    if not run.exists():
-        raise RunDirectoryError(f"{run} does not exist; expected a run directory or a checkpoint")
-    directory = RunDirectory(run)
-    if not directory.config_file.is_file() and not directory.checkpoints.is_dir():
-        raise RunDirectoryError(
-            f"{run} is not a run directory: it has no config.toml and no checkpoints/; "
-            "expected what 'charrnn run --out DIR' wrote"
-        )
-    if not (saved := directory.saved()):
-        raise RunDirectoryError(f"{run} has no checkpoint yet; let the training go on for a while")
-    return saved[-1]
+    try:
+        check_plain(values)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from error
+    return values

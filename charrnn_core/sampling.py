@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.cell import Params
 from charrnn_core.corpus import Alphabet, Ids
-from charrnn_core.mesh import data_mesh
+from charrnn_core.mesh import data_mesh, fitting_shards
 from charrnn_core.network import Network
 
 _MOST_PER_CALL = 512
@@ -116,7 +116,7 @@ def make_generator(network: Network, sampler: Chain) -> Generate:
     def generate(
         params: Params, prompt: Ids, length: int, key: jax.Array, batch: int = 1
     ) -> Iterator[npt.NDArray[np.int32]]:
-        mesh = data_mesh(batch)
+        mesh = data_mesh(fitting_shards(batch, len(jax.devices())))
         everywhere, by_row = (NamedSharding(mesh, PartitionSpec(*p)) for p in ((), (None, "data")))
         params, key = jax.device_put((params, key), everywhere)
         prompts = jax.device_put(np.repeat(prompt[:, None], batch, axis=1), by_row)

@@ -1,16 +1,25 @@
-"""Signals: while training, the first Ctrl-C asks it to end, the second leaves at once."""
+"""Signals: while training, the first asks it to end, the second leaves at once."""
 
+import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_SHOW_CURSOR = b"\x1b[?25h"
+
 
 class Interrupt:
-    """An observer that notices Ctrl-C from the start of training to its end.
+    """An observer that notices SIGINT, SIGTERM and SIGHUP from the start of training to its end.
 
-    Called, it says whether Ctrl-C was pressed. A Python exception in the middle of a device call
-    would lose the training state, whose buffers the call has consumed; so the loop asks between
-    calls instead. Before training starts, Ctrl-C means what it always does.
+    Called, it says whether one came. A Python exception in the middle of a device call would lose
+    the training state, whose buffers the call has consumed; so the loop asks between calls instead.
+    A second signal ends the process, also in the middle of a call: a thread waits for it, since
+    Python's own handlers wait for the call to end. Before training starts, signals mean what they
+    always do; one that is ignored, as under ``nohup``, stays ignored.
 
     Arguments:
         say: takes the line the user should see.
@@ -18,20 +27,43 @@ class Interrupt:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._pressed = False
-        self._before: Any = signal.SIG_DFL
+        self._before: dict[int, Any] = {}
+        self._wakeup = (-1, -1)
+        self.signal: int | None = None
 
     def __call__(self) -> bool:
-        return self._pressed
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a process that such a signal ended."""
+        return 128 + (self.signal or 0)
 
     def on_start(self, event: object) -> None:
-        self._before = signal.signal(signal.SIGINT, self._handle)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        self._wakeup = writer, signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, lambda number, frame: None)
+        threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
 
     def on_end(self, event: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        writer, before = self._wakeup
+        signal.set_wakeup_fd(before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(writer)
 
-    def _handle(self, number: int, frame: object) -> None:
-        if self._pressed:
-            raise KeyboardInterrupt
-        self._pressed = True
-        self._say("\nstopping after this device call; Ctrl-C again to leave at once")
+    def _watch(self, reader: int) -> None:
+        """Read the numbers of signals as they come, until the other end is closed."""
+        while byte := os.read(reader, 1):
+            if byte[0] not in self._before:
+                continue
+            if self.signal is not None:
+                if os.isatty(2):
+                    os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
+                os._exit(128 + byte[0])
+            self.signal = byte[0]
+            self._say("\nstopping after this device call; the same again to leave at once")
+        os.close(reader)

@@ -1,7 +1,6 @@
 """From a source spec to a corpus."""
 
 import os
-import sys
 from collections.abc import Callable
 
 from charrnn_core.corpus import Corpus, SourceContext
@@ -10,11 +9,7 @@ from charrnn_core.registry import Registry
 from charrnn_core.run import source_ref
 from charrnn_core.spec import Ref
 from charrnn_core.storage import cache_directory
-
-
-def to_stderr(line: str) -> None:
-    """Tell the user one line."""
-    print(line, file=sys.stderr, flush=True)
+from charrnn_core.terminal import to_stderr
 
 
 def read_corpus(

@@ -16,6 +16,20 @@ from charrnn_core.errors import SpecError
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[a-z][a-z0-9_-]+")
 _REPEAT = re.compile(r"(?P<spec>.*)\*(?P<times>[0-9]+)", re.DOTALL)
 _MOST_REPEATS = 64
+_MOST_SHOWN = 200
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: in one line, and not a long one.
+
+    >>> shown("elman"), shown([0] * 1000)[-9:]
+    ("'elman'", ', 0, 0...')
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of 5000 digits, a list 1000 deep
+        return f"a value of type {type(value).__name__}, too large to show"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _frozen(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -44,8 +58,9 @@ class Ref:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.use):
             raise SpecError(
-                f"{self.use!r} is not the name of a component; expected NAME or NAME:ARGUMENT with "
-                "a NAME of at least two lower-case letters, digits, '-' or '_', such as elman:256"
+                f"{shown(self.use)} is not the name of a component; expected NAME or NAME:ARGUMENT "
+                "with a NAME of at least two lower-case letters, digits, '-' or '_', "
+                "such as elman:256"
             )
         object.__setattr__(self, "options", _frozen(self.options))
 
@@ -69,7 +84,7 @@ class Ref:
             options = {key: item for key, item in value.items() if key != "use"}
             return cls(named.use, named.argument, options)
         raise SpecError(
-            f"{value!r} does not name a component; expected a spec such as elman:256, "
+            f"{shown(value)} does not name a component; expected a spec such as elman:256, "
             "or a table such as {use = 'elman', features = 256}"
         )
 
@@ -113,8 +128,12 @@ def parse_refs(value: Any) -> tuple[Ref, ...]:
         if isinstance(entry, str):
             entry = entry.strip()
             if match := _REPEAT.fullmatch(entry):
-                entry, times = match["spec"], int(match["times"])
-        if not 1 <= times <= _MOST_REPEATS:
-            raise SpecError(f"{entry}*{times}: expected to repeat 1 to {_MOST_REPEATS} times")
+                # Three digits decide; Python reads no integer of thousands of them.
+                times = int(match["times"].lstrip("0")[:3] or 0)
+                if not 1 <= times <= _MOST_REPEATS:
+                    raise SpecError(
+                        f"{shown(entry)}: expected to repeat 1 to {_MOST_REPEATS} times"
+                    )
+                entry = match["spec"]
         refs += [Ref.parse(entry)] * times
     return tuple(refs)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -38,53 +39,118 @@ def explained(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def make_directory(path: Path) -> Path:
-    """Create a directory, its parents too, and make sure that files can be written in it.
+class Disk:
+    """The system calls of a save, in one place so that tests can fail, record or reorder them.
+
+    Every method raises `OSError` as the call does.
+    """
+
+    def create(self, path: Path) -> int:
+        """Open a file that must not exist yet, for writing; its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        """Write some of the bytes; how many."""
+        return os.write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until the file's bytes are on the medium."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Give a descriptor back."""
+        os.close(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Give a file another's name, at once."""
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file."""
+        os.unlink(path)
+
+    def sync_directory(self, path: Path) -> None:
+        """Make the names in a directory durable, where the system can."""
+        if os.name != "posix":
+            return
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
+
+
+DISK = Disk()
+"""The disk of this machine."""
+
+_LARGEST_WRITE = 1 << 24
+_TEMPORARY = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
+# Some network file systems cannot, and a directory may be writable without being readable.
+_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES}
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that nobody else has; `remove_temporaries` knows it."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def make_directory(path: Path, disk: Disk = DISK) -> Path:
+    """Create a directory, its parents too, durably; make sure that files can be written in it.
 
     Raises:
         StorageError: it cannot be created or written to.
     """
     with explained("create", path):
+        made = [each for each in path.parents if not each.exists()]
         path.mkdir(parents=True, exist_ok=True)
+        for each in (path, *made):
+            disk.sync_directory(each.parent)
     with explained("write in", path):
-        probe = path / f".probe-{secrets.token_hex(4)}"
+        probe = _temporary(path / "probe")
         probe.write_bytes(b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # who holds the lock may have removed it
     return path
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+def write_atomically(path: Path, chunks: Iterable[bytes | memoryview], disk: Disk = DISK) -> None:
     """Write a file so that a crash at any moment leaves the old content or the new, never a mix.
 
     The bytes go to a temporary file in the same directory, which is synced, renamed over `path`,
-    and made durable by syncing the directory.
+    and made durable by syncing the directory. A process that is killed meanwhile leaves the
+    temporary file behind; `remove_temporaries` finds it.
 
     Raises:
-        StorageError: the disk is full, the directory read-only, ...; `path` is untouched.
+        StorageError: the disk is full, the directory read-only, ...; `path` is still whole.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     with explained("write", path):
         try:
-            with open(temporary, "xb") as file:
+            descriptor = disk.create(temporary)
+            try:
                 for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_directory(path.parent)
+                    left = memoryview(chunk)
+                    while left:
+                        left = left[disk.write(descriptor, left[:_LARGEST_WRITE]) :]
+                disk.sync(descriptor)
+            finally:
+                disk.close(descriptor)
+            disk.replace(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                disk.unlink(temporary)
             raise
+        disk.sync_directory(path.parent)
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def remove_temporaries(directory: Path, disk: Disk = DISK) -> None:
+    """Remove what killed writers of `write_atomically` left; call it while none can be writing."""
+    for path in filter(lambda path: _TEMPORARY.fullmatch(path.name), directory.glob(".*.tmp")):
+        with contextlib.suppress(FileNotFoundError), explained("remove", path):
+            disk.unlink(path)
 
 
 def sha256(data: bytes) -> str:
@@ -100,26 +166,42 @@ def sha256(data: bytes) -> str:
 def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     """Hold an operating-system lock on `path` (created if absent) during the block.
 
+    The lock vanishes with its process, however that ends; the file stays.
+
     Arguments:
         timeout: seconds to wait for another holder; negative waits for ever.
 
     Raises:
-        StorageError: somebody else holds the lock for longer than `timeout`.
+        TimeoutError: somebody else holds the lock for longer than `timeout`.
+        StorageError: the file cannot be opened.
     """
     import filelock  # it imports asyncio, which would double the time of --help
 
-    with explained("lock", path):
-        lock = filelock.FileLock(path)
-        try:
+    lock = filelock.FileLock(path)
+    try:
+        with explained("lock", path):
             lock.acquire(timeout=timeout)
-        except filelock.Timeout as error:
-            raise StorageError(
-                f"{path} is locked by another process; wait for it to end"
-            ) from error
+    except StorageError as error:
+        if isinstance(error.__cause__, filelock.Timeout):
+            raise TimeoutError(f"{path} is locked by another process") from error
+        raise
     try:
         yield
     finally:
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock on `path`; False where that cannot be told."""
+    if not os.path.exists(path):
+        return False
+    try:
+        with locked(path, timeout=0):
+            return False
+    except TimeoutError:
+        return True
+    except StorageError:  # a directory that others may only read
+        return False
 
 
 def cache_directory() -> Path:

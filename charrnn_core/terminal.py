@@ -1,9 +1,16 @@
-"""Text for a terminal: what a model wrote made safe, and rows in columns."""
+"""Text for a terminal: a line, what a model wrote made safe, and rows in columns."""
 
+import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _SAFE = "\n\t"
+
+
+def to_stderr(line: str) -> None:
+    """Tell the user one line."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
@@ -31,3 +38,22 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def described(table: Mapping[str, Any]) -> list[str]:
+    """Plain data as lines, what is inside of it indented.
+
+    >>> described({"step": 3, "cell": {"use": "elman", "features": 8}})
+    ['step: 3', 'cell:', '  use       elman', '  features  8']
+    """
+    lines = []
+    for key, value in table.items():
+        inner = dict(enumerate(value)) if isinstance(value, list) else value
+        if isinstance(inner, dict):
+            rows = [(f"  {name}", str(item)) for name, item in inner.items()]
+            lines += [f"{key}:", *(aligned(rows) if rows else [])]
+        elif key == "unroll":
+            lines.append(f"{key}: {value}")
+        else:
+            lines.append(f"{key}: {value!r}")
+    return lines

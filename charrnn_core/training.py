@@ -1,10 +1,9 @@
-"""Training: one update, many updates per device call, and the loop as a generator of events."""
+"""Training: one update, and many updates per device call."""
 
 import contextlib
-import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,35 +12,58 @@ import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from charrnn_core.batches import Batch, Batching, stack_batches
+from charrnn_core.batches import Batch
 from charrnn_core.cell import Carry, Params
-from charrnn_core.errors import TrainingError
-from charrnn_core.events import Evaluated, Event, Sampled, Saved, Stepped
+from charrnn_core.checkpoint import Arrays
+from charrnn_core.leaves import from_arrays, to_arrays
 from charrnn_core.mesh import data_mesh
 from charrnn_core.network import Network
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[Any], optax.GradientTransformation]
 
-_CHARACTERS_PER_CALL = 2**16
-_UPDATES_PER_CALL = 128
-_SECONDS_PER_CALL = 0.5
-_UPDATES_PER_ROW = 100
-_MOST_STEPS = 2**31 - 1
-
 
 class TrainState(NamedTuple):
-    """Everything an update changes: parameters, optimizer state, the streams' carry, the count."""
+    """Everything an update changes.
+
+    Fields:
+        params: the parameters.
+        opt_state: the optimizer's state.
+        carry: the streams' carry.
+        step: int32, updates so far.
+        scale: float32, a factor on every change of the parameters; rolling back halves it.
+    """
 
     params: Params
     opt_state: Any
     carry: Carry
     step: jax.Array
+    scale: jax.Array
 
 
 def _lenient() -> contextlib.AbstractContextManager[Any]:
     """optax mixes dtypes; a user who has set JAX to refuse that means their own code."""
     return jax.numpy_dtype_promotion("standard")
+
+
+class Measured(NamedTuple):
+    """What a call says of its updates.
+
+    Fields:
+        nats: float32[K], the loss of each in nats per character.
+        made: bool[K], whether the update was made; False for one that was skipped.
+        sound: bool, whether all losses and the parameters after the last update are finite.
+    """
+
+    nats: Any
+    made: Any
+    sound: Any
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    """Whether no floating-point number of the tree is infinite or NaN."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
 @dataclass(frozen=True)
@@ -53,44 +75,67 @@ class Trainer:
         loss: ``(logits, targets, weights) -> nats per character``.
         make_optimizer: ``total_steps -> optax.GradientTransformation``.
         streams: B.
+        shards: how many devices share the streams.
         total_steps: updates of the whole run; None if a wall-clock budget decides, in which case
             the optimizer sees an estimate that changes from call to call.
+        skip: whether an update whose loss or gradient is not finite is left out. That costs a few
+            percent; without it a call only says whether it is sound.
     """
 
     network: Network
     loss: Loss
     make_optimizer: MakeOptimizer
     streams: int
-    total_steps: int | None
+    shards: int = 1
+    total_steps: int | None = None
+    skip: bool = False
 
     def init(self, key: jax.Array) -> TrainState:
-        """A fresh state, laid out over the mesh: the carry by streams, the rest on every device."""
-        params = self.network.init(key)
+        """A fresh state with random parameters, laid out over the mesh."""
+        return self.place(self.fresh(self.network.init(key)))
+
+    def fresh(self, params: Params) -> TrainState:
+        """The state at the start of a training of these parameters."""
         # Any number will do for the structure of the optimizer's state.
         opt_state = self.make_optimizer(self.total_steps or 1).init(params)
         carry = self.network.initial_carry(params, self.streams)
-        state = TrainState(params, opt_state, carry, jnp.int32(0))
+        return TrainState(params, opt_state, carry, jnp.int32(0), jnp.float32(1))
+
+    def restore(self, arrays: Arrays) -> TrainState:
+        """The state that a checkpoint's arrays hold.
+
+        Raises:
+            CheckpointError: they are not those of such a state.
+        """
+        template = jax.eval_shape(lambda key: self.fresh(self.network.init(key)), jax.random.key(0))
+        fields = {
+            name: from_arrays(arrays, leaves, name) for name, leaves in template._asdict().items()
+        }
+        # Copies: an update writes into its state, and these views share the file's bytes.
+        return jax.tree.map(jnp.array, TrainState(**fields))
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state laid out over the mesh: the carry by streams, the rest on every device."""
         return jax.device_put(state, self._layout(state))
 
     def _layout(self, state: TrainState) -> TrainState:
-        mesh = data_mesh(self.streams)
+        mesh = data_mesh(self.shards)
         everywhere, by_stream = (NamedSharding(mesh, PartitionSpec(*p)) for p in ((), ("data",)))
         spread = jax.tree.map(lambda leaf: everywhere, state)
         return spread._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
 
     def compile(self, state: TrainState, room: int, window: int) -> Callable[..., Any]:
-        """Compile ``(state, batches, count, total_steps) -> (state, nats[room])``.
+        """Compile ``(state, batches, count, total_steps) -> (state, Measured)``.
 
         `batches` holds `room` batches behind a leading axis, of which the first `count` are used.
-        The state that is passed in is consumed.
+        The state that is passed in stays as it is, so that a call that is not sound can be undone.
         """
         layout = self._layout(state)
-        mesh = data_mesh(self.streams)
+        mesh = data_mesh(self.shards)
         by_stream = NamedSharding(mesh, PartitionSpec(None, None, "data"))
         everywhere = NamedSharding(mesh, PartitionSpec())
         advance = jax.jit(
             self._advance,
-            donate_argnums=0,
             in_shardings=(layout, by_stream, everywhere, everywhere),
             out_shardings=(layout, everywhere),
         )
@@ -106,17 +151,39 @@ class Trainer:
         )
 
         def update(i: jax.Array, before: Any) -> Any:
-            state, nats = before
+            state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
             gradient = jax.grad(self._objective, has_aux=True)
-            grads, (carry, mean) = gradient(state.params, state.carry, batch)
+            grads, (carry, nats) = gradient(state.params, state.carry, batch)
             with _lenient():
                 changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
             params = optax.apply_updates(state.params, changes)
-            return TrainState(params, opt_state, carry, state.step + 1), nats.at[i].set(mean)
+            after = TrainState(params, opt_state, carry, state.step + 1, state.scale)
+            made = jnp.bool_(True)
+            if self.skip:
+                made = jnp.isfinite(nats) & _all_finite((grads, params))
+                skipped = state._replace(step=after.step)
+                after = jax.tree.map(partial(jnp.where, made), after, skipped)
+            return after, Measured(
+                measured.nats.at[i].set(nats), measured.made.at[i].set(made), measured.sound
+            )
 
-        empty = jnp.zeros(batches.inputs.shape[0])
-        return jax.lax.fori_loop(0, count, update, (state, empty))
+        room = batches.inputs.shape[0]
+        empty = Measured(jnp.zeros(room), jnp.zeros(room, bool), jnp.bool_(True))
+        state, measured = jax.lax.fori_loop(0, count, update, (state, empty))
+        sound = _all_finite((measured.nats, state.params))
+        return state, measured._replace(sound=sound)
+
+    def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
+        """The norm of the loss's gradient by each parameter, by the parameter's path."""
+        grads = jax.jit(jax.grad(self._objective, has_aux=True))(
+            state.params, state.carry, jax.tree.map(jnp.asarray, batch)
+        )[0]
+        return {
+            path: float(np.linalg.norm(leaf.astype(np.float64)))
+            for path, leaf in to_arrays(grads).items()
+        }
 
     def _objective(self, params: Params, carry: Carry, batch: Batch) -> Any:
         """The loss of one window; the gradient stops at the carry it starts from.
@@ -127,171 +194,3 @@ class Trainer:
         logits, carry = self.network.unroll(params, carry, batch.inputs, batch.reset)
         nats = self.loss(logits, batch.targets, batch.weights)
         return nats * jnp.mean(batch.weights), (carry, nats)
-
-
-@dataclass
-class _Recurring:
-    """Something due every `interval` updates, or at every tenth of the budget if that is None."""
-
-    interval: int | None
-    tenths: int = field(default=0, init=False)
-
-    def limit(self, step: int) -> int:
-        return self.interval - step % self.interval if self.interval else _UPDATES_PER_CALL
-
-    def due(self, step: int, progress: float) -> bool:
-        if self.interval:
-            return step % self.interval == 0
-        before, self.tenths = self.tenths, int(progress * 10)
-        return self.tenths > before
-
-
-def _until_row(steps_per_epoch: int) -> Callable[[int], int]:
-    """From a step to how many updates are left until the next row of the metrics log.
-
-    Rows end with epochs; long epochs have more of them, several short epochs share one.
-    """
-    if steps_per_epoch >= _UPDATES_PER_ROW // 2:
-        return lambda step: min(
-            steps_per_epoch - step % steps_per_epoch,
-            _UPDATES_PER_ROW - step % steps_per_epoch % _UPDATES_PER_ROW,
-        )
-    interval = steps_per_epoch * -(-_UPDATES_PER_ROW // (2 * steps_per_epoch))
-    return lambda step: interval - step % interval
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When training ends: after `steps` updates, or when the clock reads `deadline`.
-
-    `started` is when the clock began to count, which may be before training did.
-    """
-
-    steps: int | None
-    started: float
-    deadline: float | None = None
-
-    def progress(self, step: int, now: float) -> float:
-        """The share of the budget used, 0 to 1.
-
-        >>> Budget(steps=10, started=0.0).progress(4, now=99.0)
-        0.4
-        """
-        shares = [0.0]
-        if self.steps is not None:
-            shares.append(step / self.steps)
-        if self.deadline is not None:
-            shares.append((now - self.started) / (self.deadline - self.started))
-        return min(1.0, max(shares))
-
-
-def _estimate(step: int, more: float) -> int:
-    """How many updates a wall-clock budget allows; before the first was timed, very many."""
-    return step + (int(min(more, _MOST_STEPS - step)) if more > 0 else 10**6)
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the loop calls between updates.
-
-    Arguments:
-        evaluate: parameters to held-out nats per character; None if nothing is held out.
-        sample: a state to text.
-        save: state and held-out nats (None before the first evaluation) to the file written.
-        stop: whether somebody wants training to end now.
-    """
-
-    evaluate: Callable[[Params], float] | None
-    sample: Callable[[TrainState], str]
-    save: Callable[[TrainState, float | None], Any]
-    stop: Callable[[], bool]
-
-
-def train_loop(
-    trainer: Trainer,
-    state: TrainState,
-    batching: Batching,
-    window: int,
-    budget: Budget,
-    tools: Tools,
-    *,
-    prompt: str,
-    eval_interval: int | None,
-    sample_interval: int | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Event]:
-    """Train until the budget is used up or `tools.stop()` says so, yielding what happens.
-
-    Raises:
-        TrainingError: the loss is not finite. The last checkpoint is from before.
-    """
-    per_epoch = batching.steps_per_epoch
-    room = max(1, min(_UPDATES_PER_CALL, _CHARACTERS_PER_CALL // (trainer.streams * window)))
-    advance = trainer.compile(state, room, window)
-    by_steps = budget.steps is not None and budget.deadline is None
-    tenth = max(1, -(-(budget.steps or 0) // 10)) if by_steps else None
-    evals, samples = _Recurring(eval_interval or tenth), _Recurring(sample_interval or tenth)
-    until_row = _until_row(per_epoch)
-    step, pace, overhead = int(state.step), math.inf, 0.0
-    held_out: float | None = None
-    evaluated = False
-    characters, row_nats, row_characters, row_seconds = 0, 0.0, 0, 0.0
-
-    def seconds_left() -> float:
-        by_steps = (budget.steps - step) * pace if budget.steps is not None else math.inf
-        by_clock = budget.deadline - clock() - overhead if budget.deadline else math.inf
-        return max(0.0, min(by_steps, by_clock))
-
-    ended = False
-    while not ended:
-        wanted = min(until_row(step), evals.limit(step), samples.limit(step), room)
-        if budget.steps is not None:
-            wanted = min(wanted, budget.steps - step)
-        left = seconds_left()
-        count = max(1, min(wanted, int(min(_SECONDS_PER_CALL, left) / pace) if step else 1))
-        total = min(budget.steps or _MOST_STEPS, _estimate(step + count, left / pace))
-        batches = stack_batches(batching, step, count, room)
-        began = clock()
-        state, nats = advance(state, batches, np.int32(count), np.int32(total))
-        nats = np.asarray(nats, np.float64)[:count]
-        seconds = clock() - began
-        weights = batches.weights[:count].sum(axis=(1, 2), dtype=np.float64)
-        if not np.isfinite(nats).all():
-            bad = step + int(np.argmin(np.isfinite(nats))) + 1
-            raise TrainingError(
-                f"the loss is not finite at update {bad}; lower the learning rate with --lr, or "
-                "clip gradients with --optimizer-opt clip=1"
-            )
-        step += count
-        pace = seconds / count
-        row_nats += float(nats @ weights)
-        row_characters += int(weights.sum())
-        row_seconds += seconds
-
-        progress = budget.progress(step, clock())
-        left = seconds_left()
-        ended = left <= 0 or tools.stop()
-        epoch = step / per_epoch
-        between = clock()
-        fresh = None
-        if evals.due(step, progress) or ended:
-            if tools.evaluate is not None:
-                fresh = held_out = tools.evaluate(state.params)
-                yield Evaluated(step=step, epoch=epoch, nats_per_char=fresh,
-                                bits_per_char=fresh / math.log(2))  # fmt: skip
-            yield Saved(step=step, path=tools.save(state, held_out))
-        if fresh is not None or ended or until_row(step - 1) == 1:
-            characters += row_characters
-            yield Stepped(
-                step=step, epoch=epoch, characters=characters,
-                train_nats_per_char=row_nats / row_characters, held_out_nats_per_char=fresh,
-                characters_per_second=row_characters / row_seconds,
-                progress=progress, seconds_left=left,
-            )  # fmt: skip
-            row_nats, row_characters, row_seconds = 0.0, 0, 0.0
-        if samples.due(step, progress) or ended:
-            yield Sampled(step=step, epoch=epoch, prompt=prompt, text=tools.sample(state))
-        if fresh is not None:
-            # The first time compiles, which will not happen again at the end.
-            overhead = clock() - between if evaluated else 0.0
-            evaluated = True

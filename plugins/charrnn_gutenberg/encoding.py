@@ -9,6 +9,8 @@ _DECLARED = re.compile(
     rb"^Character set encoding:[ \t]*([!-~]{1,40})", re.IGNORECASE | re.MULTILINE
 )
 _HEADER_BYTES = 20_000
+# Python calls these encodings, too: they encode names or source text, not books.
+_NOT_OF_BOOKS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 
 
 def decode_book(data: bytes, origin: str) -> str:
@@ -29,6 +31,8 @@ def decode_book(data: bytes, origin: str) -> str:
         encodings = ["utf-8", *([declared[1].decode("ascii")] if declared else []), "cp1252"]
     for encoding in encodings:
         try:
+            if codecs.lookup(encoding).name in _NOT_OF_BOOKS:
+                continue
             text = data.decode(encoding)
         except (LookupError, ValueError):  # an unknown encoding, or bytes it does not have
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from charrnn_core.errors import CorpusError
 
-STRIPPER_VERSION = 1
+STRIPPER_VERSION = 2
 """Raised whenever the same bytes would give another text; recorded beside each download."""
 
 _START_SHARE, _START_LINES = 0.25, 1000
@@ -69,7 +69,8 @@ def strip_wrapper(text: str) -> Stripped:
     'Ho ho ho.'
     """
     found_start = found_end = False
-    body = text
+    # Blank lines around the text would shift where markers are looked for.
+    body = trim_blank_lines(text)
     # A new wrapper is often put around an older one, and a closing line stands before the marker
     # proper: cutting until nothing is left to cut removes both, and makes the result stable.
     while True:
@@ -84,7 +85,7 @@ def strip_wrapper(text: str) -> Stripped:
                 f"characters; expected at least {_LEAST_KEPT:.0%}: keep the whole text with "
                 "--source-opt strip=false, or cut it by hand and use --source file:PATH"
             )
-    return Stripped(body, found_start, found_end)
+    return Stripped(body if found_start or found_end else text, found_start, found_end)
 
 
 def trim_blank_lines(text: str) -> str:

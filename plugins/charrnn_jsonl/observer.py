@@ -1,6 +1,8 @@
 """The metrics log: one JSON object a line."""
 
 import json
+import os
+from pathlib import Path
 from typing import TextIO
 
 from charrnn_core.events import Ended, Started, Stepped
@@ -11,17 +13,40 @@ class JSONLObserver:
     """Writes ``metrics.jsonl`` into the run directory.
 
     Rows have ``step``, ``epoch``, ``characters``, ``train_nats_per_char``,
-    ``held_out_nats_per_char`` where it was measured at that step, and ``characters_per_second``.
+    ``held_out_nats_per_char`` where it was measured at that step, and ``characters_per_second``,
+    the one value that depends on the clock. A checkpoint remembers how long the log was, so that
+    a run that goes on from it neither repeats nor lacks a row.
     """
 
     def __init__(self, options: object) -> None:
         del options  # it has none
         self._file: TextIO | None = None
+        self._length: int | None = None
+
+    def state(self) -> dict[str, int]:
+        """How long the log is, once all of it is on the medium."""
+        assert self._file is not None
+        with explained("write", self._file.name):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return {"bytes": self._file.tell()}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Forget the rows that were written after the checkpoint."""
+        self._length = state["bytes"]
+        if self._file is not None:
+            self._open(self._file.name)
 
     def on_start(self, event: Started) -> None:
-        path = event.directory / "metrics.jsonl"
+        self._open(event.directory / "metrics.jsonl")
+
+    def _open(self, path: str | Path) -> None:
+        if self._file is not None:
+            self._file.close()
         with explained("write", path):
             self._file = open(path, "a", encoding="utf-8")
+            if self._length is not None and self._file.tell() > self._length:
+                self._file.truncate(self._length)
 
     def on_step(self, event: Stepped) -> None:
         assert self._file is not None

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from charrnn_core.events import Ended, Sampled, Started, Stepped
+from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
 from charrnn_core.terminal import printable
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -40,6 +40,8 @@ class ProgressObserver:
             f"{event.train_characters:,} characters to learn from, "
             f"{event.held_out_characters:,} held out ({event.config['split']})"
         )
+        if event.step:
+            self._say(f"going on from update {event.step:,}")
         if event.unroll:
             self._say(f"unroll: {event.unroll}")
         if self.console.is_terminal:
@@ -61,6 +63,12 @@ class ProgressObserver:
         late = time.monotonic() - self._said > _SECONDS_BETWEEN_LINES
         if not self.console.is_terminal and (fresh is not None or late):
             self._say(f"{event.progress:4.0%}  {line}")
+
+    def on_incident(self, event: Incident) -> None:
+        self._say(
+            f"update {event.step:,} is not finite (its loss was {event.nats_per_char:.3g} nats): "
+            f"{event.action}"
+        )
 
     def on_sample(self, event: Sampled) -> None:
         text = printable(event.prompt + event.text)

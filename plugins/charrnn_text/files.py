@@ -3,6 +3,7 @@
 import difflib
 import glob
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from charrnn_core.corpus import Corpus, SourceContext, decode_text
 from charrnn_core.errors import CorpusError, SourceError
 from charrnn_core.options import NoOptions
 from charrnn_text.archives import read_file
+
+_ANY_DEPTH_AGAIN = re.compile(r"(?<![^/])(?:\*\*/+)+")
 
 
 def file(argument: str | None, options: NoOptions, context: SourceContext) -> Corpus:
@@ -47,18 +50,22 @@ def find_files(argument: str) -> list[Path]:
     Raises:
         SourceError: there is no such file; the nearest name in its directory is shown.
     """
-    path = Path(argument).expanduser()
+    path = Path(argument)
     try:
+        path = path.expanduser()
         if path.is_dir():
             found = list(_files_below(path))
         elif path.exists():
             return [path]
         elif any(symbol in argument for symbol in "*?["):
-            found = [Path(match) for match in glob.glob(str(path), recursive=True)]
+            # Of "**/**" glob finds every file many times over, and takes as many times as long.
+            pattern = _ANY_DEPTH_AGAIN.sub("**/", str(path))
+            found = {Path(match) for match in glob.iglob(pattern, recursive=True)}
             found = [match for match in found if match.is_file()]
         else:
             raise SourceError(f"there is no file {str(path)!r}{_nearest(path)}")
-    except (OSError, ValueError) as error:  # a name too long, a forbidden directory, a null byte
+    except (OSError, ValueError, RuntimeError) as error:
+        # A name too long, a forbidden directory, a null byte, an unknown user, a pattern too deep.
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"cannot look for {argument!r}: {reason}") from error
     if not found:

@@ -1,0 +1,76 @@
+"""The observers of a training: what they hear, and what they want remembered."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from charrnn_core.errors import CharRNNError
+from charrnn_core.events import Event, notify
+from charrnn_core.registry import Registry
+from charrnn_core.spec import Ref
+
+
+class Audience:
+    """The observers; one that raises is named once and left out from then on.
+
+    Arguments:
+        refs: the observers that the configuration names. What they remember is saved.
+        others: more observers, as objects.
+        note: takes lines the user should see.
+    """
+
+    def __init__(
+        self,
+        refs: Iterable[Ref],
+        others: Iterable[Any],
+        registry: Registry,
+        note: Callable[[str], None],
+    ) -> None:
+        self._named: dict[str, Any] = {}
+        for ref in refs:
+            observer = registry.load("observer", ref)(registry.options("observer", ref))
+            self._named[_free_name(ref.use, self._named)] = observer
+        self._observers = [*self._named.values(), *others]
+        self._note = note
+
+    def hear(self, event: Event) -> None:
+        """Tell every observer.
+
+        Raises:
+            CharRNNError: an observer cannot do its work, such as writing to a full disk.
+        """
+        for observer in list(self._observers):
+            try:
+                notify(observer, event)
+            except CharRNNError:
+                raise
+            except (Exception, SystemExit) as error:
+                # An observer's bug, or a terminal that went away, must not cost a training.
+                self._observers.remove(observer)
+                name = type(observer).__name__
+                self._note(
+                    f"observer {name} failed and is left out: {type(error).__name__}: {error}"
+                )
+
+    def states(self) -> dict[str, Any]:
+        """What the named observers want a checkpoint to remember, by name."""
+        listening = {
+            name: observer for name, observer in self._named.items() if observer in self._observers
+        }
+        return {
+            name: observer.state() for name, observer in listening.items() if _remembers(observer)
+        }
+
+    def restore(self, states: Mapping[str, Any]) -> None:
+        """Take the named observers back to what a checkpoint remembers of them."""
+        for name, observer in self._named.items():
+            if name in states and _remembers(observer):
+                observer.restore(states[name])
+
+
+def _remembers(observer: Any) -> bool:
+    return hasattr(observer, "state") and hasattr(observer, "restore")
+
+
+def _free_name(name: str, taken: Mapping[str, Any]) -> str:
+    count = sum(other.partition("#")[0] == name for other in taken)
+    return f"{name}#{count + 1}" if count else name

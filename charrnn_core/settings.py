@@ -1,0 +1,60 @@
+"""From what a user typed to the configuration of a run."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.errors import UsageError
+from charrnn_core.run import RunConfig, layered, read_toml
+from charrnn_core.spec import parse_refs
+
+COMPONENTS = ("optimizer", "sampler", "loss", "source", "cell")
+"""The components whose options can be set one by one."""
+
+
+def read_settings(
+    file: Path | None,
+    values: Mapping[str, Any],
+    options: Mapping[str, Iterable[str]],
+    *,
+    learning_rate: str | None = None,
+    observers: Iterable[str] = (),
+) -> RunConfig:
+    """The configuration: defaults, then the recipe, then the file, then what was typed.
+
+    Arguments:
+        file: a TOML file.
+        values: settings by name; None is not given.
+        options: for each component ``KEY=VALUE`` texts.
+        learning_rate: sets that option of the optimizer.
+        observers: specs of more observers.
+
+    Raises:
+        StorageError: the file cannot be read.
+        UsageError: the leaf says which value is wrong.
+
+    >>> read_settings(None, {"batch": "8"}, {"cell": ["features=3"]}).cell.options
+    {'features': '3'}
+    """
+    below = {} if file is None else read_toml(file)
+    settings = RunConfig.read(layered(below, {k: v for k, v in values.items() if v is not None}))
+    given = {kind: _pairs(kind, options.get(kind, ())) for kind in COMPONENTS}
+    if learning_rate is not None:
+        given["optimizer"]["learning_rate"] = learning_rate
+    first, *others = settings.sampler
+    changes: dict[str, Any] = {"sampler": (first.with_options(given.pop("sampler")), *others)}
+    for kind, pairs in given.items():
+        changes[kind] = getattr(settings, kind).with_options(pairs)
+    added = [ref for spec in observers for ref in parse_refs(spec)]
+    return dataclasses.replace(settings, observers=(*settings.observers, *added), **changes)
+
+
+def _pairs(kind: str, texts: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--{kind}-opt {text!r} is not KEY=VALUE")
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,208 @@
+"""One sitting of a training: what the loop does to files and observers."""
+
+import dataclasses
+import shlex
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn_core.audience import Audience
+from charrnn_core.cell import Params
+from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.directory import RunDirectory
+from charrnn_core.evaluation import Evaluation, make_scorer
+from charrnn_core.events import Ended, Incident, Started
+from charrnn_core.experiment import Experiment
+from charrnn_core.explain import summary
+from charrnn_core.incidents import append_incident, cut_log
+from charrnn_core.leaves import to_arrays
+from charrnn_core.loopstate import LoopState
+from charrnn_core.model import Model, count_parameters, load
+from charrnn_core.randomness import random_key
+from charrnn_core.record import describe
+from charrnn_core.registry import Registry
+from charrnn_core.sampling import make_generator
+from charrnn_core.session import Session, Tools
+from charrnn_core.training import TrainState
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train` and `resume` give back.
+
+    Arguments:
+        model: the trained model.
+        directory: the run directory.
+        held_out: the last evaluation of the held-out part; None if nothing was evaluated.
+        reason: ``"finished"``, ``"stopped early"`` or ``"interrupted"``.
+        best_step: the update after which the held-out loss was least.
+    """
+
+    model: Model
+    directory: Path
+    held_out: Evaluation | None
+    reason: str
+    best_step: int | None = None
+
+    def lines(self) -> list[str]:
+        """What the user should see: the result, and what to do next."""
+        directory, result = shlex.quote(str(self.directory)), self.held_out
+        lines = [f"run       {directory}"]
+        if result is not None:
+            lines.insert(
+                0,
+                f"held-out  {result.nats_per_char:.4f} nats, {result.bits_per_char:.4f} bits per "
+                f"character ({result.split}, {result.characters:,} characters)",
+            )
+        if self.reason == "interrupted":
+            return [*lines, f"go on     charrnn resume {directory}"]
+        if self.reason == "stopped early":
+            lines.append(f"best      update {self.best_step}; use it with --best")
+        return [
+            *lines,
+            f"sample    charrnn sample {directory} --length 500",
+            f"evaluate  charrnn eval {directory}",
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """Who watches a training, and who may end it; the arguments of `charrnn_core.launch.train`."""
+
+    registry: Registry
+    observers: tuple[Any, ...]
+    started: float
+    stop: Callable[[], bool]
+    note: Callable[[str], None]
+    updates_per_call: int | None = None
+
+    def since(self, seconds: float, plugins: Iterable[Mapping[str, Any]]) -> "Surroundings":
+        """The same for a run that was `seconds` old and used these plugins."""
+        registry = self.registry.preferring(plugins)
+        return dataclasses.replace(self, started=self.started - seconds, registry=registry)
+
+
+@dataclass
+class Sitting:
+    """What one sitting of a training needs, between its experiment and its files."""
+
+    experiment: Experiment
+    directory: RunDirectory
+    around: Surroundings
+
+    def __post_init__(self) -> None:
+        config = self.experiment.config
+        around = self.around
+        self._records = config.records(around.registry)
+        self._audience = Audience(config.observers, around.observers, around.registry, around.note)
+
+    def go(
+        self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None = None
+    ) -> Trained:
+        """Train until the budget is used up or somebody wants it to stop."""
+        experiment, audience, directory = self.experiment, self._audience, self.directory.path
+        incidents = self.directory.incidents_file
+        cut_log(incidents, loop.incident_bytes)
+        if remembered is not None:
+            audience.restore(remembered)
+        audience.hear(
+            Started(
+                directory=directory,
+                config=experiment.config.table(),
+                parameters=count_parameters(state.params),
+                symbols=len(experiment.alphabet),
+                train_characters=len(experiment.train_ids),
+                held_out_characters=max(0, len(experiment.held_out_ids) - 1),
+                notes=experiment.notes,
+                unroll=summary(experiment.unroll),
+                step=loop.step,
+            )
+        )
+        for line in experiment.notes:
+            self.around.note(f"note: {line}")
+        config, trainer = experiment.config, experiment.trainer
+        session = Session(
+            trainer, trainer.place(state), loop, experiment.batching, config.window,
+            experiment.budget, experiment.policy, self._tools(), config.prompt,
+        )  # fmt: skip
+        session.at_most = self.around.updates_per_call or session.at_most
+        reason = "failed"
+        try:
+            for event in session.events():
+                if isinstance(event, Incident):
+                    session.loop.incident_bytes = append_incident(incidents, event)
+                audience.hear(event)
+            reason = session.loop.status
+        finally:
+            audience.hear(
+                Ended(
+                    step=session.loop.step,
+                    reason=reason,
+                    held_out_nats_per_char=session.loop.held_out,
+                    seconds=time.monotonic() - self.around.started,
+                    directory=directory,
+                )
+            )
+        evaluation = None
+        if (held_out := session.loop.held_out) is not None:
+            count = len(experiment.held_out_ids) - 1
+            evaluation = Evaluation(
+                nats_per_char=held_out, characters=count, split=config.split, part="valid"
+            )
+        model = load(directory, self.around.registry, note=self.around.note)
+        return Trained(model, directory, evaluation, reason, session.loop.best_step)
+
+    def _tools(self) -> Tools:
+        """What the training loop calls to evaluate, to sample, to save and to roll back."""
+        experiment = self.experiment
+        config, held_out_ids = experiment.config, experiment.held_out_ids
+        score = make_scorer(experiment.network)
+        generate = make_generator(experiment.network, experiment.sampler)
+
+        def evaluate(params: Params) -> float:
+            return score(params, held_out_ids)
+
+        def sample(state: TrainState) -> str:
+            key = random_key(config.seed, "sample", int(state.step))
+            pieces = generate(state.params, experiment.prompt, config.sample_length, key)
+            return experiment.alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
+
+        can_evaluate = len(held_out_ids) > 1
+        return Tools(
+            evaluate if can_evaluate else None,
+            sample,
+            self._save,
+            self._roll_back,
+            self.around.stop,
+        )
+
+    def _save(self, state: TrainState, loop: LoopState) -> Path:
+        table = describe(self.experiment, self._records, loop)
+        path = self.directory.checkpoint_file(loop.step)
+        save_checkpoint(
+            path, {**table, "observers": self._audience.states()}, to_arrays(state._asdict())
+        )
+        keep = [step for step in (loop.best_step, loop.anchor, *loop.kept) if step is not None]
+        self.directory.prune(self.experiment.config.keep_last, keep)
+        return path
+
+    def _roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
+        anchor = self.directory.checkpoint_file(loop.anchor)
+        checkpoint = load_checkpoint(anchor)
+        state = self.experiment.trainer.restore(checkpoint.arrays)
+        state = state._replace(scale=state.scale / 2)
+        before = LoopState.read(checkpoint.table["loop"])
+        before.rollbacks, before.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
+        self.around.note(
+            f"note: rolled back from update {loop.step} to {loop.anchor}; the learning rate is "
+            f"{float(state.scale):.3g} of what was asked for from here on"
+        )
+        # The newer ones first: a crash in between must not leave them with the old rate.
+        self.directory.remove_after(loop.anchor)
+        self._audience.restore(checkpoint.table["observers"])
+        self._save(state, before)
+        return self.experiment.trainer.place(state), before
