@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import re
-import reprlib
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
-from charrnn_core.errors import CheckpointError, ResumeError, RunDirectoryError, StorageError
+from charrnn_core.errors import ResumeError, RunDirectoryError
+from charrnn_core.recovery import checkpoint_name, first_good, load_step, step_of
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
     DISK,
@@ -27,9 +27,10 @@ from charrnn_core.storage import (
     write_atomically,
 )
 
-_NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9})\.crn")
 _LOCK_SECONDS = 0.2
 """How long a writer waits for the lock: readers that ask whether a run is live hold it a moment."""
+
+_MOST_SHARDS = 1024
 
 _LOOKS = 5
 """How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
@@ -167,16 +168,17 @@ class RunDirectory:
 
     def checkpoint_file(self, step: int) -> Path:
         """Where the checkpoint of an update goes."""
-        return self.checkpoints / f"step-{step:09d}.crn"
+        return self.checkpoints / checkpoint_name(step)
 
     def saved(self) -> list[Path]:
         """The files named like checkpoints, oldest first."""
         with explained("read", self.checkpoints):
             try:
-                names = filter(_NAME.fullmatch, os.listdir(self.checkpoints))
+                names = os.listdir(self.checkpoints)
             except FileNotFoundError:
                 return []
-        return [self.checkpoints / name for name in sorted(names, key=_step)]
+        steps = sorted(step for name in names if (step := step_of(name)) is not None)
+        return [self.checkpoint_file(step) for step in steps]
 
     def remove_after(self, step: int, disk: Disk = DISK) -> None:
         """Remove the checkpoints of later updates, the newest first.
@@ -185,27 +187,26 @@ class RunDirectory:
             StorageError: a file cannot be removed.
         """
         for path in reversed(self.saved()):
-            if _step(path.name) > step:
+            if (step_of(path.name) or 0) > step:
                 with explained("remove", path):
                     disk.unlink(path)
 
     def prune(self, keep_last: int, keep: Iterable[int] = (), disk: Disk = DISK) -> None:
         """Remove old checkpoints: all but the last `keep_last` and those of the steps `keep`.
 
-        Nothing is removed before one of the files that stay has been read back whole.
+        The last one is read back whole first; damaged ones after it do not count, and stay.
 
         Raises:
-            CheckpointError: none of those can be read; all files stay.
+            CheckpointError: none can be read; all files stay.
             StorageError: a file cannot be removed.
         """
         saved, wanted = self.saved(), set(map(self.checkpoint_file, keep))
-        kept = saved[-keep_last:]
-        old = [path for path in saved[:-keep_last] if path not in wanted]
-        if not old or _first_good(kept[::-1], lambda line: None) is None:
+        if len(saved) <= keep_last or not (found := first_good(saved[::-1], lambda line: None)):
             return
-        for path in old:
-            with explained("remove", path), contextlib.suppress(FileNotFoundError):
-                disk.unlink(path)
+        for path in saved[: saved.index(found[0]) + 1][:-keep_last]:
+            if path not in wanted:
+                with explained("remove", path), contextlib.suppress(FileNotFoundError):
+                    disk.unlink(path)
 
 
 def open_checkpoint(
@@ -238,7 +239,7 @@ def open_checkpoint(
                 f"{run} has no checkpoint yet; let the training go on for a while"
             )
         lines: list[str] = []
-        found = _first_good(saved[::-1], lines.append)
+        found = first_good(saved[::-1], lines.append)
         if found is not None and best:
             found = _best(directory, *found)
         if found is not None:
@@ -247,6 +248,18 @@ def open_checkpoint(
             return found
     which = "best" if best else "newest"
     raise RunDirectoryError(f"the {which} checkpoint of {run} is gone when it is read; try again")
+
+
+def saved_shards(run: Path) -> int:
+    """How many devices a run was cut for, so that jax can be told before it is imported.
+
+    Raises:
+        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
+    """
+    _, checkpoint = open_checkpoint(run, lambda line: None)
+    config = checkpoint.table.get("config")
+    shards = config.get("shards") if isinstance(config, dict) else None
+    return shards if isinstance(shards, int) and 1 <= shards <= _MOST_SHARDS else 1
 
 
 def _best(
@@ -258,47 +271,8 @@ def _best(
     if type(step) is not int or step < 0:
         raise RunDirectoryError(f"{newest} knows no held-out loss; leave out --best")
     path = directory.checkpoint_file(step)
-    found = _load_step(path)
+    found = load_step(path)
     return found and (path, found)
-
-
-def _first_good(paths: list[Path], note: Callable[[str], None]) -> tuple[Path, Checkpoint] | None:
-    """The first file that can be trusted; None if one has vanished: then there are newer ones."""
-    reasons: list[str] = []
-    for path in paths:
-        try:
-            checkpoint = _load_step(path)
-        except StorageError as error:
-            reasons.append(str(error))
-            continue
-        if checkpoint is None:
-            return None
-        if reasons:
-            note(f"{'; '.join(reasons)}; using {path.name}")
-        return path, checkpoint
-    raise CheckpointError(
-        f"no checkpoint in {paths[0].parent} can be used: {reasons[0]}"
-        f"{f' (and {len(reasons) - 1} more)' if len(reasons) > 1 else ''}; "
-        "restore one from a backup, or start a new run"
-    )
-
-
-def _step(name: str) -> int:
-    return int(name[len("step-") : -len(".crn")])
-
-
-def _load_step(path: Path) -> Checkpoint | None:
-    """A checkpoint whose content is that of its name, or None if it has vanished."""
-    try:
-        checkpoint = load_checkpoint(path)
-    except StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
-            return None  # a link that leads nowhere is still there
-        raise
-    # Swapped files are whole, but wrong.
-    if (step := checkpoint.table.get("step")) != _step(path.name):
-        raise CheckpointError(f"{path} is misplaced: it holds update {reprlib.repr(step)}")
-    return checkpoint
 
 
 def _label(config: RunConfig) -> str:

@@ -64,6 +64,7 @@ class Session:
     tools: Tools
     prompt: str = ""
     at_most: int = _UPDATES_PER_CALL
+    _over: bool = field(default=False, init=False)
     _pace: float = field(default=math.inf, init=False)
     _overhead: float = field(default=0.0, init=False)
     _saved: tuple[float, int] = field(default=(0.0, -1), init=False)
@@ -83,7 +84,8 @@ class Session:
         if loop.step == 0:
             yield self._save()
         self._saved = budget.clock(), loop.step
-        while not self._over() and not self.tools.stop():
+        self._over = self._seconds_left() <= 0
+        while not self._over and not self.tools.stop():
             count, total = self._next_call(room)
             batches = stack_batches(self.batching, self.loop.step, count, room)
             began = budget.clock()
@@ -96,7 +98,7 @@ class Session:
             yield from self._due()
         loop = self.loop
         if loop.status == "running":
-            loop.status = "finished" if self._over() else "interrupted"
+            loop.status = "finished" if self._over else "interrupted"
         yield self._save()
 
     def _call(
@@ -119,9 +121,6 @@ class Session:
                 self.state, told = call(sound)
             made[sound:] = False
         return nats, made
-
-    def _over(self) -> bool:
-        return self.loop.status == "stopped early" or self._seconds_left() <= 0
 
     def _seconds_left(self) -> float:
         left, budget = math.inf, self.budget
@@ -213,11 +212,12 @@ class Session:
         loop, per_epoch = self.loop, self.batching.steps_per_epoch
         progress = self.budget.progress(loop.step)
         before, loop.tenths = loop.tenths, int(progress * 10)
-        over, began, fresh = self._over(), self.budget.clock(), None
+        left, began, fresh = self._seconds_left(), self.budget.clock(), None
+        self._over = left <= 0
 
         def due(interval: int | None) -> bool:
             passed = loop.step % interval == 0 if interval else loop.tenths > before
-            return over or passed
+            return self._over or passed
 
         eval_interval, sample_interval = self._intervals()
         evaluating = due(eval_interval)
@@ -231,15 +231,15 @@ class Session:
             self._overhead = 0.0 if first else self.budget.clock() - began
             if 0 < self.policy.patience <= loop.stale:
                 loop.status = "stopped early"
-                over = True
-        row = fresh is not None or over or self._until_row(loop.step - 1) == 1
+                self._over = True
+        row = fresh is not None or self._over or self._until_row(loop.step - 1) == 1
         if row and loop.row_characters:
             yield Stepped(
                 step=loop.step, epoch=epoch, characters=loop.characters + loop.row_characters,
                 train_nats_per_char=loop.row_nats / loop.row_characters,
                 held_out_nats_per_char=fresh, progress=progress,
                 characters_per_second=loop.row_characters / max(loop.row_seconds, 1e-9),
-                seconds_left=0.0 if over else self._seconds_left(),
+                seconds_left=0.0 if self._over else left,
             )  # fmt: skip
             loop.end_row()
         if due(sample_interval):
@@ -250,7 +250,7 @@ class Session:
             if self.policy.keep_every and loop.evaluations % self.policy.keep_every == 0:
                 loop.kept.append(loop.step)
         late = self.budget.clock() - self._saved[0] >= self.policy.save_seconds
-        if (evaluating or late) and not over:
+        if (evaluating or late) and not self._over:
             yield self._save()
 
     def _save(self, status: Any = None) -> Saved:

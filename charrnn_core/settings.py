@@ -12,6 +12,9 @@ from charrnn_core.spec import parse_refs
 COMPONENTS = ("optimizer", "sampler", "loss", "source", "cell")
 """The components whose options can be set one by one."""
 
+CHANGES = ("text", "config", "plugins", "alphabet", "shards")
+"""What a user may allow to have changed since a run began, with ``resume --allow-change``."""
+
 
 def read_settings(
     file: Path | None,
@@ -34,7 +37,7 @@ def read_settings(
         StorageError: the file cannot be read.
         UsageError: the leaf says which value is wrong.
 
-    >>> read_settings(None, {"batch": "8"}, {"cell": ["features=3"]}).cell.options
+    >>> dict(read_settings(None, {"batch": "8"}, {"cell": ["features=3"]}).cell.options)
     {'features': '3'}
     """
     below = {} if file is None else read_toml(file)

@@ -14,6 +14,7 @@ from charrnn_core.errors import StorageError
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another directory",
     errno.EDQUOT: "free some of your quota or choose another directory",
+    errno.EFBIG: "raise the limit of the size of files (ulimit -f) or choose another file system",
     errno.EROFS: "the file system is read-only: choose another directory",
     errno.EACCES: "change its permissions or choose another directory",
     errno.EPERM: "change its permissions or choose another directory",

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.corpus import PARTS, SPLITS, Alphabet, Corpus, Split, decode_text
+from charrnn_core.alphabet import Alphabet
+from charrnn_core.corpus import PARTS, SPLITS, Corpus, Split
+from charrnn_core.decoding import decode_text
 from charrnn_core.errors import CorpusError, UnknownNameError, UnknownSymbolError
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and all

@@ -30,16 +30,15 @@ def error(one, other):
     return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in pairs)
 
 def train(cell, count):
-    jax.devices = lambda: every[:count]
     loss = registry.load("loss", Ref("crossentropy"))(None)
     network = Network(cell, symbols=V, embedding=4)
-    trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), streams=B, total_steps=8)
+    trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), streams=B, shards=count, total_steps=8)
     ids = np.random.default_rng(0).integers(V, size=300).astype(np.int32)
     state = trainer.init(jax.random.key(0))
     used = len(jax.tree.leaves(state.carry)[0].sharding.device_set)
     batches = stack_batches(Streams(ids, streams=B, window=T), 0, 6, 6)
-    state, nats = trainer.compile(state, 6, T)(state, batches, np.int32(6), np.int32(8))
-    return used, jax.tree.map(np.asarray, (state.params, state.carry, nats))
+    state, told = trainer.compile(state, 6, T)(state, batches, np.int32(6), np.int32(8))
+    return used, jax.tree.map(np.asarray, (state.params, state.carry, told.nats))
 
 for name, cell in {
     "stack": registry.build_cell(Ref("stacked", f"elman:{H}*2"), as_cell),
@@ -49,8 +48,6 @@ for name, cell in {
     for count in (1, 2, 4):
         used, trained = train(cell, count)
         result["trained"][f"{name} {count}"] = [used, error(trained, alone)]
-jax.devices = lambda: every
-
 def step(p, carry, x):
     one, two = carry
     waves = jnp.mean(jnp.sin(one[:, :, None] * p["large"][None]), axis=2)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn_core import sampling
+from charrnn_core.alphabet import Alphabet
 from charrnn_core.cell import as_cell
-from charrnn_core.corpus import Alphabet
 from charrnn_core.network import Network
 from charrnn_core.sampling import Chain, encode_prompt, make_generator
 from charrnn_core.spec import Ref

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from charrnn_text.files import file, join_texts
+from charrnn_text import FileOptions
+from charrnn_text.files import Texts, file
 from charrnn_text.python_docs import docstrings, python_docs
 
 from charrnn_core.corpus import Corpus, SourceContext
@@ -29,8 +30,8 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def read(argument: str | None) -> Corpus:
-    return file(argument, NoOptions(), CONTEXT)
+def read(argument: str | None, **options: str) -> Corpus:
+    return file(argument, FileOptions(**options), CONTEXT)
 
 
 def error(kind: type[CharRNNError], argument: str | None) -> str:
@@ -88,9 +89,15 @@ def test_the_home_directory(here, monkeypatch):
     assert read("~/fox.txt").origin == str(here / "fox.txt")
 
 
+def joined(texts: list[list[bytes]]) -> str:
+    files = [("a file", lambda pieces=pieces: pieces) for pieces in texts]
+    return "".join(Texts("all", files, FileOptions(), print)())
+
+
 def test_joining():
-    assert join_texts(["a", "b\n", "", "c", ""]) == "a\nb\nc"
-    assert join_texts([]) == ""
+    texts = [[b"a"], [b"b", b"\n"], [], [b"c"], [b""], [b"\xef\xbb\xbf"]]
+    assert joined(texts) == "a\nb\nc"
+    assert joined([]) == ""
 
 
 def test_standard_input(monkeypatch):
@@ -194,10 +201,11 @@ def test_a_real_bomb_stays_small_in_memory():
         for _ in range(512):
             packer.write(bytes(1 << 20))
     script = (
-        "import resource; from pathlib import Path; from charrnn_text.archives import read_file\n"
+        "import resource; from pathlib import Path\n"
+        "from charrnn_text.archives import read_file\n"
         "resource.setrlimit(resource.RLIMIT_AS, (400 << 20,) * 2)\n"
         "from charrnn_core.errors import SourceError\n"
-        "try: read_file(Path('bomb.gz'))\n"
+        "try: print(sum(map(len, read_file(Path('bomb.gz')))))\n"
         "except SourceError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -1,0 +1,155 @@
+"""Runs as processes: killed, signalled, read while they write, and started twice."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from charrnn_core.directory import RunDirectory, open_checkpoint
+from tests.resuming import assert_same, bits, quiet
+
+
+@pytest.fixture
+def start(tmp_path, text_file):
+    """Start the real command and leave it running: ``start("run", "--out", "a")``."""
+    running = []
+
+    def call(*arguments, **env):
+        command = [sys.executable, "-m", "charrnn_core", *map(str, arguments)]
+        environment = {**os.environ, "CHARRNN_CACHE": str(tmp_path / "cache"), **env}
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    yield call
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def begin(text_file, out, characters=120_000):
+    """The arguments of a run of a few seconds that saves all the time."""
+    return ("run", "--source", text_file, "--cell", "elman:16", "--batch", 8, "--window", 16,
+            "--characters", characters, "--save-every", 1e-6, "--quiet", "--out", out)  # fmt: skip
+
+
+def wait_for_step(run, step, process):
+    """Wait until a checkpoint of at least this update is there."""
+    for _ in range(600):
+        if process.poll() is not None:
+            raise AssertionError(process.communicate())
+        saved = RunDirectory(run).saved()
+        if saved and int(saved[-1].stem[5:]) >= step:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint in 30 seconds")
+
+
+def test_killed_again_and_again_it_ends_as_if_never_killed(start, text_file, tmp_path):
+    assert start(*begin(text_file, tmp_path / "straight")).wait(timeout=120) == 0
+    expected = bits(tmp_path / "straight")
+    last = expected["loop"]["step"]
+    process = start(*begin(text_file, tmp_path / "run"))
+    for part in (0.2, 0.5, 0.8):
+        wait_for_step(tmp_path / "run", int(part * last), process)
+        process.kill()
+        process.wait()
+        process = start("resume", tmp_path / "run")
+    assert process.wait(timeout=120) == 0
+    assert_same(tmp_path / "run", expected)
+
+
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_saves_and_says_how_to_go_on(name, code, start, text_file, tmp_path):
+    process = start(*begin(text_file, "run", characters=10**9), JAX_NUM_CPU_DEVICES="1")
+    wait_for_step(tmp_path / "run", 10, process)
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "charrnn resume run" in out and "interrupted: what was learnt so far is saved" in err
+    _, checkpoint = open_checkpoint(tmp_path / "run", quiet)
+    assert checkpoint.table["loop"]["status"] == "interrupted"
+    assert "Traceback" not in err
+
+
+def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
+    """With updates of seconds the first signal has to wait; the second does not."""
+    (tmp_path / "long.txt").write_text(small_text * 40)
+    process = start(
+        "run", "--source", "long.txt", "--cell", "elman:512", "--batch", 64, "--window", 2000,
+        "--characters", 10**9, "--quiet", "--out", "run",
+    )  # fmt: skip
+    wait_for_step(tmp_path / "run", 0, process)
+    time.sleep(1)  # into the first call
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and time.monotonic() - began < 2
+    assert "the same again to leave at once" in err
+    open_checkpoint(tmp_path / "run", quiet)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
+    command = ["nohup", sys.executable, "-m", "charrnn_core", *map(str, begin(text_file, "run"))]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for_step(tmp_path / "run", 10, process)
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate(timeout=120) and process.returncode == 0
+
+
+def test_the_second_run_in_a_directory_names_the_first(start, charrnn, text_file, tmp_path):
+    first = start(*begin(text_file, "run", characters=10**9))
+    wait_for_step(tmp_path / "run", 1, first)
+    for command in (begin(text_file, "run"), ("resume", "run")):
+        began = time.monotonic()
+        done = charrnn(*command)
+        took = time.monotonic() - began
+        assert done.returncode == 1 and took < 2.5, took  # under a second on an idle machine
+        assert re.search(f"run is being written by process {first.pid} on .+ since", done.stderr)
+        assert "jax" not in done.stderr
+    # Readers need no lock, and find whole checkpoints however often they are replaced.
+    for command in (("info", "run"), ("sample", "run", "--length", 5), ("eval", "run")):
+        done = charrnn(*command)
+        assert done.returncode == 0, done.stderr
+        assert "status: 'running'" in done.stdout or command[0] != "info"
+    first.kill()
+    first.wait()
+    assert "ended without notice; go on with: charrnn resume" in charrnn("info", "run").stdout
+
+
+def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file, tmp_path):
+    """A run cut into 4 shards gives the same bits on one core as on all of them."""
+    one_core = {min(os.sched_getaffinity(0))}
+    shards = ("--shards", 4, "--batch", 16)
+    assert start(*begin(text_file, "a", 60_000), *shards).wait(timeout=120) == 0
+    process = start(*begin(text_file, "b", 60_000), *shards)
+    wait_for_step(tmp_path / "b", 60, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    process = start("resume", "b")
+    os.sched_setaffinity(process.pid, one_core)
+    assert process.wait(timeout=120) == 0, process.communicate()
+    assert_same(tmp_path / "b", bits(tmp_path / "a"))
+
+
+def test_a_directory_removed_during_training(start, text_file, tmp_path):
+    process = start(*begin(text_file, "run", characters=10**9))
+    wait_for_step(tmp_path / "run", 5, process)
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)  # the run writes in it meanwhile
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Error: cannot write run" in err
+    assert "Traceback" not in err and not (tmp_path / "run").exists()

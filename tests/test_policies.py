@@ -1,0 +1,203 @@
+"""What is kept, when training stops, and what happens to an update that is not finite."""
+
+import dataclasses
+import json
+import types
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from charrnn_core import LossPlugin, RunConfig, evaluate, hookimpl, load, resume, train
+from charrnn_core.checkpoint import save_checkpoint
+from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.errors import ResumeError, TrainingError
+from charrnn_core.registry import Registry
+from charrnn_core.spec import Ref
+from tests.resuming import quiet, rows
+
+
+@pytest.fixture(scope="module")
+def config(text_file):
+    return RunConfig(
+        source=str(text_file), cell="elman:8", batch=4, window=8, characters=3000,
+        observers="jsonl", sample_length=5, shards=1,
+    )  # fmt: skip
+
+
+def steps(run):
+    return [int(path.stem.removeprefix("step-")) for path in RunDirectory(run).saved()]
+
+
+def evaluated(run):
+    return [row["step"] for row in rows(run) if "held_out_nats_per_char" in row]
+
+
+def test_the_last_the_best_and_every_kth_are_kept(config, tmp_path):
+    changed = dataclasses.replace(config, keep_last=1, keep_every=3)
+    train(changed, out=tmp_path / "run", note=quiet)
+    evaluations = evaluated(tmp_path / "run")
+    losses = [row["held_out_nats_per_char"] for row in rows(tmp_path / "run")
+              if "held_out_nats_per_char" in row]  # fmt: skip
+    best = evaluations[int(np.argmin(losses))]
+    assert len(evaluations) == 10
+    assert set(steps(tmp_path / "run")) == {*evaluations[2::3], best, evaluations[-1]}
+
+
+def diverging(config, rate="3e4", **changes):
+    """A training whose learning rate grows until the loss explodes."""
+    optimizer = Ref("sgd", rate, {"clip": 0, "warmup": 400, "momentum": 0})
+    cell = Ref("elman", "8", {"activation": "relu"})
+    return dataclasses.replace(config, optimizer=optimizer, cell=cell, **changes)
+
+
+def test_patience_stops_early_and_keeps_the_best(config, tmp_path):
+    worse = dataclasses.replace(
+        config, optimizer=Ref("sgd", "30", {"clip": 1}), patience=2, keep_last=1,
+        characters=20_000, eval_every=0.05,
+    )  # fmt: skip
+    result = train(worse, out=tmp_path / "run", note=quiet)
+    assert result.reason == "stopped early"
+    losses = [row["held_out_nats_per_char"] for row in rows(tmp_path / "run")
+              if "held_out_nats_per_char" in row]  # fmt: skip
+    assert np.argmin(losses) == len(losses) - 3 and result.held_out.nats_per_char == losses[-1]
+    assert steps(tmp_path / "run") == [result.best_step, evaluated(tmp_path / "run")[-1]]
+    assert any("--best" in line for line in result.lines())
+    best = evaluate(load(tmp_path / "run", best=True))
+    assert best.nats_per_char == pytest.approx(min(losses), rel=1e-6)
+    with pytest.raises(ResumeError, match="was stopped early at update .* such as --epochs"):
+        resume(tmp_path / "run", note=quiet)
+    assert resume(tmp_path / "run", budget={"characters": 30_000}, note=quiet).reason in (
+        "stopped early", "finished",
+    )  # fmt: skip
+
+
+def incidents(run):
+    return [json.loads(line) for line in (run / "incidents.jsonl").read_text().splitlines()]
+
+
+def finite(run):
+    _, checkpoint = open_checkpoint(run, quiet)
+    assert all(
+        np.isfinite(array).all()
+        for path, array in checkpoint.arrays.items()
+        if path.startswith("params/")
+    )
+    return checkpoint.table["loop"]
+
+
+def test_stop_keeps_the_last_finite_state_and_reports(config, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="not finite at update [0-9]+; lower .* is saved"):
+        train(diverging(config), out=run, note=quiet)
+    loop, [incident] = finite(run), incidents(run)
+    assert loop["status"] == "diverged" and incident["step"] == loop["step"] + 1
+    assert incident["action"] == "stop" and len(incident["positions"]) == 4
+    assert {"readout/kernel", "embedding"} <= incident["gradient_norms"].keys()
+    assert not (run / "checkpoints" / f"step-{incident['step']:09d}.crn").exists()
+    # The incident happens again from the last finite state, and is logged once more, not twice.
+    with pytest.raises(TrainingError):
+        resume(run, note=quiet)
+    again = incidents(run)
+    assert [row["step"] for row in again] == [incident["step"]] * 2
+
+
+def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
+    notes = []
+    changed = diverging(config, "300", non_finite="rollback")
+    result = train(changed, out=tmp_path / "run", note=notes.append)
+    loop = finite(tmp_path / "run")
+    assert result.reason == "finished" and 0 < loop["rollbacks"] == len(incidents(tmp_path / "run"))
+    assert [row["action"] for row in incidents(tmp_path / "run")] == ["rollback"] * len(notes)
+    assert all("rolled back from update" in line for line in notes)
+    _, checkpoint = open_checkpoint(tmp_path / "run", quiet)
+    assert checkpoint.arrays["scale"] == 0.5 ** loop["rollbacks"]
+    found = [row["step"] for row in rows(tmp_path / "run")]
+    assert found == sorted(set(found))  # what was logged before rolling back is gone
+
+
+def poisoned(at):
+    """The installed plugins, and a loss that is NaN where the targets are those of one update."""
+
+    def make(options):
+        def loss(logits, targets, weights):
+            log_p = logits - jnp.log(jnp.sum(jnp.exp(logits), axis=-1, keepdims=True))
+            picked = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
+            nats = -jnp.sum(picked * weights) / jnp.sum(weights)
+            return jnp.where(jnp.any(jnp.all(targets[:5, 0] == jnp.array(at[:5]))), jnp.nan, nats)
+
+        return loss
+
+    module = types.ModuleType("poison")
+    module.charrnn_losses = hookimpl(lambda: [LossPlugin(name="poisoned", target=make)])
+    registry = Registry.installed()
+    registry.add(lambda: module, "poison")
+    return registry
+
+
+def test_skip_leaves_out_the_update_and_goes_on(config, tmp_path, small_text):
+    from charrnn_core.alphabet import Alphabet
+
+    ids = Alphabet.of(small_text).encode(small_text).astype(np.int32)
+    third = ids[2 * 8 + 1 : 2 * 8 + 9]  # the targets of the first stream's third window
+    registry = poisoned(third)
+    changed = dataclasses.replace(config, loss=Ref("poisoned"), non_finite="skip", characters=1500)
+    result = train(changed, out=tmp_path / "run", registry=registry, note=quiet)
+    assert result.reason == "finished"
+    assert [row["step"] for row in incidents(tmp_path / "run")][0] == 3
+    loop = finite(tmp_path / "run")
+    lost = 32 * len(incidents(tmp_path / "run"))
+    assert rows(tmp_path / "run")[-1]["characters"] == loop["step"] * 32 - lost
+
+
+def test_skipping_has_an_end(config, tmp_path):
+    with pytest.raises(TrainingError, match="nor were the 20 updates before it"):
+        train(diverging(config, non_finite="skip"), out=tmp_path / "run", note=quiet)
+    assert finite(tmp_path / "run")["status"] == "diverged"
+
+
+def test_a_run_is_extended(config, tmp_path):
+    train(config, out=tmp_path / "run", note=quiet)
+    with pytest.raises(ResumeError, match="is complete: .* epochs in .* longer budget"):
+        resume(tmp_path / "run", note=quiet)
+    with pytest.raises(ResumeError, match="is complete"):
+        resume(tmp_path / "run", budget={"characters": 10}, note=quiet)
+    before = rows(tmp_path / "run")
+    result = resume(tmp_path / "run", budget={"epochs": "2"}, note=quiet)
+    after = rows(tmp_path / "run")
+    assert result.reason == "finished" and after[: len(before)] == before
+    assert after[-1]["epoch"] == 2 and result.model.config.epochs == 2
+    assert "epochs = 2" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_minutes_count_over_all_sittings(config, tmp_path):
+    timed = dataclasses.replace(config, characters=None, minutes=1000.0)
+    train(timed, out=tmp_path / "run", stop=lambda: True, note=quiet)
+    path, checkpoint = open_checkpoint(tmp_path / "run", quiet)
+    assert 0 < checkpoint.table["loop"]["seconds"] < 600
+    for used in (60_000.0, 59_999.0):
+        loop = {**checkpoint.table["loop"], "seconds": used}
+        save_checkpoint(path, {**checkpoint.table, "loop": loop}, checkpoint.arrays)
+        if used == 60_000.0:
+            with pytest.raises(ResumeError, match="is complete: 0 epochs in 1e.03 minutes"):
+                resume(tmp_path / "run", note=quiet)
+    result = resume(tmp_path / "run", note=quiet)
+    assert result.reason == "finished"
+    assert open_checkpoint(tmp_path / "run", quiet)[1].table["loop"]["seconds"] >= 59_999.0
+
+
+def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, text_file):
+    train(config, out=tmp_path / "old", note=quiet)
+    old, notes = open_checkpoint(tmp_path / "old", quiet)[1], []
+    changed = dataclasses.replace(config, init_from=str(tmp_path / "old"), seed=5)
+    train(changed, out=tmp_path / "new", stop=lambda: True, note=notes.append)
+    new = open_checkpoint(tmp_path / "new", quiet)[1]
+    assert new.table["step"] == 0 and new.table["alphabet"] == old.table["alphabet"]
+    for path, array in old.arrays.items():
+        if path.startswith("params/"):
+            np.testing.assert_array_equal(new.arrays[path], array)
+    assert "a new training begins with the parameters" in notes[0] and "resume" in notes[0]
+    short = dataclasses.replace(changed, cell=Ref("elman", "9"))
+    with pytest.raises(Exception, match=r"params/cell/.* in the file; the model expects"):
+        train(short, out=tmp_path / "other", note=quiet)
+    assert not (tmp_path / "other").exists()
