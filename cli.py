@@ -18,7 +18,7 @@ from charrnn_core.listing import describe_plugin, list_plugins, option_lines
 from charrnn_core.options import annotations, placeholder
 from charrnn_core.registry import Registry
 from charrnn_core.run import RECIPES, RunConfig
-from charrnn_core.settings import COMPONENTS, read_settings
+from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
 from charrnn_core.terminal import aligned, described, printable
@@ -60,7 +60,7 @@ class Commands(click.Group):
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
+            click.echo(f"Error: {printable(' '.join(str(error).splitlines()))}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(130)
@@ -163,18 +163,16 @@ def run(
 @click.option(
     "--allow-change",
     multiple=True,
-    type=click.Choice(["text", "config", "plugins", "alphabet", "shards"]),
+    type=click.Choice(CHANGES),
     help="Go on although this is not what it was; may be repeated.",
 )
 def resume(run: Path, allow_change: tuple[str, ...], **budget: str | None) -> None:
     """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.directory import RunDirectory, open_checkpoint
+    from charrnn_core.directory import RunDirectory, saved_shards
 
     directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
     with directory.going_on():
-        # As many devices as the run was cut for, whatever the cores of this machine.
-        _, checkpoint = open_checkpoint(run, lambda line: None)
-        use_every_core(least=checkpoint.table["config"].get("shards") or 1)
+        use_every_core(least=saved_shards(run))
         how = {"budget": given, "allow": allow_change}
         _train(lambda api, **more: api.resume(directory, **how, **more))
 
@@ -216,12 +214,15 @@ _best = click.option("--best", is_flag=True, help="The checkpoint with the least
 def sample(run: Path, prompt: str, prompt_file: Any, n: int, best: bool, **options: Any) -> None:
     """Write text with the model of a RUN: its directory or a checkpoint."""
     from charrnn_core import api
-    from charrnn_core.corpus import decode_text
+    from charrnn_core.decoding import decode_text, encode_text
 
+    model = api.load(run, best=best)
     if prompt_file is not None:
-        prompt = decode_text(prompt_file.read(), f"the prompt in {prompt_file.name}")
-    shown = printable if sys.stdout.isatty() else str
-    pieces = api.stream(api.load(run, best=best), prompt, n=n, **options)
+        errors = "escape" if model.alphabet.kind == "bytes" else "strict"
+        origin = f"the prompt in {prompt_file.name}"
+        prompt = decode_text(prompt_file.read(), origin, errors=errors)
+    shown = printable if sys.stdout.isatty() else encode_text
+    pieces = api.stream(model, prompt, n=n, **options)
     if n == 1:
         click.echo(shown(prompt), nl=False)
         for piece in pieces:
@@ -229,7 +230,8 @@ def sample(run: Path, prompt: str, prompt_file: Any, n: int, best: bool, **optio
         click.echo()
     else:
         for i, texts in enumerate(zip(*pieces, strict=True), start=1):
-            click.echo(f"--- {i} ---\n{shown(prompt + ''.join(texts))}")
+            click.echo(f"--- {i} ---")
+            click.echo(shown(prompt + "".join(texts)))
 
 
 @cli.command("eval")
@@ -244,14 +246,7 @@ def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     from charrnn_core import api
 
     result = api.evaluate(api.load(run, best=best), **options)
-    if as_json:
-        click.echo(json.dumps(result.table()))
-    else:
-        click.echo(
-            f"{result.nats_per_char:.4f} nats, {result.bits_per_char:.4f} bits per character, "
-            f"perplexity {result.perplexity:.3f} ({result.part} part of {result.split}, "
-            f"{result.characters:,} characters)"
-        )
+    click.echo(json.dumps(result.table()) if as_json else result.line())
 
 
 @cli.command()
@@ -267,6 +262,8 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     if as_json:
         click.echo(json.dumps(table))
         return
+    if table["config"].get("alphabet") == "bytes":
+        table["alphabet"] = "the 256 bytes"
     if "unroll" in table:
         table["unroll"] = summary(table["unroll"])
     click.echo("\n".join(described(table)))

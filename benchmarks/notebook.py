@@ -12,6 +12,7 @@ The two take turns in one process, so that a busy machine slows both; compilatio
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -23,15 +24,18 @@ import numpy as np
 import optax
 from machine import machine, print_machine
 
+from charrnn_core.alphabet import Alphabet, Ids
 from charrnn_core.batches import Subsequences
-from charrnn_core.corpus import Alphabet, Ids
+from charrnn_core.encoding import encode_corpus
 from charrnn_core.events import Stepped
+from charrnn_core.loopstate import Budget, LoopState, Policy
 from charrnn_core.model import build_network
 from charrnn_core.randomness import random_key
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
+from charrnn_core.session import Session, Tools
 from charrnn_core.sources import read_corpus
-from charrnn_core.training import Budget, Tools, Trainer, train_loop
+from charrnn_core.training import Trainer
 
 FOREVER = 10**9
 LEARNING_RATE = 1e-3
@@ -97,24 +101,24 @@ def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> 
         streams=config.batch,
         total_steps=FOREVER,
     )
-    events = train_loop(
+    session = Session(
         trainer,
         trainer.init(random_key(config.seed, "init")),
+        LoopState(),
         Subsequences(ids, config.stretch, config.window, config.seed),
         config.window,
         Budget(steps=FOREVER, started=time.monotonic()),
+        Policy(eval_interval=FOREVER, sample_interval=FOREVER, save_seconds=math.inf),
         Tools(
             evaluate=None,
             sample=lambda state: "",
-            save=lambda state, held_out: None,
+            save=lambda state, loop: None,
+            roll_back=lambda loop: (session.state, loop),
             stop=lambda: False,
         ),
-        prompt="",
-        eval_interval=FOREVER,
-        sample_interval=FOREVER,
     )
     characters = 0
-    for event in events:
+    for event in session.events():
         if isinstance(event, Stepped):
             yield event.characters - characters, event.train_nats_per_char
             characters = event.characters
@@ -143,9 +147,9 @@ def main() -> None:
     registry = Registry.installed()
     config = RunConfig.read({"recipe": "notebook", "source": args.source}).resolve(registry)
     assert config.optimizer.options["learning_rate"] == LEARNING_RATE
-    text = read_corpus(config.source, registry).text
-    alphabet = Alphabet.of(text)
-    ids = alphabet.encode(text)
+    corpus = read_corpus(config.source, registry)
+    alphabet = Alphabet.of(corpus.symbols)
+    ids = encode_corpus(corpus, alphabet)
     config = dataclasses.replace(config, stretch=min(config.stretch, len(ids) - 2))
     sides = {
         "notebook": notebook(ids, len(alphabet), config),
@@ -166,7 +170,7 @@ def main() -> None:
         figures = {"characters_per_second": speeds, "medians": medians, "ratio": ratio}
         print(json.dumps({**about, "source": args.source, **figures, "last_nats_per_char": losses}))
         return
-    print(f"{len(text):,} characters of {args.source}, {len(alphabet)} symbols")
+    print(f"{corpus.characters:,} characters of {args.source}, {len(alphabet)} symbols")
     print(f"{args.rounds} rounds of {args.seconds:g} s each, in turns; characters per second\n")
     print(f"{'':10}{'median':>10}{'least':>10}{'most':>10}{'last nats':>12}")
     for name, values in speeds.items():

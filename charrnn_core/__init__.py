@@ -21,6 +21,7 @@ from charrnn_core.plugin import (
 )
 
 if TYPE_CHECKING:
+    from charrnn_core.alphabet import Alphabet as Alphabet
     from charrnn_core.api import Trained as Trained
     from charrnn_core.api import evaluate as evaluate
     from charrnn_core.api import generate as generate
@@ -30,17 +31,16 @@ if TYPE_CHECKING:
     from charrnn_core.api import train as train
     from charrnn_core.cell import Cell as Cell
     from charrnn_core.cell import as_cell as as_cell
-    from charrnn_core.corpus import Alphabet as Alphabet
     from charrnn_core.corpus import Corpus as Corpus
     from charrnn_core.corpus import SourceContext as SourceContext
-    from charrnn_core.corpus import decode_text as decode_text
+    from charrnn_core.decoding import decode_text as decode_text
     from charrnn_core.evaluation import Evaluation as Evaluation
     from charrnn_core.model import Model as Model
     from charrnn_core.network import Network as Network
     from charrnn_core.run import RunConfig as RunConfig
 
 _LAZY = {
-    "Alphabet": "corpus",
+    "Alphabet": "alphabet",
     "Cell": "cell",
     "Corpus": "corpus",
     "Evaluation": "evaluation",
@@ -50,7 +50,7 @@ _LAZY = {
     "SourceContext": "corpus",
     "Trained": "api",
     "as_cell": "cell",
-    "decode_text": "corpus",
+    "decode_text": "decoding",
     "evaluate": "api",
     "generate": "api",
     "load": "api",

@@ -3,9 +3,12 @@
 The command line does nothing that these do not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from charrnn_core.alphabet import Decoder
 from charrnn_core.corpus import PARTS, Split
+from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation import Evaluation, make_scorer
 from charrnn_core.launch import Trained, resume, train
@@ -50,14 +53,15 @@ def evaluate(
     preset, part = model.config.split, split or ("valid" if source is None else "all")
     if part not in PARTS:
         preset, part = part, "valid"
-    piece = Split.named(preset).piece(model.alphabet.encode(corpus.text, unknown), part)
+    unit, cut = model.alphabet.unit, Split.named(preset)
+    piece = cut.piece(encode_corpus(corpus, model.alphabet, unknown, note), part)
     if len(piece) < 2:
         raise CorpusError(
-            f"the {part} part of split {preset!r} has {len(piece)} characters; expected at "
+            f"the {part} part of split {preset!r} has {len(piece)} {unit}s; expected at "
             "least 2: choose another part or preset with --split"
         )
-    nats = make_scorer(model.network)(model.params, piece)
-    return Evaluation(nats_per_char=nats, characters=len(piece) - 1, split=preset, part=part)
+    nats, count = make_scorer(model.network)(model.params, piece), len(piece) - 1
+    return Evaluation(nats_per_char=nats, characters=count, split=preset, part=part, symbol=unit)
 
 
 def stream(
@@ -75,7 +79,7 @@ def stream(
     Arguments:
         model: from `load` or `train`.
         prompt: what the model reads first; empty stands for the beginning of a line.
-        length: characters to write, per sample.
+        length: characters to write, per sample; bytes if the model's alphabet is of bytes.
         sampler: a sampler spec or a chain such as ``"top-p:0.9,temperature:0.7"``; by default the
             run's own.
         seed: decides what is drawn.
@@ -92,7 +96,16 @@ def stream(
     generator = make_generator(model.network, build_sampler(refs, model.registry))
     ids = encode_prompt(model.alphabet, prompt, unknown)
     pieces = generator(model.params, ids, length, random_key(seed, "sample"), n)
-    return ([model.alphabet.decode(row) for row in piece.T] for piece in pieces)
+    return _decoded(pieces, [model.alphabet.decoder() for _ in range(n)])
+
+
+def _decoded(pieces: Iterable[Any], decoders: list[Decoder]) -> Iterator[list[str]]:
+    """Ids of n samples in pieces [K,n] to text; at the end, what is left of the last characters."""
+    for piece in pieces:
+        yield [decode(row) for decode, row in zip(decoders, piece.T, strict=True)]
+    rest = [decode((), last=True) for decode in decoders]
+    if any(rest):
+        yield rest
 
 
 def generate(

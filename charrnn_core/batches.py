@@ -11,12 +11,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.corpus import Ids
+from charrnn_core.alphabet import Ids
 from charrnn_core.errors import CorpusError
+from charrnn_core.mapped import give_back
 from charrnn_core.randomness import random_below
 
 MINIMUM_WINDOW = 8
 """The shortest window a text that is too short for the chosen one is trained with."""
+
+_STREAMS_AT_ONCE = 32
+"""Streams read from mapped ids before their memory is given back: each may take a page of 2 MB."""
 
 
 class Batch(NamedTuple):
@@ -40,6 +44,9 @@ class Batching(Protocol):
     """An order in which training reads a text."""
 
     @property
+    def ids(self) -> Ids: ...
+
+    @property
     def steps_per_epoch(self) -> int: ...
 
     @property
@@ -60,7 +67,12 @@ def _gather(ids: Ids, positions: npt.NDArray[np.int64], ends: Any, first: bool) 
     at = np.where(counts, positions, 0)
     reset = np.zeros(positions.shape, bool)
     reset[0] = first
-    inputs, targets = ids[at].astype(np.int32), ids[at + 1].astype(np.int32)
+    inputs, targets = (np.empty(positions.shape, np.int32) for _ in range(2))
+    for first_stream in range(0, positions.shape[1], _STREAMS_AT_ONCE):
+        if first_stream:
+            give_back(ids)
+        some = np.s_[:, first_stream : first_stream + _STREAMS_AT_ONCE]
+        inputs[some], targets[some] = ids[at[some]], ids[at[some] + 1]
     return Batch(inputs, targets, reset, counts.astype(np.float32))
 
 
@@ -69,7 +81,7 @@ class Streams:
     """B contiguous streams cut into windows of T; the carry goes on from window to window.
 
     Arguments:
-        ids: int32[N], the training text.
+        ids: the training text, N integers.
         streams: B, how many streams are read in parallel.
         window: T, characters per window.
 
@@ -118,7 +130,7 @@ class Subsequences:
     """Every epoch one random contiguous stretch from a fresh carry, cut into windows of T.
 
     Arguments:
-        ids: int32[N], the training text.
+        ids: the training text, N integers.
         stretch: characters predicted per epoch; at most N - 1.
         window: T, characters per window. There is one stream, so B = 1.
         seed: decides where the stretches start.
@@ -159,17 +171,22 @@ def stack_batches(batches: Batching, step: int, count: int, room: int) -> Batch:
     """The batches of updates ``step .. step + count`` behind a leading axis of length `room`.
 
     What is left of `room` repeats the last batch, so that one compiled program serves any count.
+    Of mapped ids nothing stays in memory.
     """
     per_epoch = batches.steps_per_epoch
     taken = [batches.batch(*divmod(step + i, per_epoch)) for i in range(count)]
+    give_back(batches.ids)
     return Batch(*map(np.stack, zip(*(taken + taken[-1:] * (room - count)), strict=True)))
 
 
-def fit_geometry(characters: int, streams: int, window: int) -> tuple[int, int]:
+def fit_geometry(
+    length: int, streams: int, window: int, unit: str = "character"
+) -> tuple[int, int]:
     """Shrink (B, T) until a text can fill one window: first fewer streams, then a shorter window.
 
     Arguments:
-        characters: N, the length of the training text.
+        length: N, the length of the training text.
+        unit: what it consists of.
 
     Raises:
         CorpusError: the text is too short for any window; the message names the minimum.
@@ -177,10 +194,10 @@ def fit_geometry(characters: int, streams: int, window: int) -> tuple[int, int]:
     >>> fit_geometry(10_000, 32, 64), fit_geometry(1_000, 32, 64), fit_geometry(50, 32, 64)
     ((32, 64), (15, 64), (1, 49))
     """
-    predictions = characters - 1
+    predictions = length - 1
     if predictions < min(window, MINIMUM_WINDOW):
         raise CorpusError(
-            f"the training part of the text has {characters} characters; one window needs at least "
+            f"the training part of the text has {length} {unit}s; one window needs at least "
             f"{min(window, MINIMUM_WINDOW) + 1}: use a longer text"
         )
     return max(1, min(streams, predictions // window)), min(window, predictions)

@@ -1,17 +1,18 @@
-"""Text as data: a `Corpus` from a source, its `Alphabet`, and the `Split` into parts."""
+"""Text as data: a `Corpus` from a source, and the `Split` into parts."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+from charrnn_core.alphabet import Ids
+from charrnn_core.errors import CorpusError, UnknownNameError
 
-from charrnn_core.errors import CorpusError, UnknownNameError, UnknownSymbolError
+_PIECE = 1 << 20
+"""Characters a piece has at most, so that what is made of one stays small."""
 
-Ids = npt.NDArray[np.int32]
+_ASCII, _NOT_ASCII = bytes(range(128)), bytes(range(128, 256))
 
 
 @dataclass(frozen=True)
@@ -30,118 +31,99 @@ class SourceContext:
 
 
 @dataclass(frozen=True)
+class _Facts:
+    """What one pass over a text finds out."""
+
+    sha256: str
+    characters: int
+    symbols: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A text and where it came from.
 
     Arguments:
         text: the text itself, without wrappers such as licences.
+        pieces: instead of `text`, where that may be too long for memory: a function that reads it
+            again from its start, piece by piece (some 100,000 characters each).
         name: a short name for listings, such as ``"gutenberg:520"``.
         origin: where the text came from: an address or a path.
         licence: its licence, where known.
 
+    Raises:
+        CorpusError: both `text` and `pieces` are given, or neither is.
+
     >>> Corpus(text="ho ho ho", name="laugh", origin="nowhere").sha256[:8]
     'ccc3ed32'
+    >>> corpus = Corpus(pieces=lambda: iter(["ho h", "o ho"]), name="laugh", origin="nowhere")
+    >>> corpus.sha256[:8], corpus.characters, corpus.symbols
+    ('ccc3ed32', 8, ' ho')
     """
 
-    text: str = field(repr=False)
+    text: str | None = field(default=None, repr=False)
+    pieces: Callable[[], Iterable[str]] | None = field(default=None, repr=False)
     name: str
     origin: str
     licence: str | None = None
 
-    @cached_property
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.pieces is None):
+            raise CorpusError(f"corpus {self.name!r} needs one of text and pieces, and not both")
+
+    @property
     def sha256(self) -> str:
         """The digest of the text in UTF-8, in hexadecimal."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._facts.sha256
 
+    @property
+    def characters(self) -> int:
+        """How many characters the text has."""
+        return self._facts.characters
 
-def decode_text(data: bytes, origin: str) -> str:
-    """Read UTF-8 bytes as text: no byte-order mark, and every line ends in a line feed.
+    @property
+    def symbols(self) -> str:
+        """The distinct characters of the text, in order of code points."""
+        return self._facts.symbols
 
-    Raises:
-        CorpusError: the bytes are not UTF-8; the message has the offset of the first bad byte.
+    def read(self) -> Iterator[str]:
+        """The text from its start, in pieces of bounded size."""
+        for piece in self.pieces() if self.pieces is not None else (self.text or "",):
+            for start in range(0, len(piece), _PIECE):
+                yield piece[start : start + _PIECE]
 
-    >>> decode_text(b"\\xef\\xbb\\xbfone\\r\\ntwo\\rthree", "a test")
-    'one\\ntwo\\nthree'
-    """
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{origin} is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}; "
-            "convert it first, for example with: iconv -f latin1 -t utf-8"
-        ) from error
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-
-
-class Alphabet:
-    """The ordered set of symbols: characters to ids and back.
-
-    Arguments:
-        symbols: the characters, without repetition. `of` sorts them by code point.
-
-    >>> alphabet = Alphabet.of("ho ho")
-    >>> alphabet.symbols, alphabet.encode("oh").tolist(), alphabet.decode([0, 2])
-    (' ho', [2, 1], ' o')
-    """
-
-    def __init__(self, symbols: str) -> None:
-        self.symbols = symbols
-        points = _code_points(symbols)
-        self._order = np.argsort(points, kind="stable").astype(np.int32)
-        self._sorted = points[self._order]
-        if len(np.unique(points)) != len(points):
-            raise CorpusError(f"an alphabet cannot repeat symbols; got {symbols!r}")
-
-    @classmethod
-    def of(cls, text: str) -> "Alphabet":
-        """The alphabet of a text, in order of code points."""
-        return cls(_text(np.unique(_code_points(text))))
-
-    def __len__(self) -> int:
-        return len(self.symbols)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Alphabet) and self.symbols == other.symbols
-
-    def __hash__(self) -> int:
-        return hash(self.symbols)
-
-    def __repr__(self) -> str:
-        return f"Alphabet({self.symbols!r})"
-
-    def encode(self, text: str, unknown: str = "error") -> Ids:
-        """Characters to ids: int32[N].
-
-        Arguments:
-            unknown: what to do with characters outside the alphabet: ``"error"`` or ``"skip"``.
+    def read_again(self) -> Iterator[str]:
+        """The same; it is made sure that it is the text that was read before.
 
         Raises:
-            UnknownSymbolError: the text has characters the alphabet lacks; they are listed.
+            CorpusError: at the end, if it is another.
         """
-        points = _code_points(text)
-        where = np.searchsorted(self._sorted, points)
-        found = np.take(self._sorted, where, mode="clip") == points if len(self) else points < 0
-        if not found.all() and unknown != "skip":
-            lacking = _text(np.unique(points[~found]))
-            shown = ", ".join(repr(symbol) for symbol in lacking[:10])
-            more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
-            raise UnknownSymbolError(
-                f"the alphabet of {len(self)} symbols lacks {shown}{more}; "
-                "leave them out, or skip them with --unknown skip"
+        digest, known = hashlib.sha256(), self.sha256
+        for piece in self.read():
+            digest.update(_utf8(piece))
+            yield piece
+        if digest.hexdigest() != known:
+            raise CorpusError(
+                f"{self.origin} has changed while it was read; start again when it is complete"
             )
-        return np.take(self._order, where[found], mode="clip")
 
-    def decode(self, ids: Iterable[int] | npt.NDArray[np.integer]) -> str:
-        """Ids to characters, the exact inverse of `encode`."""
-        return _text(_code_points(self.symbols)[np.asarray(ids, dtype=np.int64).reshape(-1)])
+    @cached_property
+    def _facts(self) -> _Facts:
+        digest, characters, ascii_symbols, others = hashlib.sha256(), 0, b"", set[str]()
+        for piece in self.read():
+            data = _utf8(piece)
+            digest.update(data)
+            characters += len(piece)
+            # A set of all characters would take ten times as long as all the rest.
+            ascii_symbols += bytes(set(data.translate(None, ascii_symbols + _NOT_ASCII)))
+            if len(data) > len(piece):
+                others |= set(data.translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+        symbols = "".join(sorted({*ascii_symbols.decode("ascii"), *others}))
+        return _Facts(digest.hexdigest(), characters, symbols)
 
 
-def _code_points(text: str) -> npt.NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
-def _text(points: npt.NDArray[np.uint32]) -> str:
-    return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 PARTS = ("train", "valid", "test", "all")
@@ -185,6 +167,7 @@ class Split:
     def piece(self, ids: Ids, part: str) -> Ids:
         """The ids of a part, after the one character before it, so that all of it is predicted.
 
+        >>> import numpy as np
         >>> Split.named("nanogpt-90/10").piece(np.arange(20), "valid").tolist()
         [17, 18, 19]
         """

@@ -235,9 +235,12 @@ def open_checkpoint(
             )
     for _ in range(_LOOKS):
         if not (saved := directory.saved()):
-            raise RunDirectoryError(
-                f"{run} has no checkpoint yet; let the training go on for a while"
+            how = (
+                "let the training go on for a while"
+                if directory.is_live()
+                else f"begin it again with: charrnn run --config {directory.config_file}"
             )
+            raise RunDirectoryError(f"{run} has no checkpoint yet; {how}")
         lines: list[str] = []
         found = first_good(saved[::-1], lines.append)
         if found is not None and best:

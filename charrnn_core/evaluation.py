@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charrnn_core.alphabet import Ids
 from charrnn_core.cell import Carry, Params
-from charrnn_core.corpus import Ids
 from charrnn_core.errors import CorpusError
+from charrnn_core.mapped import give_back
 from charrnn_core.network import Network
 
 _WINDOW = 512
@@ -29,6 +30,7 @@ class Evaluation:
         nats_per_char: mean negative log-likelihood per predicted character.
         characters: how many characters were predicted.
         split: the preset that cut the text, and `part` the part that was read.
+        symbol: what stands for a character: ``"character"``, or ``"byte"``.
 
     >>> Evaluation(nats_per_char=math.log(2), characters=8, split="all", part="train").bits_per_char
     1.0
@@ -38,6 +40,7 @@ class Evaluation:
     characters: int
     split: str = ""
     part: str = ""
+    symbol: str = "character"
 
     @property
     def bits_per_char(self) -> float:
@@ -46,6 +49,14 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         return math.exp(min(self.nats_per_char, 700.0))
+
+    def line(self) -> str:
+        """The result in words."""
+        return (
+            f"{self.nats_per_char:.4f} nats, {self.bits_per_char:.4f} bits per {self.symbol}, "
+            f"perplexity {self.perplexity:.3f} ({self.part} part of {self.split}, "
+            f"{self.characters:,} {self.symbol}s)"
+        )
 
     def table(self) -> dict[str, Any]:
         """The plain form, for JSON."""
@@ -56,6 +67,7 @@ class Evaluation:
             "characters": self.characters,
             "split": self.split,
             "part": self.part,
+            "symbol": self.symbol,
         }
 
 
@@ -68,8 +80,9 @@ def nats_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
 def make_scorer(network: Network) -> Callable[[Params, Ids], float]:
     """Compile a function ``(params, ids) -> nats per character``.
 
-    The function reads ``ids: int32[N]`` as one stream from a fresh carry and predicts the N - 1
-    characters after the first. Sums are kept in float64 on the host.
+    The function reads N ids, of any integer type, as one stream from a fresh carry and predicts the
+    N - 1 characters after the first. Sums are kept in float64 on the host. Of mapped ids nothing
+    stays in memory.
 
     Raises (the function):
         CorpusError: there are fewer than two characters.
@@ -93,7 +106,8 @@ def make_scorer(network: Network) -> Callable[[Params, Ids], float]:
         room = _WINDOW * _WINDOWS
         carry, total = network.initial_carry(params, 1), 0.0
         for start in range(0, predicted, room):
-            piece = ids[start : start + room + 1]
+            piece = np.asarray(ids[start : start + room + 1], np.int32)
+            give_back(ids)
             padded = np.pad(piece, (0, room + 1 - len(piece)))
             weights = (np.arange(room) < len(piece) - 1).astype(np.float32)
             carry, nats = read(params, carry, padded, weights)

@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 
+from charrnn_core.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
-from charrnn_core.corpus import Alphabet, Corpus, Ids, Split
+from charrnn_core.corpus import Corpus, Split
+from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.explain import explain
 from charrnn_core.loopstate import Budget, Policy
@@ -92,17 +94,22 @@ def prepare(
         CharRNNError: the leaf says what is wrong with the configuration or the text.
     """
     config = config.resolve(registry)
+    if alphabet is not None and alphabet.kind != config.alphabet:
+        raise OptionError(
+            f"the model's alphabet is {alphabet.kind}, and alphabet is {config.alphabet!r}; go on "
+            f"with: --alphabet {alphabet.kind}"
+        )
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
     loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
     make_optimizer = _optimizer_maker(config, registry)
     corpus = read_corpus(config.source, registry, note)
-    found = Alphabet.of(corpus.text)
+    found = ALPHABETS[config.alphabet].of(corpus.symbols)
     check(corpus, found)
     alphabet = alphabet or found
     network = build_network(config, alphabet, registry)
-    ids = alphabet.encode(corpus.text, unknown)
+    ids = encode_corpus(corpus, alphabet, unknown, note)
     train_ids = split.piece(ids, "train")
-    config, notes = _fit(config, len(train_ids))
+    config, notes = _fit(config, len(train_ids), alphabet.unit)
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
     return Experiment(
@@ -130,14 +137,14 @@ def prepare(
     )
 
 
-def _fit(config: RunConfig, characters: int) -> tuple[RunConfig, tuple[str, ...]]:
+def _fit(config: RunConfig, length: int, unit: str) -> tuple[RunConfig, tuple[str, ...]]:
     """Adapt the batch geometry to the text and the devices, with a note for every change."""
     wanted = 1 if config.batching == "subsequences" else config.batch
-    batch, window = fit_geometry(characters, wanted, config.window)
+    batch, window = fit_geometry(length, wanted, config.window, unit)
     notes = []
     for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
         if has != had:
-            why = f"the training text has {characters} characters"
+            why = f"the training text has {length} {unit}s"
             if name == "batch" and config.batching == "subsequences":
                 why = "subsequences are read one at a time"
             notes.append(f"{name} is {has} instead of {had}: {why}")

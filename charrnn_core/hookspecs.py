@@ -47,6 +47,9 @@ def charrnn_sources() -> Iterable[SourcePlugin]:  # type: ignore[empty-body]  # 
             except OSError as error:
                 raise SourceError(f"cannot read {argument!r}: {error}") from error
             return Corpus(text=codecs.encode(text, "rot13"), name=argument, origin=argument)
+
+    A text that may be too long for memory is given as ``pieces`` instead of ``text``: a function
+    that reads it again from its start, piece by piece.
     """
 
 
@@ -190,4 +193,7 @@ def charrnn_observers() -> Iterable[ObserverPlugin]:  # type: ignore[empty-body]
 
             def on_end(self, event):
                 print("\\a", end="")
+
+    An observer that writes a file may also have ``state() -> plain data``, which every checkpoint
+    remembers, and ``restore(state)``, which returns to it when a run goes on from one.
     """

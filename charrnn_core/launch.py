@@ -12,14 +12,13 @@ import jax.numpy as jnp
 from charrnn_core.cell import Params
 from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
-from charrnn_core.errors import CheckpointError, ResumeError, UnknownNameError
+from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
 from charrnn_core.leaves import from_arrays
 from charrnn_core.loopstate import LoopState
-from charrnn_core.model import alphabet_of
+from charrnn_core.model import alphabet_of, reading
 from charrnn_core.randomness import random_key
 from charrnn_core.record import (
-    CHANGES,
     check_config,
     check_plugins,
     check_text,
@@ -27,6 +26,7 @@ from charrnn_core.record import (
 )
 from charrnn_core.registry import Registry
 from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
+from charrnn_core.settings import CHANGES
 from charrnn_core.sitting import Sitting, Surroundings, Trained
 from charrnn_core.terminal import to_stderr
 
@@ -157,20 +157,19 @@ def resume(
             stack.enter_context(directory.going_on())
         path, checkpoint = open_checkpoint(directory.path, note)
         table = checkpoint.table
-        try:
+        with reading(path, "resuming"):
             loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
             config = _config_to_go_on(directory, table["config"], budget or {}, allow)
             around = around.since(loop.seconds, table["plugins"])
             records = config.resolve(around.registry).records(around.registry)
             check_plugins(table["plugins"], records, allow)
             note_environment(table["environment"], note)
-            remembered, corpus = table["observers"], table["corpus"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{path} lacks what resuming needs: {error}") from error
+            remembered, corpus = dict(table["observers"]), table["corpus"]
+            text = {"sha256": str(corpus["sha256"]), "characters": int(corpus["characters"])}
         experiment = prepare(
             config, around.registry, around.started, note,
             alphabet=alphabet, unknown="skip" if "alphabet" in allow else "error",
-            check=lambda now, found: check_text(corpus, alphabet, now, found, allow),
+            check=lambda now, found: check_text(text, alphabet, now, found, allow),
         )  # fmt: skip
         _check_something_is_left(directory, experiment, loop, given=bool(budget))
         loop.stale = 0 if budget else loop.stale

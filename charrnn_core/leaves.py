@@ -32,7 +32,8 @@ def from_arrays(arrays: Arrays, template: Any, prefix: str) -> Any:
     {'W': array([1., 1.], dtype=float32)}
     """
     wanted = {f"{prefix}{path}": leaf for path, leaf in _leaves(template, "/")}
-    present = {path for path in arrays if path == prefix or path.startswith(f"{prefix}/")}
+    below = (f"{prefix}/", f"{prefix}#")
+    present = {path for path in arrays if path == prefix or path.startswith(below)}
     for path in sorted(wanted.keys() ^ present):
         has, lacks = ("the model", "the file") if path in wanted else ("the file", "the model")
         raise CheckpointError(f"the checkpoint does not fit: {has} has {path}, {lacks} does not")

@@ -1,17 +1,18 @@
 """A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from charrnn_core.alphabet import Alphabet, read_alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
-from charrnn_core.corpus import Alphabet
 from charrnn_core.directory import RunDirectory, open_checkpoint
-from charrnn_core.errors import CharRNNError, CheckpointError
+from charrnn_core.errors import CharRNNError, CheckpointError, CorpusError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry
@@ -89,24 +90,26 @@ def load(
     """
     registry = registry or Registry.installed()
     path, checkpoint = open_checkpoint(Path(run), note, best)
+    return restore_model(path, checkpoint, registry)
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn what a table of the wrong kind leads to into a `CheckpointError`."""
     try:
-        return restore_model(checkpoint, registry)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} lacks what a model needs: {error}") from error
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise CheckpointError(f"{path} lacks what {what} needs: {error}") from error
 
 
-def restore_model(checkpoint: Checkpoint, registry: Registry) -> Model:
-    """Build the model that a checkpoint holds."""
+def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Model:
+    """Build the model that a checkpoint holds; `path` is for messages."""
     table = checkpoint.table
-    registry = registry.preferring(table["plugins"])
-    require_plugins(table, "cell", registry)
-    try:
-        config = RunConfig.read(table["config"])
-        alphabet = alphabet_of(table)
-        network = build_network(config, alphabet, registry)
-    except CharRNNError as error:
-        error.add_note("while rebuilding the model of a checkpoint")
-        raise
+    with reading(path, "a model"):
+        registry = registry.preferring(table["plugins"])
+        require_plugins(table, "cell", registry)
+        config, alphabet = RunConfig.read(table["config"]), alphabet_of(table)
+    network = build_network(config, alphabet, registry)
     template = jax.eval_shape(network.init, jax.random.key(0))
     params = from_arrays(checkpoint.arrays, template, "params")
     return Model(config, alphabet, network, params, registry, table)
@@ -123,21 +126,31 @@ def describe_run(
     """
     path, checkpoint = open_checkpoint(run, note, best)
     arrays, table = checkpoint.arrays.items(), checkpoint.table
-    status = table.get("loop", {}).get("status", "unknown")
+    loop = table.get("loop")
+    status = loop.get("status", "unknown") if isinstance(loop, dict) else "unknown"
     if status == "running" and run.is_dir() and not RunDirectory(run).is_live():
         status = f"ended without notice; go on with: charrnn resume {run}"
+    with reading(path, "a model"):
+        symbols = alphabet_of(table).symbols
     return {
         "checkpoint": str(path),
         "status": status,
         **table,
-        "alphabet": "".join(map(chr, table["alphabet"])),
+        "alphabet": symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
     }
 
 
 def alphabet_of(table: Mapping[str, Any]) -> Alphabet:
-    """The alphabet that a checkpoint's table holds."""
-    return Alphabet("".join(map(chr, table["alphabet"])))
+    """The alphabet that a checkpoint's table holds.
+
+    Raises:
+        CheckpointError: what it holds is none.
+    """
+    try:
+        return read_alphabet(table["alphabet"])
+    except CorpusError as error:
+        raise CheckpointError(f"the checkpoint has no valid alphabet: {error}") from error
 
 
 def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:

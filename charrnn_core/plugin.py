@@ -143,8 +143,9 @@ class OptimizerPlugin(Plugin):
 
 class ObserverPlugin(Plugin):
     """An observer of training. Target: ``(options) ->`` an object with any of the methods
-    ``on_start, on_step, on_eval, on_sample, on_checkpoint, on_end``, each taking the event of
-    that name from `charrnn_core.events`. They run outside jit."""
+    ``on_start, on_step, on_eval, on_sample, on_incident, on_checkpoint, on_end``, each taking the
+    event of that name from `charrnn_core.events`. They run outside jit. One that writes a file may
+    have ``state() -> plain data``, kept in every checkpoint, and ``restore(state)``."""
 
     kind = "observer"
 

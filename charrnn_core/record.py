@@ -9,14 +9,12 @@ from typing import Any
 
 import jax
 
-from charrnn_core.corpus import Alphabet, Corpus
+from charrnn_core.alphabet import Alphabet
+from charrnn_core.corpus import Corpus
 from charrnn_core.errors import ResumeError
 from charrnn_core.experiment import Experiment
 from charrnn_core.loopstate import LoopState
 from charrnn_core.run import BUDGETS
-
-CHANGES = ("text", "config", "plugins", "alphabet", "shards")
-"""What a user may allow to have changed, with ``charrnn resume --allow-change``."""
 
 _DIGITS = 12
 
@@ -55,14 +53,14 @@ def describe(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(),
         "config": experiment.config.table(),
-        "alphabet": [ord(symbol) for symbol in experiment.alphabet.symbols],
+        "alphabet": experiment.alphabet.table(),
         "plugins": plugins,
         "corpus": {
             "name": corpus.name,
             "origin": corpus.origin,
             "licence": corpus.licence,
             "sha256": corpus.sha256,
-            "characters": len(corpus.text),
+            "characters": corpus.characters,
         },
         "unroll": dict(experiment.unroll),
         "step": loop.step,
@@ -124,7 +122,7 @@ def check_text(
             "text",
             f"the text of {corpus.origin}",
             f"{then['characters']} characters with SHA-256 {then['sha256'][:_DIGITS]}...",
-            f"{len(corpus.text)} characters with SHA-256 {digest[:_DIGITS]}...",
+            f"{corpus.characters} characters with SHA-256 {digest[:_DIGITS]}...",
             allowed,
         )
     if known != found:

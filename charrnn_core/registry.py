@@ -6,10 +6,11 @@ are an error only when that name is used.
 
 import copy
 import importlib.metadata
+import itertools
 import os
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ _HOOK_KINDS = {
     "charrnn_observers": "observer",
 }
 _DEEPEST = 8
+_MOST_NESTED = 256
 
 
 @dataclass(frozen=True)
@@ -183,14 +185,22 @@ class Registry:
             raise UnknownNameError(kind, use, self.names(kind), notes)
         return (preferred or offers)[0]
 
-    def resolve(self, kind: str, ref: Ref, depth: int = 0) -> Ref:
+    def resolve(
+        self, kind: str, ref: Ref, depth: int = 0, counter: Iterator[int] | None = None
+    ) -> Ref:
         """The same component with every option filled in, nested components too.
+
+        Arguments:
+            depth, counter: how deep inside another component this one is, and how many came before.
 
         Raises:
             UnknownNameError, AmbiguousNameError, OptionError: the spec does not fit the plugin.
         """
         if depth > _DEEPEST:
             raise OptionError(f"{kind} {ref.use!r} is nested more than {_DEEPEST} deep")
+        counter = counter or itertools.count(1)
+        if next(counter) > _MOST_NESTED:
+            raise OptionError(f"a component holds more than {_MOST_NESTED} others; use fewer")
         plugin = self.find(kind, ref.use).plugin
         values = dict(ref.options)
         argument = ref.argument
@@ -207,7 +217,7 @@ class Registry:
         options = option_values(read_options(plugin.options, values, f"{kind} {ref.use!r}"))
 
         def resolve_nested(inner: Ref) -> Ref:
-            return self.resolve("cell", inner, depth + 1)
+            return self.resolve("cell", inner, depth + 1, counter)
 
         return Ref(ref.use, argument, {k: _map_refs(resolve_nested, v) for k, v in options.items()})
 

@@ -1,6 +1,7 @@
 """The configuration of a run, which is the only home of defaults, and its recipes."""
 
 import dataclasses
+import json
 import os
 import re
 import tomllib
@@ -55,6 +56,9 @@ class RunConfig:
     embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
     loss: Ref = opt(Ref("crossentropy"), help="the training loss")
     optimizer: Ref = opt(Ref("adam"), help="the optimizer")
+    alphabet: Literal["chars", "bytes"] = opt(
+        "chars", help="what is predicted: characters, or the bytes of the text in UTF-8"
+    )
     split: str = opt("last-10%", help="which part of the text is held out")
     batching: Literal["streams", "subsequences"] = opt(
         "streams", help="read parallel streams, or one random stretch per epoch"
@@ -111,6 +115,14 @@ class RunConfig:
         if isinstance(self.source, str):
             object.__setattr__(self, "source", source_ref(self.source))
         settle(self, "the run")
+        try:
+            json.dumps(self.table(), ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError as error:
+            raise OptionError(
+                f"a setting of the run has {error.object[error.start]!r}, which stands for a byte "
+                "that is not UTF-8, and files cannot keep it; give the path another name, and a "
+                "prompt only to: charrnn sample"
+            ) from error
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "RunConfig":

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from jax.sharding import NamedSharding, PartitionSpec
 
+from charrnn_core.alphabet import Alphabet, Ids
 from charrnn_core.cell import Params
-from charrnn_core.corpus import Alphabet, Ids
 from charrnn_core.mesh import data_mesh, fitting_shards
 from charrnn_core.network import Network
 

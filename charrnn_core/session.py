@@ -80,9 +80,9 @@ class Session:
         loop.status = "running"
         streams = self.trainer.streams
         room = max(1, min(self.at_most, _CHARACTERS_PER_CALL // (streams * self.window)))
-        advance = self.trainer.compile(self.state, room, self.window)
-        if loop.step == 0:
+        if loop.step == 0:  # before anything that takes time: there is something to go on from
             yield self._save()
+        advance = self.trainer.compile(self.state, room, self.window)
         self._saved = budget.clock(), loop.step
         self._over = self._seconds_left() <= 0
         while not self._over and not self.tools.stop():

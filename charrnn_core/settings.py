@@ -45,8 +45,10 @@ def read_settings(
     given = {kind: _pairs(kind, options.get(kind, ())) for kind in COMPONENTS}
     if learning_rate is not None:
         given["optimizer"]["learning_rate"] = learning_rate
-    first, *others = settings.sampler
-    changes: dict[str, Any] = {"sampler": (first.with_options(given.pop("sampler")), *others)}
+    pairs, changes = given.pop("sampler"), dict[str, Any]()
+    if pairs:
+        first, *others = settings.sampler
+        changes["sampler"] = (first.with_options(pairs), *others)
     for kind, pairs in given.items():
         changes[kind] = getattr(settings, kind).with_options(pairs)
     added = [ref for spec in observers for ref in parse_refs(spec)]

@@ -56,7 +56,7 @@ class Trained:
             lines.insert(
                 0,
                 f"held-out  {result.nats_per_char:.4f} nats, {result.bits_per_char:.4f} bits per "
-                f"character ({result.split}, {result.characters:,} characters)",
+                f"{result.symbol} ({result.split}, {result.characters:,} {result.symbol}s)",
             )
         if self.reason == "interrupted":
             return [*lines, f"go on     charrnn resume {directory}"]
@@ -151,8 +151,9 @@ class Sitting:
         if (held_out := session.loop.held_out) is not None:
             count = len(experiment.held_out_ids) - 1
             evaluation = Evaluation(
-                nats_per_char=held_out, characters=count, split=config.split, part="valid"
-            )
+                nats_per_char=held_out, characters=count, split=config.split, part="valid",
+                symbol=experiment.alphabet.unit,
+            )  # fmt: skip
         model = load(directory, self.around.registry, note=self.around.note)
         return Trained(model, directory, evaluation, reason, session.loop.best_step)
 

@@ -33,11 +33,11 @@ def read_corpus(
     corpus = registry.load("source", ref)(ref.argument, options, context)
     if not isinstance(corpus, Corpus):
         raise PluginError(f"source {ref.use!r} gave {type(corpus).__name__}; expected a Corpus")
-    if not corpus.text:
+    if not corpus.characters:
         raise CorpusError(f"{corpus.origin} is empty; a model needs text to learn from")
-    if len(set(corpus.text)) < 2:
+    if len(corpus.symbols) < 2:
         raise CorpusError(
-            f"{corpus.origin} has a single distinct character, {corpus.text[0]!r}; there is "
+            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "
             "nothing to predict: use a text with at least two"
         )
     return corpus

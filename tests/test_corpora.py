@@ -92,6 +92,14 @@ def test_bytes_in_any_pieces_are_the_same_text(data, newlines, errors, draws):
         assert ByteAlphabet().encode(text, dtype=np.uint8).tobytes() == data
 
 
+def test_every_way_to_cut_bytes_in_two_gives_the_same_text():
+    data = "\ufeffé\r\n\r\r\n—\n\r\U0001f98a\r".encode()
+    for place in range(len(data) + 1):
+        decoder = TextDecoder("here")
+        assert decoder.feed(data[:place]) + decoder.end(data[place:]) == "é\n\n\n—\n\n\U0001f98a\n"
+        assert (decoder.crlf, decoder.cr) == (2, 3)
+
+
 @given(any_text, st.data())
 def test_a_text_in_any_pieces_is_the_same_corpus(text, draws):
     corpus = long_text(cut(draws.draw, text))
@@ -149,12 +157,12 @@ def test_long_texts_are_mapped_from_a_file_that_is_written_once(everything_is_lo
     assert len(readings) == 2  # once to know it, once to encode it
     again = encode_corpus(corpus(), alphabet, note=silent)
     assert again.tolist() == ids.tolist() and len(readings) == 3
-    # Another alphabet, policy or text has a file of its own.
-    known = Alphabet("h ")
-    skipped = encode_corpus(corpus(), known, "skip", note=notes.append)
-    assert known.decode(skipped) == "h h" * 50
+    # Another alphabet or text has a file of its own.
+    for known in (Alphabet("h "), Alphabet(" h")):
+        skipped = encode_corpus(corpus(), known, "skip", note=notes.append)
+        assert known.decode(skipped) == "h h" * 50
     encode_corpus(long_text([text, "h"]), alphabet, note=notes.append)
-    assert len(files_of(everything_is_long)) == 3
+    assert len(files_of(everything_is_long)) == 4
 
 
 def test_unknown_symbols_of_a_long_text_are_listed_all_at_once(everything_is_long):
@@ -284,7 +292,9 @@ def test_two_processes_encode_once(tmp_path):
     ]  # fmt: skip
     for child in children:
         assert child.stdout.readline() == "ready\n"
-    said = [child.communicate("\n") for child in children]
+    for child in children:
+        print(file=child.stdin, flush=True)
+    said = [child.communicate() for child in children]
     assert {out for out, _ in said} == {"100000 120000\n"}, said
     assert sum("encoded once" in notes for _, notes in said) == 1
 
@@ -393,9 +403,10 @@ def test_memory_stays_bounded(tmp_path):
         "for alphabet in ALPHABETS.values():\n"
         "    corpus = read_corpus('file:long.txt')\n"
         "    ids = encode_corpus(corpus, alphabet.of(corpus.symbols))\n"
-        "    batches = Streams(ids, streams=64, window=1024)\n"
-        "    for step in range(0, batches.steps_per_epoch, 8):\n"
-        "        stack_batches(batches, step, 1, 1)\n"
+        "    for streams, window in ((64, 1024), (4096, 16)):\n"
+        "        batches = Streams(ids, streams, window)\n"
+        "        for step in range(0, batches.steps_per_epoch, 50):\n"
+        "            stack_batches(batches, step, 1, 1)\n"
         "print(len(ids) >> 20, peak() - before)\n"
     )
     done = subprocess.run(

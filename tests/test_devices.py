@@ -32,7 +32,8 @@ def error(one, other):
 def train(cell, count):
     loss = registry.load("loss", Ref("crossentropy"))(None)
     network = Network(cell, symbols=V, embedding=4)
-    trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), streams=B, shards=count, total_steps=8)
+    how = {"streams": B, "shards": count, "total_steps": 8}
+    trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), **how)
     ids = np.random.default_rng(0).integers(V, size=300).astype(np.int32)
     state = trainer.init(jax.random.key(0))
     used = len(jax.tree.leaves(state.carry)[0].sharding.device_set)

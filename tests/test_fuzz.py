@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -11,7 +12,7 @@ from charrnn_text.files import find_files
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn_core.errors import OptionError, SourceError
+from charrnn_core.errors import OptionError, SourceError, UsageError
 from charrnn_core.run import RunConfig, read_toml
 from tests.fuzz import nasty, targets
 
@@ -177,6 +178,16 @@ def test_a_file_that_cannot_be_a_configuration_is_named(tmp_path, text, message)
     path.write_text(text)
     with pytest.raises(OptionError, match=re.escape(f"{path}{message}")):
         read_toml(path)
+
+
+def test_a_program_too_may_give_what_cannot_be_shown():
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    for value, message in ((10**5000, "type int, too large"), (deep, "type list, too large")):
+        for setting in ({"batch": value}, {"cell": value}, {"sampler": [value]}):
+            with pytest.raises(UsageError, match=message):
+                RunConfig(**setting)
 
 
 def test_dots_in_texts_are_no_long_keys(tmp_path):

@@ -44,9 +44,9 @@ def test_the_last_the_best_and_every_kth_are_kept(config, tmp_path):
     assert set(steps(tmp_path / "run")) == {*evaluations[2::3], best, evaluations[-1]}
 
 
-def diverging(config, rate="3e4", **changes):
+def diverging(config, **changes):
     """A training whose learning rate grows until the loss explodes."""
-    optimizer = Ref("sgd", rate, {"clip": 0, "warmup": 400, "momentum": 0})
+    optimizer = Ref("sgd", "3e4", {"clip": 0, "warmup": 400, "momentum": 0})
     cell = Ref("elman", "8", {"activation": "relu"})
     return dataclasses.replace(config, optimizer=optimizer, cell=cell, **changes)
 
@@ -104,7 +104,9 @@ def test_stop_keeps_the_last_finite_state_and_reports(config, tmp_path):
 
 def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
     notes = []
-    changed = diverging(config, "300", non_finite="rollback")
+    rate = {"clip": 0, "warmup": 0, "momentum": 0, "schedule": "constant"}
+    changed = diverging(config, non_finite="rollback")
+    changed = dataclasses.replace(changed, optimizer=Ref("sgd", "60", rate))
     result = train(changed, out=tmp_path / "run", note=notes.append)
     loop = finite(tmp_path / "run")
     assert result.reason == "finished" and 0 < loop["rollbacks"] == len(incidents(tmp_path / "run"))

@@ -35,9 +35,10 @@ class ProgressObserver:
 
     def on_start(self, event: Started) -> None:
         cell, source = event.config["cell"]["use"], event.config["source"]["use"]
+        unit = "bytes" if event.config["alphabet"] == "bytes" else "characters"
         self._say(
             f"{cell} with {event.parameters:,} parameters on {source}: {event.symbols} symbols, "
-            f"{event.train_characters:,} characters to learn from, "
+            f"{event.train_characters:,} {unit} to learn from, "
             f"{event.held_out_characters:,} held out ({event.config['split']})"
         )
         if event.step:

@@ -1,6 +1,21 @@
 """The corpus sources ``file:PATH`` and ``python-docs``: text that is already on this machine."""
 
-from charrnn_core import SourcePlugin, hookimpl
+from dataclasses import dataclass
+from typing import Literal
+
+from charrnn_core import SourcePlugin, hookimpl, opt
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """What a user can set of a file."""
+
+    newlines: Literal["normalise", "keep"] = opt(
+        "normalise", help="read line ends CR LF and CR as LF, or keep them"
+    )
+    errors: Literal["strict", "replace", "escape"] = opt(
+        "strict", help="refuse what is not UTF-8, read it as U+FFFD, or keep every byte"
+    )
 
 
 @hookimpl
@@ -8,6 +23,7 @@ def charrnn_sources():
     yield SourcePlugin(
         name="file",
         target="charrnn_text.files:file",
+        options=FileOptions,
         summary="a file, a directory, a pattern such as file:corpus/*.txt, or - for standard input",
     )
     yield SourcePlugin(

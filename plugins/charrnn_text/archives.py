@@ -1,10 +1,10 @@
-"""Files to bytes, unpacking compressed ones without trusting them."""
+"""Files to bytes, piece by piece, unpacking compressed ones without trusting them."""
 
 import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,8 +16,8 @@ _CHUNK = 1 << 20
 _OPENERS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a file, unpacked if its name ends in ``.gz``, ``.xz`` or ``.bz2``.
+def read_file(path: Path) -> Iterator[bytes]:
+    """The bytes of a file in pieces, unpacked if its name ends in ``.gz``, ``.xz`` or ``.bz2``.
 
     Raises:
         SourceError: it cannot be read, is truncated or corrupt, or unpacks to far more than its
@@ -26,27 +26,29 @@ def read_file(path: Path) -> bytes:
     opener = _OPENERS.get(path.suffix.lower())
     try:
         with open(path, "rb") as file:
-            return _unpack(file, opener, path) if opener else file.read()
+            yield from (
+                _unpack(file, opener, path) if opener else iter(lambda: file.read(_CHUNK), b"")
+            )
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _unpack(file: IO[bytes], opener: Callable[..., IO[Any]], path: Path) -> bytes:
-    data = bytearray()
+def _unpack(file: IO[bytes], opener: Callable[..., IO[Any]], path: Path) -> Iterator[bytes]:
+    size = 0
     try:
         with opener(file, "rb") as unpacked:
             while chunk := unpacked.read(_CHUNK):
-                data += chunk
+                size += len(chunk)
                 # Measured against what was read so far, so that a bomb is stopped at the limit.
-                if len(data) > max(FREE_BYTES, GREATEST_RATIO * file.tell()):
+                if size > max(FREE_BYTES, GREATEST_RATIO * file.tell()):
                     raise SourceError(
                         f"{path} unpacks to more than {GREATEST_RATIO} times its size "
-                        f"({len(data)} bytes and counting), which no text does; unpack it by hand "
+                        f"({size} bytes and counting), which no text does; unpack it by hand "
                         "if you trust it"
                     )
+                yield chunk
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(
             f"{path} is truncated or corrupt ({error}); "
             f"expected a complete {path.suffix.lower()} file: fetch it again"
         ) from error
-    return bytes(data)
