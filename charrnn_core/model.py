@@ -12,7 +12,7 @@ from charrnn_core.alphabet import Alphabet, read_alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
-from charrnn_core.errors import CharRNNError, CheckpointError, CorpusError
+from charrnn_core.errors import CheckpointError, CorpusError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry

@@ -221,10 +221,10 @@ def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_pa
 def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_directory):
     from concurrent.futures import ThreadPoolExecutor
 
-    from charrnn_core.run import _claim
+    from charrnn_core.directory import _number
 
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(lambda _: _claim(tmp_path / "runs", "same"), range(40)))
+        claimed = list(pool.map(lambda _: _number(tmp_path / "runs", "same"), range(40)))
     assert len(set(claimed)) == 40
     (tmp_path / "half" / "checkpoints").mkdir(parents=True)
     [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())
@@ -268,7 +268,7 @@ def test_control_c_saves_and_says_so(text_file, tmp_path):
     assert process.returncode == 130
     assert "stopping after this device call" in errors and "Traceback" not in errors
     assert "interrupted: what was learnt so far is saved" in errors
-    assert "charrnn sample" in output and list((tmp_path / "run" / "checkpoints").glob("*.crn"))
+    assert "charrnn resume" in output and list((tmp_path / "run" / "checkpoints").glob("*.crn"))
 
 
 def assert_fails(done, code: int, *words: str) -> None:

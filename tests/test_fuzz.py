@@ -117,15 +117,23 @@ scalars = st.sampled_from(
      "inf", "nan", "true", "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", '"elman:8"', "'a,b*3'",
      '"auto"', '"\\u0000"', '"""\n\na"""', '"\\x"', "", "#"]
 )  # fmt: skip
-values = st.recursive(
+
+
+def nested(base, around, depth=3):
+    """Values, and values inside values, that deep."""
+    for _ in range(depth):
+        base = base | around(base)
+    return base
+
+
+values = nested(
     scalars,
     lambda inner: (
-        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
-        | st.dictionaries(keys, inner, max_size=3).map(
+        st.lists(inner, max_size=2).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(keys, inner, max_size=2).map(
             lambda table: f"{{{', '.join(f'{key} = {value}' for key, value in table.items())}}}"
         )
     ),
-    max_leaves=6,
 )
 toml_lines = (
     st.tuples(keys, values).map(" = ".join)
@@ -141,11 +149,11 @@ def test_texts_like_toml(text):
     targets.config(text.encode("utf-8", "replace"))
 
 
-plain = st.recursive(
+plain = nested(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=5)
     | st.binary(max_size=5) | st.just(msgpack.Timestamp(1, 2)) | st.just(msgpack.ExtType(3, b"a")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=5,
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.text(max_size=3), inner, max_size=2),
 )  # fmt: skip
 lengths = st.lists(st.integers(0, 3), max_size=3)
 changes = st.dictionaries(st.sampled_from([*nasty.array()]), plain | lengths, max_size=1)
