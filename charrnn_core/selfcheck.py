@@ -62,9 +62,9 @@ def check_resume(config: RunConfig, registry: Registry | None = None) -> Verdict
     Raises:
         CharRNNError: the configuration is wrong, or the text cannot be read.
 
-    >>> config = RunConfig(cell="elman:8", batch=4, window=16)
-    >>> check_resume(config).exact
-    True
+    Example::
+
+        check_resume(RunConfig(cell="mycell:64", optimizer="adamw")).exact
     """
     registry = registry or Registry.installed()
     config = _short(config)

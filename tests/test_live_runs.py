@@ -35,7 +35,7 @@ def start(tmp_path, text_file):
         process.communicate()
 
 
-def begin(text_file, out, characters=120_000):
+def begin(text_file, out, characters=60_000):
     """The arguments of a run of a few seconds that saves all the time."""
     return ("run", "--source", text_file, "--cell", "elman:16", "--batch", 8, "--window", 16,
             "--characters", characters, "--save-every", 1e-6, "--quiet", "--out", out)  # fmt: skip
@@ -58,7 +58,7 @@ def test_killed_again_and_again_it_ends_as_if_never_killed(start, text_file, tmp
     expected = bits(tmp_path / "straight")
     last = expected["loop"]["step"]
     process = start(*begin(text_file, tmp_path / "run"))
-    for part in (0.2, 0.5, 0.8):
+    for part in (0.3, 0.7):
         wait_for_step(tmp_path / "run", int(part * last), process)
         process.kill()
         process.wait()
@@ -134,9 +134,9 @@ def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file
     """A run cut into 4 shards gives the same bits on one core as on all of them."""
     one_core = {min(os.sched_getaffinity(0))}
     shards = ("--shards", 4, "--batch", 16)
-    assert start(*begin(text_file, "a", 60_000), *shards).wait(timeout=120) == 0
-    process = start(*begin(text_file, "b", 60_000), *shards)
-    wait_for_step(tmp_path / "b", 60, process)
+    assert start(*begin(text_file, "a", 20_000), *shards).wait(timeout=120) == 0
+    process = start(*begin(text_file, "b", 20_000), *shards)
+    wait_for_step(tmp_path / "b", 20, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     process = start("resume", "b")

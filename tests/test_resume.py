@@ -79,18 +79,17 @@ def compare(config, tmp_path, stops, registry=None, **how):
 
 @pytest.mark.parametrize("cell", ["stacked:elman:5*2", "irnn:5", "stacked:irnn:3,elman:4"])
 def test_every_cell(cell, config, tmp_path, compiled, everything):
-    compare(dataclasses.replace(config, cell=Ref.parse(cell)), tmp_path, [5, 9], everything)
+    compare(dataclasses.replace(config, cell=Ref.parse(cell)), tmp_path, [5], everything)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.1"])
 def test_every_optimizer(optimizer, config, tmp_path, compiled):
     changed = dataclasses.replace(config, optimizer=Ref.parse(optimizer))
-    compare(changed, tmp_path, [1, 13])
+    compare(changed, tmp_path, [13])
 
 
-@pytest.mark.parametrize("sampler", ["temperature:0.3", "top-k:3"])
-def test_every_sampler(sampler, config, tmp_path, compiled, everything):
-    compare(dataclasses.replace(config, sampler=(Ref.parse(sampler),)), tmp_path, [6], everything)
+def test_another_sampler(config, tmp_path, compiled, everything):
+    compare(dataclasses.replace(config, sampler=(Ref("top-k", "3"),)), tmp_path, [6], everything)
 
 
 @pytest.mark.parametrize("recipe", ["default", "notebook"])
@@ -104,7 +103,7 @@ def test_every_recipe(recipe, config, tmp_path, compiled):
         if recipe == "default"
         else {"stretch": 50, "epochs": 8, "eval_every": 2, "sample_every": 1}
     )
-    compare(RunConfig.read(values), tmp_path, [7, 1])
+    compare(RunConfig.read(values), tmp_path, [7])
 
 
 def test_every_recipe_is_tested():
@@ -122,7 +121,7 @@ def straight(config, tmp_path_factory, compiled):
     return bits(out), samples.texts
 
 
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(
     stops=st.lists(st.integers(0, 40), min_size=1, max_size=3),
     per_call=st.sampled_from([1, 2, 3, 7]),
