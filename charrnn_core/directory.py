@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
-from charrnn_core.errors import ResumeError, RunDirectoryError
+from charrnn_core.errors import CheckpointError, ResumeError, RunDirectoryError
 from charrnn_core.recovery import checkpoint_name, first_good, load_step, step_of
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
@@ -263,6 +264,19 @@ def saved_shards(run: Path) -> int:
     config = checkpoint.table.get("config")
     shards = config.get("shards") if isinstance(config, dict) else None
     return shards if isinstance(shards, int) and 1 <= shards <= _MOST_SHARDS else 1
+
+
+def saved_network(run: Path) -> dict[str, Any]:
+    """The settings of a run that its parameters fit: cell, embedding and kind of alphabet.
+
+    Raises:
+        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
+    """
+    _, checkpoint = open_checkpoint(run, lambda line: None)
+    config = checkpoint.table.get("config")
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{run} does not say what its parameters are of")
+    return {name: config[name] for name in ("cell", "embedding", "alphabet") if name in config}
 
 
 def _best(

@@ -172,7 +172,9 @@ def resume(
             check=lambda now, found: check_text(text, alphabet, now, found, allow),
         )  # fmt: skip
         _check_something_is_left(directory, experiment, loop, given=bool(budget))
-        loop.stale = 0 if budget else loop.stale
+        if (now := _budget(config.table())) != (then := _budget(table["config"])):
+            note(f"note: the whole run is to last {now}, was {then}; its schedule follows")
+            loop.stale = 0
         state = experiment.trainer.restore(checkpoint.arrays)
         directory.write_config(experiment.config)
         return Sitting(experiment, directory, around).go(state, loop, remembered)
@@ -195,6 +197,10 @@ def _config_to_go_on(
         values = {key: value for key, value in values.items() if key != "shards"}
     budget = budget or {key: now[key] for key in BUDGETS if key in now}
     return RunConfig.read(layered(values, budget))
+
+
+def _budget(settings: Mapping[str, Any]) -> str:
+    return " or ".join(f"{settings[key]:g} {key}" for key in BUDGETS if key in settings)
 
 
 def _check_something_is_left(

@@ -26,6 +26,8 @@ def read_settings(
 ) -> RunConfig:
     """The configuration: defaults, then the recipe, then the file, then what was typed.
 
+    With ``init_from`` the network is that of those parameters, unless another is asked for.
+
     Arguments:
         file: a TOML file.
         values: settings by name; None is not given.
@@ -34,14 +36,19 @@ def read_settings(
         observers: specs of more observers.
 
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: the file, or the run to begin from, cannot be read.
         UsageError: the leaf says which value is wrong.
 
     >>> dict(read_settings(None, {"batch": "8"}, {"cell": ["features=3"]}).cell.options)
     {'features': '3'}
     """
     below = {} if file is None else read_toml(file)
-    settings = RunConfig.read(layered(below, {k: v for k, v in values.items() if v is not None}))
+    typed = {name: value for name, value in values.items() if value is not None}
+    if first := typed.get("init_from"):
+        from charrnn_core.directory import saved_network  # numpy, which --help must not wait for
+
+        below = {**saved_network(Path(first)), **below}
+    settings = RunConfig.read(layered(below, typed))
     given = {kind: _pairs(kind, options.get(kind, ())) for kind in COMPONENTS}
     if learning_rate is not None:
         given["optimizer"]["learning_rate"] = learning_rate

@@ -13,6 +13,7 @@ from charrnn_core.checkpoint import save_checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
 from charrnn_core.errors import ResumeError, TrainingError
 from charrnn_core.registry import Registry
+from charrnn_core.settings import read_settings
 from charrnn_core.spec import Ref
 from tests.resuming import quiet, rows
 
@@ -164,8 +165,10 @@ def test_a_run_is_extended(config, tmp_path):
         resume(tmp_path / "run", note=quiet)
     with pytest.raises(ResumeError, match="is complete"):
         resume(tmp_path / "run", budget={"characters": 10}, note=quiet)
-    before = rows(tmp_path / "run")
-    result = resume(tmp_path / "run", budget={"epochs": "2"}, note=quiet)
+    before, notes = rows(tmp_path / "run"), []
+    result = resume(tmp_path / "run", budget={"epochs": "2"}, note=notes.append)
+    expected = "note: the whole run is to last 2 epochs, was 3000 characters; its schedule follows"
+    assert notes == [expected]
     after = rows(tmp_path / "run")
     assert result.reason == "finished" and after[: len(before)] == before
     assert after[-1]["epoch"] == 2 and result.model.config.epochs == 2
@@ -199,6 +202,9 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
         if path.startswith("params/"):
             np.testing.assert_array_equal(new.arrays[path], array)
     assert "a new training begins with the parameters" in notes[0] and "resume" in notes[0]
+    settings = read_settings(None, {"init_from": str(tmp_path / "old"), "window": "9"}, {})
+    assert settings.cell.table() == load(tmp_path / "old").config.cell.table()
+    assert (settings.window, settings.batch) == (9, 32)
     short = dataclasses.replace(changed, cell=Ref("elman", "9"))
     with pytest.raises(Exception, match=r"params/cell/.* in the file; the model expects"):
         train(short, out=tmp_path / "other", note=quiet)
