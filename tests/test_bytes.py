@@ -120,7 +120,7 @@ def test_a_model_of_bytes_from_run_to_sample(charrnn, tmp_path):
     assert "bits per byte" in evaluated.stdout and f"{held_out:,} bytes)" in evaluated.stdout
     resumed = charrnn("resume", "a", "--characters", 24000)
     assert "bits per byte" in resumed.stdout, resumed.stderr
-    wrong = charrnn("run", "--init-from", "a", "--source", "text.txt", "--out", "b")
+    wrong = charrnn("run", "--init-from", "a", "--alphabet", "chars", "--source", "text.txt")
     assert wrong.returncode == 2 and "go on with: --alphabet bytes" in wrong.stderr
 
 

@@ -384,7 +384,7 @@ def test_a_long_text_that_changed_between_runs_is_noticed(everything_is_long, te
     with pytest.raises(ResumeError, match=r"text.txt has changed.*--allow-change text"):
         resume(tmp_path / "run", budget=more, note=lambda line: None)
     text.write_text(text_file.read_text())
-    assert resume(tmp_path / "run", budget=more, note=silent).reason == "finished"
+    assert resume(tmp_path / "run", budget=more, note=lambda line: None).reason == "finished"
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system cannot give back")

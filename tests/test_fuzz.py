@@ -192,7 +192,8 @@ def test_a_program_too_may_give_what_cannot_be_shown():
     deep: list[Any] = []
     for _ in range(5000):
         deep = [deep]
-    for value, message in ((10**5000, "type int, too large"), (deep, "type list, too large")):
+    deeply = r"type list, too large|\[{20}"  # from Python 3.12 on it can be shown, cut short
+    for value, message in ((10**5000, "type int, too large"), (deep, deeply)):
         for setting in ({"batch": value}, {"cell": value}, {"sampler": [value]}):
             with pytest.raises(UsageError, match=message):
                 RunConfig(**setting)
