@@ -110,6 +110,9 @@ def prepare(
     ids = encode_corpus(corpus, alphabet, unknown, note)
     train_ids = split.piece(ids, "train")
     config, notes = _fit(config, len(train_ids), alphabet.unit)
+    held_out_ids = split.piece(ids, "valid")[: config.eval_characters + 1]
+    if config.patience and len(held_out_ids) < 2:
+        notes = (*notes, f"patience has no effect: split {config.split!r} holds nothing out")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
     return Experiment(
@@ -119,7 +122,7 @@ def prepare(
         corpus=corpus,
         alphabet=alphabet,
         train_ids=train_ids,
-        held_out_ids=split.piece(ids, "valid")[: config.eval_characters + 1],
+        held_out_ids=held_out_ids,
         prompt=encode_prompt(alphabet, config.prompt, config.unknown),
         network=network,
         sampler=sampler,

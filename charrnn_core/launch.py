@@ -166,14 +166,17 @@ def resume(
             note_environment(table["environment"], note)
             remembered, corpus = dict(table["observers"]), table["corpus"]
             text = {"sha256": str(corpus["sha256"]), "characters": int(corpus["characters"])}
+        unknown = config.unknown if config.init_from else "error"
         experiment = prepare(
             config, around.registry, around.started, note,
-            alphabet=alphabet, unknown="skip" if "alphabet" in allow else "error",
+            alphabet=alphabet, unknown="skip" if "alphabet" in allow else unknown,
             check=lambda now, found: check_text(text, alphabet, now, found, allow),
         )  # fmt: skip
-        _check_something_is_left(directory, experiment, loop, given=bool(budget))
-        if (now := _budget(config.table())) != (then := _budget(table["config"])):
+        now, then = _budget(config.table()), _budget(table["config"])
+        _check_something_is_left(directory, experiment, loop, given=bool(budget) or now != then)
+        if now != then:
             note(f"note: the whole run is to last {now}, was {then}; its schedule follows")
+        if loop.status == "stopped early":
             loop.stale = 0
         state = experiment.trainer.restore(checkpoint.arrays)
         directory.write_config(experiment.config)
@@ -212,7 +215,8 @@ def _check_something_is_left(
             f"{directory.path} was stopped early at update {loop.step}: its best was update "
             f"{loop.best_step}; to go on nevertheless, give it a budget such as --epochs"
         )
-    if budget.progress(loop.step) >= 1:
+    # One that was interrupted has its last evaluation before it, even if no time is left.
+    if loop.status in ("finished", "stopped early") and budget.progress(loop.step) >= 1:
         done = loop.step / experiment.batching.steps_per_epoch
         raise ResumeError(
             f"{directory.path} is complete: {done:.4g} epochs in {loop.seconds / 60:.3g} minutes; "

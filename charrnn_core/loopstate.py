@@ -1,6 +1,7 @@
 """What decides how training goes on, besides the `TrainState`: plain numbers, saved with it."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class LoopState:
         """Take note of a held-out loss measured at this update."""
         self.held_out = nats
         self.evaluations += 1
-        if self.best is None or nats < self.best:
+        if math.isfinite(nats) and (self.best is None or nats < self.best):
             self.best, self.best_step, self.stale = nats, self.step, 0
         else:
             self.stale += 1

@@ -76,8 +76,9 @@ def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Colle
         ResumeError: it does; both values are named, and the flag that allows it.
     """
     for key in sorted((then.keys() | now.keys()) - set(BUDGETS)):
+        flag = "shards" if key == "shards" else "config"
         if then.get(key) != now.get(key):
-            _refuse("config", f"{key} of the config", then.get(key), now.get(key), allowed)
+            _refuse(flag, f"{key} of the config", then.get(key), now.get(key), allowed)
 
 
 def check_plugins(
@@ -125,7 +126,7 @@ def check_text(
             f"{corpus.characters} characters with SHA-256 {digest[:_DIGITS]}...",
             allowed,
         )
-    if known != found:
+    if then["sha256"] != digest and known != found:
         lost, new = (set(a.symbols) - set(b.symbols) for a, b in ((known, found), (found, known)))
         _refuse(
             "alphabet",

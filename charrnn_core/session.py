@@ -65,6 +65,7 @@ class Session:
     prompt: str = ""
     at_most: int = _UPDATES_PER_CALL
     _over: bool = field(default=False, init=False)
+    _evaluated: bool = field(default=False, init=False)
     _pace: float = field(default=math.inf, init=False)
     _overhead: float = field(default=0.0, init=False)
     _saved: tuple[float, int] = field(default=(0.0, -1), init=False)
@@ -80,11 +81,12 @@ class Session:
         loop.status = "running"
         streams = self.trainer.streams
         room = max(1, min(self.at_most, _CHARACTERS_PER_CALL // (streams * self.window)))
-        if loop.step == 0:  # before anything that takes time: there is something to go on from
-            yield self._save()
+        yield self._save()  # before anything that takes time: there is something to go on from
         advance = self.trainer.compile(self.state, room, self.window)
         self._saved = budget.clock(), loop.step
-        self._over = self._seconds_left() <= 0
+        self._over = loop.step > 0 and self._seconds_left() <= 0
+        if self._over:  # the clock ran out between two sittings
+            yield from self._due()
         while not self._over and not self.tools.stop():
             count, total = self._next_call(room)
             batches = stack_batches(self.batching, self.loop.step, count, room)
@@ -94,8 +96,12 @@ class Session:
             self._pace = seconds / count
             self.loop.row_seconds += seconds
             weights = batches.weights[:count].sum(axis=(1, 2), dtype=np.int64)
+            before = self.loop
             yield from self._count(*made, weights)
-            yield from self._due()
+            if self.loop is before:
+                yield from self._due()
+            else:  # rolled back to an evaluation, at which all that was due was done
+                self._over = self._seconds_left() <= 0
         loop = self.loop
         if loop.status == "running":
             loop.status = "finished" if self._over else "interrupted"
@@ -120,7 +126,18 @@ class Session:
                 sound -= 1
                 self.state, told = call(sound)
             made[sound:] = False
+        elif (last := self._last_skip(made)) is not None:
+            self.state, _ = call(last)
         return nats, made
+
+    def _last_skip(self, made: Any) -> int | None:
+        """The index of the skipped update that is one too many in a row."""
+        skipped = self.loop.skipped
+        for i, one in enumerate(made):
+            skipped = 0 if one else skipped + 1
+            if skipped > _MOST_SKIPS:
+                return i
+        return None
 
     def _seconds_left(self) -> float:
         left, budget = math.inf, self.budget
@@ -223,7 +240,8 @@ class Session:
         evaluating = due(eval_interval)
         epoch = loop.step / per_epoch
         if evaluating and self.tools.evaluate is not None:
-            first, fresh = loop.evaluations == 0, self.tools.evaluate(self.state.params)
+            first, self._evaluated = not self._evaluated, True
+            fresh = self.tools.evaluate(self.state.params)
             loop.evaluated(fresh)
             yield Evaluated(step=loop.step, epoch=epoch, nats_per_char=fresh,
                             bits_per_char=fresh / math.log(2))  # fmt: skip
@@ -247,7 +265,8 @@ class Session:
             yield Sampled(step=loop.step, epoch=epoch, prompt=self.prompt, text=text)
         if evaluating:
             loop.anchor = loop.step
-            if self.policy.keep_every and loop.evaluations % self.policy.keep_every == 0:
+            counts = fresh is not None and self.policy.keep_every > 0
+            if counts and loop.evaluations % self.policy.keep_every == 0:
                 loop.kept.append(loop.step)
         late = self.budget.clock() - self._saved[0] >= self.policy.save_seconds
         if (evaluating or late) and not self._over:

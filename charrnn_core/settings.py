@@ -44,7 +44,7 @@ def read_settings(
     """
     below = {} if file is None else read_toml(file)
     typed = {name: value for name, value in values.items() if value is not None}
-    if first := typed.get("init_from"):
+    if isinstance(first := typed.get("init_from", below.get("init_from")), str):
         from charrnn_core.directory import saved_network  # numpy, which --help must not wait for
 
         below = {**saved_network(Path(first)), **below}

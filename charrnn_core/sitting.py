@@ -198,6 +198,9 @@ class Sitting:
         state = state._replace(scale=state.scale / 2)
         before = LoopState.read(checkpoint.table["loop"])
         before.rollbacks, before.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
+        if before.status == "stopped early":  # it has gone on since
+            before.stale = 0
+        before.status = "running"
         self.around.note(
             f"note: rolled back from update {loop.step} to {loop.anchor}; the learning rate is "
             f"{float(state.scale):.3g} of what was asked for from here on"

@@ -106,7 +106,7 @@ def test_stop_keeps_the_last_finite_state_and_reports(config, tmp_path):
 def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
     notes = []
     rate = {"clip": 0, "warmup": 0, "momentum": 0, "schedule": "constant"}
-    changed = diverging(config, non_finite="rollback")
+    changed = diverging(config, non_finite="rollback", patience=9)  # the anchor counts once
     changed = dataclasses.replace(changed, optimizer=Ref("sgd", "60", rate))
     result = train(changed, out=tmp_path / "run", note=notes.append)
     loop = finite(tmp_path / "run")
@@ -159,6 +159,28 @@ def test_skipping_has_an_end(config, tmp_path):
     assert finite(tmp_path / "run")["status"] == "diverged"
 
 
+def test_the_end_of_skipping_does_not_depend_on_updates_per_call(config, tmp_path):
+    """With good windows after the bad ones: they are not made before the run ends."""
+    loops = []
+    for per_call in (1, 64):
+        out = tmp_path / str(per_call)
+        changed = diverging(config, non_finite="skip")
+        with pytest.raises(TrainingError):
+            train(changed, out=out, updates_per_call=per_call, note=quiet)
+        _, checkpoint = open_checkpoint(out, quiet)
+        loops.append(finite(out)["step"])
+        assert checkpoint.arrays["step"] == loops[-1] == checkpoint.table["step"]
+    assert loops[0] == loops[1]
+
+
+def test_nothing_held_out_means_no_patience_and_nothing_kept(config, tmp_path):
+    notes = []
+    changed = dataclasses.replace(config, split="all", patience=2, keep_every=1, keep_last=1)
+    train(changed, out=tmp_path / "run", note=notes.append)
+    assert "note: patience has no effect: split 'all' holds nothing out" in notes
+    assert len(steps(tmp_path / "run")) == 1
+
+
 def test_a_run_is_extended(config, tmp_path):
     train(config, out=tmp_path / "run", note=quiet)
     with pytest.raises(ResumeError, match="is complete: .* epochs in .* longer budget"):
@@ -180,18 +202,18 @@ def test_minutes_count_over_all_sittings(config, tmp_path):
     train(timed, out=tmp_path / "run", stop=lambda: True, note=quiet)
     path, checkpoint = open_checkpoint(tmp_path / "run", quiet)
     assert 0 < checkpoint.table["loop"]["seconds"] < 600
-    for used in (60_000.0, 59_999.0):
-        loop = {**checkpoint.table["loop"], "seconds": used}
-        save_checkpoint(path, {**checkpoint.table, "loop": loop}, checkpoint.arrays)
-        if used == 60_000.0:
-            with pytest.raises(ResumeError, match="is complete: 0 epochs in 1e.03 minutes"):
-                resume(tmp_path / "run", note=quiet)
+    loop = {**checkpoint.table["loop"], "seconds": 60_000.0}
+    save_checkpoint(path, {**checkpoint.table, "loop": loop}, checkpoint.arrays)
+    # The time is used up: one update, so that there is a model, and the last evaluation.
     result = resume(tmp_path / "run", note=quiet)
-    assert result.reason == "finished"
-    assert open_checkpoint(tmp_path / "run", quiet)[1].table["loop"]["seconds"] >= 59_999.0
+    assert result.reason == "finished" and result.held_out is not None
+    loop = open_checkpoint(tmp_path / "run", quiet)[1].table["loop"]
+    assert loop["step"] == 1 and loop["seconds"] >= 60_000.0
+    with pytest.raises(ResumeError, match="is complete: .* epochs in 1e.03 minutes"):
+        resume(tmp_path / "run", note=quiet)
 
 
-def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, text_file):
+def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, small_text):
     train(config, out=tmp_path / "old", note=quiet)
     old, notes = open_checkpoint(tmp_path / "old", quiet)[1], []
     changed = dataclasses.replace(config, init_from=str(tmp_path / "old"), seed=5)
@@ -202,6 +224,13 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
         if path.startswith("params/"):
             np.testing.assert_array_equal(new.arrays[path], array)
     assert "a new training begins with the parameters" in notes[0] and "resume" in notes[0]
+    # Its own text has fewer symbols than the model: that is no change when it goes on.
+    (tmp_path / "fewer.txt").write_text(small_text.replace("Dee", "Ann"))
+    other = dataclasses.replace(changed, source=str(tmp_path / "fewer.txt"))
+    train(other, out=tmp_path / "fewer", stop=lambda: True, note=quiet)
+    assert resume(tmp_path / "fewer", note=quiet).reason == "finished"
+    (tmp_path / "i.toml").write_text(f'init_from = "{tmp_path / "old"}"')
+    assert read_settings(tmp_path / "i.toml", {}, {}).cell.options["features"] == 8
     settings = read_settings(None, {"init_from": str(tmp_path / "old"), "window": "9"}, {})
     assert settings.cell.table() == load(tmp_path / "old").config.cell.table()
     assert (settings.window, settings.batch) == (9, 32)

@@ -132,6 +132,14 @@ def test_more_shards_than_devices(run):
         resume(run, note=quiet)
 
 
+def test_other_shards(run):
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("shards = 1", "shards = 2"))
+    with pytest.raises(ResumeError, match="shards of the config .* --allow-change shards"):
+        resume(run, note=quiet)
+    assert resume(run, allow=["shards"], note=quiet).reason == "finished"
+
+
 def test_shards_that_do_not_divide_the_batch(tmp_path, text_file):
     config = RunConfig(source=str(text_file), cell="elman:4", batch=4, window=8, shards=3)
     with pytest.raises(OptionError, match="shards is 3; expected a number that divides .* 4"):

@@ -47,6 +47,7 @@ class JSONLObserver:
             self._file = open(path, "a", encoding="utf-8")
             if self._length is not None and self._file.tell() > self._length:
                 self._file.truncate(self._length)
+                self._file.seek(0, os.SEEK_END)  # else it tells where the end was before
 
     def on_step(self, event: Stepped) -> None:
         assert self._file is not None
