@@ -1,4 +1,4 @@
-"""The verbs, for notebooks and larger programs: `train`, `resume`, `load`, `generate` ...
+"""The verbs, for notebooks and larger programs: training, resuming, loading, writing, scoring.
 
 The command line does nothing that these do not.
 """
