@@ -14,10 +14,11 @@ import click
 
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError
-from charrnn_core.listing import describe_plugin, list_plugins, option_lines
+from charrnn_core.listing import describe_plugin, first_line, list_plugins, option_lines
 from charrnn_core.options import annotations, placeholder
+from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.registry import Registry
-from charrnn_core.run import RECIPES, RunConfig
+from charrnn_core.run import RunConfig
 from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
@@ -50,7 +51,7 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, command.get_short_help_str(70)) for name, command in self.commands.items()]
         theirs = _plugin_commands().items()
-        rows += [(name, _origin(entry)) for name, entry in theirs if name not in self.commands]
+        rows += [(name, _summary(entry)) for name, entry in theirs if name not in self.commands]
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows))
 
@@ -74,6 +75,12 @@ def _plugin_commands() -> dict[str, importlib.metadata.EntryPoint]:
     return {entry.name: entry for entry in importlib.metadata.entry_points(group=_PLUGIN_COMMANDS)}
 
 
+def _summary(entry: importlib.metadata.EntryPoint) -> str:
+    """What a plugin's command says of itself, and who provides it unless it is charrnn."""
+    origin = "" if entry.dist and entry.dist.name == "charrnn" else _origin(entry)
+    return f"{first_line(entry.module, entry.attr)} {origin}".strip()
+
+
 def _origin(entry: importlib.metadata.EntryPoint) -> str:
     return f"(from {entry.dist.name} {entry.dist.version})" if entry.dist else ""
 
@@ -85,16 +92,23 @@ def cli(debug: bool) -> None:
     """Character-level recurrent language models in JAX."""
 
 
+_ALSO = {"characters": ("--chars",), "parameters": ("--params",)}
+
+
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
     """One option for each setting of a run; the core reads the values, for it knows their types."""
     for field in reversed(dataclasses.fields(RunConfig)):
         if field.name != "observers":
             help = field.metadata["help"][0].upper() + field.metadata["help"][1:]
             default = _default(field.default)
+            name, kind = field.name.replace("_", "-"), annotations(RunConfig)[field.name]
+            flag = {"default": None, "is_flag": True} if kind is bool else {}
             command = click.option(
-                f"--{field.name.replace('_', '-')}",
-                metavar=placeholder(annotations(RunConfig)[field.name]),
+                f"--{name}/--no-{name}" if flag else f"--{name}",
+                *_ALSO.get(field.name, ()),
+                metavar=None if flag else placeholder(kind),
                 help=f"{help}.{f'  [default: {default}]' if default else ''}",
+                **flag,
             )(command)
     return command
 
@@ -105,7 +119,7 @@ def _default(value: Any) -> str:
         return ",".join(map(_default, value))
     if isinstance(value, Ref):
         return value.table()["use"]
-    return "" if value is None else str(value)
+    return "" if value is None or value is False else str(value)
 
 
 def _component_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -124,6 +138,7 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
 @_component_options
 @click.option("--lr", metavar="FLOAT", help="Peak learning rate of the optimizer.")
 @click.option("--recipe", metavar="NAME", help=f"A preset: {', '.join(RECIPES)}.")
+@click.option("--like", metavar="NAME", help=f"Do as another system did: {', '.join(LIKE)}.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
 @click.option("--observer", multiple=True, metavar="SPEC", help="One more observer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
@@ -159,7 +174,9 @@ def run(
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--epochs", metavar="FLOAT", help="New length of the whole run in epochs.")
 @click.option("--minutes", metavar="FLOAT", help="New length of the whole run in minutes.")
-@click.option("--characters", metavar="INT", help="New length of the whole run in characters.")
+@click.option(
+    "--characters", "--chars", metavar="INT", help="New length of the whole run in characters."
+)
 @click.option(
     "--allow-change",
     multiple=True,
@@ -189,64 +206,28 @@ def _train(call: Callable[..., Any]) -> None:
         sys.exit(interrupt.exit_code)
 
 
-_unknown = click.option(
-    "--unknown",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="What to do with characters outside the model's alphabet.",
-)
-
-
 _best = click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--prompt", default="", help="What the model reads first.")
-@click.option("--prompt-file", type=click.File("rb"), help="Prompt from a file, or -.")
-@click.option("--length", type=click.IntRange(min=1), default=500, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
-@click.option("--n", type=click.IntRange(min=1), default=1, show_default=True, help="Samples.")
-@click.option("--sampler", metavar="SPEC", help="A sampler or a chain  [default: the run's]")
-@_unknown
-@_best
-def sample(run: Path, prompt: str, prompt_file: Any, n: int, best: bool, **options: Any) -> None:
-    """Write text with the model of a RUN: its directory or a checkpoint."""
-    from charrnn_core import api
-    from charrnn_core.decoding import decode_text, encode_text
-
-    model = api.load(run, best=best)
-    if prompt_file is not None:
-        errors = "escape" if model.alphabet.kind == "bytes" else "strict"
-        origin = f"the prompt in {prompt_file.name}"
-        prompt = decode_text(prompt_file.read(), origin, errors=errors)
-    shown = printable if sys.stdout.isatty() else encode_text
-    pieces = api.stream(model, prompt, n=n, **options)
-    if n == 1:
-        click.echo(shown(prompt), nl=False)
-        for piece in pieces:
-            click.echo(shown(piece[0]), nl=False)
-        click.echo()
-    else:
-        for i, texts in enumerate(zip(*pieces, strict=True), start=1):
-            click.echo(f"--- {i} ---")
-            click.echo(shown(prompt + "".join(texts)))
 
 
 @cli.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
 @click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
+@click.option("--dynamic", is_flag=True, help="Also as a model that learns from what it has read.")
+@click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_unknown
+@click.option(
+    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
+    help="What to do with characters outside the model's alphabet; escape charges what they cost.",
+)  # fmt: skip
 @_best
 def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
-    """Score held-out text with the model of a RUN."""
+    """Score held-out text with the model of a RUN, and by counting alone."""
+    use_every_core()
     from charrnn_core import api
 
     result = api.evaluate(api.load(run, best=best), **options)
-    click.echo(json.dumps(result.table()) if as_json else result.line())
+    click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
 
 
 @cli.command()
@@ -281,7 +262,8 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
         click.echo(json.dumps(rows))
     else:
         head = ("kind", "name", "distribution", "version", "status", "summary")
-        _columns([head, *(tuple(row[key] for key in head) for row in rows)])
+        rows = [head, *(tuple(row[key] for key in head) for row in rows)]
+        click.echo("\n".join(aligned(rows)))
 
 
 @plugins.command()
@@ -300,14 +282,8 @@ def show(kind: str, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(table))
         return
-    _columns([(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")])
-    click.echo("\n".join([*option_lines(table["options"]), *more]))
-
-
-def _columns(rows: list[tuple[str, ...]]) -> None:
-    """Print rows with aligned columns."""
-    for line in aligned(rows):
-        click.echo(line)
+    facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
+    click.echo("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))
 
 
 def main(**extra: Any) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from charrnn_core.api import generate as generate
     from charrnn_core.api import load as load
     from charrnn_core.api import resume as resume
+    from charrnn_core.api import score as score
     from charrnn_core.api import stream as stream
     from charrnn_core.api import train as train
     from charrnn_core.cell import Cell as Cell
@@ -55,6 +56,7 @@ _LAZY = {
     "generate": "api",
     "load": "api",
     "resume": "api",
+    "score": "api",
     "stream": "api",
     "train": "api",
 }
@@ -90,6 +92,7 @@ __all__ = [
     "load",
     "opt",
     "resume",
+    "score",
     "stream",
     "train",
 ]

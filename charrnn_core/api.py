@@ -3,109 +3,111 @@
 The command line does nothing that these do not.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-from charrnn_core.alphabet import Decoder
-from charrnn_core.corpus import PARTS, Split
-from charrnn_core.encoding import encode_corpus
-from charrnn_core.errors import CorpusError
-from charrnn_core.evaluation import Evaluation, make_scorer
+from charrnn_core.assessment import Scored, evaluate, score
+from charrnn_core.errors import OptionError
 from charrnn_core.launch import Trained, resume, train
 from charrnn_core.model import Model, build_sampler, load, require_plugins
 from charrnn_core.randomness import random_key
-from charrnn_core.sampling import encode_prompt, make_generator
+from charrnn_core.sampling import SamplerContext, encode_prompt, make_drawer
 from charrnn_core.sources import read_corpus
-from charrnn_core.spec import Ref, parse_refs
-from charrnn_core.terminal import to_stderr
+from charrnn_core.spec import parse_refs
+from charrnn_core.training_text import training_ids
+from charrnn_core.writing import FARTHEST, Written, written
 
-__all__ = ["Trained", "evaluate", "generate", "load", "read_corpus", "resume", "stream", "train"]
-
-
-def evaluate(
-    model: Model,
-    *,
-    source: Ref | str | None = None,
-    split: str | None = None,
-    unknown: str = "error",
-    note: Callable[[str], None] = to_stderr,
-) -> Evaluation:
-    """Score a text in one stateful pass.
-
-    Arguments:
-        model: from `load` or `train`.
-        source: the text; by default the one the model was trained on.
-        split: a preset, whose held-out part is read, or a part of the run's own preset: ``train``,
-            ``valid``, ``test`` or ``all``. By default ``valid``, or ``all`` for another source.
-        unknown: ``"error"`` or ``"skip"``: what to do with characters the alphabet lacks.
-
-    Raises:
-        CorpusError: the part is empty.
-        UnknownSymbolError: the text has characters the alphabet lacks.
-
-    Example::
-
-        evaluate(load("runs/santa"), source="gutenberg:520").bits_per_char
-    """
-    corpus = read_corpus(source or model.config.source, model.registry, note)
-    if source is None and corpus.sha256 != model.table["corpus"]["sha256"]:
-        note(f"note: {corpus.origin} has changed since training; scoring the text as it is now")
-    preset, part = model.config.split, split or ("valid" if source is None else "all")
-    if part not in PARTS:
-        preset, part = part, "valid"
-    unit, cut = model.alphabet.unit, Split.named(preset)
-    piece = cut.piece(encode_corpus(corpus, model.alphabet, unknown, note), part)
-    if len(piece) < 2:
-        raise CorpusError(
-            f"the {part} part of split {preset!r} has {len(piece)} {unit}s; expected at "
-            "least 2: choose another part or preset with --split"
-        )
-    nats, count = make_scorer(model.network)(model.params, piece), len(piece) - 1
-    return Evaluation(nats_per_char=nats, characters=count, split=preset, part=part, symbol=unit)
+__all__ = [
+    "Scored", "Trained", "evaluate", "generate", "load", "read_corpus", "resume", "score", "stream",
+    "train", "training_ids", "write",
+]  # fmt: skip
 
 
-def stream(
+def write(
     model: Model,
     prompt: str = "",
-    length: int = 500,
+    length: int | None = 500,
     *,
     sampler: str | None = None,
     seed: int = 0,
     n: int = 1,
     unknown: str = "error",
-) -> Iterator[list[str]]:
-    """Write text piece by piece: each item holds the next characters of all `n` samples.
+    stop: Sequence[str] = (),
+    until_sentence: bool = False,
+    scored: bool = False,
+) -> Iterator[list[Written]]:
+    """Write text piece by piece: each item holds the next piece of all `n` samples.
+
+    A piece has its text and, with `scored`, its characters with their log-probabilities in nats.
 
     Arguments:
         model: from `load` or `train`.
         prompt: what the model reads first; empty stands for the beginning of a line.
-        length: characters to write, per sample; bytes if the model's alphabet is of bytes.
+        length: characters to write, per sample; bytes if the model's alphabet is of bytes. None is
+            without end (to be exact, as long as positions can be counted: 2,147,483,647).
         sampler: a sampler spec or a chain such as ``"top-p:0.9,temperature:0.7"``; by default the
             run's own.
         seed: decides what is drawn.
         n: how many samples to write at once.
         unknown: ``"error"`` or ``"skip"``: what to do with prompt characters the alphabet lacks.
+        stop: a sample ends before the first of these strings, which is not written.
+        until_sentence: go on after `length` to the end of the sentence, though no further than
+            1000 characters, see `charrnn_core.writing.Ending`.
+        scored: whether to give the characters, too.
 
     Raises:
         PluginError: the run's own sampler is not installed.
         UnknownSymbolError: the prompt has characters the alphabet lacks.
+        OptionError: a stop string is empty, or the sentence at the end of no length is asked for.
+        SamplingError: while writing: the sampler left nothing to draw.
+
+    Example::
+
+        for [piece] in write(load("runs/santa"), "Santa ", until_sentence=True, scored=True):
+            print(piece.text, [character.model for character in piece.characters])
     """
     if sampler is None:
         require_plugins(model.table, "sampler", model.registry)
     refs = model.config.sampler if sampler is None else parse_refs(sampler)
-    generator = make_generator(model.network, build_sampler(refs, model.registry))
     ids = encode_prompt(model.alphabet, prompt, unknown)
-    pieces = generator(model.params, ids, length, random_key(seed, "sample"), n)
-    return _decoded(pieces, [model.alphabet.decoder() for _ in range(n)])
+    most, sentence_from = length, None
+    if until_sentence:
+        if length is None:
+            raise OptionError("a text without end has no last sentence; give it a length")
+        most, sentence_from = length + FARTHEST, length
+    context = SamplerContext(model.alphabet, partial(training_ids, model))
+    chain = build_sampler(refs, model.registry).bind(context)
+    draw = make_drawer(model.network, chain, scored)
+    drawn = draw(model.params, ids, most, random_key(seed, "sample"), n)
+    return written(drawn, model.alphabet, n, stops=stop, sentence_from=sentence_from)
 
 
-def _decoded(pieces: Iterable[Any], decoders: list[Decoder]) -> Iterator[list[str]]:
-    """Ids of n samples in pieces [K,n] to text; at the end, what is left of the last characters."""
-    for piece in pieces:
-        yield [decode(row) for decode, row in zip(decoders, piece.T, strict=True)]
-    rest = [decode((), last=True) for decode in decoders]
-    if any(rest):
-        yield rest
+def stream(
+    model: Model,
+    prompt: str = "",
+    length: int | None = 500,
+    *,
+    sampler: str | None = None,
+    seed: int = 0,
+    n: int = 1,
+    unknown: str = "error",
+    stop: Sequence[str] = (),
+    until_sentence: bool = False,
+) -> Iterator[list[str]]:
+    """Write text piece by piece: each item holds the next characters of all `n` samples.
+
+    The arguments and errors are those of `write`.
+
+    Example::
+
+        for [text] in stream(load("runs/santa"), "Santa ", length=None):
+            print(text, end="", flush=True)
+    """
+    pieces = write(
+        model, prompt, length, sampler=sampler, seed=seed, n=n, unknown=unknown, stop=stop,
+        until_sentence=until_sentence,
+    )  # fmt: skip
+    return ([piece.text for piece in item] for item in pieces)
 
 
 def generate(
@@ -116,12 +118,17 @@ def generate(
     sampler: str | None = None,
     seed: int = 0,
     unknown: str = "error",
+    stop: Sequence[str] = (),
+    until_sentence: bool = False,
 ) -> str:
-    """Write text that continues a prompt; the arguments are those of `stream`.
+    """Write text that continues a prompt; the arguments are those of `write`.
 
     Example::
 
         generate(load("runs/santa"), "Santa ", length=100, sampler="temperature:0.5")
     """
-    pieces = stream(model, prompt, length, sampler=sampler, seed=seed, unknown=unknown)
-    return "".join(piece[0] for piece in pieces)
+    pieces = stream(
+        model, prompt, length, sampler=sampler, seed=seed, unknown=unknown, stop=stop,
+        until_sentence=until_sentence,
+    )  # fmt: skip
+    return "".join(text for [text] in pieces)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from charrnn_core.errors import PluginError
+from charrnn_core.noise import Noise
 
 Params: TypeAlias = Any
 Carry: TypeAlias = Any
@@ -68,11 +69,30 @@ def as_cell(made: Any) -> Cell:
     )
 
 
+@runtime_checkable
+class NoisyCell(Cell, Protocol):
+    """A cell whose step draws random numbers while it is trained, such as dropout masks."""
+
+    def noisy_step(
+        self, params: Params, carry: Carry, x: jax.Array, noise: Noise
+    ) -> tuple[Carry, jax.Array]:
+        """`step` as it is while training; what is random comes from `noise` alone."""
+        ...
+
+
+def training_step(cell: Cell, params: Params, carry: Carry, x: jax.Array, noise: Noise) -> Any:
+    """A cell's step while training: its `noisy_step` if it has one, else its `step`."""
+    if isinstance(cell, NoisyCell):
+        return cell.noisy_step(params, carry, x, noise)
+    return cell.step(params, carry, x)
+
+
 @dataclass(frozen=True)
 class LinenCell:
     """A flax linen RNN cell as a `Cell`.
 
     A module that does not override ``initialize_carry`` starts from zeros of ``(B, features)``.
+    While it is trained it finds the random streams ``step`` and ``window`` of `charrnn_core.noise`.
     """
 
     module: Any
@@ -98,6 +118,11 @@ class LinenCell:
 
     def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
         return self.module.apply({"params": params}, carry, x)
+
+    def noisy_step(
+        self, params: Params, carry: Carry, x: jax.Array, noise: Noise
+    ) -> tuple[Carry, jax.Array]:
+        return self.module.apply({"params": params}, carry, x, rngs=noise.keys())
 
 
 @dataclass(frozen=True)

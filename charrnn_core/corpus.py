@@ -1,4 +1,4 @@
-"""Text as data: a `Corpus` from a source, and the `Split` into parts."""
+"""Text as data: a `Corpus` from a source."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from charrnn_core.alphabet import Ids
-from charrnn_core.errors import CorpusError, UnknownNameError
+from charrnn_core.errors import CorpusError
 
 _PIECE = 1 << 20
 """Characters a piece has at most, so that what is made of one stays small."""
@@ -124,65 +123,3 @@ class Corpus:
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-PARTS = ("train", "valid", "test", "all")
-"""The parts of a text; ``all`` is the whole of it."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """A named way to cut a text into contiguous parts, in this order: train, valid, test.
-
-    Arguments:
-        name: the preset's name; it is printed with every number measured on it.
-        train, valid: shares of the text; test is the rest.
-
-    >>> Split.named("nanogpt-90/10").parts(1000)
-    {'train': (0, 900), 'valid': (900, 1000), 'test': (1000, 1000), 'all': (0, 1000)}
-    """
-
-    name: str
-    train: float
-    valid: float
-
-    @classmethod
-    def named(cls, name: str) -> "Split":
-        """The preset of that name.
-
-        Raises:
-            UnknownNameError: there is none.
-        """
-        if name not in SPLITS:
-            raise UnknownNameError("split", name, SPLITS)
-        return SPLITS[name]
-
-    def parts(self, length: int) -> dict[str, tuple[int, int]]:
-        """The start and end of each part of a text of `length` characters."""
-        first = int(length * self.train)
-        second = length if self.train + self.valid >= 1 else int(length * (self.train + self.valid))
-        parts = {"train": (0, first), "valid": (first, second), "test": (second, length)}
-        return {**parts, "all": (0, length)}
-
-    def piece(self, ids: Ids, part: str) -> Ids:
-        """The ids of a part, after the one character before it, so that all of it is predicted.
-
-        >>> import numpy as np
-        >>> Split.named("nanogpt-90/10").piece(np.arange(20), "valid").tolist()
-        [17, 18, 19]
-        """
-        start, end = self.parts(len(ids))[part]
-        return ids[max(0, start - 1) : end] if end > start else ids[:0]
-
-
-SPLITS = {
-    split.name: split
-    for split in (
-        Split("last-10%", 0.9, 0.1),
-        Split("last-5%", 0.95, 0.05),
-        Split("nanogpt-90/10", 0.9, 0.1),
-        Split("torch-rnn-80/10/10", 0.8, 0.1),
-        Split("90/5/5", 0.9, 0.05),
-        Split("all", 1.0, 0.0),
-    )
-}

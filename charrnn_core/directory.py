@@ -36,6 +36,8 @@ _MOST_SHARDS = 1024
 _LOOKS = 5
 """How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
 
+_OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -267,7 +269,7 @@ def saved_shards(run: Path) -> int:
 
 
 def saved_network(run: Path) -> dict[str, Any]:
-    """The settings of a run that its parameters fit: cell, embedding and kind of alphabet.
+    """The settings of a run that its parameters fit: those of its network and its alphabet.
 
     Raises:
         RunDirectoryError, CheckpointError: as for `open_checkpoint`.
@@ -276,7 +278,7 @@ def saved_network(run: Path) -> dict[str, Any]:
     config = checkpoint.table.get("config")
     if not isinstance(config, dict):
         raise CheckpointError(f"{run} does not say what its parameters are of")
-    return {name: config[name] for name in ("cell", "embedding", "alphabet") if name in config}
+    return {name: config[name] for name in _OF_THE_NETWORK if name in config}
 
 
 def _best(

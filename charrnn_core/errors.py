@@ -11,6 +11,7 @@
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot go on (a loss that is not finite)
+  + SamplingError              nothing is left to draw from
   + DeviceError                jax sees fewer devices than the run was cut for
   + ResumeError                a run cannot go on as it began: something has changed
   + StorageError               a file or directory cannot be read or written
@@ -89,6 +90,10 @@ class CorpusError(CharRNNError):
 
 class TrainingError(CharRNNError):
     """Training cannot go on."""
+
+
+class SamplingError(CharRNNError):
+    """Nothing is left to draw from: every symbol is forbidden, or the model gives no numbers."""
 
 
 class DeviceError(CharRNNError):

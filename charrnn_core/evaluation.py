@@ -1,46 +1,36 @@
-"""Evaluation: one stateful pass over held-out text, from a fresh carry to the last character."""
+"""What an evaluation found: nats per character, how sure that is, and what it compares with."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
-from charrnn_core.alphabet import Ids
-from charrnn_core.cell import Carry, Params
-from charrnn_core.errors import CorpusError
-from charrnn_core.mapped import give_back
-from charrnn_core.network import Network
+from charrnn_core.terminal import aligned
 
-_WINDOW = 512
-"""Characters per inner scan: bounds the memory for logits; does not change the result."""
-
-_WINDOWS = 16
-"""Windows per call of the compiled program."""
+_BLOCK = 1000
+_FEWEST_BLOCKS, _MOST_BLOCKS = 20, 2000
+_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """How well a model predicts a text.
+class Row:
+    """How well something predicts a text.
 
     Arguments:
-        nats_per_char: mean negative log-likelihood per predicted character.
-        characters: how many characters were predicted.
-        split: the preset that cut the text, and `part` the part that was read.
-        symbol: what stands for a character: ``"character"``, or ``"byte"``.
+        name: what predicts it.
+        nats_per_char: mean negative log-likelihood per character.
+        interval: where 95 % of the means lie that resampling gives, see `Tally`.
 
-    >>> Evaluation(nats_per_char=math.log(2), characters=8, split="all", part="train").bits_per_char
+    >>> Row(name="a fair coin", nats_per_char=math.log(2)).bits_per_char
     1.0
     """
 
+    name: str
     nats_per_char: float
-    characters: int
-    split: str = ""
-    part: str = ""
-    symbol: str = "character"
+    interval: tuple[float, float] | None = None
 
     @property
     def bits_per_char(self) -> float:
@@ -50,68 +40,166 @@ class Evaluation:
     def perplexity(self) -> float:
         return math.exp(min(self.nats_per_char, 700.0))
 
+    def table(self) -> dict[str, Any]:
+        """The plain form, for JSON."""
+        return {
+            "name": self.name,
+            "nats_per_char": self.nats_per_char,
+            "bits_per_char": self.bits_per_char,
+            "perplexity": self.perplexity,
+            "interval": None if self.interval is None else list(self.interval),
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as it is printed."""
+        span = "" if self.interval is None else "{:.4f} to {:.4f}".format(*self.interval)
+        numbers = self.nats_per_char, self.bits_per_char
+        return (self.name, *(f"{number:.4f}" for number in numbers), f"{self.perplexity:.3f}", span)
+
+
+class Tally:
+    """Adds up the nats of a text, block by block of consecutive characters.
+
+    The interval is a block bootstrap (Künsch 1989): blocks of 1000 characters, or as many as make
+    20 blocks of a short text and 2000 of a long one, are drawn with replacement as often as there
+    are blocks, 2000 times over; it spans the middle 95 % of the means. It says how much the mean
+    would move with another text of this kind and length; what another seed of training would do, it
+    cannot know.
+
+    Arguments:
+        characters: how many there will be.
+
+    >>> tally = Tally(3)
+    >>> tally.add(np.array([1.0, 2.0], np.float32))
+    >>> tally.add(np.array([6.0], np.float32))
+    >>> tally.row("model").nats_per_char
+    3.0
+    """
+
+    def __init__(self, characters: int) -> None:
+        fitting = max(1, min(_BLOCK, characters // _FEWEST_BLOCKS))
+        self._size = max(fitting, -(-characters // _MOST_BLOCKS))
+        self._sums = np.zeros(-(-characters // self._size), np.float64)
+        self.characters = 0
+
+    def add(self, nats: npt.NDArray[np.floating[Any]]) -> None:
+        """Count the next characters."""
+        blocks = np.arange(self.characters, self.characters + len(nats)) // self._size
+        self._sums += np.bincount(blocks, nats, len(self._sums))
+        self.characters += len(nats)
+
+    @property
+    def mean(self) -> float:
+        """Nats per character of what was added."""
+        return float(self._sums.sum() / self.characters)
+
+    def row(self, name: str) -> Row:
+        """The mean of what was added, and its interval."""
+        blocks = len(self._sums)
+        if blocks < 2:
+            return Row(name=name, nats_per_char=self.mean)
+        sizes = np.full(blocks, self._size)
+        sizes[-1] = self.characters - self._size * (blocks - 1)
+        drawn = np.random.default_rng(0).integers(blocks, size=(_RESAMPLES, blocks))
+        means = self._sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        return Row(name=name, nats_per_char=self.mean, interval=(float(low), float(high)))
+
+
+def tally(nats: Iterable[npt.NDArray[np.floating[Any]]], characters: int) -> Tally:
+    """Add up arrays of nats of so many characters in all."""
+    counted = Tally(characters)
+    for some in nats:
+        counted.add(some)
+    return counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a model predicts a text.
+
+    Arguments:
+        model: the model's own row.
+        characters: how many characters were predicted.
+        split: the preset that cut the text, and `part` the part that was read.
+        symbol: what stands for a character: ``"character"``, or ``"byte"``.
+        dynamic: the row of the model that goes on learning as it reads, if it was asked for.
+        baselines: the rows of what knows no network, see `charrnn_core.baselines`.
+        remarks: what a reader of the numbers has to know.
+
+    >>> row = Row(name="model", nats_per_char=math.log(2))
+    >>> Evaluation(model=row, characters=8, split="all", part="train").bits_per_char
+    1.0
+    """
+
+    model: Row
+    characters: int
+    split: str = ""
+    part: str = ""
+    symbol: str = "character"
+    dynamic: Row | None = None
+    baselines: tuple[Row, ...] = ()
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def nats_per_char(self) -> float:
+        return self.model.nats_per_char
+
+    @property
+    def bits_per_char(self) -> float:
+        return self.model.bits_per_char
+
+    @property
+    def perplexity(self) -> float:
+        return self.model.perplexity
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return self.model.interval
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows: the model's, then what it compares with."""
+        return (self.model, *([self.dynamic] if self.dynamic else []), *self.baselines)
+
     def line(self) -> str:
-        """The result in words."""
+        """The model's result in words."""
         return (
             f"{self.nats_per_char:.4f} nats, {self.bits_per_char:.4f} bits per {self.symbol}, "
             f"perplexity {self.perplexity:.3f} ({self.part} part of {self.split}, "
             f"{self.characters:,} {self.symbol}s)"
         )
 
+    def lines(self) -> list[str]:
+        """What the user should see: the result, what it compares with, remarks and warnings."""
+        head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
+        compared = [head, *(row.cells() for row in self.rows)] if len(self.rows) > 1 else []
+        if not compared and self.interval is not None:
+            compared = [head, self.model.cells()]
+        remarks = [f"note: {remark}" for remark in self.remarks]
+        return [self.line(), *(aligned(compared) if compared else []), *remarks, *self.warnings()]
+
+    def warnings(self) -> list[str]:
+        """A line if counting predicts the text better than the model does."""
+        best = min(self.baselines, key=lambda row: row.nats_per_char, default=self.model)
+        if best.nats_per_char >= self.nats_per_char:
+            return []
+        return [
+            f"warning: {best.name} predicts this text better than the model does; the likeliest "
+            "causes: too little training, a learning rate that does not fit, or a model that is "
+            "too small"
+        ]
+
     def table(self) -> dict[str, Any]:
         """The plain form, for JSON."""
         return {
-            "nats_per_char": self.nats_per_char,
-            "bits_per_char": self.bits_per_char,
-            "perplexity": self.perplexity,
+            **{key: value for key, value in self.model.table().items() if key != "name"},
             "characters": self.characters,
             "split": self.split,
             "part": self.part,
             "symbol": self.symbol,
+            "dynamic": None if self.dynamic is None else self.dynamic.table(),
+            "baselines": [row.table() for row in self.baselines],
+            "remarks": list(self.remarks),
+            "warnings": self.warnings(),
         }
-
-
-def nats_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """``-log softmax(logits)[target]`` in nats: ``float[...,V], int32[...] -> float[...]``."""
-    log_p = jax.nn.log_softmax(logits)
-    return -jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-
-
-def make_scorer(network: Network) -> Callable[[Params, Ids], float]:
-    """Compile a function ``(params, ids) -> nats per character``.
-
-    The function reads N ids, of any integer type, as one stream from a fresh carry and predicts the
-    N - 1 characters after the first. Sums are kept in float64 on the host. Of mapped ids nothing
-    stays in memory.
-
-    Raises (the function):
-        CorpusError: there are fewer than two characters.
-    """
-
-    @jax.jit
-    def read(params: Params, carry: Carry, ids: jax.Array, weights: jax.Array) -> Any:
-        def window(carry: Carry, item: Any) -> tuple[Carry, jax.Array]:
-            inputs, targets, weights = item
-            logits, carry = network.unroll(params, carry, inputs[:, None])
-            return carry, jnp.sum(nats_of(logits[:, 0], targets) * weights)
-
-        shape = (_WINDOWS, _WINDOW)
-        items = (ids[:-1].reshape(shape), ids[1:].reshape(shape), weights.reshape(shape))
-        return jax.lax.scan(window, carry, items)
-
-    def score(params: Params, ids: Ids) -> float:
-        predicted = len(ids) - 1
-        if predicted < 1:
-            raise CorpusError(f"cannot evaluate {len(ids)} characters; expected at least 2")
-        room = _WINDOW * _WINDOWS
-        carry, total = network.initial_carry(params, 1), 0.0
-        for start in range(0, predicted, room):
-            piece = np.asarray(ids[start : start + room + 1], np.int32)
-            give_back(ids)
-            padded = np.pad(piece, (0, room + 1 - len(piece)))
-            weights = (np.arange(room) < len(piece) - 1).astype(np.float32)
-            carry, nats = read(params, carry, padded, weights)
-            total += float(np.sum(np.asarray(nats, np.float64)))
-        return total / predicted
-
-    return score

@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
 
 from charrnn_core.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
-from charrnn_core.corpus import Corpus, Split
+from charrnn_core.corpus import Corpus
 from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.explain import explain
@@ -18,8 +19,10 @@ from charrnn_core.model import build_network, build_sampler
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
-from charrnn_core.sampling import Chain, encode_prompt
+from charrnn_core.sampling import Chain, SamplerContext, encode_prompt
+from charrnn_core.sizing import size_cell
 from charrnn_core.sources import read_corpus
+from charrnn_core.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training import Trainer
 
 _MOST_STEPS = 2**31 - 1
@@ -35,7 +38,7 @@ class Experiment:
         notes: what was adapted, for the user.
         unroll: how time steps run and why, see `charrnn_core.explain.explain`.
         corpus, alphabet: the text and its symbols.
-        train_ids, held_out_ids: its parts; the held-out one begins one character early.
+        train_ids, held_out: its parts, the held-out one in pieces.
         prompt: what samples begin with, in ids.
         network, sampler, trainer, batching, budget: the built components.
     """
@@ -46,7 +49,7 @@ class Experiment:
     corpus: Corpus
     alphabet: Alphabet
     train_ids: Ids
-    held_out_ids: Ids
+    held_out: list[Piece]
     prompt: Ids
     network: Network
     sampler: Chain
@@ -106,26 +109,28 @@ def prepare(
     found = ALPHABETS[config.alphabet].of(corpus.symbols)
     check(corpus, found)
     alphabet = alphabet or found
+    config, sized = _sized(config, partial(build_network, alphabet=alphabet, registry=registry))
     network = build_network(config, alphabet, registry)
     ids = encode_corpus(corpus, alphabet, unknown, note)
-    train_ids = split.piece(ids, "train")
+    train_ids = split.training(ids)
     config, notes = _fit(config, len(train_ids), alphabet.unit)
-    held_out_ids = split.piece(ids, "valid")[: config.eval_characters + 1]
-    if config.patience and len(held_out_ids) < 2:
+    held_out = split.pieces(ids, "valid", int(encode_prompt(alphabet, "")[0]))
+    held_out = first_characters(held_out, config.eval_characters)
+    if config.patience and not count_characters(held_out):
         notes = (*notes, f"patience has no effect: split {config.split!r} holds nothing out")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
     return Experiment(
         config=config,
-        notes=notes,
+        notes=(*sized, *notes),
         unroll=explain(network.choose(config.batch, config.window)),
         corpus=corpus,
         alphabet=alphabet,
         train_ids=train_ids,
-        held_out_ids=held_out_ids,
+        held_out=held_out,
         prompt=encode_prompt(alphabet, config.prompt, config.unknown),
         network=network,
-        sampler=sampler,
+        sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)),
         trainer=Trainer(
             network,
             loss,
@@ -134,6 +139,8 @@ def prepare(
             shards=config.shards or 1,
             total_steps=budget.steps if budget.deadline is None else None,
             skip=config.non_finite == "skip",
+            average=config.average,
+            seed=config.seed,
         ),
         batching=batching,
         budget=budget,
@@ -157,6 +164,16 @@ def _fit(config: RunConfig, length: int, unit: str) -> tuple[RunConfig, tuple[st
             f"shards is {shards}; expected a number that divides the batch of {batch} streams"
         )
     return dataclasses.replace(config, batch=batch, window=window, shards=shards), tuple(notes)
+
+
+def _sized(
+    config: RunConfig, build: Callable[[RunConfig], Network]
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """The run with a cell of the width that its number of parameters asks for, if it has one."""
+    if config.parameters is None:
+        return config, ()
+    config, line = size_cell(config, build, config.parameters)
+    return config, (line,)
 
 
 def _batching(config: RunConfig, ids: Ids) -> Batching:

@@ -118,29 +118,33 @@ def charrnn_losses() -> Iterable[LossPlugin]:  # type: ignore[empty-body]  # a s
 def charrnn_samplers() -> Iterable[SamplerPlugin]:  # type: ignore[empty-body]  # a spec has no body
     """Samplers: from the model's distribution to the one drawn from.
 
-    A complete plugin, ``charrnn_topk/__init__.py``::
+    A complete plugin, ``charrnn_topa/__init__.py``::
 
         from dataclasses import dataclass
         from charrnn_core import SamplerPlugin, hookimpl, opt
 
         @dataclass(frozen=True, kw_only=True)
-        class TopKOptions:
-            k: int = opt(10, help="how many symbols stay possible", ge=1)
+        class TopAOptions:
+            a: float = opt(0.2, help="the least share of the likeliest one's square", ge=0, le=1)
 
         @hookimpl
         def charrnn_samplers():
-            yield SamplerPlugin(name="top-k", target="charrnn_topk.sampler:top_k",
-                                options=TopKOptions, argument="k", summary="k likeliest symbols")
+            yield SamplerPlugin(name="top-a", target="charrnn_topa.sampler:top_a",
+                                options=TopAOptions, argument="a", summary="p >= a max(p)^2")
 
-    and ``charrnn_topk/sampler.py``::
+    and ``charrnn_topa/sampler.py``::
 
         import jax, jax.numpy as jnp
 
-        def top_k(options):
+        def top_a(options):
             def sampler(key, logits, state):
-                least = jax.lax.top_k(logits, min(options.k, logits.shape[-1]))[0][..., -1:]
-                return jnp.where(logits < least, -jnp.inf, logits), state
+                p = jax.nn.softmax(logits)
+                least = options.a * jnp.max(p, axis=-1, keepdims=True) ** 2
+                return jnp.where(p < least, -jnp.inf, logits), state
             return sampler
+
+    A sampler that remembers what was drawn, or has to know the text the model was trained on, has
+    more methods: see `charrnn_core.plugin.SamplerPlugin`.
     """
 
 

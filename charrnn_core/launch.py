@@ -14,9 +14,8 @@ from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
 from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
-from charrnn_core.leaves import from_arrays
 from charrnn_core.loopstate import LoopState
-from charrnn_core.model import alphabet_of, reading
+from charrnn_core.model import alphabet_of, learnt_params, reading
 from charrnn_core.randomness import random_key
 from charrnn_core.record import (
     check_config,
@@ -114,7 +113,7 @@ def _first_params(experiment: Experiment, first: Checkpoint | None) -> Params:
     if first is None:
         return network.init(random_key(seed, "init"))
     template = jax.eval_shape(network.init, jax.random.key(0))
-    return jax.tree.map(jnp.array, from_arrays(first.arrays, template, "params"))
+    return jax.tree.map(jnp.array, learnt_params(first, template))
 
 
 def resume(

@@ -14,7 +14,7 @@ from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
 from charrnn_core.errors import CheckpointError, CorpusError
 from charrnn_core.leaves import from_arrays
-from charrnn_core.network import Network
+from charrnn_core.network import Dropouts, Network
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
@@ -55,8 +55,32 @@ def count_parameters(params: Params) -> int:
 
 def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:
     """The network a configuration describes, without parameters."""
-    cell = registry.build_cell(config.cell, as_cell)
-    return Network(cell, len(alphabet), config.embedding, unroll_mode=config.unroll)
+    return Network(
+        registry.build_cell(config.cell, as_cell),
+        len(alphabet),
+        config.embedding,
+        tied=config.tied,
+        dropouts=Dropouts(config.dropout_input, config.dropout_output, config.variational),
+        separator=separator_ids(config.documents, alphabet),
+        unroll_mode=config.unroll,
+    )
+
+
+_SEPARATORS = {"lines": "\n", "blank": "\n\n"}
+
+
+def separator_ids(documents: str | None, alphabet: Alphabet) -> tuple[int, ...]:
+    """The ids of what ends a document: nothing, ``lines``, ``blank``, or a text of one's own.
+
+    Raises:
+        UnknownSymbolError: the alphabet lacks a character of it.
+
+    >>> separator_ids("lines", Alphabet("\\nab")), separator_ids("ab", Alphabet("\\nab"))
+    ((0,), (1, 2))
+    """
+    if documents is None:
+        return ()
+    return tuple(alphabet.encode(_SEPARATORS.get(documents, documents)).tolist())
 
 
 def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
@@ -111,8 +135,18 @@ def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Mod
         config, alphabet = RunConfig.read(table["config"]), alphabet_of(table)
     network = build_network(config, alphabet, registry)
     template = jax.eval_shape(network.init, jax.random.key(0))
-    params = from_arrays(checkpoint.arrays, template, "params")
+    params = learnt_params(checkpoint, template)
     return Model(config, alphabet, network, params, registry, table)
+
+
+def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
+    """The parameters to use that a checkpoint holds: their moving average, if it has one.
+
+    Raises:
+        CheckpointError: it does not hold those of `template`.
+    """
+    averaged = any(name.startswith("average/") for name in checkpoint.arrays)
+    return from_arrays(checkpoint.arrays, template, "average" if averaged else "params")
 
 
 def describe_run(

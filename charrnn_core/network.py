@@ -9,11 +9,32 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from charrnn_core.cell import Carry, Cell, Params
-from charrnn_core.errors import PluginError
+from charrnn_core.cell import Carry, Cell, Params, training_step
+from charrnn_core.errors import OptionError, PluginError
+from charrnn_core.noise import Noise, dropout
 from charrnn_core.products import rows_times
 from charrnn_core.stepper import prepare_step
-from charrnn_core.unroll import Choice, choose, unroll
+from charrnn_core.trace import Step
+from charrnn_core.unroll import Choice, choose, restart, unroll
+
+_CELL, _INPUT, _OUTPUT = range(3)
+"""The parts of the network that draw random numbers while training."""
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """How much of what goes into a cell and comes out of it is dropped while training.
+
+    Arguments:
+        input: share of the elements of the cell's input.
+        output: share of the elements of its output.
+        variational: draw one mask per window, not one per character (Gal and Ghahramani 2016,
+            arXiv 1512.05287).
+    """
+
+    input: float = 0.0
+    output: float = 0.0
+    variational: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,10 +45,18 @@ class Network:
         cell: any recurrent cell.
         symbols: V, the size of the alphabet.
         embedding: width of the embedding E; 0 feeds one-hot characters.
+        tied: read out with the embedding: ``R = P E^T``, with a projection P (Press and Wolf 2017,
+            arXiv 1608.05859; Inan et al. 2017, arXiv 1611.01462).
+        dropouts: what is dropped while training.
+        separator: ids that end a document. The carry starts afresh before the last of them, so that
+            all the model knows at the beginning of a document is that symbol.
         unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.unroll.unroll`.
 
     Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
-    embedding, ``"embedding": [V,embedding]``.
+    embedding, ``"embedding": [V,embedding]``; tied, the kernel is P, ``[H,embedding]``.
+
+    Raises:
+        OptionError: there is no embedding to tie the readout to.
 
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
@@ -42,7 +71,17 @@ class Network:
     cell: Cell
     symbols: int
     embedding: int = 0
+    tied: bool = False
+    dropouts: Dropouts = Dropouts()
+    separator: tuple[int, ...] = ()
     unroll_mode: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.tied and not self.embedding:
+            raise OptionError(
+                "a tied readout needs an embedding, and embedding is 0; expected a width such as "
+                "--embedding 64"
+            )
 
     @property
     def in_features(self) -> int:
@@ -50,15 +89,20 @@ class Network:
         return self.embedding or self.symbols
 
     def init(self, key: jax.Array) -> Params:
-        """Fresh parameters: the readout Glorot-uniform, the embedding normal with deviation 1."""
+        """Fresh parameters: the readout Glorot-uniform, the embedding normal.
+
+        The embedding's deviation is 1; tied, it is ``embedding ** -0.5``, so that logits start
+        small.
+        """
         cell_key, readout_key, embedding_key = jax.random.split(key, 3)
         cell = self.cell.init(cell_key, self.in_features)
-        H = self._width(cell)
-        kernel = initializers.glorot_uniform()(readout_key, (H, self.symbols))
+        shape = (self._width(cell), self.embedding if self.tied else self.symbols)
+        kernel = initializers.glorot_uniform()(readout_key, shape)
         params = {"cell": cell, "readout": {"kernel": kernel, "bias": jnp.zeros(self.symbols)}}
         if self.embedding:
-            shape = (self.symbols, self.embedding)
-            params["embedding"] = jax.random.normal(embedding_key, shape)
+            scale = self.embedding**-0.5 if self.tied else 1.0
+            embedding = jax.random.normal(embedding_key, (self.symbols, self.embedding))
+            params["embedding"] = scale * embedding
         return params
 
     def _width(self, cell_params: Params) -> int:
@@ -81,47 +125,64 @@ class Network:
 
     def initial_carry(self, params: Params, batch: int) -> Carry:
         """The carry before the first character, for `batch` streams."""
-        return self.cell.initial_carry(params["cell"], (batch, self.in_features))
+        carry = self.cell.initial_carry(params["cell"], (batch, self.in_features))
+        if len(self.separator) < 2:
+            return carry
+        return carry, jnp.full((batch, len(self.separator) - 1), -1, jnp.int32)
 
     def unroll(
-        self, params: Params, carry: Carry, inputs: jax.Array, reset: jax.Array | None = None
+        self,
+        params: Params,
+        carry: Carry,
+        inputs: jax.Array,
+        reset: jax.Array | None = None,
+        key: jax.Array | None = None,
     ) -> tuple[jax.Array, Carry]:
         """Read ``inputs: int32[T,B]``; give ``logits: float32[T,B,V]`` and the carry after them.
 
-        `reset`, bool[T,B], starts a row afresh before that character.
+        Arguments:
+            reset: bool[T,B]; starts a row afresh before that character.
+            key: of all that is random while training; None when the network is only used.
         """
-
+        carry, reset, tail = self._documents(carry, inputs, reset)
+        step, xs = self._read, inputs
+        if key is not None:
+            step, xs = self._noisy(key, inputs)
         carry, ys = unroll(
-            self._read,
+            step,
             params,
             carry,
-            inputs,
+            xs,
             reset=reset,
-            fresh=lambda params: self.initial_carry(params, inputs.shape[1]),
+            fresh=lambda params: self._fresh(params, inputs.shape[1]),
             symbols=self.symbols,
             mode=self.unroll_mode,
         )
-        return self._read_out(params, ys), carry
+        if key is not None and self.dropouts.output:
+            ys = self._drop_outputs(key, ys)
+        return self._read_out(params, ys), carry if tail is None else (carry, tail)
 
     def choose(self, batch: int, window: int) -> Choice:
         """How `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
         params = jax.eval_shape(self.init, jax.random.key(0))
-        carry = jax.eval_shape(lambda params: self.initial_carry(params, batch), params)
+        carry = jax.eval_shape(lambda params: self._fresh(params, batch), params)
+        inputs = jax.ShapeDtypeStruct((window, batch), jnp.int32)
+        step, xs = self._noisy(jax.random.key(0), inputs)
         return choose(
-            self._read,
+            step,
             params,
             carry,
-            jax.ShapeDtypeStruct((window, batch), jnp.int32),
+            xs,
             reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_),
-            fresh=lambda params: self.initial_carry(params, batch),
+            fresh=lambda params: self._fresh(params, batch),
             symbols=self.symbols,
             mode=self.unroll_mode,
         )
 
     def step(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
         """Read one character of every stream, ``ids: int32[B]``; give ``logits: float32[B,V]``."""
-        carry, y = self._read(params, carry, ids)
-        return self._read_out(params, y), carry
+        logits, carry = self.unroll(params, carry, ids[None])
+        return logits[0], carry
 
     def stepper(
         self, params: Params, carry: Carry, batch: int
@@ -129,22 +190,75 @@ class Network:
         """`step` as a function of ``carry, ids``, for many steps with the same parameters."""
         if self.unroll_mode == "scan":
             return partial(self.step, params)
-        ids = jax.ShapeDtypeStruct((batch,), jnp.int32)
-        read = prepare_step(self._read, params, carry, ids, self.symbols)
+        fresh, ids = self._fresh(params, batch), jax.ShapeDtypeStruct((batch,), jnp.int32)
+        own = carry[0] if len(self.separator) > 1 else carry
+        read = prepare_step(self._read, params, own, ids, self.symbols)
 
         def step(carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
+            carry, reset, tail = self._documents(carry, ids[None], None)
+            if reset is not None:
+                carry = restart(reset[0], carry, fresh)
             carry, y = read(carry, ids)
-            return self._read_out(params, y), carry
+            return self._read_out(params, y), carry if tail is None else (carry, tail)
 
         return step
 
+    def _fresh(self, params: Params, batch: int) -> Carry:
+        return self.cell.initial_carry(params["cell"], (batch, self.in_features))
+
+    def _documents(
+        self, carry: Carry, inputs: jax.Array, reset: jax.Array | None
+    ) -> tuple[Carry, jax.Array | None, jax.Array | None]:
+        """The cell's carry, where it starts afresh, and the ids that may begin a separator."""
+        length = len(self.separator)
+        if not length:
+            return carry, reset, None
+        tail = None
+        read = inputs
+        if length > 1:
+            carry, tail = carry
+            read = jnp.concatenate([tail.T, inputs])
+            tail = read[-(length - 1) :].T
+        steps = inputs.shape[0]
+        ends = jnp.ones(inputs.shape, bool)
+        for i, symbol in enumerate(self.separator):
+            ends &= read[i : i + steps] == symbol
+        return carry, ends if reset is None else ends | reset, tail
+
     def _read(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
         return self.cell.step(params["cell"], carry, self._embed(params, ids))
+
+    def _noisy(self, key: jax.Array, inputs: Any) -> tuple[Step, Any]:
+        """`_read` while training, and what it reads: the ids and the bits of each step's key."""
+        step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
+        bits = jax.random.key_data(jax.random.split(step_key, inputs.shape[0]))
+        window = jax.random.key_data(window_key)
+
+        def read(params: Params, carry: Carry, item: Any) -> tuple[Carry, jax.Array]:
+            ids, bits = item
+            noise = Noise(bits, window)
+            x = self._embed(params, ids)
+            if self.dropouts.input:
+                of_input = noise.fold_in(_INPUT).keys()
+                which = "window" if self.dropouts.variational else "step"
+                x = dropout(of_input[which], self.dropouts.input, x)
+            return training_step(self.cell, params["cell"], carry, x, noise)
+
+        return read, (inputs, bits)
+
+    def _drop_outputs(self, key: jax.Array, ys: jax.Array) -> jax.Array:
+        """Dropout of ``ys: float[T,B,H]``, with one mask for all steps if it is variational."""
+        key, rate = jax.random.fold_in(key, _OUTPUT), self.dropouts.output
+        if self.dropouts.variational:
+            return jax.vmap(partial(dropout, key, rate))(ys)
+        return dropout(key, rate, ys)
 
     def _embed(self, params: Params, ids: jax.Array) -> jax.Array:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
 
     def _read_out(self, params: Params, ys: jax.Array) -> jax.Array:
         product: Any = rows_times(ys, params["readout"]["kernel"])
+        if self.tied:
+            product = rows_times(product, params["embedding"].T)
         logits = product.astype(jnp.float32)
         return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)

@@ -28,6 +28,7 @@ _BOUNDS = {
 }
 _INT_BITS = 64
 _DEEPEST = 64
+_SUFFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -288,7 +289,18 @@ def _read_bool(value: Any) -> bool:
 def _read_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError
-    number = int(value)
+    number = _read_suffixed(value) if isinstance(value, str) else value
     if not _fits(number):
         raise OverflowError
     return number
+
+
+def _read_suffixed(text: str) -> int:
+    """An integer, or one with a suffix: ``300k`` is 300,000 and ``1.5M`` is 1,500,000."""
+    times = _SUFFIXES.get(text.strip()[-1:])
+    if times is None:
+        return int(text)
+    number = float(text.strip()[:-1]) * times
+    if not number.is_integer():
+        raise ValueError
+    return int(number)

@@ -123,8 +123,17 @@ class LossPlugin(Plugin):
 class SamplerPlugin(Plugin):
     """A sampler. Target: ``(options) -> sampler(key, logits, state) -> (logits, state)``.
 
-    ``logits: float[B,V]``; the core draws from the softmax of the logits returned. A sampler that
-    remembers also has ``init(batch) -> state``, a pytree; else its state is None.
+    ``logits: float[B,V]``; the core draws from the softmax of the logits returned, inside jit. At
+    least one symbol of each row that could be drawn must stay possible. All else is optional:
+
+    * ``init(batch) -> state``: the sampler remembers; a pytree of arrays ``[B,...]``, in which no
+      row depends on another. Without it the state is None.
+    * ``observe(state, ids) -> state``: takes ``ids: int32[B]``, the next character of every row: of
+      the prompt first (an empty one stands for a line's end), then those that were drawn.
+    * ``bind(context) -> sampler``: called once, with a `charrnn_core.sampling.SamplerContext`, for
+      the sampler to use; so one can know the alphabet, and the text the model was trained on.
+    * ``constraint = True``: what it forbids must never be drawn, so it comes first in every chain,
+      and the others choose among what it allows.
     """
 
     kind = "sampler"

@@ -17,6 +17,7 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.options import check_plain, opt, option_values, read_options, settle
+from charrnn_core.recipes import RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref, shown
 from charrnn_core.storage import explained
@@ -52,21 +53,39 @@ class RunConfig:
     """
 
     source: Ref = opt(Ref("python-docs"), help="the text: a source spec or an existing path")
-    cell: Ref = opt(Ref("elman"), help="the recurrent cell")
+    cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
     embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
+    tied: bool = opt(False, help="read out with the embedding: a projection onto it, then E^T")
+    parameters: int | None = opt(
+        None,
+        help="widen or narrow the cell to a network of at most so many parameters",
+        ge=1,
+    )
+    dropout_input: float = opt(0.0, help="share of the cell's input dropped", ge=0, lt=1)
+    dropout_output: float = opt(0.0, help="share of the cell's output dropped", ge=0, lt=1)
+    variational: bool = opt(False, help="draw these dropout masks once per window, not per step")
+    average: float = opt(
+        0.0, help="decay of a moving average of the parameters, which is then used; 0 has none",
+        ge=0, lt=1,
+    )  # fmt: skip
     loss: Ref = opt(Ref("crossentropy"), help="the training loss")
     optimizer: Ref = opt(Ref("adam"), help="the optimizer")
     alphabet: Literal["chars", "bytes"] = opt(
         "chars", help="what is predicted: characters, or the bytes of the text in UTF-8"
     )
     split: str = opt("last-10%", help="which part of the text is held out")
+    documents: str | None = opt(
+        None,
+        help="start afresh after each document; they end with the end of a line (lines), with an "
+        "empty line (blank), or with the text given here",
+    )
     batching: Literal["streams", "subsequences"] = opt(
         "streams", help="read parallel streams, or one random stretch per epoch"
     )
     batch: int = opt(32, help="parallel streams (B)", ge=1)
     window: int = opt(64, help="characters per window of truncated backpropagation (T)", ge=1)
     stretch: int = opt(5000, help="characters per epoch of subsequences", ge=1)
-    unroll: Literal["auto", "engine", "scan"] = opt(
+    unroll: Literal["auto", "engine", "parallel", "scan"] = opt(
         "auto", help="how time steps run: by the engine, by a plain scan, or whichever fits"
     )
     epochs: float | None = opt(None, help="stop after this many epochs", gt=0)
@@ -168,31 +187,6 @@ class RunConfig:
         """The plain form, for TOML and checkpoints; settings that are None are left out."""
         values = Ref("run", None, option_values(self)).table()
         return {key: item for key, item in values.items() if key != "use" and item is not None}
-
-
-# fmt: off
-RECIPES: dict[str, dict[str, Any]] = {
-    "default": {},
-    # The protocol of the teaching notebook charrnn grew from.
-    "notebook": {
-        "cell": {"use": "elman", "features": 256},
-        "embedding": 0,
-        "batching": "subsequences",
-        "batch": 1,
-        "window": 64,
-        "stretch": 5000,
-        "optimizer": {
-            "use": "adam", "learning_rate": 1e-3, "b2": 0.999,
-            "clip": 0.0, "schedule": "constant", "warmup": 0,
-        },
-        "epochs": 250,
-        "eval_every": 25,
-        "sample_every": 10,
-        "sample_length": 50,
-        "sampler": "temperature:0.1",
-    },
-}
-# fmt: on
 
 
 def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Sampling: read a prompt, then generate on the device, many characters per call."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,20 +13,41 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.alphabet import Alphabet, Ids
 from charrnn_core.cell import Params
+from charrnn_core.errors import SamplingError
 from charrnn_core.mesh import data_mesh, fitting_shards
 from charrnn_core.network import Network
 
 _MOST_PER_CALL = 512
 _ROWS_PER_CALL = 2**13
+_MOST = 2**31 - 1
+"""Positions are counted in int32."""
 
 SamplerFunction = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
+
+
+@dataclass(frozen=True)
+class SamplerContext:
+    """What a sampler can learn about the model, through its ``bind(context)``.
+
+    Arguments:
+        alphabet: the model's symbols.
+        training_ids: gives the ids of the text the model was trained on. That text is read when it
+            is asked for, and only then: sampling needs it for nothing else.
+    """
+
+    alphabet: Alphabet
+    training_ids: Callable[[], Ids]
 
 
 class Chain:
     """Samplers applied one after the other: each shapes the distribution the next one gets.
 
+    Those with a true attribute ``constraint`` come before the others, wherever they stand, so that
+    what they forbid can never be all that the others leave.
+
     Arguments:
-        samplers: ``(key, logits, state) -> (logits, state)``, perhaps with ``init(batch)``.
+        samplers: ``(key, logits, state) -> (logits, state)``, perhaps with ``init(batch)``,
+            ``observe(state, ids)``, ``bind(context)``; see `charrnn_core.plugin.SamplerPlugin`.
 
     >>> double = lambda key, logits, state: (2 * logits, state)
     >>> logits, _ = Chain([double, double])(jax.random.key(0), jnp.ones((1, 2)), (None, None))
@@ -34,7 +56,14 @@ class Chain:
     """
 
     def __init__(self, samplers: Sequence[SamplerFunction]) -> None:
-        self.samplers = tuple(samplers)
+        self.samplers = tuple(
+            sorted(samplers, key=lambda sampler: not getattr(sampler, "constraint", False))
+        )
+
+    def bind(self, context: SamplerContext) -> "Chain":
+        """The chain in which every sampler that asks for the context has it."""
+        binds = [(getattr(sampler, "bind", None), sampler) for sampler in self.samplers]
+        return Chain([sampler if bind is None else bind(context) for bind, sampler in binds])
 
     def init(self, batch: int) -> tuple[Any, ...]:
         """The state of every sampler; None for one that does not remember."""
@@ -49,6 +78,18 @@ class Chain:
             logits, state = sampler(jax.random.fold_in(key, i), logits, state)
             after.append(state)
         return logits, tuple(after)
+
+    def observe(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
+        """The states after ``ids: int32[B]``, the next character of every stream."""
+        observers = [getattr(sampler, "observe", None) for sampler in self.samplers]
+        pairs = zip(observers, states, strict=True)
+        return tuple(state if observe is None else observe(state, ids) for observe, state in pairs)
+
+    def observe_all(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
+        """The states after ``ids: int32[T,B]``."""
+        if not any(hasattr(sampler, "observe") for sampler in self.samplers):
+            return states
+        return jax.lax.scan(lambda states, ids: (self.observe(states, ids), None), states, ids)[0]
 
 
 def encode_prompt(alphabet: Alphabet, prompt: str, unknown: str = "error") -> Ids:
@@ -68,26 +109,79 @@ def encode_prompt(alphabet: Alphabet, prompt: str, unknown: str = "error") -> Id
     return alphabet.encode("\n" if "\n" in alphabet.symbols else alphabet.symbols[0])
 
 
+class Drawn(NamedTuple):
+    """K characters of B streams, and how likely each was, in nats.
+
+    Arguments:
+        ids: int32[K,B].
+        model: float32[K,B], the log-probability under the model; None unless it was asked for.
+        sampler: float32[K,B], that under the distribution which was drawn from; or None.
+    """
+
+    ids: Any
+    model: Any = None
+    sampler: Any = None
+
+    def part(self, *index: Any) -> "Drawn":
+        """Some of the characters, or of the streams.
+
+        >>> Drawn(np.array([[1, 2], [3, 4]])).part(slice(1)).ids.tolist()
+        [[1, 2]]
+        """
+        return Drawn(*(None if leaf is None else leaf[index] for leaf in self))
+
+
+class Draw(Protocol):
+    """What `make_drawer` gives; a `length` of None is as long as positions can be counted."""
+
+    def __call__(
+        self, params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
+    ) -> Iterator[Drawn]: ...
+
+
 class Generate(Protocol):
     """What `make_generator` gives: ids in pieces, each int32[K,B]."""
 
     def __call__(
-        self, params: Params, prompt: Ids, length: int, key: jax.Array, batch: int = 1
+        self, params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
     ) -> Iterator[npt.NDArray[np.int32]]: ...
 
 
 def make_generator(network: Network, sampler: Chain) -> Generate:
     """Compile a function that continues a prompt: ``(params, prompt, length) -> pieces of ids``.
 
+    See `make_drawer`, of which this gives the ids alone.
+    """
+    draw = make_drawer(network, sampler)
+
+    def generate(
+        params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
+    ) -> Iterator[npt.NDArray[np.int32]]:
+        return (drawn.ids for drawn in draw(params, prompt, length, key, batch))
+
+    return generate
+
+
+def make_drawer(network: Network, sampler: Chain, scored: bool = False) -> Draw:
+    """Compile a function that continues a prompt: ``(params, prompt, length) -> pieces``.
+
     The character at position n of row r is drawn with Gumbel noise from a key made of `key`,
     n and r alone, so neither the piece size nor the number of rows changes what is written.
+
+    Arguments:
+        sampler: bound to its context. It observes the prompt, then every character drawn.
+        scored: whether to tell the log-probability of every character.
+
+    Raises (the function):
+        SamplingError: the sampler left nothing to draw, or the model's output is not a number; what
+            was drawn before has been given.
     """
 
     @jax.jit
-    def read(params: Params, prompt: jax.Array) -> Any:
+    def read(params: Params, prompt: jax.Array, memory: Any) -> Any:
         carry = network.initial_carry(params, prompt.shape[1])
         logits, carry = network.unroll(params, carry, prompt)
-        return carry, logits[-1]
+        return carry, logits[-1], sampler.observe_all(memory, prompt)
 
     @partial(jax.jit, static_argnames="count")
     def write(params: Params, state: Any, key: jax.Array, start: jax.Array, count: int) -> Any:
@@ -105,25 +199,55 @@ def make_generator(network: Network, sampler: Chain) -> Generate:
         def character(state: Any, item: Any) -> Any:
             carry, logits, memory = state
             own_key, noise = item
-            logits, memory = sampler(own_key, logits, memory)
-            ids = jnp.argmax(logits + noise, axis=-1).astype(jnp.int32)
+            shaped, memory = sampler(own_key, logits, memory)
+            noisy = shaped + noise
+            ids = jnp.argmax(noisy, axis=-1).astype(jnp.int32)
+            possible = _at(noisy, ids) > -jnp.inf  # false also where it is not a number
+            drawn = Drawn(jnp.where(possible, ids, -1), *_log_p(logits, shaped, ids, scored))
+            memory = sampler.observe(memory, ids)
             logits, carry = step(carry, ids)
-            return (carry, logits, memory), ids
+            return (carry, logits, memory), drawn
 
         keys = jax.vmap(lambda position: jax.random.fold_in(sampler_key, position))(positions)
         return jax.lax.scan(character, state, (keys, jax.vmap(noise_at)(positions)))
 
-    def generate(
-        params: Params, prompt: Ids, length: int, key: jax.Array, batch: int = 1
-    ) -> Iterator[npt.NDArray[np.int32]]:
+    def draw(
+        params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
+    ) -> Iterator[Drawn]:
         mesh = data_mesh(fitting_shards(batch, len(jax.devices())))
         everywhere, by_row = (NamedSharding(mesh, PartitionSpec(*p)) for p in ((), (None, "data")))
         params, key = jax.device_put((params, key), everywhere)
         prompts = jax.device_put(np.repeat(prompt[:, None], batch, axis=1), by_row)
-        state = (*read(params, prompts), sampler.init(batch))
+        state = read(params, prompts, sampler.init(batch))
+        length = _MOST if length is None else length
         count = max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // batch, length))
         for start in range(0, length, count):
-            state, ids = write(params, state, key, jnp.int32(start), count)
-            yield np.asarray(ids)[: length - start]
+            state, drawn = write(params, state, key, jnp.int32(start), count)
+            yield from _possible(jax.device_get(drawn).part(slice(length - start)), start)
 
-    return generate
+    return draw
+
+
+def _at(values: jax.Array, ids: jax.Array) -> jax.Array:
+    """``values: [B,V]`` at ``ids: [B]``."""
+    return jnp.take_along_axis(values, ids[:, None], axis=-1)[:, 0]
+
+
+def _log_p(model: jax.Array, shaped: jax.Array, ids: jax.Array, scored: bool) -> tuple[Any, ...]:
+    """The log-probabilities of the ids under both distributions, if they are asked for."""
+    both = (model, shaped) if scored else ()
+    return tuple(_at(jax.nn.log_softmax(logits), ids) for logits in both)
+
+
+def _possible(piece: Drawn, start: int) -> Iterator[Drawn]:
+    """The piece; or what comes before its first impossible draw, and the error."""
+    stuck, rows = np.nonzero(piece.ids < 0)
+    if not len(stuck):
+        yield piece
+        return
+    yield piece.part(slice(stuck[0]))
+    raise SamplingError(
+        f"nothing can be drawn as symbol {start + stuck[0] + 1} of sample {rows[0] + 1}: the "
+        "sampler forbids every symbol there, or the model's output is not a number; use another "
+        "sampler, or larger values of what it forbids by"
+    )

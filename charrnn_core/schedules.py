@@ -54,9 +54,59 @@ def cosine(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1)
     warm = constant(peak, warmup)
 
     def rate(count: Any) -> jax.Array:
-        n = jnp.asarray(count, jnp.float32)
-        span = jnp.maximum(1.0, jnp.asarray(total_steps, jnp.float32) - warmup)
-        p = jnp.clip((n - warmup) / span, 0.0, 1.0)
+        p = _progress(count, total_steps, warmup)
         return warm(count) * (final + (1.0 - final) * 0.5 * (1.0 + jnp.cos(jnp.pi * p)))
 
     return rate
+
+
+def linear(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.0) -> Schedule:
+    """Warm up linearly to `peak`, then fall linearly to ``final * peak``.
+
+    ``rate(n) = peak * (1 - (1 - final) p)``, with p and the arguments as for `cosine`.
+
+    >>> rate = linear(0.1, total_steps=100)
+    >>> round(float(rate(jnp.int32(75))), 3)
+    0.025
+    """
+    warm = constant(peak, warmup)
+
+    def rate(count: Any) -> jax.Array:
+        return warm(count) * (1.0 - (1.0 - final) * _progress(count, total_steps, warmup))
+
+    return rate
+
+
+def exponential(
+    peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1,
+    hold: float = 0.0, stairs: int = 0,
+) -> Schedule:  # fmt: skip
+    """Hold `peak`, then fall by the same factor in equal times, to ``final * peak``.
+
+    ``rate(n) = peak * final ^ max(0, (p - hold) / (1 - hold))``.
+
+    Arguments:
+        peak, total_steps, warmup: as for `cosine`, and so is p.
+        final: the share of `peak` left at the end.
+        hold: the share of the run before it falls.
+        stairs: the rate changes only so often; 0 is at every update.
+
+    >>> rate = exponential(0.1, total_steps=100, final=0.25, stairs=2)
+    >>> [round(float(rate(jnp.int32(n))), 3) for n in (49, 50)]
+    [0.1, 0.05]
+    """
+    warm = constant(peak, warmup)
+
+    def rate(count: Any) -> jax.Array:
+        p = _progress(count, total_steps, warmup)
+        p = jnp.floor(p * stairs) / stairs if stairs else p
+        return warm(count) * final ** jnp.maximum(0.0, (p - hold) / (1.0 - hold))
+
+    return rate
+
+
+def _progress(count: Any, total_steps: Steps, warmup: int) -> jax.Array:
+    """The share of the run after its warm-up that is over, 0 to 1."""
+    n = jnp.asarray(count, jnp.float32)
+    span = jnp.maximum(1.0, jnp.asarray(total_steps, jnp.float32) - warmup)
+    return jnp.clip((n - warmup) / span, 0.0, 1.0)

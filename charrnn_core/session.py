@@ -239,14 +239,13 @@ class Session:
         eval_interval, sample_interval = self._intervals()
         evaluating = due(eval_interval)
         epoch = loop.step / per_epoch
+        first = not self._evaluated
         if evaluating and self.tools.evaluate is not None:
-            first, self._evaluated = not self._evaluated, True
-            fresh = self.tools.evaluate(self.state.params)
+            self._evaluated = True
+            fresh = self.tools.evaluate(self.state.learnt)
             loop.evaluated(fresh)
             yield Evaluated(step=loop.step, epoch=epoch, nats_per_char=fresh,
                             bits_per_char=fresh / math.log(2))  # fmt: skip
-            # The first time compiles, which will not happen again at the end.
-            self._overhead = 0.0 if first else self.budget.clock() - began
             if 0 < self.policy.patience <= loop.stale:
                 loop.status = "stopped early"
                 self._over = True
@@ -271,6 +270,8 @@ class Session:
         late = self.budget.clock() - self._saved[0] >= self.policy.save_seconds
         if (evaluating or late) and not self._over:
             yield self._save()
+        if evaluating and not first:  # the first time compiles, which the end of the run will not
+            self._overhead = self.budget.clock() - began
 
     def _save(self, status: Any = None) -> Saved:
         self.loop.status = status or self.loop.status

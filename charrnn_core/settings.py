@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.errors import UsageError
+from charrnn_core.errors import UnknownNameError, UsageError
+from charrnn_core.recipes import LIKE
 from charrnn_core.run import RunConfig, layered, read_toml
 from charrnn_core.spec import parse_refs
 
@@ -30,7 +31,7 @@ def read_settings(
 
     Arguments:
         file: a TOML file.
-        values: settings by name; None is not given.
+        values: settings by name; None is not given. ``recipe`` and ``like`` name recipes.
         options: for each component ``KEY=VALUE`` texts.
         learning_rate: sets that option of the optimizer.
         observers: specs of more observers.
@@ -44,6 +45,8 @@ def read_settings(
     """
     below = {} if file is None else read_toml(file)
     typed = {name: value for name, value in values.items() if value is not None}
+    if (like := typed.pop("like", None)) is not None:
+        typed["recipe"] = _recipe_like(like, typed.get("recipe"))
     if isinstance(first := typed.get("init_from", below.get("init_from")), str):
         from charrnn_core.directory import saved_network  # numpy, which --help must not wait for
 
@@ -60,6 +63,14 @@ def read_settings(
         changes[kind] = getattr(settings, kind).with_options(pairs)
     added = [ref for spec in observers for ref in parse_refs(spec)]
     return dataclasses.replace(settings, observers=(*settings.observers, *added), **changes)
+
+
+def _recipe_like(system: str, recipe: str | None) -> str:
+    if system not in LIKE:
+        raise UnknownNameError("system to be like", system, LIKE)
+    if recipe is not None:
+        raise UsageError(f"--like {system} is a recipe, and --recipe {recipe} is given; give one")
+    return system
 
 
 def _pairs(kind: str, texts: Iterable[str]) -> dict[str, str]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from charrnn_core.audience import Audience
+from charrnn_core.baselines import begin_baselines
 from charrnn_core.cell import Params
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.directory import RunDirectory
-from charrnn_core.evaluation import Evaluation, make_scorer
+from charrnn_core.evaluation import Evaluation, Row, Tally, tally
 from charrnn_core.events import Ended, Incident, Started
 from charrnn_core.experiment import Experiment
 from charrnn_core.explain import summary
@@ -26,7 +27,9 @@ from charrnn_core.randomness import random_key
 from charrnn_core.record import describe
 from charrnn_core.registry import Registry
 from charrnn_core.sampling import make_generator
+from charrnn_core.scoring import make_scorer
 from charrnn_core.session import Session, Tools
+from charrnn_core.split import count_characters
 from charrnn_core.training import TrainState
 
 
@@ -51,13 +54,8 @@ class Trained:
     def lines(self) -> list[str]:
         """What the user should see: the result, and what to do next."""
         directory, result = shlex.quote(str(self.directory)), self.held_out
-        lines = [f"run       {directory}"]
-        if result is not None:
-            lines.insert(
-                0,
-                f"held-out  {result.nats_per_char:.4f} nats, {result.bits_per_char:.4f} bits per "
-                f"{result.symbol} ({result.split}, {result.characters:,} {result.symbol}s)",
-            )
+        lines = [] if result is None else [f"held-out  {result.line()}", *result.lines()[1:]]
+        lines.append(f"run       {directory}")
         if self.reason == "interrupted":
             return [*lines, f"go on     charrnn resume {directory}"]
         if self.reason == "stopped early":
@@ -97,6 +95,7 @@ class Sitting:
     def __post_init__(self) -> None:
         config = self.experiment.config
         around = self.around
+        self._tally: Tally | None = None
         self._records = config.records(around.registry)
         self._audience = Audience(config.observers, around.observers, around.registry, around.note)
 
@@ -116,7 +115,7 @@ class Sitting:
                 parameters=count_parameters(state.params),
                 symbols=len(experiment.alphabet),
                 train_characters=len(experiment.train_ids),
-                held_out_characters=max(0, len(experiment.held_out_ids) - 1),
+                held_out_characters=count_characters(experiment.held_out),
                 notes=experiment.notes,
                 unroll=summary(experiment.unroll),
                 step=loop.step,
@@ -125,6 +124,7 @@ class Sitting:
         for line in experiment.notes:
             self.around.note(f"note: {line}")
         config, trainer = experiment.config, experiment.trainer
+        waiting = begin_baselines(experiment.train_ids, experiment.held_out, experiment.alphabet)
         session = Session(
             trainer, trainer.place(state), loop, experiment.batching, config.window,
             experiment.budget, experiment.policy, self._tools(), config.prompt,
@@ -149,10 +149,13 @@ class Sitting:
             )
         evaluation = None
         if (held_out := session.loop.held_out) is not None:
-            count = len(experiment.held_out_ids) - 1
+            rows, remarks = waiting()
+            model = Row(name="model", nats_per_char=held_out)
+            if self._tally is not None and self._tally.mean == held_out:
+                model = self._tally.row("model")
             evaluation = Evaluation(
-                nats_per_char=held_out, characters=count, split=config.split, part="valid",
-                symbol=experiment.alphabet.unit,
+                model=model, characters=count_characters(experiment.held_out), split=config.split,
+                part="valid", symbol=experiment.alphabet.unit, baselines=rows, remarks=remarks,
             )  # fmt: skip
         model = load(directory, self.around.registry, note=self.around.note)
         return Trained(model, directory, evaluation, reason, session.loop.best_step)
@@ -160,21 +163,22 @@ class Sitting:
     def _tools(self) -> Tools:
         """What the training loop calls to evaluate, to sample, to save and to roll back."""
         experiment = self.experiment
-        config, held_out_ids = experiment.config, experiment.held_out_ids
-        score = make_scorer(experiment.network)
+        config, held_out = experiment.config, experiment.held_out
+        characters = count_characters(held_out)
+        score = make_scorer(experiment.network, shards=config.shards)
         generate = make_generator(experiment.network, experiment.sampler)
 
         def evaluate(params: Params) -> float:
-            return score(params, held_out_ids)
+            self._tally = tally(score(params, held_out), characters)
+            return self._tally.mean
 
         def sample(state: TrainState) -> str:
             key = random_key(config.seed, "sample", int(state.step))
-            pieces = generate(state.params, experiment.prompt, config.sample_length, key)
+            pieces = generate(state.learnt, experiment.prompt, config.sample_length, key)
             return experiment.alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
 
-        can_evaluate = len(held_out_ids) > 1
         return Tools(
-            evaluate if can_evaluate else None,
+            evaluate if characters else None,
             sample,
             self._save,
             self._roll_back,

@@ -18,6 +18,7 @@ from charrnn_core.checkpoint import Arrays
 from charrnn_core.leaves import from_arrays, to_arrays
 from charrnn_core.mesh import data_mesh
 from charrnn_core.network import Network
+from charrnn_core.randomness import random_key
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[Any], optax.GradientTransformation]
@@ -32,6 +33,7 @@ class TrainState(NamedTuple):
         carry: the streams' carry.
         step: int32, updates so far.
         scale: float32, a factor on every change of the parameters; rolling back halves it.
+        average: a moving average of the parameters; None if there is none.
     """
 
     params: Params
@@ -39,6 +41,12 @@ class TrainState(NamedTuple):
     carry: Carry
     step: jax.Array
     scale: jax.Array
+    average: Params | None = None
+
+    @property
+    def learnt(self) -> Params:
+        """The parameters to use: the average, if there is one."""
+        return self.params if self.average is None else self.average
 
 
 def _lenient() -> contextlib.AbstractContextManager[Any]:
@@ -80,6 +88,8 @@ class Trainer:
             the optimizer sees an estimate that changes from call to call.
         skip: whether an update whose loss or gradient is not finite is left out. That costs a few
             percent; without it a call only says whether it is sound.
+        average: the decay of the moving average of the parameters; 0 keeps none.
+        seed: decides what is dropped.
     """
 
     network: Network
@@ -89,6 +99,8 @@ class Trainer:
     shards: int = 1
     total_steps: int | None = None
     skip: bool = False
+    average: float = 0.0
+    seed: int = 0
 
     def init(self, key: jax.Array) -> TrainState:
         """A fresh state with random parameters, laid out over the mesh."""
@@ -99,7 +111,8 @@ class Trainer:
         # Any number will do for the structure of the optimizer's state.
         opt_state = self.make_optimizer(self.total_steps or 1).init(params)
         carry = self.network.initial_carry(params, self.streams)
-        return TrainState(params, opt_state, carry, jnp.int32(0), jnp.float32(1))
+        average = params if self.average else None
+        return TrainState(params, opt_state, carry, jnp.int32(0), jnp.float32(1), average)
 
     def restore(self, arrays: Arrays) -> TrainState:
         """The state that a checkpoint's arrays hold.
@@ -154,12 +167,14 @@ class Trainer:
             state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
             gradient = jax.grad(self._objective, has_aux=True)
-            grads, (carry, nats) = gradient(state.params, state.carry, batch)
+            key = random_key(self.seed, "dropout", state.step)
+            grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
             with _lenient():
                 changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
             changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
             params = optax.apply_updates(state.params, changes)
-            after = TrainState(params, opt_state, carry, state.step + 1, state.scale)
+            average = self._averaged(state, params)
+            after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
             made = jnp.bool_(True)
             if self.skip:
                 made = jnp.isfinite(nats) & _all_finite((grads, params))
@@ -178,19 +193,37 @@ class Trainer:
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """The norm of the loss's gradient by each parameter, by the parameter's path."""
         grads = jax.jit(jax.grad(self._objective, has_aux=True))(
-            state.params, state.carry, jax.tree.map(jnp.asarray, batch)
+            state.params,
+            state.carry,
+            jax.tree.map(jnp.asarray, batch),
+            random_key(self.seed, "dropout", state.step),
         )[0]
         return {
             path: float(np.linalg.norm(leaf.astype(np.float64)))
             for path, leaf in to_arrays(grads).items()
         }
 
-    def _objective(self, params: Params, carry: Carry, batch: Batch) -> Any:
+    def _averaged(self, state: TrainState, params: Params) -> Params | None:
+        """``average' = d average + (1 - d) params``; d is smaller at the start, where much changes.
+
+        Source: Polyak and Juditsky 1992; the start as in TensorFlow's ExponentialMovingAverage.
+        """
+        if state.average is None:
+            return None
+        n = state.step.astype(jnp.float32)
+        decay = jnp.minimum(self.average, (1.0 + n) / (10.0 + n))
+
+        def mean(old: jax.Array, new: jax.Array) -> jax.Array:
+            return old + (1.0 - decay).astype(old.dtype) * (new - old)
+
+        return jax.tree.map(mean, state.average, params)
+
+    def _objective(self, params: Params, carry: Carry, batch: Batch, key: jax.Array) -> Any:
         """The loss of one window; the gradient stops at the carry it starts from.
 
         It is scaled by the share of characters that count, so that every character of an epoch
         weighs the same in the gradient, those in a padded last window too.
         """
-        logits, carry = self.network.unroll(params, carry, batch.inputs, batch.reset)
+        logits, carry = self.network.unroll(params, carry, batch.inputs, batch.reset, key)
         nats = self.loss(logits, batch.targets, batch.weights)
         return nats * jnp.mean(batch.weights), (carry, nats)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from charrnn_core.affine import affine_loop, is_affine
 from charrnn_core.before import Before
 from charrnn_core.equations import BEFORE, HEAVY, ONCE, Atom, Env, Value, read, run
 from charrnn_core.loop import Feed, loop
@@ -23,6 +24,7 @@ from charrnn_core.stages import cut_into_stages
 from charrnn_core.trace import Step, Traced, trace
 
 _log = logging.getLogger(__name__)
+_FORCED = ("engine", "parallel")
 
 
 def unroll(
@@ -49,7 +51,9 @@ def unroll(
             if None.
         symbols: V, if `xs` is one array of ids ``int[T,B]`` of so many symbols; what the step makes
             of them is then computed once per symbol.
-        mode: ``"engine"``, ``"scan"`` for plain ``lax.scan``, or ``"auto"``.
+        mode: ``"engine"``, ``"scan"`` for plain ``lax.scan``, or ``"auto"``; ``"parallel"`` is the
+            engine with an associative scan (`charrnn_core.affine`) wherever the recurrence allows
+            it, which otherwise is done on accelerators only.
 
     Returns:
         The carry after the last step, and the outputs ``[T, ...]``.
@@ -64,11 +68,12 @@ def unroll(
     whole, inputs = _whole(step, xs, reset, fresh)
     if mode != "scan" and jax.tree.leaves(inputs)[0].shape[0]:
         traced = _trace(whole, params, carry, inputs)
-        if mode == "engine" or (why := _why_not(traced)) is None:
+        if mode in _FORCED or (why := _why_not(traced)) is None:
             try:
-                return _engine(traced, params, carry, inputs, symbols)
+                parallel = mode == "parallel" or jax.default_backend() != "cpu"
+                return _engine(traced, params, carry, inputs, symbols, parallel)
             except NotImplementedError as error:  # a primitive without a batching rule
-                if mode == "engine":
+                if mode in _FORCED:
                     raise
                 why = str(error)
         _log.info("a plain scan: %s", why)
@@ -120,7 +125,7 @@ def choose(
     if why is not None:
         return Choice(False, why, ())
     plans = tuple(make_plan(stage.traced) for stage in cut_into_stages(traced))
-    asked = "asked for" if mode == "engine" else "it has products that do not need a loop"
+    asked = "asked for" if mode in _FORCED else "it has products that do not need a loop"
     return Choice(True, asked, plans)
 
 
@@ -151,10 +156,18 @@ def _with_reset(step: Step, fresh: Any) -> Step:
             start = jax.tree.map(jnp.zeros_like, carry)
         else:
             start = fresh(params) if callable(fresh) else fresh
-        restarted = jax.tree.map(lambda old, new: _where_rows(mask, new, old), carry, start)
-        return step(params, restarted, x)
+        return step(params, restart(mask, carry, start), x)
 
     return step_or_restart
+
+
+def restart(mask: jax.Array, carry: Any, start: Any) -> Any:
+    """A carry whose rows are those of `start` where ``mask: bool[B]`` is True.
+
+    >>> restart(jnp.array([True, False]), jnp.array([[1.0], [2.0]]), jnp.zeros((2, 1))).tolist()
+    [[0.0], [2.0]]
+    """
+    return jax.tree.map(lambda old, new: _where_rows(mask, new, old), carry, start)
 
 
 def _where_rows(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
@@ -164,7 +177,7 @@ def _where_rows(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
 
 
 def _engine(
-    traced: Traced, params: Any, carry: Any, xs: Any, symbols: int | None
+    traced: Traced, params: Any, carry: Any, xs: Any, symbols: int | None, parallel: bool = False
 ) -> tuple[Any, Any]:
     inputs, start = jax.tree.leaves(xs), [jnp.asarray(leaf) for leaf in jax.tree.leaves(carry)]
     end, outputs = list(start), []
@@ -176,6 +189,7 @@ def _engine(
             [start[i] for i in stage.carry],
             [*inputs, *(made[value] for value in stage.given)],
             symbols,
+            parallel,
         )
         made.update(zip(stage.made, outputs, strict=False))  # the last makes outputs alone
         for i, leaf in zip(stage.carry, after, strict=True):
@@ -184,7 +198,12 @@ def _engine(
 
 
 def _run_stage(
-    plan: Plan, params: list[Any], carry: list[Any], inputs: list[Any], symbols: int | None
+    plan: Plan,
+    params: list[Any],
+    carry: list[Any],
+    inputs: list[Any],
+    symbols: int | None,
+    parallel: bool,
 ) -> tuple[list[Any], list[Any]]:
     """The carry after the last step, and the outputs at every step."""
     length = inputs[0].shape[0]
@@ -198,7 +217,8 @@ def _run_stage(
         consts=[env[value] for value in plan.used_in_loop(ONCE)],
         inputs=[before[value] for value in plan.used_in_loop(BEFORE)],
     )
-    ran: Any = loop(plan, length, feed, carry)
+    run_loop = affine_loop if parallel and is_affine(plan) else loop
+    ran: Any = run_loop(plan, length, feed, carry)
     end, stacks = ran
     per_step: Env = dict(zip(plan.stacked, stacks, strict=True))
     per_step.update((value, before[value]) for value in plan.used_after(BEFORE))

@@ -15,8 +15,10 @@ from charrnn_core.unroll import unroll
 
 T, B, H, V = 3, 4, 5, 6
 
+LITERATURE = "elman lstm gru mgu rhn mogrifier mlstm indrnn mingru minlstm rglru slstm".split()
 MADE = {
-    "elman": Ref("elman", str(H)),
+    **{name: Ref(name, str(H)) for name in LITERATURE},
+    "flax": Ref("flax", f"GRUCell:{H}"),
     "stacked": Ref("stacked", f"elman:{H},elman:7"),
     "residual": Ref("stacked", f"elman:{V}*2", {"residual": True}),
     "linen SimpleCell": lambda: nn.SimpleCell(H),

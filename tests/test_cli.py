@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,8 +35,11 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert "elman with " in output and "chars/s" in output and "left" in output
     assert output.count(f"unroll: {ENGINE}\n") == 1
     assert "\n    Ann " in output
-    held_out, run, sample, evaluate = output.splitlines()[-4:]
-    assert held_out.startswith("held-out  ") and "bits per character (last-10%, " in held_out
+    held_out, *table, warning, run, sample, evaluate = output.splitlines()[-10:]
+    assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
+    names = [re.split(r"  +|, order", row)[0] for row in table]
+    assert names == ["per character", "model", "unigram", "n-gram", "xz -9e"]
+    assert warning.startswith("warning: xz -9e predicts this text better than the model does; ")
     assert run.split() == ["run", str(directory)]
     assert sample.split()[1:4] == ["charrnn", "sample", str(directory)]
     assert evaluate.split()[1:] == ["charrnn", "eval", str(directory)]
@@ -68,13 +72,15 @@ def test_eval_agrees_with_what_run_printed(run_directory, charrnn):
         for p in ("train", "all")
     ]
     assert result["characters"] + parts[0]["characters"] == parts[1]["characters"]
-    assert "bits per character, perplexity" in charrnn("eval", directory).stdout
+    shown = charrnn("eval", directory).stdout
+    table = output[output.index("per character  ") : output.index("\nrun  ")]
+    assert shown.endswith(f"{table}\n") and "bits per character, perplexity" in shown
 
 
 def test_eval_on_another_text(run_directory, charrnn, tmp_path):
     (tmp_path / "other.txt").write_text("Ann sees Bob and 7.\n" * 20)
     done = charrnn("eval", run_directory[0], "--source", "other.txt", "--json")
-    assert json.loads(done.stdout)["characters"] == 20 * 20 - 1
+    assert json.loads(done.stdout)["characters"] == 20 * 20
     (tmp_path / "other.txt").write_text("Zoë?")
     assert_fails(charrnn("eval", run_directory[0], "--source", "other.txt"), 2, "lacks '?', 'Z'")
 

@@ -1,4 +1,4 @@
-"""Text to ids and back, and how a text is cut into parts."""
+"""Text to ids and back."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core.alphabet import Alphabet
-from charrnn_core.corpus import PARTS, SPLITS, Corpus, Split
+from charrnn_core.corpus import Corpus
 from charrnn_core.decoding import decode_text
-from charrnn_core.errors import CorpusError, UnknownNameError, UnknownSymbolError
+from charrnn_core.errors import CorpusError, UnknownSymbolError
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and all
 
@@ -70,30 +70,3 @@ def test_bad_bytes_are_located(text):
 def test_a_corpus_is_known_by_its_text():
     one, other = (Corpus(text=t, name="n", origin="o") for t in ("a", "b"))
     assert one.sha256 != other.sha256 == Corpus(text="b", name="m", origin="p").sha256
-
-
-@given(st.sampled_from(sorted(SPLITS)), st.integers(0, 3000))
-def test_parts_are_contiguous_and_lose_nothing(name, length):
-    parts = Split.named(name).parts(length)
-    assert [parts[part] for part in PARTS[:3]] == [
-        (0, parts["train"][1]),
-        (parts["train"][1], parts["valid"][1]),
-        (parts["valid"][1], length),
-    ]
-    assert parts["all"] == (0, length)
-
-
-@given(st.sampled_from(sorted(SPLITS)), st.integers(2, 500))
-def test_each_held_out_character_is_predicted_once(name, length):
-    split, ids = Split.named(name), np.arange(length, dtype=np.int32)
-    predicted = [int(i) for part in PARTS[:3] for i in split.piece(ids, part)[1:]]
-    assert predicted == list(range(1, length))
-
-
-def test_nanogpt_split_of_tiny_shakespeare():
-    assert Split.named("nanogpt-90/10").parts(1_115_394)["valid"] == (1_003_854, 1_115_394)
-
-
-def test_unknown_split():
-    with pytest.raises(UnknownNameError, match="did you mean 'last-10%'"):
-        Split.named("last10%")

@@ -72,7 +72,7 @@ class ConvLSTM:
         return jnp.zeros((*leading, 5, 2))
 
 
-ARGUMENTS = {"stacked": f"elman:{H},elman:4"}
+ARGUMENTS = {"stacked": f"elman:{H},elman:4", "flax": f"GRUCell:{H}"}
 SPECIAL = {nn.ConvLSTMCell: ConvLSTM}
 CELLS = {
     **{

@@ -87,7 +87,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(scope="module")
 def irnn_run(bench: Bench) -> Path:
-    return bench.train("run", "--cell", "irnn:16", "--sampler", "top-k:3", path=(bench.site,))
+    return bench.train("run", "--cell", "irnn:16", "--sampler", "epsilon:0.1", path=(bench.site,))
 
 
 def distribution(bench: Bench, name: str, version: str, code: str) -> Path:
@@ -120,13 +120,16 @@ def twin(bench: Bench) -> Path:
 def test_plugins_lists_what_the_distribution_offers(bench: Bench) -> None:
     rows = json.loads(done(bench.charrnn("plugins", "--json", path=(bench.site,))))
     ours = [row for row in rows if row["distribution"] == "charrnn-irnn"]
-    assert [(row["kind"], row["name"]) for row in ours] == [("cell", "irnn"), ("sampler", "top-k")]
+    assert [(row["kind"], row["name"]) for row in ours] == [
+        ("cell", "irnn"),
+        ("sampler", "epsilon"),
+    ]
     assert {(row["version"], row["status"]) for row in ours} == {("0.1.0", "ok")}
 
 
 def test_a_bound_of_its_option_holds(bench: Bench) -> None:
-    process = bench.charrnn("run", "--sampler", "top-k:0", path=(bench.site,))
-    assert "sampler 'top-k' is 0; expected a value >= 1" in refusal(process, 2)
+    process = bench.charrnn("run", "--sampler", "epsilon:0", path=(bench.site,))
+    assert "sampler 'epsilon' is 0.0; expected a value > 0" in refusal(process, 2)
 
 
 def test_a_run_records_its_distribution(bench: Bench, irnn_run: Path) -> None:
@@ -135,9 +138,9 @@ def test_a_run_records_its_distribution(bench: Bench, irnn_run: Path) -> None:
     info = json.loads(done(bench.charrnn("info", str(irnn_run), "--json")))
     expected_cell = {"use": "irnn", "features": 16, "scale": 0.5, "input_deviation": 0.001}
     assert info["config"]["cell"] == expected_cell
-    assert info["config"]["sampler"] == [{"use": "top-k", "k": 3}]
+    assert info["config"]["sampler"] == [{"use": "epsilon", "epsilon": 0.1}]
     recorded = {r["name"]: (r["distribution"], r["version"]) for r in info["plugins"]}
-    assert recorded["irnn"] == recorded["top-k"] == ("charrnn-irnn", "0.1.0")
+    assert recorded["irnn"] == recorded["epsilon"] == ("charrnn-irnn", "0.1.0")
 
 
 @pytest.mark.parametrize("cell", ["stacked:irnn:16*2", "stacked:elman:16,irnn:8"])
@@ -147,7 +150,7 @@ def test_its_cell_nests_in_stacked(bench: Bench, cell: str) -> None:
     assert list((run / "checkpoints").glob("*.crn"))
 
 
-@pytest.mark.parametrize("sampler", ["top-k:5", "top-k:5,temperature:0.5"])
+@pytest.mark.parametrize("sampler", ["epsilon:0.01", "epsilon:0.01,temperature:0.5"])
 def test_its_sampler_works_alone_and_in_a_chain(bench: Bench, irnn_run: Path, sampler: str) -> None:
     arguments = ["--sampler", sampler, "--prompt", "the ", "--length", "40"]
     written = done(bench.charrnn("sample", str(irnn_run), *arguments, path=(bench.site,)))
@@ -196,10 +199,10 @@ def test_a_checkpoint_remembers_whose_cell_it_has(bench: Bench, irnn_run: Path, 
 
 
 def test_a_missing_sampler_is_named_too(bench: Bench) -> None:
-    arguments = ["--cell", "elman:8", "--sampler", "top-k:3"]
+    arguments = ["--cell", "elman:8", "--sampler", "epsilon:0.1"]
     run = bench.train("its-sampler", *arguments, path=(bench.site,))
     process = bench.charrnn("sample", str(run))
-    assert "sampler 'top-k' comes from charrnn-irnn 0.1.0" in refusal(process, 1)
+    assert "sampler 'epsilon' comes from charrnn-irnn 0.1.0" in refusal(process, 1)
     assert done(bench.charrnn("sample", str(run), "--sampler", "temperature:1"))
 
 
@@ -259,19 +262,20 @@ def test_the_cell_is_its_equation(example: SimpleNamespace) -> None:
     assert (h == 0).any() and (h > 0).any()  # both sides of the kink were met
 
 
-@pytest.mark.parametrize("k", [1, 2, 5, 9])
-def test_top_k_renormalises_the_likeliest(example: SimpleNamespace, k: int) -> None:
-    logits = np.random.default_rng(k).normal(size=(4, 6))
-    shaped, state = example.sampler.top_k(example.package.TopKOptions(k=k))(
+@pytest.mark.parametrize("epsilon", [0.001, 0.1, 0.3, 0.9])
+def test_epsilon_renormalises_what_is_likely(example: SimpleNamespace, epsilon: float) -> None:
+    logits = np.random.default_rng(3).normal(size=(4, 6))
+    shaped, state = example.sampler.epsilon(example.package.EpsilonOptions(epsilon=epsilon))(
         jax.random.key(0), jnp.asarray(logits), None
     )
-    p = np.exp(logits)
-    p[np.arange(4)[:, None], np.argsort(-logits)[:, k:]] = 0.0
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    p[(p < epsilon) & (p < p.max(-1, keepdims=True))] = 0.0
     np.testing.assert_allclose(jax.nn.softmax(shaped), p / p.sum(-1, keepdims=True), rtol=1e-5)
     assert state is None
 
 
-def test_top_k_keeps_the_first_of_equals(example: SimpleNamespace) -> None:
-    logits = jnp.array([[0.0, 1.0, 1.0, 1.0]])
-    shaped, _ = example.sampler.top_k(example.package.TopKOptions(k=2))(None, logits, None)
+def test_epsilon_keeps_the_likeliest_where_all_are_unlikely(example: SimpleNamespace) -> None:
+    logits = jnp.array([[0.0, 1.0, 1.0, 0.5]])
+    options = example.package.EpsilonOptions(epsilon=0.9)
+    shaped, _ = example.sampler.epsilon(options)(None, logits, None)
     assert np.isfinite(shaped).tolist() == [[False, True, True, False]]

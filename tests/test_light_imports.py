@@ -28,7 +28,7 @@ def modules_after(statement: str, *arguments: str) -> set[str]:
     "arguments",
     [
         "--help", "--version", "plugins", "plugins show source gutenberg",
-        "plugins show sampler temperature", "run --help", "sample --help",
+        "plugins show sampler temperature", "run --help", "sample --help", "novelty --help",
     ],
 )  # fmt: skip
 def test_commands_that_must_be_instant(arguments):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from charrnn_core import RunConfig, resume, train
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.recipes import RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref
 from tests.conftest import ROOT
@@ -90,7 +91,22 @@ def test_every_optimizer(optimizer, config, tmp_path, compiled):
 
 
 def test_another_sampler(config, tmp_path, compiled, everything):
-    compare(dataclasses.replace(config, sampler=(Ref("top-k", "3"),)), tmp_path, [6], everything)
+    chain = (Ref("top-k", "3"), Ref("repetition", "2"), Ref("no-copy", "4"))
+    compare(dataclasses.replace(config, sampler=chain), tmp_path, [6], everything)
+
+
+def test_noise_averages_and_documents(config, tmp_path, compiled):
+    """Masks follow from the update's number; the average and a separator's beginning are saved."""
+    changed = dataclasses.replace(
+        config, cell=Ref.parse("stacked:lstm:5,elman:4"), tied=True, dropout_input=0.1,
+        dropout_output=0.2, average=0.9, documents="e ",
+    )  # fmt: skip
+    changed = dataclasses.replace(
+        changed, cell=changed.cell.with_options({"dropout": 0.3, "variational": True})
+    )
+    compare(changed, tmp_path, [5])
+    _, checkpoint = open_checkpoint(tmp_path / "a", quiet)
+    assert "average/embedding" in checkpoint.arrays
 
 
 @pytest.mark.parametrize("recipe", ["default", "notebook"])
@@ -107,11 +123,13 @@ def test_every_recipe(recipe, config, tmp_path, compiled):
     compare(RunConfig.read(values), tmp_path, [7])
 
 
-def test_every_recipe_is_tested():
-    from charrnn_core.run import RECIPES
-
+def test_every_setting_of_a_recipe_is_tested():
+    """The others differ from these in numbers, and in options that tests here set."""
     [mark] = test_every_recipe.pytestmark
-    assert set(mark.args[1]) == set(RECIPES)
+    used = {name for recipe in mark.args[1] for name in RECIPES[recipe]}
+    known = {*used, "dropout_output", "average", "tied", "split", "characters", "parameters"}
+    for name, settings_of in RECIPES.items():
+        assert set(settings_of) <= known | {"minutes"}, name
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,13 @@ from charrnn_core.cell import as_cell
 from charrnn_core.errors import CharRNNError, CorpusError, StorageError, TrainingError
 from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepped
 from charrnn_core.loopstate import Budget, LoopState, Policy
-from charrnn_core.network import Network
-from charrnn_core.schedules import constant, cosine
+from charrnn_core.network import Dropouts, Network
+from charrnn_core.randomness import random_key
+from charrnn_core.schedules import constant, cosine, exponential, linear
 from charrnn_core.session import Session, Tools
 from charrnn_core.spec import Ref
 from charrnn_core.training import Trainer
+from tests.agreement import agree
 
 B, T, V = 3, 4, 6
 
@@ -85,6 +87,44 @@ def test_updates_per_call_do_not_change_a_bit(registry):
         jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b), one, other)
 
 
+def test_the_average_follows_the_parameters(registry):
+    plain, batches = make_trainer(registry), make_batches()
+    trainer = dataclasses.replace(plain, average=0.8)
+    expected = None
+    for n in range(12):
+        state, _ = advance(trainer, batches, [n + 1], room=12)
+        params = jax.tree.map(np.asarray, state.params)
+        before = jax.tree.map(np.asarray, trainer.init(jax.random.key(0)).params)
+        decay = min(0.8, (1 + n) / (10 + n))
+        expected = jax.tree.map(
+            lambda old, new, d=decay: d * old + (1 - d) * new, expected or before, params
+        )
+        agree(state.average, expected, 1e-5)
+        assert state.learnt is state.average
+    other, _ = advance(plain, batches, [12], room=12)
+    agree(other.params, params, 1e-6)
+    assert other.average is None and other.learnt is other.params
+
+
+def test_what_is_dropped_depends_on_the_seed_and_the_update(registry):
+    plain, batches = make_trainer(registry), make_batches()
+    network = dataclasses.replace(plain.network, dropouts=Dropouts(output=0.5))
+    rates = [
+        advance(dataclasses.replace(plain, network=network, seed=seed), batches, [3], room=3)[1]
+        for seed in (0, 0, 1)
+    ]
+    assert rates[0] == rates[1] != rates[2]
+    still = dataclasses.replace(plain, make_optimizer=lambda total: optax.sgd(0.0))
+    noisy = dataclasses.replace(still, network=network)
+    state = noisy.init(jax.random.key(0))
+    batch = jax.tree.map(jnp.asarray, batches.batch(0, 0))
+    first, second = (
+        noisy._objective(state.params, state.carry, batch, random_key(0, "dropout", step))[0]
+        for step in (0, 1)
+    )
+    assert first != second
+
+
 def watch(trainer, batches, budget, evaluate=None):
     """The events of a session without files."""
     tools = Tools(
@@ -102,7 +142,7 @@ def test_a_padded_window_weighs_by_its_characters(registry):
     state = trainer.init(jax.random.key(0))
     for i in (0, 2):
         batch = jax.tree.map(jnp.asarray, batches.batch(0, i))
-        scaled, (_, nats) = trainer._objective(state.params, state.carry, batch)
+        scaled, (_, nats) = trainer._objective(state.params, state.carry, batch, jax.random.key(0))
         seen.append(float(scaled / nats))
     assert seen == [1.0, 1 / T]
 
@@ -258,6 +298,29 @@ def test_clipping_bounds_the_update(registry):
     grads = {"w": jnp.full(4, 10.0)}
     updates, _ = optimizer.update(grads, optimizer.init(grads), grads)
     np.testing.assert_allclose(np.linalg.norm(updates["w"]), 0.5, rtol=1e-6)
+
+
+def test_linear_and_exponential_schedules():
+    """Against NumPy, also for a number of updates that is only known inside jit."""
+    n, peak, total, warmup, final = np.arange(130), 0.3, 120, 7, 0.2
+    ramp = np.minimum(1, (n + 1) / (warmup + 1))
+    p = np.clip((n - warmup) / (total - warmup), 0, 1)
+    falls = {
+        "linear": 1 - 0.8 * p,
+        "exponential": final**p,
+        "held": final ** np.maximum(0, (p - 0.3) / 0.7),
+        "stairs": final ** np.maximum(0, (np.floor(p * 5) / 5 - 0.3) / 0.7),
+    }
+    rates = {
+        "linear": lambda total: linear(peak, total, warmup, final),
+        "exponential": lambda total: exponential(peak, total, warmup, final),
+        "held": lambda total: exponential(peak, total, warmup, final, hold=0.3),
+        "stairs": lambda total: exponential(peak, total, warmup, final, hold=0.3, stairs=5),
+    }
+    for name, fall in falls.items():
+        for steps in (total, jnp.int32(total)):
+            got = rates[name](steps)(jnp.asarray(n))
+            np.testing.assert_allclose(got, peak * ramp * fall, rtol=1e-5, err_msg=name)
 
 
 def test_schedules():

@@ -12,9 +12,14 @@ class OptimizerOptions:
 
     learning_rate: float = opt(6e-3, help="peak learning rate", gt=0)
     clip: float = opt(1.0, help="largest global norm of the gradient; 0 does not clip", ge=0)
-    schedule: Literal["constant", "cosine"] = opt("cosine", help="learning rate over the run")
+    clip_value: float = opt(0.0, help="largest element of the gradient; 0 does not clip", ge=0)
+    schedule: Literal["constant", "cosine", "linear", "exponential"] = opt(
+        "cosine", help="learning rate over the run"
+    )
     warmup: int = opt(50, help="updates of linear warm-up", ge=0)
-    final: float = opt(0.05, help="share of the peak rate left at the end of a cosine", ge=0, le=1)
+    final: float = opt(0.05, help="share of the peak rate left at the end", ge=0, le=1)
+    hold: float = opt(0.0, help="share of the run before an exponential falls", ge=0, lt=1)
+    stairs: int = opt(0, help="steps of an exponential; 0 falls at every update", ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)

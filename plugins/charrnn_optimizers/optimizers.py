@@ -8,7 +8,7 @@ from typing import Any
 
 import optax
 
-from charrnn_core.schedules import Schedule, Steps, constant, cosine
+from charrnn_core.schedules import Schedule, Steps, constant, cosine, exponential, linear
 
 
 def adam(options: Any, total_steps: Steps) -> optax.GradientTransformation:
@@ -34,13 +34,24 @@ def sgd(options: Any, total_steps: Steps) -> optax.GradientTransformation:
 
 
 def _rate(options: Any, total_steps: Steps) -> Schedule:
+    peak, warmup, final = options.learning_rate, options.warmup, options.final
     if options.schedule == "constant":
-        return constant(options.learning_rate, options.warmup)
-    return cosine(options.learning_rate, total_steps, options.warmup, options.final)
+        return constant(peak, warmup)
+    if options.schedule == "linear":
+        return linear(peak, total_steps, warmup, final)
+    if options.schedule == "exponential":
+        return exponential(peak, total_steps, warmup, final, options.hold, options.stairs)
+    return cosine(peak, total_steps, warmup, final)
 
 
 def _clipped(options: Any, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The optimizer after clipping the gradient's global norm (Pascanu et al. 2013, 1211.5063)."""
-    if not options.clip:
-        return optimizer
-    return optax.chain(optax.clip_by_global_norm(options.clip), optimizer)
+    """The optimizer after clipping the gradient, by its elements and by its global norm.
+
+    Source of the latter: Pascanu et al. 2013, arXiv 1211.5063.
+    """
+    clips = []
+    if options.clip_value:
+        clips.append(optax.clip(options.clip_value))
+    if options.clip:
+        clips.append(optax.clip_by_global_norm(options.clip))
+    return optax.chain(*clips, optimizer) if clips else optimizer

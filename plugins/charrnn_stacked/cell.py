@@ -1,5 +1,6 @@
 """The stacked cell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from charrnn_core import Cell
+from charrnn_core.cell import training_step
+from charrnn_core.noise import Noise, dropout
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,10 @@ class StackedCell:
     Arguments:
         layers: finished cells, first to last.
         residual: with it, ``y_i = y_{i-1} + cell_i(...)`` wherever the two have the same shape.
+        dropout: while training, this share of what a layer hands to the next is dropped (Zaremba,
+            Sutskever and Vinyals 2014, arXiv 1409.2329).
+        variational: draw one of these masks per window, not one per step (Gal and Ghahramani 2016,
+            arXiv 1512.05287).
 
     The carry is a tuple with one entry per layer, the parameters a dict ``{"layer_0": ...}``.
 
@@ -28,6 +35,8 @@ class StackedCell:
 
     layers: tuple[Cell, ...]
     residual: bool = False
+    dropout: float = 0.0
+    variational: bool = False
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -51,9 +60,28 @@ class StackedCell:
     def step(
         self, params: Any, carry: tuple[Any, ...], x: jax.Array
     ) -> tuple[tuple[Any, ...], jax.Array]:
+        return self._through(params, carry, x, lambda i, cell, *args: cell.step(*args))
+
+    def noisy_step(
+        self, params: Any, carry: tuple[Any, ...], x: jax.Array, noise: Noise
+    ) -> tuple[tuple[Any, ...], jax.Array]:
+        which = "window" if self.variational else "step"
+
+        def step(i: int, cell: Cell, params: Any, h: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+            own = noise.fold_in(i)
+            if i and self.dropout:
+                x = dropout(own.keys()[which], self.dropout, x)
+            return training_step(cell, params, h, x, own.fold_in(0))
+
+        return self._through(params, carry, x, step)
+
+    def _through(
+        self, params: Any, carry: tuple[Any, ...], x: jax.Array, step: Callable[..., Any]
+    ) -> tuple[tuple[Any, ...], jax.Array]:
+        """One step through all layers, with ``step(i, cell, params, h, x)`` for each."""
         after = []
         for i, (cell, h) in enumerate(zip(self.layers, carry, strict=True)):
-            h, y = cell.step(params[_layer(i)], h, x)
+            h, y = step(i, cell, params[_layer(i)], h, x)
             after.append(h)
             x = x + y if self.residual and x.shape == y.shape else y
         return tuple(after), x

@@ -1,4 +1,4 @@
-"""The identity-initialised ReLU cell and top-k sampling, as a charrnn plugin."""
+"""The identity-initialised ReLU cell and epsilon sampling, as a charrnn plugin."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ class IRNNOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopKOptions:
-    """Options of the top-k sampler."""
+class EpsilonOptions:
+    """Options of the epsilon sampler."""
 
-    k: int = opt(10, help="how many symbols can be drawn", ge=1)
+    epsilon: float = opt(0.001, help="the least probability that can be drawn", gt=0, lt=1)
 
 
 @hookimpl
@@ -35,9 +35,9 @@ def charrnn_cells():
 @hookimpl
 def charrnn_samplers():
     yield SamplerPlugin(
-        name="top-k",
-        target="charrnn_irnn.sampler:top_k",
-        options=TopKOptions,
-        argument="k",
-        summary="the k likeliest symbols",
+        name="epsilon",
+        target="charrnn_irnn.sampler:epsilon",
+        options=EpsilonOptions,
+        argument="epsilon",
+        summary="symbols with at least this probability",
     )

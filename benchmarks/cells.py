@@ -1,0 +1,88 @@
+"""What each cell learns in the same time: held-out bits per character on two texts.
+
+    CHARRNN_GUTENBERG_MIRROR=... python benchmarks/cells.py --source gutenberg:520 --source PATH
+
+Every cell is made as wide as a number of parameters allows and trained for the same time by
+``charrnn run`` with its defaults. Finished runs are kept in ``--out`` and not done again, so
+the command can be stopped and given once more.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from machine import machine, print_machine
+
+from charrnn_core.model import describe_run
+
+CELLS = (
+    "elman", "stacked:indrnn:256*3", "mgu", "gru", "lstm", "mlstm", "mogrifier", "rhn", "slstm",
+    "stacked:mingru:256*3", "stacked:minlstm:256*3", "stacked:rglru:256*3", "flax:GRUCell",
+)  # fmt: skip
+"""The built-in cells; where no gate reads the state, several layers take turns at it."""
+
+
+def main() -> None:
+    """Train, and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--source", action="append", required=True, help="a text; repeatable")
+    parser.add_argument("--cell", action="append", help="a cell spec; repeatable (default: all)")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of each run (default: 2)")
+    parser.add_argument("--params", default="350k", help="parameters (default: 350k)")
+    parser.add_argument("--out", type=Path, default=Path("runs/cells"), help="keeps the runs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row")
+    args = parser.parse_args()
+    about, rows = machine(), []
+    for cell in args.cell or CELLS:
+        done = [trained(cell, source, args) for source in args.source]
+        rows.append({"cell": cell, "parameters": done[0]["parameters"]} | {
+            f"{key}, {source_name(source)}": run[key]
+            for source, run in zip(args.source, done, strict=True)
+            for key in ("bits", "characters/s")
+        })  # fmt: skip
+        if args.json:
+            print(json.dumps(rows[-1]), flush=True)
+        else:
+            print_row(rows)
+    print_machine(about | {"minutes": args.minutes, "split": "last-10%"})
+
+
+def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Train one cell on one text, unless that has been done, and say what came of it."""
+    out = args.out / f"{cell} {source_name(source)}".replace("/", "-").replace(":", "-")
+    if not out.exists() or describe_run(out)["status"] != "finished":
+        subprocess.run(
+            [sys.executable, "-m", "charrnn_core", "run", "--cell", cell, "--params", args.params,
+             "--source", source, "--split", "last-10%", "--minutes", str(args.minutes),
+             "--quiet", "--out", str(out)],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    table = describe_run(out)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return {
+        "parameters": table["parameters"],
+        "bits": table["held_out_nats_per_char"] / 0.6931471805599453,
+        "characters/s": statistics.median(row["characters_per_second"] for row in rows),
+    }
+
+
+def source_name(source: str) -> str:
+    """A path's last part, or a spec as it is."""
+    return Path(source).stem if Path(source).exists() else source
+
+
+def print_row(rows: list[dict[str, Any]]) -> None:
+    """The last row of a Markdown table, after its head if it is the first."""
+    if len(rows) == 1:
+        print(f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
+    shown = [f"{v:.3f}" if k.startswith("bits") else f"{v:,.0f}" if k != "cell" else v
+             for k, v in rows[-1].items()]  # fmt: skip
+    print(f"| {' | '.join(shown)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Noise that regularises a network while it is trained: dropout, variational dropout and zoneout.
+
+What a step draws comes from two keys: one that is new at every step, and one that is the same for
+all steps of a window. A linen cell finds them as the random streams ``step`` and ``window``, which
+exist only in training; so one equation serves both training and evaluation.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Noise(NamedTuple):
+    """What one step of training may draw from, as raw bits, so that they can be scanned over.
+
+    Fields:
+        step: of a key that differs from step to step.
+        window: of a key that all steps of a window share.
+    """
+
+    step: jax.Array
+    window: jax.Array
+
+    def keys(self) -> dict[str, jax.Array]:
+        """The two keys by name.
+
+        >>> bits = jax.random.key_data(jax.random.key(0))
+        >>> sorted(Noise(bits, bits).keys())
+        ['step', 'window']
+        """
+        return {name: jax.random.wrap_key_data(bits) for name, bits in self._asdict().items()}
+
+    def fold_in(self, part: int) -> "Noise":
+        """The noise of one part of a network, independent of that of its other parts."""
+        folded = {name: jax.random.fold_in(key, part) for name, key in self.keys().items()}
+        return Noise(**{name: jax.random.key_data(key) for name, key in folded.items()})
+
+
+def dropout(key: jax.Array, rate: float, value: jax.Array) -> jax.Array:
+    """``value * m / (1 - rate)`` where each element of m is 0 with probability `rate`, else 1.
+
+    Source: Hinton et al., Improving neural networks by preventing co-adaptation of feature
+    detectors, 2012, arXiv 1207.0580; scaled while training, so that evaluation needs nothing.
+
+    >>> kept = dropout(jax.random.key(0), 0.25, jnp.full((400,), 3.0))
+    >>> sorted({float(x) for x in kept}), bool(260 < (kept > 0).sum() < 340)
+    ([0.0, 4.0], True)
+    """
+    keep = jax.random.bernoulli(key, 1.0 - rate, value.shape)
+    return jnp.where(keep, value / (1.0 - rate), jnp.zeros((), value.dtype))
+
+
+def variational(module: Any, rate: float, value: jax.Array) -> jax.Array:
+    """Dropout of a linen cell's value with one mask per row for all steps of a window.
+
+    Arguments:
+        module: the linen module whose value it is.
+        rate: the probability of an element to be 0 throughout the window.
+        value: ``float[B,H]``; it is given back as it is, except while training.
+
+    Source: Gal and Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
+    Networks, 2016, arXiv 1512.05287. The mask is drawn for every window instead of every sequence.
+    """
+    if not rate or not module.has_rng("window"):
+        return value
+    return dropout(module.make_rng("window"), rate, value)
+
+
+def zoneout(module: Any, rate: float, old: jax.Array, new: jax.Array) -> jax.Array:
+    """``m * old + (1 - m) * new``, m being 1 with probability `rate`, element by element and step.
+
+    Except while training it is the expectation, ``rate * old + (1 - rate) * new``.
+
+    Arguments:
+        module: the linen module whose state it is.
+        rate: the probability of an element to keep its old value.
+        old, new: ``float[B,H]``, the state before and after the step.
+
+    Source: Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations,
+    2016, arXiv 1606.01305.
+    """
+    if not rate:
+        return new
+    if not module.has_rng("step"):
+        return rate * old + (1.0 - rate) * new
+    return jnp.where(jax.random.bernoulli(module.make_rng("step"), rate, new.shape), old, new)

@@ -1,0 +1,76 @@
+"""Recipes: named settings to begin with."""
+
+from typing import Any
+
+_ADAM_WITHOUT_FRILLS = {"clip": 0.0, "schedule": "constant", "warmup": 0}
+
+# fmt: off
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The protocol of the teaching notebook charrnn grew from.
+    "notebook": {
+        "cell": {"use": "elman", "features": 256},
+        "embedding": 0,
+        "batching": "subsequences",
+        "batch": 1,
+        "window": 64,
+        "stretch": 5000,
+        "optimizer": {
+            "use": "adam", "learning_rate": 1e-3, "b2": 0.999, **_ADAM_WITHOUT_FRILLS,
+        },
+        "epochs": 250,
+        "eval_every": 25,
+        "sample_every": 10,
+        "sample_length": 50,
+        "sampler": "temperature:0.1",
+    },
+    # karpathy/char-rnn, train.lua: the learning rate falls by 3 % after each epoch from the tenth.
+    # It clips the gradient of a window's sum at 5, which is 0.1 for that of its mean.
+    "char-rnn": {
+        "cell": "stacked:lstm:128*2",
+        "embedding": 0,
+        "split": "char-rnn-95/5-interleaved",
+        "batch": 50,
+        "window": 50,
+        "optimizer": {
+            "use": "rmsprop", "learning_rate": 2e-3, "decay": 0.95, "clip": 0.0, "clip_value": 0.1,
+            "warmup": 0, "schedule": "exponential", "final": 0.97**41, "hold": 0.18, "stairs": 50,
+        },
+        "epochs": 50,
+        "sampler": "temperature:1",
+    },
+    # jcjohnson/torch-rnn, train.lua: the learning rate is halved every 5 epochs.
+    "torch-rnn": {
+        "cell": "stacked:lstm:128*2",
+        "embedding": 64,
+        "split": "torch-rnn-80/10/10",
+        "batch": 50,
+        "window": 50,
+        "optimizer": {
+            "use": "adam", "learning_rate": 2e-3, "b2": 0.999, "clip": 0.0, "clip_value": 5.0,
+            "warmup": 0, "schedule": "exponential", "final": 0.5**10, "hold": 0.0, "stairs": 10,
+        },
+        "epochs": 50,
+        "sampler": "temperature:1",
+    },
+    # karpathy/nanoGPT, shakespeare_char with the options its README gives for a CPU. An LSTM with
+    # as many parameters takes the place of the Transformer.
+    "nanogpt": {
+        "cell": "lstm",
+        "embedding": 128,
+        "parameters": 800_000,
+        "split": "nanogpt-90/10",
+        "batch": 12,
+        "window": 64,
+        "optimizer": {
+            "use": "adamw", "learning_rate": 1e-3, "b2": 0.99, "weight_decay": 0.1, "clip": 1.0,
+            "warmup": 100, "schedule": "cosine", "final": 0.1,
+        },
+        "characters": 2000 * 12 * 64,
+        "sampler": "top-k:200,temperature:0.8",
+    },
+}
+# fmt: on
+
+LIKE = ("char-rnn", "torch-rnn", "nanogpt")
+"""The recipes that do as another system does: its sizes, split, optimizer and schedule."""

@@ -1,0 +1,36 @@
+"""The text a model was trained on, read again from its source."""
+
+from collections.abc import Callable
+
+from charrnn_core.alphabet import Ids
+from charrnn_core.encoding import encode_corpus
+from charrnn_core.errors import CorpusError
+from charrnn_core.model import Model
+from charrnn_core.sources import read_corpus
+from charrnn_core.split import Split
+from charrnn_core.terminal import to_stderr
+
+
+def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
+    """The ids of the training part of the text that a run's source names.
+
+    Arguments:
+        model: from `load` or `train`.
+        note: takes lines the user should see.
+
+    Raises:
+        SourceError: the text cannot be had.
+        CorpusError: it is not the text the model was trained on.
+
+    Example::
+
+        len(training_ids(load("runs/santa")))
+    """
+    corpus = read_corpus(model.config.source, model.registry, note)
+    if corpus.sha256 != model.table["corpus"]["sha256"]:
+        raise CorpusError(
+            f"{corpus.origin} has changed since training: what the model has copied can only be "
+            "told from the text it was trained on; put that back"
+        )
+    ids = encode_corpus(corpus, model.alphabet, model.config.unknown, note)
+    return Split.named(model.config.split).training(ids)

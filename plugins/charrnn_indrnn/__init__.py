@@ -1,0 +1,28 @@
+"""The independently recurrent network, as a plugin."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from charrnn_core import CellPlugin, hookimpl, opt
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndRNNOptions:
+    """Options of the independently recurrent network."""
+
+    features: int = opt(256, help="width of the hidden state (H)", ge=1)
+    activation: Literal["relu", "tanh"] = opt("relu", help="the nonlinearity")
+    steps: int = opt(
+        64, help="a state grows at most twofold in this many: |u| <= 2^(1/steps)", ge=1
+    )
+
+
+@hookimpl
+def charrnn_cells():
+    yield CellPlugin(
+        name="indrnn",
+        target="charrnn_indrnn.cell:IndRNNCell",
+        options=IndRNNOptions,
+        argument="features",
+        summary="h' = f(U x + u h + b), each unit sees its own past alone",
+    )

@@ -1,0 +1,41 @@
+"""The independently recurrent network, written as its equation."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class IndRNNCell(nn.RNNCellBase):
+    """``h' = f(U x + u h + b)`` with a vector u, ``|u| <= 2^(1/steps)``; the output is ``h'``.
+
+    Arguments:
+        features: H, the width of the hidden state.
+        activation: f, ``"relu"`` or ``"tanh"``.
+        steps: over so many steps a unit's own past is scaled by at most 2. The window is a good
+            choice.
+
+    u starts uniform between 0 and its bound, so that units remember over many lengths of time; U is
+    He normal, b zero. A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and gives
+    ``(h', h')``. Units meet in the next layer, so it takes at least two.
+
+    Source: Li et al. 2018, arXiv 1803.04831. There u is cut back to its bound after every update;
+    here where it is used, and its gradient passes the cut, so that u can return.
+
+    >>> cell = IndRNNCell(features=4)
+    >>> params = cell.init(jax.random.key(0), jnp.zeros((2, 4)), jnp.zeros((2, 3)))
+    >>> cell.apply(params, jnp.zeros((2, 4)), jnp.ones((2, 3)))[1].shape
+    (2, 4)
+    """
+
+    features: int
+    activation: str = "relu"
+    steps: int = 64
+
+    @nn.compact
+    def __call__(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        bound = 2 ** (1 / self.steps)
+        free = self.param("u", nn.initializers.uniform(bound), (self.features,))
+        u = free + jax.lax.stop_gradient(jnp.clip(free, -bound, bound) - free)
+        U = nn.Dense(self.features, kernel_init=nn.initializers.he_normal(), name="U")
+        h = getattr(nn, self.activation)(U(x) + jnp.broadcast_to(u, h.shape) * h)
+        return h, h

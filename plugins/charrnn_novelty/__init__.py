@@ -1,0 +1,1 @@
+"""The command ``charrnn novelty``: what a text has copied."""

@@ -1,0 +1,52 @@
+"""The command ``charrnn novelty``; what it needs is imported inside it, for it needs jax."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn_core.decoding import decode_text
+from charrnn_core.errors import OptionError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file", metavar="[TEXT]", required=False, type=click.File("rb"))
+@click.option("--text", help="The text itself, instead of a file.")
+@click.option(
+    "--longer-than",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Verbatim runs of more characters count as copied.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="How many of the longest matches to show.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def novelty(
+    run: Path, file: Any, text: str | None, longer_than: int, top: int, as_json: bool
+) -> None:
+    """Tell what of a TEXT is copied from the text that a RUN was trained on.
+
+    TEXT is a file, or - for standard input. Offsets count from 0, in the training part.
+    """
+    if (file is None) == (text is None):
+        got = "neither" if text is None else "both"
+        raise OptionError(f"expected a file of text, or --text; got {got}")
+
+    from charrnn_core import api
+    from charrnn_novelty.report import compare
+
+    model = api.load(run)
+    if file is not None:
+        errors = "escape" if model.alphabet.kind == "bytes" else "strict"
+        text = decode_text(file.read(), file.name, errors=errors)
+    training = api.training_ids(model)
+    result = compare(text or "", training, model.alphabet, longer_than, top)
+    click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))

@@ -1,0 +1,1 @@
+"""The command ``charrnn sample``: write text with a model."""

@@ -1,0 +1,71 @@
+"""``charrnn score``: every character of a text with its bits, as JSON Lines, and a total."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from charrnn_core.devices import use_every_core
+
+if TYPE_CHECKING:
+    from charrnn_core.api import Scored
+
+# What scores is imported inside the command: it needs jax, and --help must not.
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("source", metavar="[FILE]", required=False)
+@click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
+@click.option("--out", type=click.File("w", "utf-8"), help="A file for the lines.")
+@click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
+@click.option(
+    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
+    help="What to do with characters outside the model's alphabet; escape charges what they cost.",
+)  # fmt: skip
+@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+def score(run: Path, out: Any, best: bool, **options: Any) -> None:
+    """Tell what each character of FILE costs the model of a RUN, in bits.
+
+    FILE may be - or a source such as gutenberg:520; without it, the run's held-out text is read.
+    Lines of JSON go to standard output or --out, the total to standard error.
+    """
+    use_every_core()
+    from charrnn_core import api
+
+    scored = api.score(api.load(run, best=best), **options)
+    click.echo(write_lines(scored, (out or sys.stdout).write), err=True)
+
+
+def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:
+    """Write a line of JSON for each character; give the total in words.
+
+    A line has ``char``, or ``byte`` for a model of bytes, and ``bits``; a character the alphabet
+    lacks also has ``"unknown": true``, and no bits if it was skipped.
+
+    >>> from charrnn_core.api import Scored
+    >>> two = [Scored("a", 2.0), Scored("b", math.nan, False)]
+    >>> write_lines(two, lambda line: print(line, end=""))
+    {"char": "a", "bits": 2.0}
+    {"char": "b", "bits": null, "unknown": true}
+    '1 characters, 2.0 bits, 2.0000 bits and 1.3863 nats per character, 1 unknown'
+    """
+    counted = unknown = 0
+    bits, symbol = 0.0, "character"
+    for item in scored:
+        symbol, key = ("byte", "byte") if isinstance(item.symbol, int) else (symbol, "char")
+        skipped = not item.known and math.isnan(item.bits)
+        line = {key: item.symbol, "bits": None if skipped else round(item.bits, 6)}
+        write(json.dumps(line if item.known else {**line, "unknown": True}) + "\n")
+        unknown += not item.known
+        if not skipped:
+            counted, bits = counted + 1, bits + item.bits
+    mean = bits / max(counted, 1)
+    return (
+        f"{counted:,} {symbol}s, {bits:,.1f} bits, {mean:.4f} bits and "
+        f"{mean * math.log(2):.4f} nats per {symbol}, {unknown:,} unknown"
+    )

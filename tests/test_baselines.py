@@ -1,0 +1,137 @@
+"""Counting, against a naive n-gram in float64 and against published figures."""
+
+import bz2
+import lzma
+import math
+import zlib
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from charrnn_core import baselines as module
+from charrnn_core.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.baselines import baselines, begin_baselines, witten_bell, xz_bits, xz_nats
+from charrnn_core.errors import CorpusError
+from charrnn_core.split import Piece, Split
+from tests.conftest import SHARED
+
+V = 5
+
+
+def random_text(length, seed):
+    """A text with structure: the same few words over and over."""
+    rng = np.random.default_rng(seed)
+    words = [np.random.default_rng(i).integers(V, size=3 + i % 3) for i in range(9)]
+    return np.concatenate([words[i] for i in rng.integers(9, size=length)])[:length]
+
+
+def naive(training, pieces, symbols, most):
+    """Dictionaries of counts, one context at a time."""
+    follows = defaultdict(Counter)
+    for i, x in enumerate(training):
+        for k in range(min(i, most) + 1):
+            follows[tuple(training[i - k : i])][x] += 1
+
+    def p(x, context):
+        lower = p(x, context[1:]) if context else 1 / symbols
+        counts = follows.get(tuple(context), {})
+        total, kinds = sum(counts.values()), len(counts)
+        return (counts.get(x, 0) + kinds * lower) / (total + kinds) if counts else lower
+
+    texts = [[before, *ids] for before, ids in pieces]
+    return [
+        -np.mean(
+            [
+                math.log(p(text[i], text[max(0, i - order) : i]))
+                for text in texts
+                for i in range(1, len(text))
+            ]
+        )
+        for order in range(most + 1)
+    ]
+
+
+def test_n_grams_are_those_of_dictionaries():
+    training = random_text(300, 0)
+    pieces = [
+        Piece(2, random_text(40, 1)),
+        Piece(4, random_text(1, 2)),
+        Piece(0, random_text(9, 3)),
+    ]
+    expected = naive(training.tolist(), [(b, ids.tolist()) for b, ids in pieces], V, most=4)
+    np.testing.assert_allclose(witten_bell(training, pieces, V, most=4), expected, rtol=1e-12)
+
+
+def test_probabilities_add_up_to_one():
+    training, context = random_text(300, 0).astype(np.uint8), [3, 0]
+    known = witten_bell(training, [Piece(1, np.array(context))], V, most=3)
+    for order in range(4):
+        mass = 0.0
+        for x in range(V):
+            total = witten_bell(training, [Piece(1, np.array([*context, x]))], V, most=3)[order]
+            mass += math.exp(2 * known[order] - 3 * total)
+        assert mass == pytest.approx(1)
+
+
+def test_the_best_order_is_shown():
+    training, alphabet = random_text(2000, 0), Alphabet("abcde")
+    pieces = [Piece(0, random_text(500, 1))]
+    unigram, n_gram, xz = baselines(training, pieces, alphabet)
+    nats = witten_bell(training, pieces, V)
+    assert unigram.nats_per_char == nats[0] and n_gram.nats_per_char == min(nats[1:])
+    assert n_gram.name == f"n-gram, order {nats.index(min(nats))}"
+    assert xz.nats_per_char == xz_nats(training, pieces, alphabet)
+
+
+def test_xz_charges_what_the_held_out_text_adds():
+    text = "Où sont les neiges d'antan ?\n" * 30
+    for alphabet in (Alphabet.of(text), ByteAlphabet()):
+        ids, cut = alphabet.encode(text), 400
+        first, whole = (alphabet.decode(x).encode() for x in (ids[:cut], ids))
+        bits = 8 * (len(lzma.compress(whole, preset=9 | lzma.PRESET_EXTREME)) -
+                    len(lzma.compress(first, preset=9 | lzma.PRESET_EXTREME)))  # fmt: skip
+        ours = xz_nats(ids[:cut], [Piece(0, ids[cut:600]), Piece(0, ids[600:])], alphabet)
+        assert ours == pytest.approx(bits * math.log(2) / (len(ids) - cut))
+
+
+def test_no_baselines_for_what_is_long_or_empty(monkeypatch):
+    alphabet, piece = Alphabet("ab"), Piece(0, np.zeros(5, int))
+    with pytest.raises(CorpusError, match="no baselines: 0 characters to count, 5 to score"):
+        baselines(np.zeros(0, int), [piece], alphabet)
+    monkeypatch.setattr(module, "MOST_CHARACTERS", 1000)
+    rows, [remark] = begin_baselines(np.zeros(996, int), [piece], alphabet)()
+    assert rows == () and "in up to 1,000 characters, and this text has 1,001" in remark
+    assert len(begin_baselines(np.zeros(995, int), [piece], alphabet)()[0]) == 3
+
+
+@pytest.fixture(scope="module")
+def shakespeare():
+    path = SHARED / "corpora" / "tinyshakespeare.txt"
+    if not path.exists():
+        pytest.skip("../shared/corpora/tinyshakespeare.txt is absent")
+    return path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ("nanogpt-90/10", {2: 2.049, 3: 1.774, 4: 1.669, 5: 1.698}),
+        ("last-5%", {4: 1.742}),
+        ("char-rnn-95/5-interleaved", {4: 1.463}),
+    ],
+)
+def test_published_figures_of_n_grams(shakespeare, split, expected):
+    """../shared/research/features.md, 3.1; the best is always of order 4."""
+    alphabet, cut = Alphabet.of(shakespeare), Split.named(split)
+    ids = alphabet.encode(shakespeare)
+    nats = witten_bell(cut.training(ids), cut.pieces(ids, "valid", 0), len(alphabet))
+    assert {order: nats[order] for order in expected} == pytest.approx(expected, abs=0.002)
+    assert int(np.argmin(nats)) == 4
+
+
+def test_published_figures_of_compressors(shakespeare):
+    data = shakespeare.encode()
+    sizes = [8 * len(zlib.compress(data, 9)), xz_bits(data), 8 * len(bz2.compress(data, 9))]
+    bits = [size / len(shakespeare) for size in sizes]
+    assert bits == pytest.approx([3.112, 2.614, 2.356], abs=0.001)
