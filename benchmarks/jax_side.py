@@ -57,7 +57,9 @@ class Stack:
 class LinenNetwork(Network):
     """The network with every cell in a ``linen.RNN``."""
 
-    def unroll(self, params: Any, carry: Any, inputs: Any, reset: Any = None) -> Any:
+    def unroll(
+        self, params: Any, carry: Any, inputs: Any, reset: Any = None, key: Any = None
+    ) -> Any:
         stack: Any = self.cell
         x, after = self._inputs(params, inputs), []
         for cell, p, c in zip(stack.cells, params["cell"], carry, strict=True):
@@ -73,7 +75,9 @@ class LinenNetwork(Network):
 class NnxNetwork(LinenNetwork):
     """The network with every cell in an ``nnx.RNN``."""
 
-    def unroll(self, params: Any, carry: Any, inputs: Any, reset: Any = None) -> Any:
+    def unroll(
+        self, params: Any, carry: Any, inputs: Any, reset: Any = None, key: Any = None
+    ) -> Any:
         stack: Any = self.cell
         x, after = self._inputs(params, inputs), []
         for cell, p, c in zip(stack.cells, params["cell"], carry, strict=True):

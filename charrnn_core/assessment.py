@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from charrnn_core.alphabet import Alphabet, ByteAlphabet, Ids
@@ -87,6 +87,10 @@ def evaluate(
         learner = Dynamic(model.network, model.params, text.training())
         adapted = measured(learner.name, learner.score(text.pieces))
     rows, more = waiting() if waiting is not None else ((), ())
+    known = count_characters(text.pieces)
+    rows = tuple(  # they do not know those characters either
+        replace(row, nats_per_char=text.unknown.mean(row.nats_per_char, known)) for row in rows
+    )
     return Evaluation(
         model=own, characters=text.characters, split=text.split, part=text.part,
         symbol=model.alphabet.unit, dynamic=adapted, baselines=rows, remarks=(*remarks, *more),

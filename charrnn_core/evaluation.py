@@ -164,10 +164,10 @@ class Evaluation:
 
     def line(self) -> str:
         """The model's result in words."""
+        where = "whole text" if self.part == "all" else f"{self.part} part of {self.split}"
         return (
             f"{self.nats_per_char:.4f} nats, {self.bits_per_char:.4f} bits per {self.symbol}, "
-            f"perplexity {self.perplexity:.3f} ({self.part} part of {self.split}, "
-            f"{self.characters:,} {self.symbol}s)"
+            f"perplexity {self.perplexity:.3f} ({where}, {self.characters:,} {self.symbol}s)"
         )
 
     def lines(self) -> list[str]:

@@ -7,7 +7,7 @@ PURPOSES = {"init": 0, "data": 1, "sample": 2, "dropout": 3}
 """What randomness is for; each purpose has a stream of its own."""
 
 
-def random_key(seed: int, purpose: str, step: int = 0) -> jax.Array:
+def random_key(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
     """The key of one draw inside jax.
 
     >>> bool((random_key(0, "init") == random_key(0, "sample")).all())

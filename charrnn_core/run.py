@@ -62,7 +62,7 @@ class RunConfig:
         ge=1,
     )
     dropout_input: float = opt(0.0, help="share of the cell's input dropped", ge=0, lt=1)
-    dropout_output: float = opt(0.0, help="share of the cell's output dropped", ge=0, lt=1)
+    dropout_output: float = opt(0.2, help="share of the cell's output dropped", ge=0, lt=1)
     variational: bool = opt(False, help="draw these dropout masks once per window, not per step")
     average: float = opt(
         0.0, help="decay of a moving average of the parameters, which is then used; 0 has none",

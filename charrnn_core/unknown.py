@@ -58,6 +58,17 @@ class Unknown:
         """How many unknown characters a mean is over."""
         return len(self.places) if self.escape else 0
 
+    def mean(self, nats_per_char: float, known: int) -> float:
+        """The mean over all that count, from that over so many known characters.
+
+        >>> round(Unknown("?", np.array([1]), escape=0.5, alphabet=6).mean(1.0, known=2), 2)
+        6.0
+        """
+        if not self.escape:
+            return nats_per_char
+        paid = known * (nats_per_char - math.log1p(-self.escape)) + self.counted * self.cost
+        return paid / (known + self.counted)
+
     def within(self, ranges: Sequence[tuple[int, int]], length: int) -> "Unknown":
         """Those in some ranges of the `length` known characters, counted from the first of these.
 

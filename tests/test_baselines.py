@@ -54,11 +54,7 @@ def naive(training, pieces, symbols, most):
 
 def test_n_grams_are_those_of_dictionaries():
     training = random_text(300, 0)
-    pieces = [
-        Piece(2, random_text(40, 1)),
-        Piece(4, random_text(1, 2)),
-        Piece(0, random_text(9, 3)),
-    ]
+    pieces = [Piece(2 * i, random_text(length, i)) for i, length in enumerate((40, 1, 9))]
     expected = naive(training.tolist(), [(b, ids.tolist()) for b, ids in pieces], V, most=4)
     np.testing.assert_allclose(witten_bell(training, pieces, V, most=4), expected, rtol=1e-12)
 

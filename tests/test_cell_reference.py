@@ -140,18 +140,15 @@ def slstm(p, carry, x, forget="sigmoid"):
 
 CASES = {
     "lstm": (lstm, {}),
-    "lstm, normalised": (lstm, {"layer_norm": True}),
-    "lstm, zoneout": (lstm, {"zoneout_c": 0.3, "zoneout_h": 0.1}),
+    "lstm, more": (lstm, {"layer_norm": True, "zoneout_c": 0.3, "zoneout_h": 0.1}),
     "gru": (gru, {}),
     "gru, reset before": (gru, {"reset": "before"}),
     "gru, normalised": (gru, {"layer_norm": True}),
-    "gru, normalised, reset before": (gru, {"layer_norm": True, "reset": "before"}),
-    "gru, zoneout": (gru, {"zoneout": 0.3}),
+    "gru, more": (gru, {"layer_norm": True, "reset": "before", "zoneout": 0.3}),
     "mgu": (mgu, {}),
-    "rhn of one layer": (rhn, {"depth": 1}),
-    "rhn": (rhn, {"depth": 3}),
-    "mogrifier": (mogrifier, {"rounds": 5}),
-    "mogrifier of low rank": (mogrifier, {"rounds": 4, "rank": 2}),
+    "rhn": (rhn, {"depth": 2}),
+    "mogrifier": (mogrifier, {"rounds": 3}),
+    "mogrifier of low rank": (mogrifier, {"rounds": 2, "rank": 2}),
     "mlstm": (mlstm, {}),
     "indrnn": (indrnn, {}),
     "indrnn, tanh": (indrnn, {"activation": "tanh", "steps": 2}),
@@ -239,7 +236,7 @@ def test_values_and_gradients(registry, case):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8, err_msg=where)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*sorted({f.__name__ for f, _ in CASES.values()}), "lstm, more"])
 def test_saturating_inputs_stay_finite(registry, case):
     """Pre-activations in the thousands, as after a bad update: no overflow, no 0/0, no inf * 0."""
     cell = build(registry, case)

@@ -29,6 +29,7 @@ def modules_after(statement: str, *arguments: str) -> set[str]:
     [
         "--help", "--version", "plugins", "plugins show source gutenberg",
         "plugins show sampler temperature", "run --help", "sample --help", "novelty --help",
+        "eval --help", "score --help",
     ],
 )  # fmt: skip
 def test_commands_that_must_be_instant(arguments):

@@ -157,7 +157,7 @@ def test_what_is_drawn_follows_it(registry, spec):
     assert degrees == 0 or chi2.sf(statistic, degrees) > 1e-4
 
 
-SHORT = st.floats(-20, 20, width=32)
+SHORT = st.floats(-20, 20, width=32, allow_subnormal=False)  # XLA takes those for 0
 
 
 @pytest.fixture(scope="module")

@@ -109,10 +109,13 @@ def _is_one_of(ids: jax.Array, logits: jax.Array) -> jax.Array:
 
 
 def _fewest(logits: jax.Array, order: jax.Array, p: float) -> jax.Array:
-    """The symbols of least `order` that have probability p together, and none more than needed."""
+    """The first symbols in this order that have probability p together, none more than needed."""
     if p >= 1:
         return jnp.ones(logits.shape, bool)
-    places = jnp.argsort(order, axis=-1, stable=True)
-    ordered = jnp.take_along_axis(jax.nn.softmax(logits), places, axis=-1)
-    missing = jnp.cumsum(ordered, axis=-1) - ordered < p
-    return jnp.take_along_axis(missing, jnp.argsort(places, axis=-1), axis=-1)
+    # Every symbol against every other: several times as fast as sorting an alphabet of characters.
+    one, other = order[:, :, None], order[:, None, :]
+    places = jnp.arange(order.shape[-1])
+    comes_first = (places[None, :] < places[:, None])[None]
+    before = (other < one) | ((other == one) & comes_first)
+    mass_before = jnp.sum(jnp.where(before, jax.nn.softmax(logits)[:, None, :], 0.0), axis=-1)
+    return mass_before < p

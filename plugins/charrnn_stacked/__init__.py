@@ -11,9 +11,7 @@ class StackedOptions:
 
     layers: tuple[CellRef, ...] = opt(help="the cells, first to last, such as elman:128*2")
     residual: bool = opt(False, help="add a layer's input to its output where the widths agree")
-    dropout: float = opt(
-        0.0, help="share of a layer's output dropped before the next", ge=0, lt=1
-    )
+    dropout: float = opt(0.0, help="share of a layer's output dropped before the next", ge=0, lt=1)
     variational: bool = opt(False, help="draw these masks once per window, not per step")
 
 
