@@ -1,5 +1,6 @@
 """One sitting of a training: what the loop does to files and observers."""
 
+import contextlib
 import dataclasses
 import shlex
 import time
@@ -15,6 +16,7 @@ from charrnn_core.baselines import begin_baselines
 from charrnn_core.cell import Params
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.directory import RunDirectory
+from charrnn_core.errors import SamplingError
 from charrnn_core.evaluation import Evaluation, Row, Tally, tally
 from charrnn_core.events import Ended, Incident, Started
 from charrnn_core.experiment import Experiment
@@ -174,8 +176,11 @@ class Sitting:
 
         def sample(state: TrainState) -> str:
             key = random_key(config.seed, "sample", int(state.step))
-            pieces = generate(state.learnt, experiment.prompt, config.sample_length, key)
-            return experiment.alphabet.decode(np.concatenate([piece[:, 0] for piece in pieces]))
+            ids = [np.empty(0, np.int32)]
+            with contextlib.suppress(SamplingError):  # a sample that gets stuck ends there
+                for piece in generate(state.learnt, experiment.prompt, config.sample_length, key):
+                    ids.append(piece[:, 0])
+            return experiment.alphabet.decode(np.concatenate(ids))
 
         return Tools(
             evaluate if characters else None,

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core.alphabet import ALPHABETS, Alphabet, ByteAlphabet, read_alphabet
-from charrnn_core.api import _decoded
 from charrnn_core.errors import CheckpointError, CorpusError, OptionError
 from charrnn_core.model import alphabet_of
 from charrnn_core.run import RunConfig
-from charrnn_core.sampling import encode_prompt
+from charrnn_core.sampling import Drawn, encode_prompt
+from charrnn_core.writing import written
 
 any_text = st.text(st.characters(exclude_categories=()))
 some_bytes = st.lists(
@@ -42,13 +42,18 @@ def test_other_surrogates_are_three_bytes():
     assert bytes(ByteAlphabet().encode("a\ud800\udcff").tolist()) == b"a\xed\xa0\x80\xff"
 
 
+def texts_of(pieces, alphabet, n):
+    items = written(map(Drawn, pieces), alphabet, n)
+    return [[piece.text for piece in item] for item in items]
+
+
 @given(st.lists(some_bytes, min_size=1, max_size=3), st.lists(st.integers(1, 4), max_size=30))
 def test_characters_that_are_split_over_pieces_come_out_whole(rows, sizes):
     length = min(map(len, rows))
     ids = np.array([list(row[:length]) for row in rows], np.int32).reshape(len(rows), length).T
     places = [0, *(p for p in np.cumsum(sizes).tolist() if p < length), length]
     pieces = [ids[a:b] for a, b in zip(places, places[1:], strict=False)]
-    texts = _decoded(pieces, [ByteAlphabet().decoder() for _ in rows])
+    texts = texts_of(pieces, ByteAlphabet(), len(rows))
     joined = ["".join(parts) for parts in zip(*texts, strict=True)] or [""] * len(rows)
     assert joined == [row[:length].decode("utf-8", "replace") for row in rows]
 
@@ -56,7 +61,7 @@ def test_characters_that_are_split_over_pieces_come_out_whole(rows, sizes):
 def test_pieces_of_characters_have_nothing_left_over():
     alphabet = Alphabet("ab")
     pieces = [np.array([[0, 1], [1, 1]]), np.array([[0, 0]])]
-    texts = _decoded(pieces, [alphabet.decoder(), alphabet.decoder()])
+    texts = texts_of(pieces, alphabet, 2)
     assert list(texts) == [["ab", "bb"], ["a", "a"]]
 
 

@@ -24,7 +24,7 @@ T, B, H, V = 7, 3, 5, 6
 
 
 def explained(cell, unroll_mode="auto", embedding=0):
-    network = Network(as_cell(cell), V, embedding, unroll_mode)
+    network = Network(as_cell(cell), V, embedding, unroll_mode=unroll_mode)
     return explain(network.choose(batch=B, window=T))
 
 
