@@ -3,9 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# The same small programs are compiled again and again, also by the commands that tests start.
+_COMPILED = tempfile.TemporaryDirectory(prefix="charrnn-tests-xla-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import hypothesis  # noqa: E402  # jax reads the environment when it is imported
 import jax  # noqa: E402
