@@ -10,7 +10,7 @@ from charrnn_core import OptimizerPlugin, hookimpl, opt
 class OptimizerOptions:
     """What all four optimizers have."""
 
-    learning_rate: float = opt(6e-3, help="peak learning rate", gt=0)
+    learning_rate: float = opt(4e-3, help="peak learning rate", gt=0)
     clip: float = opt(1.0, help="largest global norm of the gradient; 0 does not clip", ge=0)
     clip_value: float = opt(0.0, help="largest element of the gradient; 0 does not clip", ge=0)
     schedule: Literal["constant", "cosine", "linear", "exponential"] = opt(
