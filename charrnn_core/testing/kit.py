@@ -1,0 +1,134 @@
+"""Checks of a component, run one by one, each with an outcome of its own.
+
+A check is a function of a *subject*, the component with what is needed to try it. Its name is the
+check's name and the first line of its docstring says what is checked. It returns figures worth
+showing (or None), or raises `CheckFailed` with what is wrong, the numbers, and what to change.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from charrnn_core.errors import CharRNNError, UnknownNameError
+
+Check: TypeAlias = Callable[[Any], str | None]
+
+Status: TypeAlias = Literal["passed", "failed", "skipped", "expected", "unexpected"]
+
+
+class CheckFailed(AssertionError):
+    """A component does not do what its contract says."""
+
+
+class NotApplicable(Exception):  # noqa: N818  # it is no error
+    """A check that has nothing to look at in this component."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check.
+
+    Arguments:
+        check: its name.
+        about: what it checks.
+        status: ``passed``, ``failed``, ``skipped`` (it does not apply), ``expected`` (it failed, as
+            was declared) or ``unexpected`` (it passed although a failure was declared).
+        message: figures, or what is wrong.
+        seconds: how long it took.
+    """
+
+    check: str
+    about: str
+    status: Status
+    message: str
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether it is as it should be."""
+        return self.status not in ("failed", "unexpected")
+
+
+def name_of(check: Check) -> str:
+    """How a check is called.
+
+    >>> def rows_are_independent(subject): ...
+    >>> name_of(rows_are_independent)
+    'rows-are-independent'
+    """
+    return getattr(check, "__name__", repr(check)).replace("_", "-")
+
+
+def about(check: Check) -> str:
+    """What a check checks: the first line of its docstring."""
+    return (check.__doc__ or "").strip().partition("\n")[0]
+
+
+def fail(wrong: str, change: str) -> NoReturn:
+    """Raise `CheckFailed`.
+
+    Arguments:
+        wrong: what is wrong, with the numbers.
+        change: what the author can do.
+    """
+    raise CheckFailed(f"{wrong}; {change}")
+
+
+def select(
+    kit: Iterable[Check], only: Iterable[str] = (), expected_failures: Iterable[str] = ()
+) -> list[Check]:
+    """The checks named in `only`, or all.
+
+    Raises:
+        UnknownNameError: there is no check of a name.
+    """
+    by_name = {name_of(check): check for check in kit}
+    for name in (*only, *expected_failures):
+        if name not in by_name:
+            raise UnknownNameError("check", name, by_name)
+    wanted = list(only) or list(by_name)
+    return [check for name, check in by_name.items() if name in wanted]
+
+
+def run_checks(
+    checks: Iterable[Check], subject: Any, expected_failures: Mapping[str, str] | None = None
+) -> Iterator[Outcome]:
+    """Run checks and give the outcome of each as soon as it is there.
+
+    Arguments:
+        checks: functions of the subject.
+        subject: the component, see the modules beside this one.
+        expected_failures: names of checks that may fail, with the reason.
+
+    >>> def is_positive(number):
+    ...     '''It is more than zero.'''
+    ...     if number <= 0:
+    ...         fail(f"{number} is not positive", "use its absolute value")
+    >>> [outcome.message for outcome in run_checks([is_positive], -3)]
+    ['-3 is not positive; use its absolute value']
+    """
+    reasons = expected_failures or {}
+    for check in checks:
+        started = time.perf_counter()
+        status, message = _run(check, subject)
+        if (reason := reasons.get(name_of(check))) is not None:
+            if status == "failed":
+                status, message = "expected", f"{reason} ({message})"
+            elif status == "passed":
+                status = "unexpected"
+                message = f"it passes, though a failure was expected ({reason}): expect it no more"
+        seconds = time.perf_counter() - started
+        yield Outcome(name_of(check), about(check), status, message, seconds)
+
+
+def _run(check: Check, subject: Any) -> tuple[Status, str]:
+    try:
+        return "passed", check(subject) or ""
+    except NotApplicable as reason:
+        return "skipped", str(reason)
+    except (CheckFailed, CharRNNError) as failure:
+        return "failed", str(failure)
+    except Exception as error:  # whatever a plugin raises is an outcome, not an end
+        text = " ".join(str(error).split())
+        return "failed", f"it raises {type(error).__name__}: {text[:500]}"

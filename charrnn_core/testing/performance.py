@@ -1,0 +1,138 @@
+"""How fast a cell trains, beside the built-in Elman network and LSTM of as many parameters."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from charrnn_core.batches import Batch
+from charrnn_core.cell import as_cell
+from charrnn_core.model import count_parameters
+from charrnn_core.network import Network
+from charrnn_core.registry import Registry
+from charrnn_core.run import RunConfig
+from charrnn_core.sizing import size_cell
+from charrnn_core.spec import Ref
+from charrnn_core.testing.cell_subject import CellSubject
+from charrnn_core.training import Trainer
+
+RIVALS = ("elman", "lstm")
+"""The built-in cells that a cell is compared with."""
+
+_WIDTH, _SYMBOLS, _STREAMS, _WINDOW, _UPDATES = 128, 90, 32, 64, 4
+_SECONDS = 0.3
+"""How long each cell is timed."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What one cell costs.
+
+    Arguments:
+        cell: its spec.
+        parameters: of the whole network.
+        characters_per_second: of training, whole updates, compilation not counted.
+        peak_bytes: memory of an update beside its arguments and results.
+    """
+
+    cell: str
+    parameters: int
+    characters_per_second: float
+    peak_bytes: int
+
+
+def compare_performance(subject: CellSubject) -> Iterator[Performance]:
+    """Time a cell and its rivals at the same number of parameters, in this process.
+
+    The network reads one-hot characters of 90 symbols in 32 streams and windows of 64; the cell
+    has 128 units if its spec leaves that open.
+
+    Raises:
+        OptionError: the cell has fewer parameters than the narrowest rival.
+    """
+    registry = subject.registry
+    first = measure_performance(registry, subject.at_width(_WIDTH))
+    yield first
+    for rival in RIVALS:
+        if rival == subject.ref.use:
+            continue
+        config = RunConfig(cell=Ref(rival), embedding=0).resolve(registry)
+        config, _ = size_cell(config, lambda c: _network(registry, c.cell), first.parameters)
+        yield measure_performance(registry, config.cell)
+
+
+def measure_performance(registry: Registry, ref: Ref) -> Performance:
+    """Train a cell for a moment on random characters.
+
+    >>> measure_performance(Registry.installed(), Ref.parse("elman:8")).parameters
+    1602
+    """
+    network = _network(registry, ref)
+    trainer = Trainer(network, _loss, lambda total: optax.adam(1e-3), _STREAMS, total_steps=1)
+    state = trainer.init(jax.random.key(0))
+    program: Any = trainer.compile(state, _UPDATES, _WINDOW)
+    shape = (_UPDATES, _WINDOW, _STREAMS)
+    inputs, targets = np.random.default_rng(0).integers(_SYMBOLS, size=(2, *shape), dtype=np.int32)
+    batches = Batch(inputs, targets, np.zeros(shape, bool), np.ones(shape, np.float32))
+    ends = time.perf_counter() + _SECONDS
+    seconds = []
+    while not seconds or time.perf_counter() < ends:
+        started = time.perf_counter()
+        jax.block_until_ready(program(state, batches, np.int32(_UPDATES), np.int32(1)))
+        seconds.append(time.perf_counter() - started)
+    memory = program.memory_analysis()
+    return Performance(
+        shown_spec(registry.resolve("cell", ref), registry),
+        count_parameters(state.params),
+        np.prod(shape) / statistics.median(seconds),
+        memory.temp_size_in_bytes,
+    )
+
+
+def shown_spec(ref: Ref, registry: Registry) -> str:
+    """A cell with its width, as a spec."""
+    argument = registry.find("cell", ref.use).plugin.argument
+    width = ref.options.get(argument) if argument else None
+    return f"{ref.use}:{width}" if isinstance(width, int | str) else ref.use
+
+
+def _network(registry: Registry, ref: Ref) -> Network:
+    return Network(registry.build_cell(ref, as_cell), _SYMBOLS)
+
+
+def _loss(logits: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    return jnp.sum(losses * weights) / jnp.sum(weights)
+
+
+def performance_lines(rows: list[Performance]) -> list[str]:
+    """The rows as a table.
+
+    >>> performance_lines([Performance("elman:8", 1600, 2e6, 3 * 2**20)])[1]
+    'elman:8  1,600       2,000,000     3.0 MiB'
+    """
+    from charrnn_core.terminal import aligned
+
+    head = ("cell", "parameters", "characters/s", "memory of an update")
+    body = [
+        (
+            row.cell,
+            f"{row.parameters:,}",
+            f"{row.characters_per_second:,.0f}",
+            f"{row.peak_bytes / 2**20:.1f} MiB",
+        )
+        for row in rows
+    ]
+    return aligned([head, *body])
+
+
+def performance_table(rows: list[Performance]) -> list[dict[str, object]]:
+    """The rows as plain data."""
+    return [dataclasses.asdict(row) for row in rows]

@@ -1,0 +1,81 @@
+"""What every plugin has to do, whatever its kind."""
+
+import json
+import os
+import subprocess
+import sys
+
+from charrnn_core.errors import UnknownNameError
+from charrnn_core.options import describe_options, option_values, read_options
+from charrnn_core.provider import HEAVY
+from charrnn_core.spec import Ref
+from charrnn_core.testing.kit import NotApplicable, fail
+from charrnn_core.testing.subject import Subject
+
+
+def light_import(subject: Subject) -> None:
+    """Importing the plugin's module imports no jax, flax, optax or numpy."""
+    module = subject.registry.module(subject.provider)
+    if subject.given or subject.provider.file or module is None:
+        raise NotApplicable("it is no installed plugin")
+    code = (
+        "import importlib, json, sys; importlib.import_module(sys.argv[1]); "
+        "print(json.dumps([name for name in sys.argv[2:] if name in sys.modules]))"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, module, *HEAVY], capture_output=True, text=True, env=environ
+    )
+    if ran.returncode:
+        fail(f"importing {module} fails: {ran.stderr.strip().splitlines()[-1]}", "mend it")
+    if heavy := json.loads(ran.stdout.splitlines()[-1]):
+        fail(
+            f"importing {module} imports {', '.join(heavy)}, which makes every charrnn command "
+            "slower",
+            "keep what needs it in a module of its own and name that as the target, "
+            "'package.module:attribute'",
+        )
+
+
+def is_described(subject: Subject) -> str:
+    """It has a summary, and every option has help and, if it is an integer, bounds."""
+    if subject.given:
+        raise NotApplicable("it was given as an object")
+    plugin, who = subject.provider.plugin, f"{subject.kind} {subject.ref.use!r}"
+    if not plugin.summary.strip() or len(plugin.summary.splitlines()) > 1:
+        fail(f"{who} has the summary {plugin.summary!r}", "give it one line, for listings")
+    for option in describe_options(plugin.options):
+        if not option["help"]:
+            fail(
+                f"option {option['name']!r} of {who} has no help",
+                "declare it with opt(default, help='what it does')",
+            )
+        if option["type"] == "int" and not option["bounds"]:
+            fail(
+                f"option {option['name']!r} of {who} is an integer without bounds",
+                "declare them, as in opt(default, help=..., ge=1), so that a wrong value is "
+                "refused by name instead of failing inside jax",
+            )
+    return plugin.summary
+
+
+def options_round_trip(subject: Subject) -> str:
+    """Options read, written and read again are the same, and an unknown one is refused."""
+    resolved = subject.registry.resolve(subject.kind, subject.ref)
+    written = json.loads(json.dumps(resolved.table()))
+    again = subject.registry.resolve(subject.kind, Ref.parse(written))
+    if again.table() != resolved.table():
+        fail(
+            f"the options {written} are {again.table()} when read again",
+            "let __post_init__ leave alone what it has settled before",
+        )
+    values = option_values(subject.options())
+    try:
+        read_options(subject.provider.plugin.options, {**values, "no-such-option": 1})
+    except UnknownNameError:
+        return f"{len(values)} options"
+    fail("an option that does not exist is taken", "do not accept options of any name")
+
+
+REGISTRATION = (light_import, is_described, options_round_trip)
+"""The checks of this module."""

@@ -1,0 +1,84 @@
+"""A component under test: found by its spec, or given as an object."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from charrnn_core.plugin import KINDS
+from charrnn_core.provider import Provider
+from charrnn_core.registry import Registry
+from charrnn_core.spec import Ref
+
+GIVEN = "given"
+"""The name of a component that was given as an object."""
+
+
+@dataclass
+class Subject:
+    """A component by its spec.
+
+    Arguments:
+        kind: such as ``"cell"``.
+        registry: where it and the components inside it are found.
+        ref: its spec.
+        provider: who offers it.
+    """
+
+    kind: str
+    registry: Registry
+    ref: Ref
+    provider: Provider
+
+    @classmethod
+    def of(cls, kind: str, component: Any, registry: Registry | None = None) -> Self:
+        """What the checks of a kind look at.
+
+        Arguments:
+            kind: such as ``"cell"``.
+            component: a spec such as ``"elman:64"``, a table or a `Ref`; or what the target of
+                such a plugin returns (for a source, the target itself; so may be the class of an
+                observer, which is asked for a fresh one by every check).
+            registry: where to look names up; what is installed by default.
+
+        Raises:
+            UnknownNameError, OptionError: there is no such component.
+
+        >>> Subject.of("cell", "elman:64").provider.distribution
+        'charrnn'
+        """
+        registry = registry or Registry.installed()
+        if isinstance(component, str | Mapping | Ref):
+            ref = Ref.parse(component)
+            return cls(kind, registry, ref, registry.find(kind, ref.use))
+        plugin = KINDS[kind](
+            name=GIVEN, target=_target(kind, component), summary="given as an object"
+        )
+        provider = Provider(plugin, "this program", "unknown", GIVEN)
+        # A copy, so that a registry can be used for one object after another.
+        registry = copy.copy(registry)
+        registry.providers = [p for p in registry.providers if p.plugin.name != GIVEN] + [provider]
+        return cls(kind, registry, Ref(GIVEN), provider)
+
+    @property
+    def given(self) -> bool:
+        """Whether it was given as an object, so that there is no plugin around it."""
+        return self.ref.use == GIVEN
+
+    def options(self) -> Any:
+        """Its options, as the spec gives them."""
+        return self.registry.options(self.kind, self.ref)
+
+    def target(self) -> Callable[..., Any]:
+        """What its plugin names as the target, imported."""
+        return self.registry.load(self.kind, self.ref)
+
+    def make(self, *more: Any) -> Any:
+        """What the target makes of the options, and of `more`; for kinds that take them so."""
+        return self.target()(self.options(), *more)
+
+
+def _target(kind: str, component: Any) -> Callable[..., Any]:
+    if kind == "source" or (kind == "observer" and isinstance(component, type)):
+        return component
+    return (lambda: component) if kind == "cell" else (lambda *_: component)

@@ -1,0 +1,81 @@
+"""Trees of arrays: filled at random, cast, shown, compared."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_core.leaves import to_arrays
+
+Numbers = npt.NDArray[Any]
+
+
+def randomly(tree: Any, seed: int) -> Any:
+    """The tree with every inexact leaf replaced by random numbers, in its own dtype.
+
+    >>> randomly({"step": jnp.int32(3)}, 0)["step"].tolist()
+    3
+    """
+    rng = np.random.default_rng(seed)
+
+    def fill(leaf: Any) -> Any:
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            return leaf
+        return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
+
+    return jax.tree.map(fill, tree)
+
+
+def in_dtype(tree: Any, dtype: Any) -> Any:
+    """The tree with every floating-point leaf of that dtype.
+
+    >>> shapes(in_dtype([jnp.ones(2), jnp.int32(3)], jnp.bfloat16))
+    ['bfloat16[2]', 'int32[]']
+    """
+
+    def cast(leaf: Any) -> Any:
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(lambda leaf: cast(jnp.asarray(leaf)), tree)
+
+
+def shapes(tree: Any) -> Any:
+    """The tree's leaves as ``float32[3,8]``.
+
+    >>> shapes({"W": jnp.ones((3, 8))})
+    {'W': 'float32[3,8]'}
+    """
+
+    def show(leaf: Any) -> str:
+        return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+
+    return jax.tree.map(show, tree)
+
+
+def farthest(tree: Any, other: Any) -> tuple[float, str]:
+    """The largest difference between two trees, relative to the size of its leaf, and where.
+
+    Infinities that are equal are not apart; what is not a number is infinitely far from anything.
+
+    >>> farthest({"a": jnp.ones(2), "b": jnp.ones(2)}, {"a": jnp.ones(2), "b": 2 * jnp.ones(2)})
+    (0.5, "['b']")
+    """
+    worst, where = 0.0, ""
+    pairs = zip(jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(other), strict=True)
+    for (path, one), two in pairs:
+        one, two = _numbers(one), _numbers(two)
+        with np.errstate(invalid="ignore"):
+            apart = np.where(one == two, 0.0, np.abs(one - two))
+        apart = float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
+        scale = max(1e-3, float(np.abs(two[np.isfinite(two)]).max(initial=0.0)))
+        if apart / scale > worst:
+            worst, where = apart / scale, jax.tree_util.keystr(path)
+    return worst, where
+
+
+def _numbers(leaf: Any) -> Numbers:
+    """A leaf in double precision; a random key as its data."""
+    (array,) = to_arrays(leaf).values()
+    return array if np.iscomplexobj(array) else array.astype(np.float64)

@@ -1,0 +1,104 @@
+"""The table: for the terminal, in Markdown and as plain data for JSON."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from charrnn_bench.budget import describe_budget
+from charrnn_bench.plan import Plan
+from charrnn_bench.results import Row
+from charrnn_bench.survey import Survey
+from charrnn_core.terminal import aligned
+
+_OVER_TEXT = " (text)"
+
+
+def heading(plan: Plan, survey: Survey) -> str:
+    """What was compared, in a line."""
+    unit, seeds = survey.unit, plan.seeds
+    return (
+        f"{survey.source}: {survey.held_out_characters:,} {unit}s held out "
+        f"({plan.settings.split}), {survey.train_characters:,} to learn from; "
+        f"each cell {describe_budget(plan.settings)}, {seeds} seed{'s' if seeds > 1 else ''}"
+    )
+
+
+def text(plan: Plan, survey: Survey, rows: Sequence[Row], command: str) -> list[str]:
+    """All of it as lines for a terminal."""
+    table = aligned([_head(survey), *map(_cells, rows)])
+    return [heading(plan, survey), *table, *_remarks(survey, rows), *_about(survey, command)]
+
+
+def markdown(plan: Plan, survey: Survey, rows: Sequence[Row], command: str) -> str:
+    """All of it in Markdown."""
+    head = _head(survey)
+    lines = [head, ("---", *("---:" for _ in head[1:])), *map(_cells, rows)]
+    notes = [*_remarks(survey, rows), *_about(survey, f"`{command}`")]
+    return "\n".join(
+        [
+            f"{heading(plan, survey)}\n",
+            *("| " + " | ".join(_escaped(cells)) + " |" for cells in lines),
+            "",
+            *(f"* {note}" for note in notes),
+            "",
+        ]
+    )
+
+
+def plain(plan: Plan, survey: Survey, rows: Iterable[Row], command: str) -> dict[str, Any]:
+    """All of it as plain data for JSON: ``plan``, ``survey``, ``command`` and ``rows``."""
+    return {
+        "command": command,
+        "plan": plan.table(),
+        "survey": survey.table(),
+        "rows": [row.table() for row in rows],
+    }
+
+
+def _head(survey: Survey) -> tuple[str, ...]:
+    return (
+        "cell", f"bits/{survey.unit}", "95 % interval", f"{survey.unit}s/s", "parameters",
+        "peak MiB", "seeds",
+    )  # fmt: skip
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row as it is printed.
+
+    >>> _cells(Row(name="n-gram, order 4", bits_per_char=2.25))
+    ('n-gram, order 4', '2.2500', '', '', '', '', '')
+    """
+    interval = ""
+    if row.interval is not None:
+        interval = "{:.4f} to {:.4f}".format(*row.interval)
+        interval += _OVER_TEXT if row.interval_over == "text" else ""
+    failed = len(row.outcomes) - (row.seeds or 0)
+    return (
+        row.name,
+        "failed" if row.bits_per_char is None else f"{row.bits_per_char:.4f}",
+        interval,
+        "" if row.characters_per_second is None else f"{row.characters_per_second:,.0f}",
+        "" if row.parameters is None else f"{row.parameters:,}",
+        "" if row.peak_mebibytes is None else f"{row.peak_mebibytes:,.0f}",
+        "" if row.seeds is None else f"{row.seeds} of {len(row.outcomes)}" if failed
+        else f"{row.seeds}",
+    )  # fmt: skip
+
+
+def _remarks(survey: Survey, rows: Iterable[Row]) -> list[str]:
+    """What a reader of the numbers has to know."""
+    over = {row.interval_over for row in rows}
+    lines = [f"failed: {error}" for row in rows for error in row.errors]
+    if "seeds" in over:
+        lines.append("intervals: Student's t over seeds; another text may differ by more")
+    if "text" in over:
+        lines.append("intervals (text): bootstrap over the held-out text, as only one seed counts")
+    return [*lines, *survey.remarks]
+
+
+def _about(survey: Survey, command: str) -> list[str]:
+    versions = ", ".join(f"{name} {number}" for name, number in survey.versions.items())
+    return [f"machine: {survey.machine}", f"versions: {versions}", f"command: {command}"]
+
+
+def _escaped(cells: Iterable[str]) -> list[str]:
+    return [cell.replace("|", "\\|") for cell in cells]

@@ -1,0 +1,1 @@
+"""The command ``charrnn check``, as a plugin: whether a plugin keeps its contract."""

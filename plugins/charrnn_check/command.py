@@ -1,0 +1,105 @@
+"""``charrnn check``: a plugin's conformance kit as a card of passes and failures."""
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from charrnn_core.testing import Outcome
+
+# What checks is imported inside the command: it needs jax, and --help must not.
+
+_SIGNS = {
+    "passed": "ok",
+    "failed": "FAILED",
+    "skipped": "-",
+    "expected": "xfail",
+    "unexpected": "XPASS",
+}
+
+
+@click.command()
+@click.argument("kind", metavar="KIND")
+@click.argument("name", metavar="NAME[:ARGUMENT]")
+@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; repeatable.")
+@click.option(
+    "--expect-failure", "expected", multiple=True, metavar="CHECK=REASON",
+    help="A check that is known to fail, and why; repeatable.",
+)  # fmt: skip
+@click.option("--list", "listing", is_flag=True, help="Only list the checks.")
+@click.option("--performance/--no-performance", default=True, help="Of a cell: also its speed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(
+    kind: str,
+    name: str,
+    only: tuple[str, ...],
+    expected: tuple[str, ...],
+    listing: bool,
+    performance: bool,
+    as_json: bool,
+) -> None:
+    """Check that a plugin does what charrnn expects of it.
+
+    KIND is cell, source, loss, sampler, optimizer or observer. The exit code is 1 if a check fails.
+    """
+    from charrnn_core import testing
+    from charrnn_core.terminal import aligned
+
+    if listing:
+        found = testing.checks(kind)
+        click.echo(json.dumps(found) if as_json else "\n".join(aligned(list(found.items()))))
+        return
+    reasons = {check: reason for check, _, reason in (item.partition("=") for item in expected)}
+    outcomes = []
+    for outcome in testing.check(kind, name, only=only, expected_failures=reasons):
+        outcomes.append(outcome)
+        if not as_json:
+            click.echo(line(outcome))
+    good = all(outcome.good for outcome in outcomes)
+    table: dict[str, Any] = {"kind": kind, "name": name, "passed": good}
+    table["checks"] = [dataclasses.asdict(outcome) for outcome in outcomes]
+    if kind == "cell" and performance and not only:
+        table["performance"] = _performance(name, as_json)
+    click.echo(json.dumps(table) if as_json else verdict(outcomes))
+    sys.exit(0 if good else 1)
+
+
+def line(outcome: "Outcome") -> str:
+    """One row of the card.
+
+    >>> from charrnn_core.testing import Outcome
+    >>> line(Outcome("causality", "", "passed", "", 0.25))
+    'ok      causality                 0.2 s'
+    """
+    row = f"{_SIGNS[outcome.status]:6}  {outcome.check:24} {outcome.seconds:4.1f} s"
+    return f"{row}  {outcome.message}" if outcome.message else row
+
+
+def verdict(outcomes: "list[Outcome]") -> str:
+    """The last line of the card."""
+    bad = [outcome.check for outcome in outcomes if not outcome.good]
+    took = f"{sum(outcome.seconds for outcome in outcomes):.0f} s"
+    if bad:
+        return f"{len(bad)} of {len(outcomes)} checks failed in {took}: {', '.join(bad)}"
+    return f"all {len(outcomes)} checks passed in {took}"
+
+
+def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
+    """A cell's speed beside that of its rivals, printed unless `quiet`."""
+    from charrnn_core.explain import explain_cell, lines
+    from charrnn_core.testing.cell_subject import CellSubject
+    from charrnn_core.testing.performance import (
+        compare_performance,
+        performance_lines,
+        performance_table,
+    )
+
+    subject = CellSubject.of("cell", name)
+    rows = list(compare_performance(subject))
+    if not quiet:
+        explained = lines(explain_cell(subject.ref, subject.registry))
+        click.echo("\n".join(["", *explained, "", *performance_lines(rows), ""]))
+    return performance_table(rows)

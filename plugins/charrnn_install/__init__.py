@@ -1,0 +1,1 @@
+"""The commands ``charrnn install`` and ``charrnn uninstall``, as a plugin."""

@@ -1,0 +1,1 @@
+"""The command ``charrnn new-plugin``, as a plugin: a project to edit, with its tests."""

@@ -1,0 +1,1 @@
+"""The command ``charrnn plugins``, as a plugin: what is installed."""

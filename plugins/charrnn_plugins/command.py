@@ -1,0 +1,56 @@
+"""``charrnn plugins``: what is installed, what failed to load, and what each component offers."""
+
+import json
+
+import click
+
+from charrnn_core.listing import (
+    describe_plugin,
+    list_plugins,
+    list_requirements,
+    list_timings,
+    option_lines,
+)
+from charrnn_core.spec import Ref
+from charrnn_core.terminal import aligned
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
+@click.option("--timings", is_flag=True, help="How long each took to import, the slowest first.")
+@click.option("--requirements", is_flag=True, help="A pinned list of what is installed, for pip.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool) -> None:
+    """List the plugins that are installed, and those that failed to load."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if requirements:
+        pins = list_requirements()
+        click.echo(json.dumps(pins) if as_json else "\n".join(pins))
+        return
+    rows = list_timings() if timings else list_plugins()
+    if as_json:
+        click.echo(json.dumps(rows))
+    elif rows:
+        table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)]
+        click.echo("\n".join(aligned(table)))
+
+
+@plugins.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(kind: str, name: str, as_json: bool) -> None:
+    """Show a plugin's provider and options; of a cell or its spec also what the engine makes."""
+    ref, more = Ref.parse(name), []
+    table = describe_plugin(kind, ref.use)
+    if kind == "cell":
+        from charrnn_core.explain import explain_cell, lines
+
+        table["unroll"] = explain_cell(ref)
+        more = lines(table["unroll"])
+    if as_json:
+        click.echo(json.dumps(table))
+        return
+    facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
+    click.echo("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))
