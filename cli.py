@@ -14,7 +14,8 @@ import click
 
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError
-from charrnn_core.listing import describe_plugin, first_line, list_plugins, option_lines
+from charrnn_core.listing import COMMANDS, first_line
+from charrnn_core.localfile import name_local_file
 from charrnn_core.options import annotations, placeholder
 from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.registry import Registry
@@ -22,12 +23,11 @@ from charrnn_core.run import RunConfig
 from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
-from charrnn_core.terminal import aligned, described, printable
+from charrnn_core.terminal import described, printable
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
 _STARTED = time.monotonic()
-_PLUGIN_COMMANDS = "charrnn.commands"
 
 
 class Commands(click.Group):
@@ -38,10 +38,10 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (command := super().get_command(ctx, cmd_name)) or cmd_name not in _plugin_commands():
-            return command
+            return command and _taking_plugins(command)
         entry = _plugin_commands()[cmd_name]
         try:
-            return entry.load()
+            return _taking_plugins(entry.load())
         except Exception as error:  # whatever a plugin's import raises is the plugin's fault
             raise click.ClickException(
                 f"command {cmd_name!r} {_origin(entry)} cannot be loaded: "
@@ -71,8 +71,25 @@ class Commands(click.Group):
             ctx.exit(0)
 
 
+def _taking_plugins(command: click.Command) -> click.Command:
+    """The command with the option ``--plugin``, which every command has."""
+
+    def name(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
+        for file in files:
+            name_local_file(file)
+
+    if not any(param.name == "plugin" for param in command.params):
+        option = click.Option(
+            ["--plugin"], multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+            expose_value=False, is_eager=True, callback=name,
+            help="Also use the plugin that is this one Python file.",
+        )  # fmt: skip
+        command.params.append(option)
+    return command
+
+
 def _plugin_commands() -> dict[str, importlib.metadata.EntryPoint]:
-    return {entry.name: entry for entry in importlib.metadata.entry_points(group=_PLUGIN_COMMANDS)}
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=COMMANDS)}
 
 
 def _summary(entry: importlib.metadata.EntryPoint) -> str:
@@ -248,42 +265,6 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     if "unroll" in table:
         table["unroll"] = summary(table["unroll"])
     click.echo("\n".join(described(table)))
-
-
-@cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
-@click.pass_context
-def plugins(ctx: click.Context, as_json: bool) -> None:
-    """List the plugins that are installed, and those that failed to load."""
-    if ctx.invoked_subcommand is not None:
-        return
-    rows = list_plugins(Registry.installed())
-    if as_json:
-        click.echo(json.dumps(rows))
-    else:
-        head = ("kind", "name", "distribution", "version", "status", "summary")
-        rows = [head, *(tuple(row[key] for key in head) for row in rows)]
-        click.echo("\n".join(aligned(rows)))
-
-
-@plugins.command()
-@click.argument("kind")
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(kind: str, name: str, as_json: bool) -> None:
-    """Show a plugin's provider and options; of a cell or its spec also what the engine makes."""
-    registry, ref = Registry.installed(), Ref.parse(name)
-    table, more = describe_plugin(registry, kind, ref.use), []
-    if kind == "cell":
-        from charrnn_core.explain import explain_cell, lines
-
-        table["unroll"] = explain_cell(registry, ref)
-        more = lines(table["unroll"])
-    if as_json:
-        click.echo(json.dumps(table))
-        return
-    facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
-    click.echo("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))
 
 
 def main(**extra: Any) -> None:

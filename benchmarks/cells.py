@@ -9,6 +9,7 @@ the command can be stopped and given once more.
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def main() -> None:
         rows.append({"cell": cell, "parameters": done[0]["parameters"]} | {
             f"{key}, {source_name(source)}": run[key]
             for source, run in zip(args.source, done, strict=True)
-            for key in ("bits", "characters/s")
+            for key in ("bits", "least bits", "characters/s")
         })  # fmt: skip
         if args.json:
             print(json.dumps(rows[-1]), flush=True)
@@ -63,9 +64,11 @@ def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
     table = describe_run(out)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    held_out = [row["held_out_nats_per_char"] for row in rows if "held_out_nats_per_char" in row]
     return {
         "parameters": table["parameters"],
-        "bits": table["held_out_nats_per_char"] / 0.6931471805599453,
+        "bits": table["held_out_nats_per_char"] / math.log(2),
+        "least bits": min(held_out) / math.log(2),
         "characters/s": statistics.median(row["characters_per_second"] for row in rows),
     }
 
@@ -79,7 +82,7 @@ def print_row(rows: list[dict[str, Any]]) -> None:
     """The last row of a Markdown table, after its head if it is the first."""
     if len(rows) == 1:
         print(f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
-    shown = [f"{v:.3f}" if k.startswith("bits") else f"{v:,.0f}" if k != "cell" else v
+    shown = [f"{v:.3f}" if "bits" in k else f"{v:,.0f}" if k != "cell" else v
              for k, v in rows[-1].items()]  # fmt: skip
     print(f"| {' | '.join(shown)} |", flush=True)
 

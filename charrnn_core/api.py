@@ -42,7 +42,8 @@ def write(
 
     Arguments:
         model: from `load` or `train`.
-        prompt: what the model reads first; empty stands for the beginning of a line.
+        prompt: what the model reads first; empty stands for the beginning of a line. Of a model of
+            documents it begins one.
         length: characters to write, per sample; bytes if the model's alphabet is of bytes. None is
             without end (to be exact, as long as positions can be counted: 2,147,483,647).
         sampler: a sampler spec or a chain such as ``"top-p:0.9,temperature:0.7"``; by default the
@@ -69,7 +70,7 @@ def write(
     if sampler is None:
         require_plugins(model.table, "sampler", model.registry)
     refs = model.config.sampler if sampler is None else parse_refs(sampler)
-    ids = encode_prompt(model.alphabet, prompt, unknown)
+    ids = encode_prompt(model.alphabet, prompt, unknown, model.network.separator)
     most, sentence_from = length, None
     if until_sentence:
         if length is None:

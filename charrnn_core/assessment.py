@@ -70,7 +70,9 @@ def evaluate(
     """
     text = _choose(model, source, split, unknown, note)
     remarks, waiting = text.remarks(), None
-    if baselines and not text.trained_on:
+    if text.trained_on:
+        remarks[-1] += ", so there are no baselines for it"
+    elif baselines:
         try:
             waiting = begin_baselines(text.training(), text.pieces, model.alphabet)
         except CharRNNError as error:  # the run's own text, without which the model is as good
@@ -115,6 +117,8 @@ def score(
         sum(scored.bits for scored in score(load("runs/santa"), source="letter.txt"))
     """
     text = _choose(model, source, split, unknown, note)
+    if text.part != "all":
+        note(f"note: this is the {text.part} part of {text.split}")
     for remark in text.remarks():
         note(f"note: {remark}")
     return text.scored(make_scorer(model.network, streams=streams)(model.params, text.pieces))
@@ -155,7 +159,7 @@ class _Text:
                 how = f"among the {self.characters:,}, charged {bits:.2f} bits each"
             remarks.append(f"{count:,} unknown characters are {how}")
         if self.trained_on:
-            remarks.append("the model has learnt from this text, so there are no baselines for it")
+            remarks.append("the model has learnt from this text")
         return remarks
 
     def scored(self, nats: Iterable[Nats]) -> Iterator[Scored]:
@@ -191,7 +195,8 @@ def _choose(
         preset, part = part, "valid"
     alphabet, cut = model.alphabet, Split.named(preset)
     ids = encode_corpus(corpus, alphabet, "error" if unknown == "error" else "skip", note)
-    pieces = cut.pieces(ids, part, int(encode_prompt(alphabet, "")[0]))
+    beginning = encode_prompt(alphabet, "", separator=model.network.separator)
+    pieces = cut.pieces(ids, part, int(beginning[0]))
     if not count_characters(pieces):
         raise CorpusError(
             f"the {part} part of split {preset!r} has 0 {alphabet.unit}s; expected at least 1: "

@@ -1,6 +1,7 @@
 """The observers of a training: what they hear, and what they want remembered."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from charrnn_core.errors import CharRNNError
@@ -39,32 +40,37 @@ class Audience:
             CharRNNError: an observer cannot do its work, such as writing to a full disk.
         """
         for observer in list(self._observers):
-            try:
+            with self._left_out_if_it_fails(observer):
                 notify(observer, event)
-            except CharRNNError:
-                raise
-            except (Exception, SystemExit) as error:
-                # An observer's bug, or a terminal that went away, must not cost a training.
-                self._observers.remove(observer)
-                name = type(observer).__name__
-                self._note(
-                    f"observer {name} failed and is left out: {type(error).__name__}: {error}"
-                )
 
     def states(self) -> dict[str, Any]:
         """What the named observers want a checkpoint to remember, by name."""
-        listening = {
-            name: observer for name, observer in self._named.items() if observer in self._observers
-        }
-        return {
-            name: observer.state() for name, observer in listening.items() if _remembers(observer)
-        }
+        states = {}
+        for name, observer in self._named.items():
+            if observer in self._observers and _remembers(observer):
+                with self._left_out_if_it_fails(observer):
+                    states[name] = observer.state()
+        return states
 
     def restore(self, states: Mapping[str, Any]) -> None:
         """Take the named observers back to what a checkpoint remembers of them."""
         for name, observer in self._named.items():
             if name in states and _remembers(observer):
-                observer.restore(states[name])
+                with self._left_out_if_it_fails(observer):
+                    observer.restore(states[name])
+
+    @contextmanager
+    def _left_out_if_it_fails(self, observer: Any) -> Iterator[None]:
+        """An observer's bug, or a terminal that went away, must not cost a training."""
+        try:
+            yield
+        except CharRNNError:
+            raise
+        except (Exception, SystemExit) as error:
+            if observer in self._observers:
+                self._observers.remove(observer)
+            name = type(observer).__name__
+            self._note(f"observer {name} failed and is left out: {type(error).__name__}: {error}")
 
 
 def _remembers(observer: Any) -> bool:

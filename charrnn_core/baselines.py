@@ -21,9 +21,12 @@ MOST_CHARACTERS = 1 << 22
 
 _MOST_ORDER = 6
 
+_LEAST_FOR_XZ = 1000
+"""Characters to score; xz's sizes are multiples of four bytes."""
+
 
 def baselines(training: Ids, pieces: Sequence[Piece], alphabet: Alphabet) -> tuple[Row, ...]:
-    """The rows that stand beside a model's: unigram, the best n-gram, and xz.
+    """The rows that stand beside a model's: unigram, the best n-gram, and xz of a longer text.
 
     The n-gram is the one of orders 1 to 6, an order being the number of characters it looks back,
     that predicts the held-out text best; so it is a little better than one that could be known
@@ -41,7 +44,7 @@ def baselines(training: Ids, pieces: Sequence[Piece], alphabet: Alphabet) -> tup
     >>> ids = alphabet.encode("ab" * 40)
     >>> rows = baselines(ids[:60], [Piece(int(ids[59]), ids[60:])], alphabet)
     >>> [row.name for row in rows]
-    ['unigram', 'n-gram, order 6', 'xz -9e']
+    ['unigram', 'n-gram, order 6']
     """
     held_out = count_characters(pieces)
     if not len(training) or not held_out:
@@ -53,11 +56,13 @@ def baselines(training: Ids, pieces: Sequence[Piece], alphabet: Alphabet) -> tup
         )
     unigram, *higher = witten_bell(training, pieces, len(alphabet))
     order = int(np.argmin(higher))
-    return (
+    rows = [
         Row(name="unigram", nats_per_char=unigram),
         Row(name=f"n-gram, order {order + 1}", nats_per_char=higher[order]),
-        Row(name="xz -9e", nats_per_char=xz_nats(training, pieces, alphabet)),
-    )
+    ]
+    if held_out >= _LEAST_FOR_XZ:
+        rows.append(Row(name="xz -9e", nats_per_char=xz_nats(training, pieces, alphabet)))
+    return tuple(rows)
 
 
 def begin_baselines(

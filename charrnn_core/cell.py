@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from charrnn_core.errors import PluginError
 from charrnn_core.noise import Noise
+from charrnn_core.spec import shown
 
 Params: TypeAlias = Any
 Carry: TypeAlias = Any
@@ -56,15 +57,18 @@ def as_cell(made: Any) -> Cell:
     >>> y.shape
     (2, 4)
     """
-    linen = sys.modules.get("flax.linen")  # imported already if the cell is one of its modules
+    # Imported already if the cell is one of its modules.
+    linen, nnx = (sys.modules.get(f"flax.{name}") for name in ("linen", "nnx"))
     if linen is not None and isinstance(made, linen.RNNCellBase):
         return LinenCell(made)
     if isinstance(made, Cell):
         return made
-    if callable(made):
+    is_module = any(flax is not None and isinstance(made, flax.Module) for flax in (linen, nnx))
+    if callable(made) and not is_module:  # a module can be called too, but makes no cell
         return NnxCell(made)
+    what = f"a {type(made).__name__}" if is_module else shown(made)
     raise PluginError(
-        f"a cell plugin gave {made!r}; expected a Cell with init, initial_carry and step, a flax "
+        f"a cell plugin gave {what}; expected a Cell with init, initial_carry and step, a flax "
         "linen RNN cell, or a constructor of a flax nnx RNN cell"
     )
 
@@ -77,6 +81,25 @@ class NoisyCell(Cell, Protocol):
         self, params: Params, carry: Carry, x: jax.Array, noise: Noise
     ) -> tuple[Carry, jax.Array]:
         """`step` as it is while training; what is random comes from `noise` alone."""
+        ...
+
+
+@runtime_checkable
+class SequenceCell(Cell, Protocol):
+    """A cell with a way of its own over a whole sequence, such as an associative scan or a kernel.
+
+    It is used for windows instead of `step`, which defines the cell and which sampling uses: the
+    two must agree. The step is used with ``--unroll engine`` and ``--unroll scan``, inside another
+    cell, and to train a `NoisyCell`.
+    """
+
+    def sequence(
+        self, params: Params, carry: Carry, xs: jax.Array, reset: jax.Array
+    ) -> tuple[Carry, jax.Array]:
+        """Read ``xs: float[T,B,in_features]``; give the carry after it and ``float[T,B,H]``.
+
+        A row starts from `initial_carry` before each step where ``reset: bool[T,B]`` is True.
+        """
         ...
 
 

@@ -63,6 +63,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def plugins(self) -> Path:
+        """Copies of the plugins that were single files. Nothing runs them unless it is named."""
+        return self.path / "plugins"
+
+    @property
     def _lock(self) -> Path:
         return self.path / ".lock"
 

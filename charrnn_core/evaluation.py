@@ -60,11 +60,11 @@ class Row:
 class Tally:
     """Adds up the nats of a text, block by block of consecutive characters.
 
-    The interval is a block bootstrap (Künsch 1989): blocks of 1000 characters, or as many as make
-    20 blocks of a short text and 2000 of a long one, are drawn with replacement as often as there
-    are blocks, 2000 times over; it spans the middle 95 % of the means. It says how much the mean
-    would move with another text of this kind and length; what another seed of training would do, it
-    cannot know.
+    The interval is a bootstrap of blocks that do not overlap (Carlstein 1986): blocks of 1000
+    characters, or as many as make 20 blocks of a short text and 2000 of a long one, are drawn with
+    replacement as often as there are blocks, 2000 times over; it spans the middle 95 % of the
+    means. It says how much the mean would move with another text of this kind and length; what
+    another seed of training would do, it cannot know.
 
     Arguments:
         characters: how many there will be.
@@ -181,13 +181,12 @@ class Evaluation:
 
     def warnings(self) -> list[str]:
         """A line if counting predicts the text better than the model does."""
-        best = min(self.baselines, key=lambda row: row.nats_per_char, default=self.model)
-        if best.nats_per_char >= self.nats_per_char:
+        better = [row.name for row in self.baselines if row.nats_per_char < self.nats_per_char]
+        if not better:
             return []
         return [
-            f"warning: {best.name} predicts this text better than the model does; the likeliest "
-            "causes: too little training, a learning rate that does not fit, or a model that is "
-            "too small"
+            f"warning: the model loses to counting ({'; '.join(better)}); the likeliest causes: "
+            "too little training, a learning rate that does not fit, or a model that is too small"
         ]
 
     def table(self) -> dict[str, Any]:

@@ -1,32 +1,38 @@
 """An experiment: all that a configuration asks for, built and checked before a file is written."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 
 from charrnn_core.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.corpus import Corpus
 from charrnn_core.encoding import encode_corpus
-from charrnn_core.errors import CharRNNError, OptionError
+from charrnn_core.errors import CharRNNError, CorpusError, OptionError
 from charrnn_core.explain import explain
 from charrnn_core.loopstate import Budget, Policy
+from charrnn_core.mapped import give_back
 from charrnn_core.mesh import fitting_shards
 from charrnn_core.model import build_network, build_sampler
 from charrnn_core.network import Network
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain, SamplerContext, encode_prompt
-from charrnn_core.sizing import size_cell
+from charrnn_core.sizing import refuse_too_large, size_cell
 from charrnn_core.sources import read_corpus
 from charrnn_core.split import Piece, Split, count_characters, first_characters
+from charrnn_core.terminal import to_stderr
 from charrnn_core.training import Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
+
+_SEARCHED_AT_ONCE = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,23 +68,20 @@ class Experiment:
         """What is due when, in updates."""
         config = self.config
         return Policy(
-            eval_interval=self._updates(config.eval_every),
-            sample_interval=self._updates(config.sample_every),
+            eval_interval=_updates(config.eval_every, self.batching),
+            sample_interval=_updates(config.sample_every, self.batching),
             save_seconds=60 * config.save_every,
             keep_every=config.keep_every,
             patience=config.patience,
             non_finite=config.non_finite,
         )
 
-    def _updates(self, epochs: float | None) -> int | None:
-        return None if epochs is None else max(1, round(epochs * self.batching.steps_per_epoch))
-
 
 def prepare(
     config: RunConfig,
-    registry: Registry,
-    started: float,
-    note: Callable[[str], None],
+    registry: Registry | None = None,
+    started: float | None = None,
+    note: Callable[[str], None] = to_stderr,
     *,
     alphabet: Alphabet | None = None,
     unknown: str = "error",
@@ -87,7 +90,8 @@ def prepare(
     """Resolve names, read the text and build every component.
 
     Arguments:
-        started: the clock's reading from which a wall-clock budget counts.
+        registry: the plugins to use; by default those installed.
+        started: the clock's reading from which a wall-clock budget counts; now if None.
         note: takes lines the user should see.
         alphabet: the symbols of the model, if it has been trained before; else those of the text.
         unknown: ``"error"`` or ``"skip"``: what to do with characters that `alphabet` lacks.
@@ -96,6 +100,8 @@ def prepare(
     Raises:
         CharRNNError: the leaf says what is wrong with the configuration or the text.
     """
+    registry = registry or Registry.installed()
+    started = time.monotonic() if started is None else started
     config = config.resolve(registry)
     if alphabet is not None and alphabet.kind != config.alphabet:
         raise OptionError(
@@ -106,18 +112,27 @@ def prepare(
     loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
     make_optimizer = _optimizer_maker(config, registry)
     corpus = read_corpus(config.source, registry, note)
+    if len(corpus.symbols) < 2:
+        raise CorpusError(
+            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "
+            "nothing to predict: use a text with at least two"
+        )
     found = ALPHABETS[config.alphabet].of(corpus.symbols)
     check(corpus, found)
     alphabet = alphabet or found
     config, sized = _sized(config, partial(build_network, alphabet=alphabet, registry=registry))
     network = build_network(config, alphabet, registry)
+    refuse_too_large(network)
     ids = encode_corpus(corpus, alphabet, unknown, note)
     train_ids = split.training(ids)
     config, notes = _fit(config, len(train_ids), alphabet.unit)
-    held_out = split.pieces(ids, "valid", int(encode_prompt(alphabet, "")[0]))
+    beginning = encode_prompt(alphabet, "", separator=network.separator)
+    held_out = split.pieces(ids, "valid", int(beginning[0]))
     held_out = first_characters(held_out, config.eval_characters)
     if config.patience and not count_characters(held_out):
         notes = (*notes, f"patience has no effect: split {config.split!r} holds nothing out")
+    if network.separator and not _occurs(network.separator, train_ids):
+        notes = (*notes, f"documents is {config.documents!r}, and none ends in the training text")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
     return Experiment(
@@ -128,7 +143,7 @@ def prepare(
         alphabet=alphabet,
         train_ids=train_ids,
         held_out=held_out,
-        prompt=encode_prompt(alphabet, config.prompt, config.unknown),
+        prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)),
         trainer=Trainer(
@@ -185,13 +200,32 @@ def _batching(config: RunConfig, ids: Ids) -> Batching:
 def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
     per_epoch = batching.steps_per_epoch
     limits = []
-    if config.epochs is not None:
-        limits.append(max(1, round(config.epochs * per_epoch)))
+    if (updates := _updates(config.epochs, batching)) is not None:
+        limits.append(updates)
     if config.characters is not None:
         limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
     deadline = None if config.minutes is None else started + 60 * config.minutes
     steps = min(*limits, _MOST_STEPS) if limits else None
     return Budget(steps, started, deadline)
+
+
+def _updates(epochs: float | None, batching: Batching) -> int | None:
+    """The updates of so many epochs, at least one."""
+    if epochs is None:
+        return None
+    return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))
+
+
+def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
+    """Whether a text has these symbols somewhere, one after the other."""
+    for start in range(0, len(ids), _SEARCHED_AT_ONCE):
+        some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
+        places = max(0, len(some) - len(symbols) + 1)
+        found = [some[i : i + places] == symbol for i, symbol in enumerate(symbols)]
+        give_back(ids)
+        if np.all(found, axis=0).any():
+            return True
+    return False
 
 
 def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], Any]:
@@ -201,7 +235,7 @@ def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], A
     def make(total_steps: Any) -> Any:
         try:
             return target(options, total_steps)
-        except jax.errors.ConcretizationTypeError as error:
+        except jax.errors.JAXTypeError as error:  # it asks an unknown number for its value
             raise CharRNNError(
                 f"optimizer {config.optimizer.use!r} needs to know the number of updates "
                 "in advance; use --epochs instead of --minutes"

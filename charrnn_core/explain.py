@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from charrnn_core.affine import is_affine
 from charrnn_core.cell import as_cell
 from charrnn_core.equations import BEFORE, ONCE, Equation
 from charrnn_core.errors import CharRNNError
@@ -25,7 +26,8 @@ def explain(choice: Choice) -> dict[str, Any]:
     engine: how many equations run ``once``, ``before``, ``inside`` and ``after`` it, and its
     ``deferred`` products, whose weight's gradient is one product over all steps. In these h is
     anything that depends on the carry, W a weight, and ``merged`` how many of the step's products
-    are computed as this one.
+    are computed as this one. A loop that can be an associative scan is ``affine``. ``own`` is there
+    if the cell has a way of its own.
 
     >>> from charrnn_core.unroll import choose
     >>> from jax import numpy as jnp
@@ -38,6 +40,7 @@ def explain(choice: Choice) -> dict[str, Any]:
         "engine": choice.engine,
         "why": " ".join(choice.why.split()),
         "loops": [_loop(plan) for plan in choice.plans],
+        **({"own": True} if choice.own else {}),
     }
 
 
@@ -62,6 +65,7 @@ def _loop(plan: Plan) -> dict[str, Any]:
         "before": len(plan.before) + added_up(BEFORE),
         "inside": inside,
         "after": len(plan.after),
+        **({"affine": True} if is_affine(plan) else {}),
         "deferred": [
             {"product": _shown(column, plan.inputs[0].aval.shape[:1]), "merged": len(column)}
             for column in columns
@@ -88,7 +92,7 @@ def _named(name: str, shape: Sequence[object]) -> str:
     return f"{name}[{','.join(map(str, shape))}]"
 
 
-def explain_cell(registry: Registry, ref: Ref) -> dict[str, Any]:
+def explain_cell(ref: Ref, registry: Registry | None = None) -> dict[str, Any]:
     """What training makes of a cell that reads one-hot symbols, as `explain` has it.
 
     For a cell that cannot be built from its name alone it is ``{"unknown": why}``.
@@ -96,10 +100,11 @@ def explain_cell(registry: Registry, ref: Ref) -> dict[str, Any]:
     Raises:
         CharRNNError: the argument that the spec gives does not fit.
 
-    >>> explained = explain_cell(Registry.installed(), Ref.parse("elman:8"))
+    >>> explained = explain_cell(Ref.parse("elman:8"))
     >>> summary(explained)
     'engine (it has products that do not need a loop); 1 loop, 1 deferred product'
     """
+    registry = registry or Registry.installed()
     try:
         cell = registry.build_cell(ref, as_cell)
         return explain(Network(cell, _SYMBOLS).choose(_STREAMS, _WINDOW))
@@ -115,7 +120,8 @@ def summary(explained: Mapping[str, Any]) -> str:
     """One line of what `explain` gave."""
     if "unknown" in explained:
         return f"unknown ({explained['unknown']})"
-    line = f"{'engine' if explained['engine'] else 'scan'} ({explained['why']})"
+    way = "engine" if explained["engine"] else "scan"
+    line = f"{'own sequence' if explained.get('own') else way} ({explained['why']})"
     if not explained["engine"]:
         return line
     loops = explained["loops"]
@@ -134,7 +140,8 @@ def lines(explained: Mapping[str, Any]) -> list[str]:
     for number, loop in enumerate(explained.get("loops", ()), start=1):
         counts = [str(loop[when]) for when in ("once", "before", "inside", "after")]
         first, *others = map(_deferred, loop["deferred"]) if loop["deferred"] else ["none"]
-        table.append((f"  loop {number}", *counts, first))
+        name = f"  loop {number}{', affine' if loop.get('affine') else ''}"
+        table.append((name, *counts, first))
         table += [("", "", "", "", "", product) for product in others]
     return [f"unroll: {summary(explained)}", *(aligned([head, *table]) if table else [])]
 

@@ -44,7 +44,7 @@ def charrnn_sources() -> Iterable[SourcePlugin]:  # type: ignore[empty-body]  # 
         def rot13(argument, options, context):
             try:
                 text = open(argument, encoding="utf-8").read()
-            except OSError as error:
+            except (OSError, ValueError, TypeError) as error:  # ValueError: it is not UTF-8
                 raise SourceError(f"cannot read {argument!r}: {error}") from error
             return Corpus(text=codecs.encode(text, "rot13"), name=argument, origin=argument)
 

@@ -44,7 +44,7 @@ def train(
     """Train a model and keep it in a run directory.
 
     Arguments:
-        config: what to train; by default an Elman network on Python's own documentation.
+        config: what to train; by default an LSTM on Python's own documentation.
         out: the run directory; by default a new one under ``runs/``. A `RunDirectory` is one that
             the caller has claimed.
         observers: objects with any of the methods ``on_start`` ... ``on_end``, besides those that

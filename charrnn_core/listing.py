@@ -1,22 +1,31 @@
 """What plugins there are, as plain data for ``charrnn plugins``."""
 
 import ast
+import importlib.metadata
 import importlib.util
 from typing import Any
 
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.options import describe_options
 from charrnn_core.plugin import KINDS
-from charrnn_core.registry import Fault, Provider, Registry
+from charrnn_core.provider import Fault, Import, Provider
+from charrnn_core.registry import Registry
+
+COMMANDS = "charrnn.commands"
+"""The group of entry points that add commands."""
 
 
-def list_plugins(registry: Registry) -> list[dict[str, str]]:
+def list_plugins(registry: Registry | None = None) -> list[dict[str, str]]:
     """One row for each component on offer and for each plugin that failed to load.
 
-    >>> rows = list_plugins(Registry.installed())
+    Arguments:
+        registry: the plugins to list; by default those installed.
+
+    >>> rows = list_plugins()
     >>> [row["status"] for row in rows if row["name"] == "elman"]
     ['ok']
     """
+    registry = registry or Registry.installed()
     rows = []
     for provider in registry.providers:
         plugin = provider.plugin
@@ -26,11 +35,55 @@ def list_plugins(registry: Registry) -> list[dict[str, str]]:
             if rival is not provider
             and (rival.plugin.kind, rival.plugin.name) == (plugin.kind, plugin.name)
         ]
-        status = f"ambiguous: also offered by {', '.join(rivals)}" if rivals else "ok"
+        status = "ok"
+        if rivals:
+            status = f"ambiguous: also offered by {', '.join(rivals)}"
+        elif not provider.file and (heavy := _import_of(provider, registry).heavy):
+            status = f"slow: its registration imports {', '.join(heavy)}"
         rows.append(_row(plugin.kind, plugin.name, provider, status, plugin.summary))
     for fault in registry.faults:
         rows.append(_row("unknown", fault.entry_point, fault, f"failed: {fault.error}", ""))
     return sorted(rows, key=lambda row: (row["kind"], row["name"], row["distribution"]))
+
+
+def list_timings(registry: Registry | None = None) -> list[dict[str, Any]]:
+    """How long each plugin took to import, the slowest first, and what it should not import.
+
+    >>> list(list_timings()[0])
+    ['distribution', 'entry_point', 'milliseconds', 'imports']
+    """
+    registry = registry or Registry.installed()
+    slowest_first = sorted(registry.imports.items(), key=lambda item: -item[1].seconds)
+    return [
+        {
+            "distribution": who,
+            "entry_point": name,
+            "milliseconds": round(1000 * cost.seconds, 1),
+            "imports": ", ".join(cost.heavy),
+        }
+        for (who, name), cost in slowest_first
+    ]
+
+
+def list_requirements(registry: Registry | None = None) -> list[str]:
+    """The distributions of all plugins, pinned, as pip reads them; single files as comments.
+
+    >>> list_requirements()[0].startswith("charrnn==")
+    True
+    """
+    registry = registry or Registry.installed()
+    files = {provider.distribution for provider in registry.providers if provider.file}
+    offers = {(o.distribution, o.version) for o in (*registry.providers, *registry.faults)}
+    commands = importlib.metadata.entry_points(group=COMMANDS)
+    offers |= {(entry.dist.name, entry.dist.version) for entry in commands if entry.dist}
+    return sorted(
+        f"# {who} {version}, a single file" if who in files else f"{who}=={version}"
+        for who, version in offers
+    )
+
+
+def _import_of(provider: Provider, registry: Registry) -> Import:
+    return registry.imports[provider.distribution, provider.entry_point]
 
 
 def _row(
@@ -46,7 +99,7 @@ def _row(
     }
 
 
-def describe_plugin(registry: Registry, kind: str, use: str) -> dict[str, Any]:
+def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> dict[str, Any]:
     """A component's provider, spec and options.
 
     Raises:
@@ -54,7 +107,7 @@ def describe_plugin(registry: Registry, kind: str, use: str) -> dict[str, Any]:
     """
     if kind not in KINDS:
         raise UnknownNameError("kind of plugin", kind, KINDS)
-    provider = registry.find(kind, use)
+    provider = (registry or Registry.installed()).find(kind, use)
     plugin = provider.plugin
     target = plugin.target if isinstance(plugin.target, str) else repr(plugin.target)
     spec = plugin.name if plugin.argument is None else f"{plugin.name}:{plugin.argument.upper()}"
@@ -66,7 +119,8 @@ def option_lines(options: list[dict[str, Any]]) -> list[str]:
     """Two lines for each option that `describe_plugin` gives: its type and default, its meaning."""
     lines = []
     for option in options:
-        default = "required" if option["default"] is None else f"default {option['default']}"
+        optional = "default none" if option["type"].endswith("or none") else "required"
+        default = optional if option["default"] is None else f"default {option['default']}"
         lines.append(f"  {option['name']}: {option['type']}, {default}")
         lines.append(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
     return lines

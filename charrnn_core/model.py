@@ -12,7 +12,7 @@ from charrnn_core.alphabet import Alphabet, read_alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
-from charrnn_core.errors import CheckpointError, CorpusError
+from charrnn_core.errors import CheckpointError, CorpusError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Dropouts, Network
 from charrnn_core.registry import Registry
@@ -80,7 +80,15 @@ def separator_ids(documents: str | None, alphabet: Alphabet) -> tuple[int, ...]:
     """
     if documents is None:
         return ()
-    return tuple(alphabet.encode(_SEPARATORS.get(documents, documents)).tolist())
+    separator = _SEPARATORS.get(documents, documents)
+    try:
+        return tuple(alphabet.encode(separator).tolist())
+    except UnknownSymbolError as error:
+        raise UnknownSymbolError(
+            f"documents is {documents!r}, and the alphabet of {len(alphabet)} symbols lacks some "
+            f"of {separator!r}; expected lines, blank, or what stands between the documents of "
+            "the text, character by character"
+        ) from error
 
 
 def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:

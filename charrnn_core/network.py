@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from charrnn_core.cell import Carry, Cell, Params, training_step
+from charrnn_core.cell import Carry, Cell, NoisyCell, Params, SequenceCell, training_step
 from charrnn_core.errors import OptionError, PluginError
 from charrnn_core.noise import Noise, dropout
 from charrnn_core.products import rows_times
@@ -145,25 +145,28 @@ class Network:
             key: of all that is random while training; None when the network is only used.
         """
         carry, reset, tail = self._documents(carry, inputs, reset)
-        step, xs = self._read, inputs
-        if key is not None:
-            step, xs = self._noisy(key, inputs)
-        carry, ys = unroll(
-            step,
-            params,
-            carry,
-            xs,
-            reset=reset,
-            fresh=lambda params: self._fresh(params, inputs.shape[1]),
-            symbols=self.symbols,
-            mode=self.unroll_mode,
-        )
+        if self._has_own_sequence(training=key is not None):
+            carry, ys = self._own_sequence(params, carry, inputs, reset, key)
+        else:
+            step, xs = (self._read, inputs) if key is None else self._noisy(key, inputs)
+            carry, ys = unroll(
+                step,
+                params,
+                carry,
+                xs,
+                reset=reset,
+                fresh=lambda params: self._fresh(params, inputs.shape[1]),
+                symbols=self.symbols,
+                mode=self.unroll_mode,
+            )
         if key is not None and self.dropouts.output:
-            ys = self._drop_outputs(key, ys)
+            ys = self._drop(jax.random.fold_in(key, _OUTPUT), self.dropouts.output, ys)
         return self._read_out(params, ys), carry if tail is None else (carry, tail)
 
     def choose(self, batch: int, window: int) -> Choice:
         """How `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
+        if self._has_own_sequence(training=True):
+            return Choice(False, "the cell has one", (), own=True)
         params = jax.eval_shape(self.init, jax.random.key(0))
         carry = jax.eval_shape(lambda params: self._fresh(params, batch), params)
         inputs = jax.ShapeDtypeStruct((window, batch), jnp.int32)
@@ -213,16 +216,19 @@ class Network:
         length = len(self.separator)
         if not length:
             return carry, reset, None
-        tail = None
-        read = inputs
-        if length > 1:
+        before, tail = length - 1, None
+        read, begun = inputs, jnp.zeros(inputs.shape, jnp.int32)  # how many texts had begun
+        if reset is not None:
+            begun = jnp.cumsum(reset, axis=0, dtype=jnp.int32)
+        if before:
             carry, tail = carry
             read = jnp.concatenate([tail.T, inputs])
-            tail = read[-(length - 1) :].T
+            begun = jnp.concatenate([jnp.zeros(tail.T.shape, jnp.int32), begun])
+            tail = jnp.where(begun == begun[-1:], read, -1)[-before:].T
         steps = inputs.shape[0]
         ends = jnp.ones(inputs.shape, bool)
         for i, symbol in enumerate(self.separator):
-            ends &= read[i : i + steps] == symbol
+            ends &= (read[i : i + steps] == symbol) & (begun[i : i + steps] == begun[before:])
         return carry, ends if reset is None else ends | reset, tail
 
     def _read(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
@@ -242,16 +248,33 @@ class Network:
                 of_input = noise.fold_in(_INPUT).keys()
                 which = "window" if self.dropouts.variational else "step"
                 x = dropout(of_input[which], self.dropouts.input, x)
+                noise = noise.fold_in(_CELL)  # a cell may draw from parts of the same numbers
             return training_step(self.cell, params["cell"], carry, x, noise)
 
         return read, (inputs, bits)
 
-    def _drop_outputs(self, key: jax.Array, ys: jax.Array) -> jax.Array:
-        """Dropout of ``ys: float[T,B,H]``, with one mask for all steps if it is variational."""
-        key, rate = jax.random.fold_in(key, _OUTPUT), self.dropouts.output
+    def _has_own_sequence(self, training: bool) -> bool:
+        if self.unroll_mode not in ("auto", "parallel") or not isinstance(self.cell, SequenceCell):
+            return False
+        return not (training and isinstance(self.cell, NoisyCell))
+
+    def _own_sequence(
+        self, params: Params, carry: Carry, inputs: jax.Array, reset: Any, key: jax.Array | None
+    ) -> tuple[Carry, jax.Array]:
+        """What `unroll` gives, by the cell's own way."""
+        if reset is None:
+            reset = jnp.zeros(inputs.shape, bool)
+        xs, rate = self._embed(params, inputs), self.dropouts.input
+        if key is not None and rate:
+            xs = self._drop(jax.random.fold_in(key, _INPUT), rate, xs)
+        cell: Any = self.cell
+        return cell.sequence(params["cell"], carry, xs, reset)
+
+    def _drop(self, key: jax.Array, rate: float, xs: jax.Array) -> jax.Array:
+        """Dropout of ``xs: float[T,B,H]``, with one mask for all steps if it is variational."""
         if self.dropouts.variational:
-            return jax.vmap(partial(dropout, key, rate))(ys)
-        return dropout(key, rate, ys)
+            return jax.vmap(partial(dropout, key, rate))(xs)
+        return dropout(key, rate, xs)
 
     def _embed(self, params: Params, ids: jax.Array) -> jax.Array:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)

@@ -258,7 +258,7 @@ def _read(value: Any, annotation: Any) -> Any:
     if annotation is int:
         return _read_int(value)
     if annotation is float and isinstance(value, int | float | str):
-        if isinstance(value, bool) or math.isinf(float(value)):
+        if isinstance(value, bool) or not math.isfinite(float(value)):
             raise ValueError
         return float(value)
     if isinstance(value, annotation):
@@ -300,7 +300,7 @@ def _read_suffixed(text: str) -> int:
     times = _SUFFIXES.get(text.strip()[-1:])
     if times is None:
         return int(text)
-    number = float(text.strip()[:-1]) * times
+    number = round(float(text.strip()[:-1]) * times, 6)  # 2.01 * 1e3 is a little less than 2010
     if not number.is_integer():
         raise ValueError
     return int(number)

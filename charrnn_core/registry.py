@@ -8,10 +8,9 @@ import copy
 import importlib.metadata
 import itertools
 import os
-import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -23,8 +22,17 @@ from charrnn_core.errors import (
     PluginError,
     UnknownNameError,
 )
+from charrnn_core.localfile import load_local_file, local_files, version_of
 from charrnn_core.options import option_values, read_options
 from charrnn_core.plugin import KINDS, Plugin
+from charrnn_core.provider import (
+    Fault,
+    Import,
+    Provider,
+    canonical,
+    how_to_get,
+    timed_import,
+)
 from charrnn_core.spec import Ref
 
 _HOOK_KINDS = {
@@ -37,42 +45,6 @@ _HOOK_KINDS = {
 }
 _DEEPEST = 8
 _MOST_NESTED = 256
-
-
-@dataclass(frozen=True)
-class Provider:
-    """A component on offer and the distribution that offers it."""
-
-    plugin: Plugin
-    distribution: str
-    version: str
-    entry_point: str
-
-    def record(self) -> dict[str, Any]:
-        """What a checkpoint remembers of the plugin."""
-        return {
-            "kind": self.plugin.kind,
-            "name": self.plugin.name,
-            "distribution": self.distribution,
-            "version": self.version,
-            "entry_point": self.entry_point,
-            "api": self.plugin.api,
-            "state_version": self.plugin.state_version,
-        }
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A plugin that could not be loaded, or is not as it should be."""
-
-    distribution: str
-    version: str
-    entry_point: str
-    error: str
-
-    def __str__(self) -> str:
-        who = f"{self.distribution} {self.version}"
-        return f"plugin {self.entry_point!r} of {who} failed to load: {self.error}"
 
 
 class Registry:
@@ -88,6 +60,7 @@ class Registry:
     def __init__(self, strict: bool = False) -> None:
         self.providers: list[Provider] = []
         self.faults: list[Fault] = []
+        self.imports: dict[tuple[str, str], Import] = {}
         self._preferred: dict[tuple[str, str], str] = {}
         self._strict = strict
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -102,13 +75,30 @@ class Registry:
         raises instead of recording it.
         """
         registry = cls(strict=environ.get("CHARRNN_STRICT_PLUGINS") == "1")
-        disabled = {_canonical(n) for n in environ.get("CHARRNN_DISABLE_PLUGINS", "").split(",")}
+        disabled = {canonical(n) for n in environ.get("CHARRNN_DISABLE_PLUGINS", "").split(",")}
         found = importlib.metadata.entry_points(group=hookspecs.PROJECT)
         for entry in sorted(found, key=lambda entry: (_dist_name(entry), entry.name)):
-            if not {_canonical(entry.name), _canonical(_dist_name(entry))} & disabled:
+            if not {canonical(entry.name), canonical(_dist_name(entry))} & disabled:
                 version = entry.dist.version if entry.dist else "unknown"
                 registry.add(entry.load, entry.name, _dist_name(entry), version)
+        for path in local_files(environ):
+            registry.add_file(path)
         return registry
+
+    def add_file(self, path: Path) -> None:
+        """Take in a plugin that is one file; record it as a fault if it breaks or offers nothing.
+
+        It is called by its file's name, and the file's digest is its version.
+        """
+
+        def load() -> types.ModuleType:
+            module = load_local_file(path)
+            if not list(self._offers(module)):
+                raise PluginError("it offers nothing: no function in it is marked with @hookimpl")
+            return module
+
+        version = version_of(path) if path.is_file() else "missing"
+        self.add(load, path.stem, path.name, version, path)
 
     def add(
         self,
@@ -116,11 +106,12 @@ class Registry:
         entry_point: str,
         distribution: str = "this program",
         version: str = "unknown",
+        file: Path | None = None,
     ) -> None:
         """Take in the plugin module that `load()` returns; record it as a fault if it breaks."""
         module: Any = None
         try:
-            module = load()
+            module, self.imports[distribution, entry_point] = timed_import(load)
             self._manager.register(module, name=f"{distribution}:{entry_point}")
             plugins = list(self._offers(module))
         except (Exception, SystemExit) as error:  # containing whatever a plugin raises is the job
@@ -131,7 +122,8 @@ class Registry:
             reason = f"{type(error).__name__}: {error}"
             self.faults.append(Fault(distribution, version, entry_point, reason))
         else:
-            self.providers += [Provider(p, distribution, version, entry_point) for p in plugins]
+            made = [Provider(p, distribution, version, entry_point, file) for p in plugins]
+            self.providers += made
 
     def _offers(self, module: types.ModuleType) -> Iterable[Plugin]:
         """The descriptors a module yields, each checked against the hook it came from."""
@@ -146,6 +138,11 @@ class Registry:
                         expected = KINDS[kind].__name__
                         raise PluginError(f"{hook} gave {plugin!r}; expected a {expected}")
                     yield plugin
+
+    def module(self, provider: Provider) -> str | None:
+        """The name of the module that an entry point named; None if it was given as an object."""
+        found = self._manager.get_plugin(f"{provider.distribution}:{provider.entry_point}")
+        return getattr(found, "__name__", None)
 
     def names(self, kind: str) -> list[str]:
         """The names on offer, sorted."""
@@ -254,6 +251,11 @@ class Registry:
         except ValueError as error:
             raise OptionError(f"cell {ref.use!r}: {error}") from error
 
+    def files(self, records: Iterable[Mapping[str, Any]]) -> list[Path]:
+        """The single files among the plugins that records remember."""
+        providers = [self.find(r["kind"], f"{r['distribution']}/{r['name']}") for r in records]
+        return list(dict.fromkeys(p.file for p in providers if p.file))
+
     def records(self, kind: str, ref: Ref) -> list[dict[str, Any]]:
         """What to remember of the plugins a component needs, itself first."""
         found = [self.find(kind, ref.use).record()]
@@ -280,10 +282,7 @@ class Registry:
         try:
             provider = self.find(kind, f"{distribution}/{name}")
         except UnknownNameError as error:
-            raise PluginError(
-                f"{came}, which is not installed; install it with: "
-                f"pip install '{distribution}=={record['version']}'"
-            ) from error
+            raise PluginError(f"{came}, {how_to_get(record)}") from error
         if provider.plugin.state_version != record["state_version"]:
             raise PluginError(
                 f"{came} with state version {record['state_version']}; installed is "
@@ -301,12 +300,8 @@ def _map_refs(function: Callable[[Ref], Any], value: Any) -> Any:
     return value
 
 
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
-
-
 def _same(one: str, other: str) -> bool:
-    return _canonical(one) == _canonical(other)
+    return canonical(one) == canonical(other)
 
 
 def _dist_name(entry: importlib.metadata.EntryPoint) -> str:

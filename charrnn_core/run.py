@@ -163,8 +163,16 @@ class RunConfig:
             chosen["source"] = source_ref(chosen["source"])
         return read_options(cls, layered(RECIPES[recipe], chosen), "the run")
 
-    def resolve(self, registry: Registry) -> "RunConfig":
-        """The same run with every option of every component filled in, and a budget set."""
+    def resolve(self, registry: Registry | None = None) -> "RunConfig":
+        """The same run with every option of every component filled in, and a budget set.
+
+        Arguments:
+            registry: the plugins to use; by default those installed.
+
+        Raises:
+            UnknownNameError, AmbiguousNameError, OptionError: a component does not fit.
+        """
+        registry = registry or Registry.installed()
         changes: dict[str, Any] = {
             name: registry.resolve(kind, getattr(self, name)) for name, kind in _COMPONENTS.items()
         }

@@ -92,18 +92,27 @@ class Chain:
         return jax.lax.scan(lambda states, ids: (self.observe(states, ids), None), states, ids)[0]
 
 
-def encode_prompt(alphabet: Alphabet, prompt: str, unknown: str = "error") -> Ids:
+def encode_prompt(
+    alphabet: Alphabet, prompt: str, unknown: str = "error", separator: tuple[int, ...] = ()
+) -> Ids:
     """The prompt in ids; an empty one stands for the beginning of a line.
 
     That is a line's end, or the first symbol of an alphabet without one.
+
+    Arguments:
+        separator: the ids that end a document. A prompt begins one, so that the last of them comes
+            before it, as in training.
 
     Raises:
         UnknownSymbolError: the prompt has characters the alphabet lacks, and `unknown` is "error".
 
     >>> encode_prompt(Alphabet("ab"), "").tolist()
     [0]
+    >>> encode_prompt(Alphabet("#ab"), "ba", separator=(0, 0)).tolist()
+    [0, 2, 1]
     """
-    ids = alphabet.encode(prompt, unknown)
+    before = np.array(separator[-1:], np.int32)
+    ids = np.concatenate([before, alphabet.encode(prompt, unknown)])
     if len(ids):
         return ids
     return alphabet.encode("\n" if "\n" in alphabet.symbols else alphabet.symbols[0])

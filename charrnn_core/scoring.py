@@ -122,8 +122,9 @@ def make_scorer(
         if not count_characters(pieces):
             raise CorpusError("cannot score 0 characters; expected at least 1")
         devices = shards or len(jax.devices())
-        rows = streams or _fitting_streams(pieces, warm_up, devices)
-        stretches = cut_stretches([len(piece.ids) for piece in pieces], rows, warm_up)
+        wanted = streams or _fitting_streams(pieces, warm_up, devices)
+        stretches = cut_stretches([len(piece.ids) for piece in pieces], wanted, warm_up)
+        rows = min(wanted, len(stretches))
         longest = max(stretch.skip + stretch.scored for stretch in stretches)
         most = min(characters_per_call, _LOGITS_PER_CALL // network.symbols)
         calls = -(-longest // max(1, most // rows))

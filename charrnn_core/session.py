@@ -19,6 +19,9 @@ _UPDATES_PER_CALL = 128
 _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
 _MOST_STEPS = 2**31 - 1
+_ENDING_SECONDS = 1.0
+"""What a process needs to begin, and after its last evaluation to report and end."""
+
 _MOST_SKIPS = 20
 _MOST_ROLLBACKS = 10
 
@@ -145,7 +148,8 @@ class Session:
             steps = budget.steps - self.loop.step
             left = steps * self._pace if steps > 0 else 0.0
         if budget.deadline is not None:
-            left = min(left, budget.deadline - budget.clock() - self._overhead)
+            spent = budget.clock() + self._overhead + _ENDING_SECONDS
+            left = min(left, budget.deadline - spent)
         return max(0.0, left)
 
     def _next_call(self, room: int) -> tuple[int, int]:

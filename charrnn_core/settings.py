@@ -1,6 +1,7 @@
 """From what a user typed to the configuration of a run."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,12 @@ def read_settings(
     typed = {name: value for name, value in values.items() if value is not None}
     if (like := typed.pop("like", None)) is not None:
         typed["recipe"] = _recipe_like(like, typed.get("recipe"))
-    if isinstance(first := typed.get("init_from", below.get("init_from")), str):
+    if _states_a_width(typed.get("cell"), options.get("cell", ())):
+        typed.setdefault("parameters", None)  # of a recipe or file: what is typed wins
+    if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
         from charrnn_core.directory import saved_network  # numpy, which --help must not wait for
 
-        below = {**saved_network(Path(first)), **below}
+        below = {"parameters": None, **saved_network(Path(origin)), **below}  # its size is settled
     settings = RunConfig.read(layered(below, typed))
     given = {kind: _pairs(kind, options.get(kind, ())) for kind in COMPONENTS}
     if learning_rate is not None:
@@ -63,6 +66,12 @@ def read_settings(
         changes[kind] = getattr(settings, kind).with_options(pairs)
     added = [ref for spec in observers for ref in parse_refs(spec)]
     return dataclasses.replace(settings, observers=(*settings.observers, *added), **changes)
+
+
+def _states_a_width(cell: Any, options: Iterable[str]) -> bool:
+    """Whether a typed spec such as ``stacked:lstm:64*2``, or a typed option, says how wide."""
+    spec = cell if isinstance(cell, str) else ""
+    return bool(re.search(r":\d", spec)) or any(text.startswith("features=") for text in options)
 
 
 def _recipe_like(system: str, recipe: str | None) -> str:

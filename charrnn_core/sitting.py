@@ -23,6 +23,7 @@ from charrnn_core.experiment import Experiment
 from charrnn_core.explain import summary
 from charrnn_core.incidents import append_incident, cut_log
 from charrnn_core.leaves import to_arrays
+from charrnn_core.localfile import keep_copies
 from charrnn_core.loopstate import LoopState
 from charrnn_core.model import Model, count_parameters, load
 from charrnn_core.randomness import random_key
@@ -34,6 +35,9 @@ from charrnn_core.session import Session, Tools
 from charrnn_core.split import count_characters
 from charrnn_core.training import TrainState
 
+_MUCH = 0.01
+"""Nats per character by which a better evaluation is worth a word."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -44,7 +48,7 @@ class Trained:
         directory: the run directory.
         held_out: the last evaluation of the held-out part; None if nothing was evaluated.
         reason: ``"finished"``, ``"stopped early"`` or ``"interrupted"``.
-        best_step: the update after which the held-out loss was least.
+        best, best_step: the least held-out loss, and the update after which it was measured.
     """
 
     model: Model
@@ -52,20 +56,29 @@ class Trained:
     held_out: Evaluation | None
     reason: str
     best_step: int | None = None
+    best: float | None = None
 
     def lines(self) -> list[str]:
         """What the user should see: the result, and what to do next."""
         directory, result = shlex.quote(str(self.directory)), self.held_out
+        copies = sorted(RunDirectory(self.directory).plugins.glob("*.py"))
+        again = "".join(f" --plugin {shlex.quote(str(copy))}" for copy in copies)
         lines = [] if result is None else [f"held-out  {result.line()}", *result.lines()[1:]]
+        if result and self.best is not None and result.nats_per_char > self.best + _MUCH:
+            lines.append(
+                f"note: update {self.best_step} was better, {self.best:.4f} nats; since then the "
+                "model learns the training text by heart: use --best, or train less, with more "
+                "dropout, or with --patience"
+            )
         lines.append(f"run       {directory}")
         if self.reason == "interrupted":
-            return [*lines, f"go on     charrnn resume {directory}"]
+            return [*lines, f"go on     charrnn resume {directory}{again}"]
         if self.reason == "stopped early":
             lines.append(f"best      update {self.best_step}; use it with --best")
         return [
             *lines,
-            f"sample    charrnn sample {directory} --length 500",
-            f"evaluate  charrnn eval {directory}",
+            f"sample    charrnn sample {directory} --length 500{again}",
+            f"evaluate  charrnn eval {directory}{again}",
         ]
 
 
@@ -108,6 +121,7 @@ class Sitting:
         experiment, audience, directory = self.experiment, self._audience, self.directory.path
         incidents = self.directory.incidents_file
         cut_log(incidents, loop.incident_bytes)
+        keep_copies(self.around.registry.files(self._records), self.directory.plugins)
         if remembered is not None:
             audience.restore(remembered)
         audience.hear(
@@ -160,7 +174,8 @@ class Sitting:
                 part="valid", symbol=experiment.alphabet.unit, baselines=rows, remarks=remarks,
             )  # fmt: skip
         model = load(directory, self.around.registry, note=self.around.note)
-        return Trained(model, directory, evaluation, reason, session.loop.best_step)
+        loop = session.loop
+        return Trained(model, directory, evaluation, reason, loop.best_step, loop.best)
 
     def _tools(self) -> Tools:
         """What the training loop calls to evaluate, to sample, to save and to roll back."""

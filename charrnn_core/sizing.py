@@ -1,6 +1,8 @@
 """A cell as wide as a number of parameters allows."""
 
+import bisect
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,7 @@ WIDTH = "features"
 """The option that every cell calls its width by."""
 
 _WIDEST = 2**20
-_STEPS = 60
+_COPIES = 4
 
 
 def size_cell(
@@ -24,7 +26,8 @@ def size_cell(
 ) -> tuple[RunConfig, str]:
     """The same run with the widest cell whose network has at most `budget` parameters.
 
-    All layers of a stack keep the ratio of their widths. The cell's other options stay.
+    All layers of a stack keep the ratio of their widths. The cell's other options stay. No cell of
+    more than twice that width is tried: some cannot be described without being made.
 
     Arguments:
         config: a resolved configuration.
@@ -38,8 +41,11 @@ def size_cell(
         OptionError: the cell has no width to change, or even the narrowest has more parameters.
     """
 
-    def count(scale: float) -> int:
-        network = build(dataclasses.replace(config, cell=_scaled(config.cell, scale)))
+    def cell_of(width: int) -> Ref:
+        return _scaled(config.cell, width / max(widths))
+
+    def count(width: int) -> int:
+        network = build(dataclasses.replace(config, cell=cell_of(width)))
         return count_parameters(jax.eval_shape(network.init, jax.random.key(0)))
 
     if not (widths := _widths(config.cell)):
@@ -47,21 +53,36 @@ def size_cell(
             f"parameters is {budget}, but cell {config.cell.use!r} has no option {WIDTH!r} that "
             "could be changed to reach it; give the cell its size instead"
         )
-    if count(low := 0.5 / max(widths)) > budget:
+    if (least := count(1)) > budget:
         raise OptionError(
             f"parameters is {budget}; a network with {config.cell.use!r} of one unit has "
-            f"{count(low)}: expected more, or a narrower embedding"
+            f"{least}: expected more, or a narrower embedding"
         )
-    high = _WIDEST / max(widths)
-    for _ in range(_STEPS):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if count(middle) <= budget else (low, middle)
-        if _scaled(config.cell, low) == _scaled(config.cell, high):
-            break
-    cell = _scaled(config.cell, low)
+    high = 2
+    while high < _WIDEST and count(high) <= budget:
+        high *= 2
+    width = bisect.bisect_right(range(high), budget, lo=high // 2, key=count) - 1
+    cell = cell_of(width)
     shown = ", ".join(map(str, _widths(cell)))
-    line = f"{WIDTH} {shown}: {count(low):,} parameters, of {budget:,} asked for"
+    line = f"{WIDTH} {shown}: {count(width):,} parameters, of {budget:,} asked for"
     return dataclasses.replace(config, cell=cell, parameters=None), line
+
+
+def refuse_too_large(network: Network) -> None:
+    """Refuse a network that this machine cannot train, before XLA fails to make it.
+
+    Raises:
+        OptionError: its parameters, their gradient and Adam's two averages exceed the memory.
+    """
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    needed = _COPIES * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise OptionError(
+            f"a network of {count_parameters(shapes):,} parameters needs {needed / 2**30:,.0f} GiB "
+            f"to be trained, and there are {there / 2**30:,.0f}; expected a narrower cell, such as "
+            "--params 1M"
+        )
 
 
 def _widths(ref: Ref) -> list[int]:
@@ -78,7 +99,7 @@ def _scaled(ref: Ref, scale: float) -> Ref:
 
     def change(name: str, value: Any) -> Any:
         if name == WIDTH and isinstance(value, int):
-            return min(_WIDEST, max(1, round(value * scale)))
+            return max(1, round(value * scale))
         if isinstance(value, Ref):
             return _scaled(value, scale)
         if isinstance(value, tuple):

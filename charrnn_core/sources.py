@@ -20,7 +20,7 @@ def read_corpus(
     ``CHARRNN_OFFLINE=1`` forbids the network; ``CHARRNN_CACHE`` says where downloads are kept.
 
     Raises:
-        SourceError, CorpusError: the text cannot be had, or is empty or uniform.
+        SourceError, CorpusError: the text cannot be had, or is empty.
 
     >>> read_corpus("python-docs").name
     'python-docs'
@@ -34,10 +34,5 @@ def read_corpus(
     if not isinstance(corpus, Corpus):
         raise PluginError(f"source {ref.use!r} gave {type(corpus).__name__}; expected a Corpus")
     if not corpus.characters:
-        raise CorpusError(f"{corpus.origin} is empty; a model needs text to learn from")
-    if len(corpus.symbols) < 2:
-        raise CorpusError(
-            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "
-            "nothing to predict: use a text with at least two"
-        )
+        raise CorpusError(f"{corpus.origin} is empty; expected some text")
     return corpus

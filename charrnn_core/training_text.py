@@ -29,8 +29,8 @@ def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
     corpus = read_corpus(model.config.source, model.registry, note)
     if corpus.sha256 != model.table["corpus"]["sha256"]:
         raise CorpusError(
-            f"{corpus.origin} has changed since training: what the model has copied can only be "
-            "told from the text it was trained on; put that back"
+            f"{corpus.origin} has changed since training, and only the text that the model was "
+            "trained on will do here; put that back"
         )
     ids = encode_corpus(corpus, model.alphabet, model.config.unknown, note)
     return Split.named(model.config.split).training(ids)

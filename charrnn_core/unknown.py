@@ -108,12 +108,16 @@ class Unknown:
 def find_unknown(corpus: Corpus, alphabet: Alphabet, escape: float) -> Unknown:
     """The characters of a text that an alphabet lacks; reads the text only if there are some.
 
+    An alphabet of bytes lacks none, and so has no use for an escape.
+
     >>> corpus = Corpus(text="hoho!o", name="laugh", origin="nowhere")
     >>> find_unknown(corpus, Alphabet("ho"), 0.0).places.tolist()
     [4]
     """
     symbols, places, known = [], [np.empty(0, np.int64)], 0
-    if not isinstance(alphabet, ByteAlphabet) and set(corpus.symbols) - set(alphabet.symbols):
+    if isinstance(alphabet, ByteAlphabet):
+        escape = 0.0  # no byte is unknown: a code has nothing to keep room for
+    elif set(corpus.symbols) - set(alphabet.symbols):
         have = _code_points(alphabet.symbols)
         for piece in corpus.read_again():
             lacks = ~np.isin(_code_points(piece), have)

@@ -88,11 +88,13 @@ class Choice:
         engine: whether by the engine; else by a plain scan.
         why: the reason, a phrase.
         plans: what the engine makes of the step, a plan for each of its loops; none for a scan.
+        own: whether by a way of the cell's own instead of either.
     """
 
     engine: bool
     why: str
     plans: tuple[Plan, ...]
+    own: bool = False
 
 
 def choose(

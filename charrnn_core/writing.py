@@ -112,11 +112,17 @@ class _Sample:
         return self._characters_of(self.ending.feed(text, last))
 
     def _add(self, text: str, model: float = 0.0, sampler: float = 0.0) -> str:
-        """Keep a character with the sums over all of its ids; give it back."""
+        """Keep the character this id completes with the sums over all of its ids; give it back.
+
+        Where it shows that the bytes before it were none, it comes with what stands for them.
+        """
+        if len(text) > 1:
+            self._waiting.append(Character(text[:-1], *self._incomplete))
+            self._incomplete = (0.0, 0.0)
         model, sampler = model + self._incomplete[0], sampler + self._incomplete[1]
         self._incomplete = (0.0, 0.0) if text else (model, sampler)
         if text:
-            self._waiting.append(Character(text, model, sampler))
+            self._waiting.append(Character(text[-1], model, sampler))
         return text
 
     def _characters_of(self, text: str) -> Written:

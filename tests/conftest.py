@@ -11,6 +11,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _COMPILED = tempfile.TemporaryDirectory(prefix="charrnn-tests-xla-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Some of the commands are killed while they write such a program down; others then make it anew.
+os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 
 import hypothesis  # noqa: E402  # jax reads the environment when it is imported
 import jax  # noqa: E402

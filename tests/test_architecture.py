@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "charrnn_core"
 
 LAYERS = [
     {"errors"},
@@ -15,7 +16,7 @@ LAYERS = [
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation"},
-    {"mapped", "split", "unknown", "suffixes"},
+    {"mapped", "split", "unknown", "suffixes", "provider", "localfile"},
     {"encoding", "baselines"},
     {
         "registry",
@@ -55,6 +56,21 @@ LAYERS = [
     {"launch"},
     {"selfcheck", "api"},
     {"__init__", "__main__"},
+    {"testing.kit", "testing.subject", "testing.compiling", "testing.auditing", "testing.trees"},
+    {"testing.registration", "testing.demands", "testing.cell_subject"},
+    {
+        "testing.cells",
+        "testing.cell_learning",
+        "testing.performance",
+        "testing.losses",
+        "testing.observers",
+        "testing.optimizers",
+        "testing.samplers",
+        "testing.sources",
+    },
+    {"testing.kits"},
+    {"testing.parametrize"},
+    {"testing.__init__"},
 ]
 ONLY_IN = {
     "pluggy": {"hookspecs", "registry"},
@@ -79,23 +95,26 @@ def imported(path: Path) -> set[str]:
 
 
 def core_modules() -> list[Path]:
-    return sorted((ROOT / "charrnn_core").glob("*.py"))
+    return sorted(CORE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """How `LAYERS` call a core module: ``"errors"``, ``"testing.kit"``."""
+    return ".".join(path.relative_to(CORE).with_suffix("").parts)
 
 
 def test_every_core_module_has_a_layer():
-    assert {path.stem for path in core_modules()} == set().union(*LAYERS)
+    assert {name_of(path) for path in core_modules()} == set().union(*LAYERS)
 
 
-@pytest.mark.parametrize("path", core_modules(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", core_modules(), ids=name_of)
 def test_core_modules_import_lower_layers_only(path):
-    level = next(i for i, layer in enumerate(LAYERS) if path.stem in layer)
-    lower = set().union(*LAYERS[:level])
+    level = next(i for i, layer in enumerate(LAYERS) if name_of(path) in layer)
+    lower, modules = set().union(*LAYERS[:level]), set().union(*LAYERS)
     for name in imported(path):
-        package, _, rest = name.partition(".")
-        if package == "charrnn_core" and rest:
-            module = rest.partition(".")[0]
-            if (ROOT / "charrnn_core" / f"{module}.py").exists():
-                assert module in lower, f"{path.stem} imports {module}"
+        package, _, module = name.partition(".")
+        if package == "charrnn_core" and module in modules:
+            assert module in lower, f"{path.stem} imports {module}"
         if path.stem != "__main__":
             assert (
                 package != "charrnn"

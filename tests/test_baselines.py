@@ -72,12 +72,13 @@ def test_probabilities_add_up_to_one():
 
 def test_the_best_order_is_shown():
     training, alphabet = random_text(2000, 0), Alphabet("abcde")
-    pieces = [Piece(0, random_text(500, 1))]
+    pieces = [Piece(0, random_text(1000, 1))]
     unigram, n_gram, xz = baselines(training, pieces, alphabet)
     nats = witten_bell(training, pieces, V)
     assert unigram.nats_per_char == nats[0] and n_gram.nats_per_char == min(nats[1:])
     assert n_gram.name == f"n-gram, order {nats.index(min(nats))}"
     assert xz.nats_per_char == xz_nats(training, pieces, alphabet)
+    assert len(baselines(training, [Piece(0, random_text(999, 1))], alphabet)) == 2  # without xz
 
 
 def test_xz_charges_what_the_held_out_text_adds():
@@ -98,7 +99,7 @@ def test_no_baselines_for_what_is_long_or_empty(monkeypatch):
     monkeypatch.setattr(module, "MOST_CHARACTERS", 1000)
     rows, [remark] = begin_baselines(np.zeros(996, int), [piece], alphabet)()
     assert rows == () and "in up to 1,000 characters, and this text has 1,001" in remark
-    assert len(begin_baselines(np.zeros(995, int), [piece], alphabet)()[0]) == 3
+    assert len(begin_baselines(np.zeros(995, int), [piece], alphabet)()[0]) == 2
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from charrnn_core.cell import as_cell
 from charrnn_core.explain import explain
 from charrnn_core.network import Network
 from charrnn_core.spec import Ref
+from charrnn_core.unroll import unroll
 
 B, H, V = 4, 5, 6
 HUGE = 100.0
@@ -104,16 +105,25 @@ def test_an_indrnn_with_u_0_is_feed_forward(registry):
     assert differs(cell.step(params, h, x)[1], cell.step(params, 2 * h, x)[1])
 
 
-def test_an_indrnn_bounds_u_where_it_is_used_and_u_can_return(registry):
-    cell, params, h, x = setting(registry, "indrnn", steps=4)
+@pytest.mark.parametrize("options, bound", [({}, 1.0), ({"steps": 4}, 2 ** (1 / 4))])
+def test_an_indrnn_bounds_u_where_it_is_used_and_u_can_return(registry, options, bound):
+    cell, params, h, x = setting(registry, "indrnn", **options)
     h, U = jnp.abs(h), {"kernel": params["U"]["kernel"], "bias": jnp.full(H, 9.0)}
 
     def output(u):
         return cell.step({"U": U, "u": jnp.full(H, u)}, h, x)[1]
 
-    close(output(9.0), output(2 ** (1 / 4)))
-    close(output(-9.0), output(-(2 ** (1 / 4))))
+    close(output(9.0), output(bound))
+    close(output(-9.0), output(-bound))
     close(jax.grad(lambda u: output(u).sum())(9.0), h.sum())
+
+
+def test_an_indrnn_does_not_grow_over_a_long_text(registry):
+    """Its state is passed on from window to window: with any u above 1 it overflows in the end."""
+    cell = build(registry, "indrnn")
+    params = {"U": {"kernel": jnp.zeros((V, H)), "bias": jnp.zeros(H)}, "u": jnp.full(H, 9.0)}
+    end, _ = unroll(cell.step, params, jnp.ones((B, H)), jnp.zeros((10_000, B, V)))
+    close(end, jnp.ones((B, H)))
 
 
 def test_a_mingru_forgets_at_z_1_and_copies_at_z_0(registry):

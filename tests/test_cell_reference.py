@@ -99,8 +99,9 @@ def mlstm(p, carry, x):
     return lstm(p, (c, dense(p, "U_m", x) * dense(p, "W_m", h)), x)
 
 
-def indrnn(p, h, x, activation="relu", steps=64):
-    u = np.clip(p["u"], -(2 ** (1 / steps)), 2 ** (1 / steps))
+def indrnn(p, h, x, activation="relu", steps=0):
+    bound = 2 ** (1 / steps) if steps else 1
+    u = np.clip(p["u"], -bound, bound)
     a = dense(p, "U", x) + u * h
     h = np.tanh(a) if activation == "tanh" else np.maximum(a, 0)
     return h, h
@@ -160,6 +161,29 @@ CASES = {
 }
 
 
+PARAMETERS = {
+    "lstm": 4 * H * (H + V + 1),
+    "lstm, more": 4 * H * (H + V + 3) + 2 * H,  # two scales and a bias; scale and bias for c
+    "gru": 3 * H * (H + V + 1) + H,  # n has a bias for each of its products
+    "gru, reset before": 3 * H * (H + V + 1),
+    "gru, normalised": 3 * H * (H + V + 3) + H,
+    "gru, more": 3 * H * (H + V + 3),
+    "mgu": 2 * H * (H + V + 1),
+    "rhn": 2 * H * (H + V + 1) + 2 * H * (H + 1),  # the second layer does not read x
+    "mogrifier": 4 * H * (H + V + 1) + 3 * H * V,
+    "mogrifier of low rank": 4 * H * (H + V + 1) + 2 * 2 * (H + V),
+    "mlstm": 4 * H * (H + V + 1) + H * (H + V),
+    "indrnn": H * (V + 2),
+    "indrnn, tanh": H * (V + 2),
+    "mingru": 2 * H * (V + 1),
+    "minlstm": 3 * H * (V + 1),
+    "rglru": H * V + 2 * H * (H + 1) + H,
+    "slstm": 4 * H * (H + V + 1),
+    "slstm, exponential": 4 * H * (H + V + 1),
+}
+"""How many there are by the equation: the references read any bias that they find."""
+
+
 def build(registry, case):
     reference, options = CASES[case]
     return registry.build_cell(Ref(reference.__name__, str(H), options), as_cell)
@@ -189,6 +213,12 @@ def numeric_gradients(function, leaves, step=1e-6):
             gradient[place] = (sides[0] - sides[1]) / (2 * step)
         gradients.append(gradient)
     return gradients
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_number_of_parameters(registry, case):
+    shapes = jax.eval_shape(lambda: build(registry, case).init(jax.random.key(0), V))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == PARAMETERS[case]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -236,7 +266,10 @@ def test_values_and_gradients(registry, case):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8, err_msg=where)
 
 
-@pytest.mark.parametrize("case", [*sorted({f.__name__ for f, _ in CASES.values()}), "lstm, more"])
+SATURATED = [*sorted({f.__name__ for f, _ in CASES.values()}), "lstm, more", "slstm, exponential"]
+
+
+@pytest.mark.parametrize("case", SATURATED)
 def test_saturating_inputs_stay_finite(registry, case):
     """Pre-activations in the thousands, as after a bad update: no overflow, no 0/0, no inf * 0."""
     cell = build(registry, case)

@@ -25,6 +25,7 @@ from charrnn_core.corpus import SourceContext
 from charrnn_core.decoding import ERRORS, TextDecoder
 from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import CorpusError, ResumeError, StorageError, UnknownSymbolError
+from charrnn_core.experiment import prepare
 from charrnn_core.mapped import give_back, open_ids, write_ids
 from charrnn_core.registry import Registry
 from charrnn_core.sources import read_corpus
@@ -338,14 +339,16 @@ def test_sources_of_others_go_on_as_they_were(tmp_path):
     plugin.charrnn_sources = hookimpl(  # type: ignore[attr-defined]
         lambda: [SourcePlugin(name="theirs", target="theirs:read")]
     )
-    registry = Registry()
-    registry.add(lambda: plugin, "entry", "their-distribution", "1.0")
+    registry, with_theirs = Registry(), Registry.installed()
+    for each in (registry, with_theirs):
+        each.add(lambda: plugin, "entry", "their-distribution", "1.0")
     corpus = read_corpus("theirs:ho ho", registry)
     assert (corpus.text, corpus.characters, corpus.symbols) == ("ho ho", 5, " ho")
     with pytest.raises(CorpusError, match="their place is empty"):
         read_corpus("theirs:", registry)
+    config = RunConfig(source="theirs:hhh")
     with pytest.raises(CorpusError, match="single distinct character, 'h'"):
-        read_corpus("theirs:hhh", registry)
+        prepare(config, with_theirs)
 
 
 def small_run(text: Path, **settings) -> RunConfig:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(
     ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
-    for base, pattern in ((ROOT, "charrnn_core/*.py"), (ROOT / "plugins", "*/*.py"))
+    for base, pattern in ((ROOT, "charrnn_core/**/*.py"), (ROOT / "plugins", "*/*.py"))
     for path in base.glob(pattern)
     if path.stem != "__main__"
 )

@@ -108,10 +108,19 @@ def test_it_is_the_papers_loop(dynamic, params, training, pieces):
     np.testing.assert_array_equal(again, nats)
 
 
-def test_without_learning_it_is_the_single_pass(dynamic, network, params, pieces):
+@pytest.mark.parametrize("cell, separator", [("elman:5", ()), ("stacked:lstm:3,rglru:4", (1, 2))])
+def test_without_learning_it_is_the_single_pass(registry, training, pieces, cell, separator):
+    """Of any cell, and of a network that starts afresh with every document."""
+    built = registry.build_cell(registry.resolve("cell", Ref.parse(cell)), as_cell)
+    network = Network(built, symbols=V, separator=separator)
+    params = network.init(jax.random.key(0))
+    dynamic = Dynamic(network, params, training, rate=RATE, window=T)
     static = np.concatenate([*make_scorer(network, streams=1)(params, pieces)])
     nats = np.concatenate([*dynamic._score(pieces, 0.0)])
     np.testing.assert_allclose(nats, static, rtol=1e-5)
+    learnt = np.concatenate([*dynamic.score(pieces)])
+    np.testing.assert_allclose(learnt[:T], static[:T], rtol=1e-5)  # scored before it learns
+    assert np.isfinite(learnt).all() and (learnt[T:] != static[T:]).any()
 
 
 def test_it_learns_and_chooses_its_rate_on_the_training_text(network, params):

@@ -55,7 +55,7 @@ def outside_jax(x):
 
 
 def test_an_elman_cell(registry):
-    found = explain_cell(registry, Ref.parse("elman:8"))
+    found = explain_cell(Ref.parse("elman:8"), registry)
     assert found == {
         "engine": True,
         "why": "it has products that do not need a loop",
@@ -85,7 +85,7 @@ def test_the_gates_of_a_gru_share_a_product():
 
 
 def test_a_stack_of_two_has_two_loops(registry):
-    found = explain_cell(registry, Ref.parse("stacked:elman:4,elman:5"))
+    found = explain_cell(Ref.parse("stacked:elman:4,elman:5"), registry)
     first, second = found["loops"]
     assert [loop["deferred"][0]["product"] for loop in (first, second)] == [
         "h[B,4] @ W[4,4]",
@@ -184,7 +184,7 @@ def test_it_is_what_training_does(registry, monkeypatch, embedding):
 
 
 def test_a_cell_that_needs_an_option(registry):
-    found = explain_cell(registry, Ref("stacked"))
+    found = explain_cell(Ref("stacked"), registry)
     assert found.keys() == {"unknown"}
     [line] = lines(found)
     assert line.startswith("unroll: unknown (cell 'stacked' needs the option 'layers': ")
@@ -192,7 +192,7 @@ def test_a_cell_that_needs_an_option(registry):
 
 def test_an_argument_that_does_not_fit_is_the_users_mistake(registry):
     with pytest.raises(OptionError, match="expected int"):
-        explain_cell(registry, Ref.parse("elman:big"))
+        explain_cell(Ref.parse("elman:big"), registry)
 
 
 def test_a_cell_with_a_bug_is_told_not_raised():
@@ -204,4 +204,4 @@ def test_a_cell_with_a_bug_is_told_not_raised():
     module = SimpleNamespace(charrnn_cells=hookimpl(lambda: [plugin]))
     registry.add(lambda: module, "buggy")
     assert registry.faults == []
-    assert explain_cell(registry, Ref("buggy")) == {"unknown": "RuntimeError: no luck"}
+    assert explain_cell(Ref("buggy"), registry) == {"unknown": "RuntimeError: no luck"}

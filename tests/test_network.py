@@ -82,7 +82,7 @@ def test_a_variational_mask_holds_for_a_window_and_a_plain_one_for_a_step():
     for same in (False, True):
         network = Network(cell(), V, dropouts=Dropouts(output=0.5, variational=same))
         ys = jnp.full((40, B, H), 3.0)
-        dropped = np.asarray(network._drop_outputs(jax.random.key(0), ys))
+        dropped = np.asarray(network._drop(jax.random.key(0), 0.5, ys))
         assert set(np.unique(dropped)) == {0.0, 6.0}
         assert (dropped == dropped[:1]).all() == same
         assert len(np.unique(dropped.reshape(40, B, H)[0], axis=0)) > 1  # rows differ
@@ -115,6 +115,28 @@ def test_the_input_is_dropped_by_step_or_by_window():
         xs = seen(same)
         assert set(np.unique(xs)) == {0.0, 6.0} and 0.4 < (xs > 0).mean() < 0.6
         assert (xs == xs[:1]).all() == same
+
+
+def test_the_input_and_the_layers_of_a_stack_are_dropped_apart():
+    from charrnn_stacked.cell import StackedCell
+
+    class Same:
+        def init(self, key, in_features):
+            return {}
+
+        def initial_carry(self, params, input_shape):
+            return jnp.zeros(input_shape)
+
+        def step(self, params, carry, x):
+            return carry, x
+
+    stack = StackedCell((Same(), Same()), dropout=0.5)
+    network = Network(stack, V, embedding=200, dropouts=Dropouts(0.5))
+    params, carry, _ = made(network)
+    params["embedding"] = jnp.ones((V, 200))
+    step, (ids, bits) = network._noisy(jax.random.key(1), jnp.zeros((T, B), jnp.int32))
+    _, ys = step(params, carry, (ids[0], bits[0]))
+    assert 0.15 < (ys > 0).mean() < 0.35  # a half of a half
 
 
 def test_dropout_keeps_the_mean():
@@ -179,3 +201,21 @@ def test_a_document_begins_with_the_last_of_its_separator_alone(separator):
         np.testing.assert_allclose(row_logits, logits[t], rtol=1e-5, atol=1e-5)
     for one, other in zip(jax.tree.leaves(state), jax.tree.leaves(end), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("separator", [(2, 2), (1, 2, 1)])
+def test_a_separator_does_not_reach_over_the_beginning_of_a_text(separator):
+    network = Network(cell(), V, separator=separator)
+    params, carry, _ = made(network)
+    inputs = np.random.default_rng(0).choice(sorted(set(separator)), (12, B)).astype(np.int32)
+    reset = np.zeros((12, B), bool)
+    reset[[3, 4, 6]] = True
+    logits, end = jax.jit(network.unroll)(params, carry, jnp.asarray(inputs), jnp.asarray(reset))
+
+    fresh, pieces = network.initial_carry(params, B), []
+    for piece in np.split(inputs, [3, 4, 6]):
+        some, after = network.unroll(params, fresh, jnp.asarray(piece))
+        pieces.append(some)
+    np.testing.assert_allclose(logits, np.concatenate(pieces), rtol=1e-5, atol=1e-6)
+    for one, other in zip(jax.tree.leaves(end), jax.tree.leaves(after), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

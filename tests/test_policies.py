@@ -234,6 +234,8 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
     settings = read_settings(None, {"init_from": str(tmp_path / "old"), "window": "9"}, {})
     assert settings.cell.table() == load(tmp_path / "old").config.cell.table()
     assert (settings.window, settings.batch) == (9, 32)
+    like = read_settings(None, {"init_from": str(tmp_path / "old"), "like": "nanogpt"}, {})
+    assert (like.cell, like.parameters, like.batch) == (settings.cell, None, 12)
     short = dataclasses.replace(changed, cell=Ref("elman", "9"))
     with pytest.raises(Exception, match=r"params/cell/.* in the file; the model expects"):
         train(short, out=tmp_path / "other", note=quiet)

@@ -182,7 +182,7 @@ def test_a_target_that_cannot_be_imported_names_its_distribution():
 
 
 def test_descriptions_show_options(registry):
-    table = describe_plugin(registry, "cell", "elman")
+    table = describe_plugin("cell", "elman", registry)
     assert table["spec"] == "elman:FEATURES"
     features = table["options"][0]
     assert features == {
@@ -190,4 +190,4 @@ def test_descriptions_show_options(registry):
         "help": "width of the hidden state (H)",
     }  # fmt: skip
     with pytest.raises(UnknownNameError, match="did you mean 'cell'"):
-        describe_plugin(registry, "cel", "elman")
+        describe_plugin("cel", "elman", registry)

@@ -25,7 +25,7 @@ def test_sample_with_all_that_it_can_do(run, charrnn, tmp_path):
     arguments = ("sample", run, "--prompt", "Ann ", "--length", 40, "--sampler", "top-k:4")
     plain = charrnn(*arguments).stdout
     done = charrnn(
-        *arguments, "--hide-prompt", "--color", "always", "--log-probs", "log.jsonl",
+        *arguments, "--hide-prompt", "--color", "--log-probs", "log.jsonl",
         "--until-sentence", "--stop", "ZZZ",
     )  # fmt: skip
     assert done.returncode == 0 and "surprise in bits" in done.stderr
@@ -37,7 +37,9 @@ def test_sample_with_all_that_it_can_do(run, charrnn, tmp_path):
     assert [row["position"] for row in rows] == list(range(1, len(rows) + 1))
     assert all(row["log_p_model"] <= row["log_p_sampler"] + 1e-5 for row in rows)
 
-    done = charrnn(*arguments, "--log-probs", "-", "--n", 2, "--stop", plain[10:13])
+    done = charrnn(
+        *arguments, "--color", "always", "--log-probs", "-", "--n", 2, "--stop", plain[10:13]
+    )
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     first = "".join(row["char"] for row in rows if row["sample"] == 1)
     assert plain[4:].startswith(first) and plain[10:13] not in first

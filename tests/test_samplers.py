@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
+from charrnn_core.alphabet import Alphabet
 from charrnn_core.errors import SamplingError
-from charrnn_core.sampling import Chain, make_drawer, make_generator
+from charrnn_core.sampling import Chain, SamplerContext, make_drawer, make_generator
 from charrnn_core.spec import Ref, parse_refs
 
 V = 7
@@ -118,6 +119,22 @@ def expected(o, spec):
     return np.exp(o)
 
 
+def assert_drawn_from(ids, first, distributions):
+    """A chi-square test of ``ids: [T,B]``, each drawn from the distribution of the one before."""
+    before = np.concatenate([np.full_like(ids[:1], first), ids[:-1]])
+    counts = np.zeros((V, V))
+    np.add.at(counts, (before.ravel(), ids.ravel()), 1)
+    statistic, degrees = 0.0, 0
+    for row, p in zip(counts, distributions, strict=True):
+        expectation = p * row.sum()
+        possible = expectation > 0
+        assert row[~possible].sum() == 0
+        if row.sum():
+            statistic += ((row - expectation)[possible] ** 2 / expectation[possible]).sum()
+            degrees += possible.sum() - 1
+    assert degrees == 0 or chi2.sf(statistic, degrees) > 1e-4
+
+
 SPECS = [
     "temperature:0.5", "greedy", "top-k:1", "top-k:3", "top-k:99", "top-p:0.4", "top-p:0.9",
     "top-p:1", "min-p:0.2", "min-p:0", "min-p:1", "typical:0.3", "typical:0.9", "typical:1",
@@ -140,21 +157,22 @@ def test_the_distribution_is_the_reference(registry, spec):
              "top-k:5,typical:0.8,temperature:0.7", "greedy"],
 )  # fmt: skip
 def test_what_is_drawn_follows_it(registry, spec):
-    """A chi-square test over 140,000 draws from the V distributions."""
+    """140,000 draws from the V distributions."""
     logits = np.random.default_rng(2).normal(size=(V, V))
     ids = draw(Given(logits), chain(registry, spec), 2000, batch=10 * V, prompt=[3])
-    before = np.concatenate([np.full_like(ids[:1], 3), ids[:-1]])
-    counts = np.zeros((V, V))
-    np.add.at(counts, (before.ravel(), ids.ravel()), 1)
-    statistic, degrees = 0.0, 0
-    for row, o in zip(counts, logits, strict=True):
-        expectation = expected(o, spec) * row.sum()
-        possible = expectation > 0
-        assert row[~possible].sum() == 0
-        if row.sum():
-            statistic += ((row - expectation)[possible] ** 2 / expectation[possible]).sum()
-            degrees += possible.sum() - 1
-    assert degrees == 0 or chi2.sf(statistic, degrees) > 1e-4
+    assert_drawn_from(ids, 3, [expected(o, spec) for o in logits])
+
+
+def test_what_no_copy_allows_is_drawn_from(registry):
+    """The others choose among it, though they stand before it."""
+    rng, others = np.random.default_rng(9), "top-k:3,temperature:0.7"
+    text, logits = rng.integers(V, size=12), rng.normal(size=(V, V))
+    context = SamplerContext(Alphabet("abcdefg"), lambda: text)
+    sampler = chain(registry, f"{others},no-copy:1").bind(context)
+    ids = draw(Given(logits), sampler, 2000, batch=5, prompt=[3])
+    allowed = logits.copy()
+    allowed[text[:-1], text[1:]] = -np.inf
+    assert_drawn_from(ids, 3, [expected(o, others) for o in allowed])
 
 
 SHORT = st.floats(-20, 20, width=32, allow_subnormal=False)  # XLA takes those for 0
@@ -220,17 +238,17 @@ def test_repetition_is_ctrl_s_penalty_over_the_last_characters(registry):
     assert plain[:, 0].tolist() != ids[:, 0].tolist() and len(np.unique(ids)) > 3
 
 
-def test_a_penalised_distribution_is_drawn_from(registry):
+@pytest.mark.parametrize("others", ["temperature:1", "top-p:0.8,temperature:1.5"])
+def test_a_penalised_distribution_is_drawn_from(registry, others):
     logits = np.random.default_rng(4).normal(size=(1, V)).repeat(V, axis=0)
     ref = Ref("repetition", "2.5", {"last": 1})
-    sampler = Chain([registry.load("sampler", ref)(registry.options("sampler", ref))])
+    sampler = registry.load("sampler", ref)(registry.options("sampler", ref))
+    sampler = Chain([sampler, *chain(registry, others).samplers])
     ids = draw(Given(logits), sampler, 3000, batch=4)
-    for symbol in range(V):
-        counts = np.bincount(ids[1:][ids[:-1] == symbol], minlength=V)
-        o = logits[0].copy()
+    penalised = logits.copy()
+    for symbol, o in enumerate(penalised):
         o[symbol] = o[symbol] / 2.5 if o[symbol] > 0 else o[symbol] * 2.5
-        expectation = softmax(o) * counts.sum()
-        assert chi2.sf(((counts - expectation) ** 2 / expectation).sum(), V - 1) > 1e-4
+    assert_drawn_from(ids, 0, [expected(o, others) for o in penalised])
 
 
 def test_rows_remember_on_their_own(registry):
@@ -283,9 +301,6 @@ def test_a_model_that_gives_no_numbers_is_an_error(registry):
 
 
 def test_a_sampler_is_bound_to_what_it_asks_for(registry):
-    from charrnn_core.alphabet import Alphabet
-    from charrnn_core.sampling import SamplerContext
-
     class First:
         def bind(self, context):
             symbols = len(context.alphabet)

@@ -143,6 +143,12 @@ def test_an_empty_prompt_is_the_beginning_of_a_line():
     assert encode_prompt(Alphabet("ab"), "xbx", "skip").tolist() == [1]
 
 
+def test_a_prompt_begins_a_document():
+    for separator in ((2,), (1, 2)):
+        assert encode_prompt(Alphabet("\nab"), "", separator=separator).tolist() == [2]
+        assert encode_prompt(Alphabet("\nab"), "aa", separator=separator).tolist() == [2, 1, 1]
+
+
 def test_options_of_a_sampler_reach_it(registry):
     with pytest.raises(Exception, match="option 'temperature' .* is -1.0; expected a value >= 0"):
         registry.options("sampler", Ref("temperature", "-1"))

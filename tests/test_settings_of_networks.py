@@ -8,13 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from charrnn_core import RunConfig, api, train
+from charrnn_core import RunConfig, api, experiment, train
 from charrnn_core.alphabet import Alphabet
+from charrnn_core.batches import Streams
 from charrnn_core.errors import OptionError, UnknownNameError, UnknownSymbolError, UsageError
+from charrnn_core.experiment import prepare
 from charrnn_core.model import build_network, count_parameters
 from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.settings import read_settings
-from charrnn_core.sizing import size_cell
+from charrnn_core.sizing import _widths, size_cell
 
 ALPHABET = Alphabet("\n abcdef")
 
@@ -22,10 +24,14 @@ ALPHABET = Alphabet("\n abcdef")
 def sized(registry, cell, budget, **more):
     config = RunConfig(cell=cell, parameters=budget, **more).resolve(registry)
 
+    tried = []
+
     def build(config):
+        tried.append(max(_widths(config.cell)))
         return build_network(config, ALPHABET, registry)
 
     config, line = size_cell(config, build, budget)
+    assert len(tried) < 25 and max(tried) <= 2 * max(_widths(config.cell))
     network = build(config)
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     return config, count_parameters(shapes), line
@@ -54,6 +60,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(registry):
 def test_numbers_with_a_suffix():
     read = RunConfig.read({"parameters": "1.5M", "characters": "300k"})
     assert (read.parameters, read.characters) == (1_500_000, 300_000)
+    assert RunConfig.read({"characters": "2.01k"}).characters == 2010  # 2.01 * 1e3 is less
     for wrong in ("1.0001k", "M", "1.5", "2T"):
         with pytest.raises(OptionError, match="expected int"):
             RunConfig.read({"characters": wrong})
@@ -68,6 +75,17 @@ def test_a_system_to_be_like_is_a_recipe():
         read_settings(None, {"like": "charrnn"}, {})
     with pytest.raises(UsageError, match="give one"):
         read_settings(None, {"like": "char-rnn", "recipe": "notebook"}, {})
+
+
+def test_a_width_that_is_typed_wins_over_the_size_of_a_recipe():
+    def parameters(cell, *options, **more):
+        return read_settings(None, {"like": "nanogpt", "cell": cell, **more}, {"cell": options})
+
+    for cell, options in (("gru:64", ()), ("stacked:gru:64*2", ()), (None, ("features=64",))):
+        assert parameters(cell, *options).parameters is None
+        assert parameters(cell, *options, parameters="1M").parameters == 1_000_000
+    for cell in (None, "gru", "stacked:gru*2"):
+        assert parameters(cell).parameters == 800_000
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -95,8 +113,32 @@ def test_documents_need_a_separator_the_alphabet_has(registry):
     for documents, ids in ((None, ()), ("lines", (0,)), ("blank", (0, 0)), (" a", (1, 2))):
         changed = dataclasses.replace(config, documents=documents)
         assert build_network(changed, ALPHABET, registry).separator == ids
-    with pytest.raises(UnknownSymbolError, match="'z'"):
+    with pytest.raises(UnknownSymbolError, match="documents is 'z', .* lacks some of 'z'"):
         build_network(dataclasses.replace(config, documents="z"), ALPHABET, registry)
+
+
+def test_documents_that_never_end_are_told(registry, tmp_path):
+    (tmp_path / "a.txt").write_text("ab ba " * 50 + "\n")
+    for documents, told in (("ab", False), ("aa", True), ("lines", True), (None, False)):
+        config = RunConfig(
+            source=str(tmp_path / "a.txt"), cell="elman:2", documents=documents, batch=2, window=8
+        )
+        notes = prepare(config, registry, 0.0, lambda line: None).notes
+        assert any("none ends in the training text" in note for note in notes) == told
+
+
+def test_a_separator_is_found_wherever_it_stands(monkeypatch):
+    monkeypatch.setattr(experiment, "_SEARCHED_AT_ONCE", 4)
+    for length in (3, 8, 9):
+        for at in range(length - 1):
+            ids = np.zeros(length, np.uint8)
+            ids[at : at + 2] = 1, 2
+            assert experiment._occurs((1, 2), ids) and not experiment._occurs((2, 1), ids)
+
+
+def test_epochs_beyond_counting():
+    budget = experiment._budget(RunConfig(epochs=1e308), Streams(np.zeros(9), 1, 2), 0.0)
+    assert budget.steps == 2**31 - 1
 
 
 def test_a_model_of_lines_knows_nothing_of_the_line_before(tmp_path):
@@ -125,6 +167,7 @@ def test_bad_settings_are_one_line(tmp_path):
     text.write_text("abcd efgh " * 30)
     for given, code, expected in (
         (["--like", "nanogtp"], 2, "did you mean 'nanogpt'"),
+        (["--cell", "elman:2M"], 2, "GiB to be trained, and there are"),
         (["--params", "12"], 2, "of one unit has"),
         (["--tied", "--embedding", "0"], 2, "a tied readout needs an embedding"),
         (["--documents", "#"], 2, "'#'"),

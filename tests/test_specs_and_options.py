@@ -61,7 +61,7 @@ def test_values_are_read_by_their_annotation(text, expected):
         ({"count": True}, OptionError, "expected int"),
         ({"count": 10}, OptionError, "expected a value <= 9"),
         ({"share": 0}, OptionError, "expected a value > 0"),
-        ({"share": "nan"}, OptionError, "expected a value > 0"),
+        ({"share": "nan"}, OptionError, "expected float"),
         ({"loud": "maybe"}, OptionError, "expected bool"),
         ({"mode": "idle"}, OptionError, "expected 'fast' or 'slow'"),
         ({"limit": "x"}, OptionError, "expected int or none"),

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +15,24 @@ import optax
 import pytest
 
 from charrnn_core import RunConfig, train
+from charrnn_core.audience import Audience
 from charrnn_core.batches import Streams, stack_batches
 from charrnn_core.cell import as_cell
-from charrnn_core.errors import CharRNNError, CorpusError, StorageError, TrainingError
+from charrnn_core.errors import (
+    CharRNNError,
+    CorpusError,
+    OptionError,
+    StorageError,
+    TrainingError,
+)
+from charrnn_core.evaluation import Evaluation, Row
 from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepped
 from charrnn_core.loopstate import Budget, LoopState, Policy
 from charrnn_core.network import Dropouts, Network
 from charrnn_core.randomness import random_key
 from charrnn_core.schedules import constant, cosine, exponential, linear
 from charrnn_core.session import Session, Tools
+from charrnn_core.sitting import Trained
 from charrnn_core.spec import Ref
 from charrnn_core.training import Trainer
 from tests.agreement import agree
@@ -323,6 +333,14 @@ def test_linear_and_exponential_schedules():
             np.testing.assert_allclose(got, peak * ramp * fall, rtol=1e-5, err_msg=name)
 
 
+def test_an_exponential_cannot_end_at_nothing(registry):
+    """Its rate would be 0 from the second update on, and nothing would be learnt."""
+    ref = Ref("adam", None, {"final": 0})
+    assert registry.options("optimizer", ref).final == 0
+    with pytest.raises(OptionError, match="optimizer 'adam': final is 0, .* schedule=linear"):
+        registry.options("optimizer", ref.with_options({"schedule": "exponential"}))
+
+
 def test_schedules():
     rate = cosine(2.0, total_steps=101, warmup=1, final=0.1)
     assert [round(float(rate(jnp.int32(n))), 4) for n in (0, 1, 51, 101, 500)] == [
@@ -366,6 +384,28 @@ def test_an_observer_that_raises_is_left_out(config, tmp_path):
     result = train(config, out=tmp_path / "run", observers=[bad], note=notes.append)
     assert result.reason == "finished" and bad.calls == 1
     assert notes == ["observer Bad failed and is left out: ValueError: oops"]
+
+
+def test_an_observer_that_cannot_remember_is_left_out():
+    class Forgetful:
+        def state(self):
+            raise ValueError("oops")
+
+        def restore(self, state):
+            raise KeyError("bytes")
+
+    notes = []
+    found = SimpleNamespace(
+        load=lambda kind, ref: lambda options: Forgetful(), options=lambda kind, ref: None
+    )
+    for call in (Audience.states, lambda audience: audience.restore({"bad": {}})):
+        audience = Audience([Ref("bad")], [], found, notes.append)
+        call(audience)
+        assert audience.states() == {}
+    assert notes == [
+        "observer Forgetful failed and is left out: ValueError: oops",
+        "observer Forgetful failed and is left out: KeyError: 'bytes'",
+    ]
 
 
 def test_short_texts_shrink_the_geometry(tmp_path):
@@ -492,3 +532,13 @@ def test_the_loop_reads_its_clock(registry):
     steps = [event for event in events if isinstance(event, Stepped)]
     assert steps[-1].progress > 0.9 and steps[-1].seconds_left == 0
     assert len([event for event in events if isinstance(event, Sampled)]) >= 8
+
+
+def test_a_model_that_was_better_before_is_told_of(tmp_path):
+    about = {"characters": 9, "split": "last-10%", "part": "valid"}
+    for best, told in ((1.49, False), (1.48, True)):
+        held_out = Evaluation(model=Row(name="model", nats_per_char=1.495), **about)
+        trained = Trained(None, tmp_path, held_out, "finished", best_step=5, best=best)
+        lines = "\n".join(trained.lines())
+        assert ("note: update 5 was better, 1.4800 nats; " in lines) == told
+        assert ("by heart" in lines) == told

@@ -63,4 +63,7 @@ def test_the_probabilities_of_all_code_points_add_up_to_one():
 
 def test_bytes_are_never_unknown():
     corpus = Corpus(text="é\ud800", name="n", origin="o")
-    assert len(find_unknown(corpus, ByteAlphabet(), 0.5).places) == 0
+    unknown = find_unknown(corpus, ByteAlphabet(), 0.5)
+    assert len(unknown.places) == 0
+    ((nats, _), _) = unknown.among([np.ones(5, np.float32)])
+    assert nats.tolist() == [1] * 5 and unknown.mean(1.0, 5) == 1  # nor does it cost anything

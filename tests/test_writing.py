@@ -96,6 +96,18 @@ def test_characters_have_the_sums_over_their_bytes(sizes):
         assert (character.model, character.sampler) == (-0.5 * total, -0.25 * total)
 
 
+@pytest.mark.parametrize("sizes", [[1], [2], [99]])
+def test_bytes_that_are_no_character_are_told_apart(sizes):
+    """The decoder gives what stands for them together with the next character."""
+    alphabet, ids = ByteAlphabet(), [0xC3, 0x61, 0x63, 0xE2, 0x82, 0x62]
+    drawn = drawn_for(alphabet, [bytes(ids).decode(errors="surrogateescape")], sizes, scored=True)
+    items = [*written(drawn, alphabet, 1, stops=["ab"])]
+    told = [(c.text, c.model) for [piece] in items for c in piece.characters]
+    scores = [-0.5 * i for i in (0xC3, 0x61, 0x63, 0xE2 + 0x82, 0x62)]
+    assert told == [*zip("\ufffdac\ufffdb", scores, strict=True)]
+    assert joined(items) == ["\ufffdac\ufffdb"]
+
+
 def test_a_character_that_is_not_shown_is_not_told():
     alphabet = ByteAlphabet()
     items = written(drawn_for(alphabet, ["aé€ b"], [2], scored=True), alphabet, 1, stops=["€ "])

@@ -13,7 +13,7 @@ class IndRNNOptions:
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
     activation: Literal["relu", "tanh"] = opt("relu", help="the nonlinearity")
     steps: int = opt(
-        64, help="a state grows at most twofold in this many: |u| <= 2^(1/steps)", ge=1
+        0, help="with 0 no state grows, |u| <= 1; else twofold in so many: |u| <= 2^(1/steps)", ge=0
     )
 
 

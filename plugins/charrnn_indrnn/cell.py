@@ -6,20 +6,22 @@ import jax.numpy as jnp
 
 
 class IndRNNCell(nn.RNNCellBase):
-    """``h' = f(U x + u h + b)`` with a vector u, ``|u| <= 2^(1/steps)``; the output is ``h'``.
+    """``h' = f(U x + u h + b)`` with a vector u, ``|u| <= 1``; the output is ``h'``.
 
     Arguments:
         features: H, the width of the hidden state.
         activation: f, ``"relu"`` or ``"tanh"``.
-        steps: over so many steps a unit's own past is scaled by at most 2. The window is a good
-            choice.
+        steps: if not 0, ``|u| <= 2^(1/steps)``: over so many steps a unit's own past is scaled by
+            at most 2. For sequences that end after so many: over a long text h overflows.
 
     u starts uniform between 0 and its bound, so that units remember over many lengths of time; U is
     He normal, b zero. A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and gives
     ``(h', h')``. Units meet in the next layer, so it takes at least two.
 
-    Source: Li et al. 2018, arXiv 1803.04831. There u is cut back to its bound after every update;
-    here where it is used, and its gradient passes the cut, so that u can return.
+    Source: Li et al. 2018, arXiv 1803.04831. The paper bounds u by the length of a sequence, its
+    authors' model of characters by 1, since there too the state is passed on. They cut u back to
+    its bound after every update; here it is cut where it is used, and its gradient passes the cut,
+    so that u can return.
 
     >>> cell = IndRNNCell(features=4)
     >>> params = cell.init(jax.random.key(0), jnp.zeros((2, 4)), jnp.zeros((2, 3)))
@@ -29,11 +31,11 @@ class IndRNNCell(nn.RNNCellBase):
 
     features: int
     activation: str = "relu"
-    steps: int = 64
+    steps: int = 0
 
     @nn.compact
     def __call__(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        bound = 2 ** (1 / self.steps)
+        bound = 2 ** (1 / self.steps) if self.steps else 1.0
         free = self.param("u", nn.initializers.uniform(bound), (self.features,))
         u = free + jax.lax.stop_gradient(jnp.clip(free, -bound, bound) - free)
         U = nn.Dense(self.features, kernel_init=nn.initializers.he_normal(), name="U")

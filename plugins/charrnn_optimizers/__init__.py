@@ -21,6 +21,13 @@ class OptimizerOptions:
     hold: float = opt(0.0, help="share of the run before an exponential falls", ge=0, lt=1)
     stairs: int = opt(0, help="steps of an exponential; 0 falls at every update", ge=0)
 
+    def __post_init__(self) -> None:
+        if self.schedule == "exponential" and not self.final:
+            raise ValueError(
+                "final is 0, which an exponential schedule never gets to; expected more, such as "
+                "final=0.01, or schedule=linear"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdamOptions(OptimizerOptions):

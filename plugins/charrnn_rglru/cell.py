@@ -18,10 +18,10 @@ class RGLRUCell(nn.RNNCellBase):
     Arguments:
         features: H, the width of the hidden state.
 
-    L starts so that ``sigmoid(L)`` is uniform between 0.9 and 0.999, as in the authors' released
-    code (their text says so of ``sigmoid(L)^8``): at first units keep 0.66 to 0.996 of h per step.
-    U is LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
-    ``x: float[B,in_features]`` and gives ``(h', h')``.
+    L starts so that ``sigmoid(L)`` is uniform between 0.9 and 0.999: at first units keep 0.66 to
+    0.996 of h per step. That is the range of the authors' released code, which draws its square
+    uniformly; their text gives the same range to ``sigmoid(L)^8``. U is LeCun normal, biases zero.
+    A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and gives ``(h', h')``.
 
     Source: De et al., Griffin, 2024, arXiv 2402.19427. Its block projects the input before a
     convolution and this unit; here the projection v is the cell's own, without the convolution. The

@@ -47,9 +47,11 @@ class _Length(click.ParamType):
 @click.option(
     "--color",
     type=click.Choice(["always", "auto", "never"]),
+    is_flag=False,
+    flag_value="always",
     default="never",
     show_default=True,
-    help="Colour every character by its surprise; auto: on a terminal.",
+    help="Colour every character by its surprise; auto: on a terminal; alone: always.",
 )
 @click.option(
     "--log-probs",

@@ -118,4 +118,4 @@ def _fewest(logits: jax.Array, order: jax.Array, p: float) -> jax.Array:
     comes_first = (places[None, :] < places[:, None])[None]
     before = (other < one) | ((other == one) & comes_first)
     mass_before = jnp.sum(jnp.where(before, jax.nn.softmax(logits)[:, None, :], 0.0), axis=-1)
-    return mass_before < p
+    return mass_before < max(p, float(jnp.finfo(logits.dtype).tiny))

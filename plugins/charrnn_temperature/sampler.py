@@ -5,6 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+_LEAST = 1e-30
+"""Logits divided by less would not be finite; long before, it makes no difference."""
+
 
 def temperature(options: Any) -> Any:
     """``p = softmax(o / T)``; for ``T = 0`` the first largest logit has all the probability.
@@ -16,7 +19,7 @@ def temperature(options: Any) -> Any:
     >>> sampler(None, jnp.array([[1.0, 2.0]]), None)[0].tolist()
     [[2.0, 4.0]]
     """
-    T = options.temperature
+    T = options.temperature and max(options.temperature, _LEAST)
 
     def sampler(key: jax.Array, logits: jax.Array, state: None) -> tuple[jax.Array, None]:
         del key  # the core draws
