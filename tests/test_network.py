@@ -219,3 +219,39 @@ def test_a_separator_does_not_reach_over_the_beginning_of_a_text(separator):
     np.testing.assert_allclose(logits, np.concatenate(pieces), rtol=1e-5, atol=1e-6)
     for one, other in zip(jax.tree.leaves(end), jax.tree.leaves(after), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_way_of_the_cell_over_a_window_is_used_and_its_input_dropped():
+    """Unless the engine or a scan is asked for; with resets it gives what the step gives."""
+
+    class Adding:
+        def init(self, key, in_features):
+            return {"W": jnp.eye(in_features)}
+
+        def initial_carry(self, params, input_shape):
+            return jnp.zeros(input_shape)
+
+        def step(self, params, h, x):
+            h = h + x @ params["W"]
+            return h, h
+
+        def sequence(self, params, carry, xs, reset):
+            called.append(xs)
+            return jax.lax.scan(
+                lambda h, item: self.step(params, jnp.where(item[1][:, None], 0.0, h), item[0]),
+                carry, (xs, reset),
+            )  # fmt: skip
+
+    called = []
+    dropouts = Dropouts(input=0.5)
+    own, plain = (Network(Adding(), V, dropouts=dropouts, unroll_mode=m) for m in ("auto", "scan"))
+    params, carry, inputs = made(own)
+    reset = jnp.zeros(inputs.shape, bool).at[2, 1].set(True)
+    expected = plain.unroll(params, carry, inputs, reset)
+    assert not called and own.choose(B, 4).own and not plain.choose(B, 4).own
+    for got, wanted in zip(own.unroll(params, carry, inputs, reset), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+    own.unroll(params, carry, inputs, reset, jax.random.key(0))
+    whole, dropped = map(np.asarray, called)
+    assert set(np.unique(whole)) == {0.0, 1.0} and set(np.unique(dropped)) == {0.0, 2.0}
+    assert 0 < (dropped == 0).sum() - (whole == 0).sum() < whole.sum()
