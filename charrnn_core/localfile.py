@@ -52,7 +52,7 @@ def load_local_file(path: Path) -> types.ModuleType:
     """Run a file as a module of its own.
 
     Raises:
-        PluginError: it is no Python module, or implements no hook.
+        PluginError: it is no Python module.
         Exception: whatever the file raises.
     """
     name = f"charrnn_local_{path.stem}"

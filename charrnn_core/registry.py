@@ -90,15 +90,8 @@ class Registry:
 
         It is called by its file's name, and the file's digest is its version.
         """
-
-        def load() -> types.ModuleType:
-            module = load_local_file(path)
-            if not list(self._offers(module)):
-                raise PluginError("it offers nothing: no function in it is marked with @hookimpl")
-            return module
-
         version = version_of(path) if path.is_file() else "missing"
-        self.add(load, path.stem, path.name, version, path)
+        self.add(lambda: load_local_file(path), path.stem, path.name, version, path)
 
     def add(
         self,
@@ -114,6 +107,8 @@ class Registry:
             module, self.imports[distribution, entry_point] = timed_import(load)
             self._manager.register(module, name=f"{distribution}:{entry_point}")
             plugins = list(self._offers(module))
+            if file and not plugins:
+                raise PluginError("it offers nothing: no function in it is marked with @hookimpl")
         except (Exception, SystemExit) as error:  # containing whatever a plugin raises is the job
             if self._strict:
                 raise
