@@ -123,7 +123,7 @@ def main() -> None:
 
     def run() -> None:
         state, nats = advance(held.pop(), batches, np.int32(room), np.int32(10**6))
-        np.asarray(nats)
+        jax.block_until_ready(nats)
         held.append(state)
 
     serve(task.timed(run))

@@ -36,6 +36,7 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.split import Split
+from tests.signalled import signalled
 from tests.test_light_imports import HEAVY, modules_after
 
 SETTINGS = "batch = 4\nwindow = 16\nembedding = 8\n"
@@ -151,7 +152,7 @@ def test_interrupted_and_resumed_it_gives_the_same_table(finished, tmp_path):
     for name in ("results.md", "results.json", "curves.png", "curves.svg"):
         (out / name).unlink()
     process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn_core", "bench", "--out", str(out)],
+        signalled(sys.executable, "-m", "charrnn_core", "bench", "--out", out),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
     )  # fmt: skip
     try:

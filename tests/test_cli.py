@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.signalled import signalled
+
 ENGINE = "engine (it has products that do not need a loop); 1 loop, 1 deferred product"
 
 
@@ -260,8 +262,10 @@ def test_the_main_job_on_the_book(charrnn, mirror, tmp_path):
 
 
 def test_control_c_saves_and_says_so(text_file, tmp_path):
-    command = [sys.executable, "-m", "charrnn_core", "run", "--cell", "elman:16", "--batch", "4",
-               "--source", text_file, "--out", tmp_path / "run", "--epochs", "100000"]  # fmt: skip
+    command = signalled(
+        sys.executable, "-m", "charrnn_core", "run", "--cell", "elman:16", "--batch", 4,
+        "--source", text_file, "--out", tmp_path / "run", "--epochs", 100_000,
+    )  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while (
         not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -12,6 +12,7 @@ import pytest
 
 from charrnn_core.directory import RunDirectory, open_checkpoint
 from tests.resuming import assert_same, bits, quiet
+from tests.signalled import signalled
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def start(tmp_path, text_file):
     running = []
 
     def call(*arguments, **env):
-        command = [sys.executable, "-m", "charrnn_core", *map(str, arguments)]
+        command = signalled(sys.executable, "-m", "charrnn_core", *arguments)
         environment = {**os.environ, "CHARRNN_CACHE": str(tmp_path / "cache"), **env}
         process = subprocess.Popen(
             command, cwd=tmp_path, env=environment, text=True,

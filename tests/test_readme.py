@@ -50,6 +50,20 @@ def test_the_plugin_trains_alone_and_stacked(plugin, charrnn, text_file, tmp_pat
         assert done.returncode == 0, done.stderr
 
 
+def commands(title: str) -> str:
+    """The code block below a line that begins so."""
+    found = re.search(rf"^{re.escape(title)}.*\n\n```\n(.*?)\n```", README, re.MULTILINE)
+    assert found, title
+    return found[1]
+
+
+def test_ci_runs_the_test_command_to_the_letter_in_an_environment_of_its_own():
+    lines = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
+    assert lines[-1] == commands("Install it and pass the tests")
+    others = [line for line in lines[:-1] if re.search(r"(?<![\w-])\.venv/", line)]
+    assert others == [] and any(line.startswith("rm -rf .venv ") for line in lines)
+
+
 def test_the_program_runs(tmp_path):
     [program] = re.findall(r"## From Python\n\n```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run(

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.signalled import signalled
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, text_file):
@@ -47,7 +49,7 @@ def test_sample_with_all_that_it_can_do(run, charrnn, tmp_path):
 
 
 def test_without_end_until_it_is_interrupted(run):
-    command = [sys.executable, "-m", "charrnn_core", "sample", run, "--length", "inf"]
+    command = signalled(sys.executable, "-m", "charrnn_core", "sample", run, "--length", "inf")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert len(process.stdout.read(2000)) == 2000

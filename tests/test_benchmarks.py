@@ -1,0 +1,60 @@
+"""Every script in ``benchmarks/`` gives its table, at sizes that measure nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SIDES = {"machine.py", "peak.py", "jax_side.py", "task.py", "torch_side.py", "turns.py"}
+TINY = ("--streams", "2", "--hidden", "4", "--window", "8", "--rounds", "1")
+
+
+def benchmark(name: str, *arguments: object) -> str:
+    """What a benchmark prints."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / name, *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "CHARRNN_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("sides", ["engine,scan", "sharded-scan,linen", "nnx"])
+def test_unroll(sides):
+    printed = benchmark("unroll.py", "--cells", "gru", "--sides", sides, "--json", *TINY)
+    row = json.loads(printed.splitlines()[0])
+    assert list(row["speeds"]) == sides.split(",") and row["gflops"] > 0
+    assert all(speed > 0 for [speed] in row["speeds"].values())
+
+
+def test_unroll_against_pytorch():
+    pytest.importorskip("torch")
+    printed = benchmark("unroll.py", "--cells", "lstm", "--sides", "torch,engine", *TINY)
+    assert "| lstm | 4 | 2 |" in printed
+
+
+def test_notebook(text_file):
+    sizes = ("--rounds", 1, "--seconds", 0.1)
+    row = json.loads(benchmark("notebook.py", "--source", text_file, *sizes, "--json"))
+    assert row["ratio"] > 0
+
+
+def test_sampling():
+    printed = benchmark("sampling.py", "--cell", "elman:4", "--length", 64, "--rounds", 1)
+    assert "| 1 | " in printed and "| 64 | " in printed
+
+
+def test_cells(text_file, tmp_path):
+    sizes = ("--cell", "elman", "--params", "2k", "--minutes", 0.07, "--out", tmp_path / "runs")
+    row = json.loads(benchmark("cells.py", "--source", text_file, *sizes, "--json").split("\n")[0])
+    assert row["cell"] == "elman" and row["parameters"] <= 2000
+    assert 0 < row["least bits, small"] <= row["bits, small"] < 8
+
+
+def test_no_script_is_left_out():
+    here = {name.removeprefix("test_") + ".py" for name in globals() if name.startswith("test_")}
+    assert {path.name for path in (ROOT / "benchmarks").glob("*.py")} - SIDES <= here
