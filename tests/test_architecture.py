@@ -12,7 +12,7 @@ LAYERS = [
     {"errors"},
     {"decoding"},
     {"alphabet"},
-    {"spec", "events", "terminal", "signals", "devices", "mesh", "loopstate"},
+    {"spec", "events", "terminal", "program", "signals", "devices", "mesh", "loopstate"},
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation"},

@@ -1,0 +1,30 @@
+"""How charrnn is called from here, so that a command which is shown can be pasted."""
+
+import functools
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+
+def command(*arguments: object) -> str:
+    """A command line of charrnn, quoted for a shell in the current directory.
+
+    >>> command("sample", "my run").endswith("charrnn sample 'my run'")
+    True
+    """
+    return f"{_program()} {shlex.join(map(str, arguments))}"
+
+
+@functools.cache
+def _program() -> str:
+    """``charrnn`` if the shell finds the one that runs, else its path, else Python's module."""
+    script = Path(sys.executable).with_name("charrnn")
+    found = shutil.which("charrnn")
+    if not script.exists():
+        return "charrnn" if found else f"{shlex.quote(sys.executable)} -m charrnn_core"
+    if found and os.path.samefile(found, script):
+        return "charrnn"
+    here = Path.cwd()
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
