@@ -1,7 +1,6 @@
 """The command line: parses, calls the core, prints. Installed as ``charrnn.cli``."""
 
 import dataclasses
-import importlib.metadata
 import json
 import os
 import sys
@@ -13,16 +12,19 @@ from typing import Any
 import click
 
 from charrnn_core.devices import use_every_core
+from charrnn_core.entrypoints import COMMANDS, Entry, installed
 from charrnn_core.errors import CharRNNError
-from charrnn_core.listing import COMMANDS, first_line
+from charrnn_core.listing import first_line
 from charrnn_core.localfile import name_local_file
 from charrnn_core.options import annotations, placeholder
+from charrnn_core.provider import whose
 from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
+from charrnn_core.stdout import kept_clean
 from charrnn_core.terminal import described, printable
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
@@ -41,8 +43,12 @@ class Commands(click.Group):
             return command and _taking_plugins(command)
         entry = _plugin_commands()[cmd_name]
         try:
-            return _taking_plugins(entry.load())
-        except Exception as error:  # whatever a plugin's import raises is the plugin's fault
+            with kept_clean():
+                return _taking_plugins(entry.load())
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # the plugin's fault, whatever it is
             raise click.ClickException(
                 f"command {cmd_name!r} {_origin(entry)} cannot be loaded: "
                 f"{type(error).__name__}: {error}"
@@ -88,18 +94,18 @@ def _taking_plugins(command: click.Command) -> click.Command:
     return command
 
 
-def _plugin_commands() -> dict[str, importlib.metadata.EntryPoint]:
-    return {entry.name: entry for entry in importlib.metadata.entry_points(group=COMMANDS)}
+def _plugin_commands() -> dict[str, Entry]:
+    return {entry.name: entry for entry in installed().group(COMMANDS)}
 
 
-def _summary(entry: importlib.metadata.EntryPoint) -> str:
+def _summary(entry: Entry) -> str:
     """What a plugin's command says of itself, and who provides it unless it is charrnn."""
-    origin = "" if entry.dist and entry.dist.name == "charrnn" else _origin(entry)
-    return f"{first_line(entry.module, entry.attr)} {origin}".strip()
+    origin = "" if entry.distribution == "charrnn" else _origin(entry)
+    return f"{first_line(entry.module, entry.attribute)} {origin}".strip()
 
 
-def _origin(entry: importlib.metadata.EntryPoint) -> str:
-    return f"(from {entry.dist.name} {entry.dist.version})" if entry.dist else ""
+def _origin(entry: Entry) -> str:
+    return f"(from {whose(entry.distribution, entry.version)})"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -243,7 +249,8 @@ def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     use_every_core()
     from charrnn_core import api
 
-    result = api.evaluate(api.load(run, best=best), **options)
+    with kept_clean():
+        result = api.evaluate(api.load(run, best=best), **options)
     click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
@@ -95,7 +96,7 @@ class RunDirectory:
                 if run.config_file.exists() or run.metrics_file.exists() or run.saved():
                     raise RunDirectoryError(
                         f"{run.path} holds a run already; choose another directory with --out, or "
-                        f"go on with: charrnn resume {run.path}"
+                        f"go on with: charrnn resume {quote(str(run.path))}"
                     )
                 try:
                     make_directory(run.checkpoints)
@@ -122,7 +123,7 @@ class RunDirectory:
         if self.path.is_file():
             raise ResumeError(
                 f"{self.path} is a file, and resume takes the directory of a run; to begin a new "
-                f"training with its parameters: charrnn run --init-from {self.path}"
+                f"training with its parameters: charrnn run --init-from {quote(str(self.path))}"
             )
         if not self.checkpoints.is_dir():
             raise RunDirectoryError(f"{self.path} is no run directory; expected what 'run' wrote")
@@ -246,7 +247,7 @@ def open_checkpoint(
             how = (
                 "let the training go on for a while"
                 if directory.is_live()
-                else f"begin it again with: charrnn run --config {directory.config_file}"
+                else f"begin again with: charrnn run --config {quote(str(directory.config_file))}"
             )
             raise RunDirectoryError(f"{run} has no checkpoint yet; {how}")
         lines: list[str] = []

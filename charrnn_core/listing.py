@@ -1,18 +1,16 @@
 """What plugins there are, as plain data for ``charrnn plugins``."""
 
 import ast
-import importlib.metadata
 import importlib.util
 from typing import Any
 
+from charrnn_core.entrypoints import COMMANDS, installed
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.options import describe_options
 from charrnn_core.plugin import KINDS
-from charrnn_core.provider import Fault, Import, Provider
+from charrnn_core.provider import Fault, Import, Provider, requirement
 from charrnn_core.registry import Registry
-
-COMMANDS = "charrnn.commands"
-"""The group of entry points that add commands."""
+from charrnn_core.stdout import kept_clean
 
 
 def list_plugins(registry: Registry | None = None) -> list[dict[str, str]]:
@@ -66,7 +64,7 @@ def list_timings(registry: Registry | None = None) -> list[dict[str, Any]]:
 
 
 def list_requirements(registry: Registry | None = None) -> list[str]:
-    """The distributions of all plugins, pinned, as pip reads them; single files as comments.
+    """The distributions of all plugins, pinned, as pip reads them; what it cannot get as comments.
 
     >>> list_requirements()[0].startswith("charrnn==")
     True
@@ -74,12 +72,16 @@ def list_requirements(registry: Registry | None = None) -> list[str]:
     registry = registry or Registry.installed()
     files = {provider.distribution for provider in registry.providers if provider.file}
     offers = {(o.distribution, o.version) for o in (*registry.providers, *registry.faults)}
-    commands = importlib.metadata.entry_points(group=COMMANDS)
-    offers |= {(entry.dist.name, entry.dist.version) for entry in commands if entry.dist}
+    offers |= {(entry.distribution, entry.version) for entry in installed().group(COMMANDS)}
     return sorted(
-        f"# {who} {version}, a single file" if who in files else f"{who}=={version}"
+        f"# {who} {version}, a single file" if who in files else _pinned(who, version)
         for who, version in offers
     )
+
+
+def _pinned(distribution: str, version: str) -> str:
+    pin = requirement(distribution, version)
+    return pin or f"# {distribution!r} {version!r}, which no package index has"
 
 
 def _import_of(provider: Provider, registry: Registry) -> Import:
@@ -135,10 +137,14 @@ def first_line(module: str, name: str) -> str:
     "The first line of the docstring of a module's function, which is not imported but read."
     """
     try:
-        spec = importlib.util.find_spec(module)
+        with kept_clean():
+            spec = importlib.util.find_spec(module)
         loader: Any = spec and spec.loader
         tree = ast.parse(loader.get_source(module))
-    except Exception:  # whatever a plugin's package raises must not spoil the help of the others
+    except (
+        Exception,
+        SystemExit,
+    ):  # a plugin's package must not spoil the help of others
         return ""
     functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     found = next((function for function in functions if function.name == name), None)

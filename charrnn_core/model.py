@@ -1,6 +1,7 @@
 """A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
 from charrnn_core.spec import Ref
+from charrnn_core.stdout import kept_clean
 from charrnn_core.terminal import to_stderr
 
 
@@ -97,7 +99,8 @@ def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
     Raises:
         UnknownNameError, OptionError: a name or an option is wrong.
     """
-    return Chain([registry.load("sampler", r)(registry.options("sampler", r)) for r in refs])
+    with kept_clean():
+        return Chain([registry.load("sampler", r)(registry.options("sampler", r)) for r in refs])
 
 
 def load(
@@ -171,7 +174,7 @@ def describe_run(
     loop = table.get("loop")
     status = loop.get("status", "unknown") if isinstance(loop, dict) else "unknown"
     if status == "running" and run.is_dir() and not RunDirectory(run).is_live():
-        status = f"ended without notice; go on with: charrnn resume {run}"
+        status = f"ended without notice; go on with: charrnn resume {shlex.quote(str(run))}"
     with reading(path, "a model"):
         symbols = alphabet_of(table).symbols
     return {

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from charrnn_core.errors import PluginError
 from charrnn_core.options import NoOptions, annotations, check_options_type
+from charrnn_core.stdout import kept_clean
 
 PLUGIN_API = 1
 """Raised only when a descriptor or a component contract changes incompatibly."""
@@ -82,10 +83,14 @@ class Plugin:
                 "'package.module:attribute'"
             )
         try:
-            found: Any = importlib.import_module(module)
-            for part in attribute.split("."):
-                found = getattr(found, part)
-        except Exception as error:  # whatever a plugin's import raises is the plugin's fault
+            with kept_clean():
+                found: Any = importlib.import_module(module)
+                for part in attribute.split("."):
+                    found = getattr(found, part)
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # the plugin's fault, whatever it is
             raise PluginError(
                 f"{self.kind} {self.name!r} cannot be imported from {self.target!r}: "
                 f"{type(error).__name__}: {error}"

@@ -5,17 +5,13 @@ are an error only when that name is used.
 """
 
 import copy
-import importlib.metadata
 import itertools
 import os
-import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pluggy
-
-from charrnn_core import hookspecs
+from charrnn_core.entrypoints import PLUGINS, installed
 from charrnn_core.errors import (
     AmbiguousNameError,
     OptionError,
@@ -23,8 +19,9 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.localfile import load_local_file, local_files, version_of
+from charrnn_core.offers import offers_of
 from charrnn_core.options import option_values, read_options
-from charrnn_core.plugin import KINDS, Plugin
+from charrnn_core.plugin import Plugin
 from charrnn_core.provider import (
     Fault,
     Import,
@@ -32,17 +29,11 @@ from charrnn_core.provider import (
     canonical,
     how_to_get,
     timed_import,
+    whose,
 )
 from charrnn_core.spec import Ref
+from charrnn_core.stdout import kept_clean
 
-_HOOK_KINDS = {
-    "charrnn_sources": "source",
-    "charrnn_cells": "cell",
-    "charrnn_losses": "loss",
-    "charrnn_samplers": "sampler",
-    "charrnn_optimizers": "optimizer",
-    "charrnn_observers": "observer",
-}
 _DEEPEST = 8
 _MOST_NESTED = 256
 
@@ -61,10 +52,9 @@ class Registry:
         self.providers: list[Provider] = []
         self.faults: list[Fault] = []
         self.imports: dict[tuple[str, str], Import] = {}
+        self._modules: dict[tuple[str, str], Any] = {}
         self._preferred: dict[tuple[str, str], str] = {}
         self._strict = strict
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
 
     @classmethod
     def installed(cls, environ: Mapping[str, str] = os.environ) -> "Registry":
@@ -76,11 +66,11 @@ class Registry:
         """
         registry = cls(strict=environ.get("CHARRNN_STRICT_PLUGINS") == "1")
         disabled = {canonical(n) for n in environ.get("CHARRNN_DISABLE_PLUGINS", "").split(",")}
-        found = importlib.metadata.entry_points(group=hookspecs.PROJECT)
-        for entry in sorted(found, key=lambda entry: (_dist_name(entry), entry.name)):
-            if not {canonical(entry.name), canonical(_dist_name(entry))} & disabled:
-                version = entry.dist.version if entry.dist else "unknown"
-                registry.add(entry.load, entry.name, _dist_name(entry), version)
+        found = installed()
+        registry.faults += [fault for fault in found.faults if not _names(fault) & disabled]
+        for entry in found.group(PLUGINS):
+            if not {canonical(entry.name), canonical(entry.distribution)} & disabled:
+                registry.add(entry.load, entry.name, entry.distribution, entry.version)
         for path in local_files(environ):
             registry.add_file(path)
         return registry
@@ -101,43 +91,47 @@ class Registry:
         version: str = "unknown",
         file: Path | None = None,
     ) -> None:
-        """Take in the plugin module that `load()` returns; record it as a fault if it breaks."""
-        module: Any = None
+        """Take in what the module that `load()` returns offers; record as faults what breaks."""
+        plugins: list[Plugin] = []
+        errors: list[BaseException] = []
         try:
-            module, self.imports[distribution, entry_point] = timed_import(load)
-            self._manager.register(module, name=f"{distribution}:{entry_point}")
-            plugins = list(self._offers(module))
-            if file and not plugins:
-                raise PluginError("it offers nothing: no function in it is marked with @hookimpl")
+            with kept_clean():
+                module, self.imports[distribution, entry_point] = timed_import(load)
+                self._modules.setdefault((distribution, entry_point), module)
+                plugins, errors = offers_of(module)
         except (Exception, SystemExit) as error:  # containing whatever a plugin raises is the job
-            if self._strict:
-                raise
-            if module is not None and self._manager.is_registered(module):
-                self._manager.unregister(module)
+            errors.append(error)
+        for plugin in plugins:
+            if other := self._offered(distribution, plugin):
+                errors.append(
+                    PluginError(
+                        f"the {plugin.kind} {plugin.name!r} is what the entry point "
+                        f"{other.entry_point!r} of the same distribution offers already"
+                    )
+                )
+            else:
+                made = Provider(plugin, distribution, version, entry_point, file)
+                self.providers.append(made)
+        if errors and self._strict:
+            raise errors[0]
+        for error in errors:
             reason = f"{type(error).__name__}: {error}"
             self.faults.append(Fault(distribution, version, entry_point, reason))
-        else:
-            made = [Provider(p, distribution, version, entry_point, file) for p in plugins]
-            self.providers += made
 
-    def _offers(self, module: types.ModuleType) -> Iterable[Plugin]:
-        """The descriptors a module yields, each checked against the hook it came from."""
-        for name in dir(module):
-            if self._manager.parse_hookimpl_opts(module, name) and name not in _HOOK_KINDS:
-                raise UnknownNameError("hook", name, _HOOK_KINDS, ["or it needs a newer charrnn"])
-        for hook, kind in _HOOK_KINDS.items():
-            implementation = getattr(module, hook, None)
-            if implementation and self._manager.parse_hookimpl_opts(module, hook):
-                for plugin in implementation():
-                    if not isinstance(plugin, KINDS[kind]):
-                        expected = KINDS[kind].__name__
-                        raise PluginError(f"{hook} gave {plugin!r}; expected a {expected}")
-                    yield plugin
+    def _offered(self, distribution: str, plugin: Plugin) -> Provider | None:
+        """Who in a distribution offers a component of this kind and name."""
+        for provider in self.providers:
+            other = provider.plugin
+            if (other.kind, other.name) == (plugin.kind, plugin.name) and _same(
+                provider.distribution, distribution
+            ):
+                return provider
+        return None
 
     def module(self, provider: Provider) -> str | None:
         """The name of the module that an entry point named; None if it was given as an object."""
-        found = self._manager.get_plugin(f"{provider.distribution}:{provider.entry_point}")
-        return getattr(found, "__name__", None)
+        module = self._modules.get((provider.distribution, provider.entry_point))
+        return getattr(module, "__name__", None)
 
     def names(self, kind: str) -> list[str]:
         """The names on offer, sorted."""
@@ -166,14 +160,15 @@ class Registry:
         wanted = self._preferred.get((kind, name), "")
         preferred = [provider for provider in offers if _same(provider.distribution, wanted)]
         if len(offers) > 1 and len(preferred) != 1:
-            who = " and ".join(f"{p.distribution} {p.version}" for p in offers)
+            who = " and ".join(whose(p.distribution, p.version) for p in offers)
             choices = ", ".join(f"{p.distribution}/{name}" for p in offers)
             raise AmbiguousNameError(f"{kind} {name!r} is offered by {who}; choose one: {choices}")
         if not offers:
             if not self.providers:
                 notes = ["no plugin is installed at all: run 'pip install .' in the checkout"]
             else:
-                notes = [str(fault) for fault in self.faults]
+                faults = self.faults_of(distribution) if distribution else self.faults
+                notes = [str(fault) for fault in faults]
             raise UnknownNameError(kind, use, self.names(kind), notes)
         return (preferred or offers)[0]
 
@@ -229,7 +224,7 @@ class Registry:
         try:
             return provider.plugin.load()
         except PluginError as error:
-            who = f"{provider.distribution} {provider.version}"
+            who = whose(provider.distribution, provider.version)
             raise PluginError(f"{error}; it comes from {who}") from error
 
     def build_cell(self, ref: Ref, finish: Callable[[Any], Any]) -> Any:
@@ -242,7 +237,8 @@ class Registry:
         target = self.load("cell", ref)
         arguments = {name: _map_refs(build_nested, value) for name, value in options.items()}
         try:
-            return finish(target(**arguments))
+            with kept_clean():
+                return finish(target(**arguments))
         except ValueError as error:
             raise OptionError(f"cell {ref.use!r}: {error}") from error
 
@@ -270,20 +266,24 @@ class Registry:
             PluginError: it is missing, broken, from elsewhere, or of another state version.
         """
         kind, name, distribution = record["kind"], record["name"], record["distribution"]
-        came = f"{kind} {name!r} comes from {distribution} {record['version']}"
-        for fault in self.faults:
-            if _same(fault.distribution, distribution):
-                raise PluginError(f"{came}, but {fault}")
+        came = f"{kind} {name!r} comes from {whose(distribution, record['version'])}"
         try:
             provider = self.find(kind, f"{distribution}/{name}")
         except UnknownNameError as error:
-            raise PluginError(f"{came}, {how_to_get(record)}") from error
+            if reasons := [str(fault) for fault in self.faults_of(distribution)]:
+                raise PluginError(f"{came}, but {'; '.join(reasons)}") from error
+            gone = "a file that was not named" if record.get("file") else "which is not installed"
+            raise PluginError(f"{came}, {gone}; {how_to_get(record)}") from error
         if provider.plugin.state_version != record["state_version"]:
             raise PluginError(
                 f"{came} with state version {record['state_version']}; installed is "
                 f"{provider.version} with state version {provider.plugin.state_version}, which "
-                f"cannot read it; install: pip install '{distribution}=={record['version']}'"
+                f"cannot read it; {how_to_get(record)}"
             )
+
+    def faults_of(self, distribution: str) -> list[Fault]:
+        """What of a distribution could not be loaded."""
+        return [fault for fault in self.faults if _same(fault.distribution, distribution)]
 
 
 def _map_refs(function: Callable[[Ref], Any], value: Any) -> Any:
@@ -299,5 +299,6 @@ def _same(one: str, other: str) -> bool:
     return canonical(one) == canonical(other)
 
 
-def _dist_name(entry: importlib.metadata.EntryPoint) -> str:
-    return entry.dist.name if entry.dist else "unknown"
+def _names(fault: Fault) -> set[str]:
+    """What a fault can be called to be left out."""
+    return {canonical(fault.distribution), canonical(fault.entry_point)}

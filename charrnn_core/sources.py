@@ -8,6 +8,7 @@ from charrnn_core.errors import CorpusError, PluginError
 from charrnn_core.registry import Registry
 from charrnn_core.run import source_ref
 from charrnn_core.spec import Ref
+from charrnn_core.stdout import kept_clean
 from charrnn_core.storage import cache_directory
 from charrnn_core.terminal import to_stderr
 
@@ -30,7 +31,9 @@ def read_corpus(
     options = registry.options("source", ref)
     offline = os.environ.get("CHARRNN_OFFLINE", "0") not in ("", "0")
     context = SourceContext(cache=cache_directory(), offline=offline, note=note)
-    corpus = registry.load("source", ref)(ref.argument, options, context)
+    target = registry.load("source", ref)
+    with kept_clean():
+        corpus = target(ref.argument, options, context)
     if not isinstance(corpus, Corpus):
         raise PluginError(f"source {ref.use!r} gave {type(corpus).__name__}; expected a Corpus")
     if not corpus.characters:

@@ -12,12 +12,12 @@ LAYERS = [
     {"errors"},
     {"decoding"},
     {"alphabet"},
-    {"spec", "events", "terminal", "program", "signals", "devices", "mesh", "loopstate"},
+    {"spec", "events", "terminal", "stdout", "program", "signals", "devices", "mesh", "loopstate"},
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation"},
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile"},
-    {"encoding", "baselines"},
+    {"encoding", "baselines", "entrypoints", "offers"},
     {
         "registry",
         "randomness",
@@ -73,7 +73,7 @@ LAYERS = [
     {"testing.__init__"},
 ]
 ONLY_IN = {
-    "pluggy": {"hookspecs", "registry"},
+    "pluggy": {"hookspecs", "offers"},
     "msgpack": {"checkpoint"},
     "click": set(),
     "rich": set(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from charrnn_core.errors import CharRNNError, UnknownNameError
+from charrnn_core.stdout import kept_clean
 
 Check: TypeAlias = Callable[[Any], str | None]
 
@@ -124,7 +125,8 @@ def run_checks(
 
 def _run(check: Check, subject: Any) -> tuple[Status, str]:
     try:
-        return "passed", check(subject) or ""
+        with kept_clean():
+            return "passed", check(subject) or ""
     except NotApplicable as reason:
         return "skipped", str(reason)
     except (CheckFailed, CharRNNError) as failure:

@@ -20,14 +20,15 @@ def light_import(subject: Subject) -> None:
         raise NotApplicable("it is no installed plugin")
     code = (
         "import importlib, json, sys; importlib.import_module(sys.argv[1]); "
-        "print(json.dumps([name for name in sys.argv[2:] if name in sys.modules]))"
+        "print('\\n' + json.dumps([name for name in sys.argv[2:] if name in sys.modules]))"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ran = subprocess.run(
         [sys.executable, "-c", code, module, *HEAVY], capture_output=True, text=True, env=environ
     )
     if ran.returncode:
-        fail(f"importing {module} fails: {ran.stderr.strip().splitlines()[-1]}", "mend it")
+        told = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
+        fail(f"importing {module} fails: {told[-1]}", "mend it")
     if heavy := json.loads(ran.stdout.splitlines()[-1]):
         fail(
             f"importing {module} imports {', '.join(heavy)}, which makes every charrnn command "

@@ -17,6 +17,7 @@ from charrnn_bench.machine import describe_machine, versions
 from charrnn_bench.plan import Plan
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, UsageError
+from charrnn_core.stdout import kept_clean
 from charrnn_core.terminal import to_stderr
 
 
@@ -137,7 +138,8 @@ def main() -> None:
     """Read a plan on standard input; write a survey, or why there is none, to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the program that asks says what happened
     try:
-        told = _survey(Plan.read(json.load(sys.stdin))).table()
+        with kept_clean():
+            told = _survey(Plan.read(json.load(sys.stdin))).table()
     except CharRNNError as error:
         told = {"refused": str(error), "usage": isinstance(error, UsageError)}
     print(json.dumps(told))

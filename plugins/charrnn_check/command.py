@@ -90,6 +90,7 @@ def verdict(outcomes: "list[Outcome]") -> str:
 def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
     """A cell's speed beside that of its rivals, printed unless `quiet`."""
     from charrnn_core.explain import explain_cell, lines
+    from charrnn_core.stdout import kept_clean
     from charrnn_core.testing.cell_subject import CellSubject
     from charrnn_core.testing.performance import (
         compare_performance,
@@ -97,9 +98,10 @@ def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
         performance_table,
     )
 
-    subject = CellSubject.of("cell", name)
-    rows = list(compare_performance(subject))
+    with kept_clean():
+        subject = CellSubject.of("cell", name)
+        rows = list(compare_performance(subject))
+        explained = [] if quiet else lines(explain_cell(subject.ref, subject.registry))
     if not quiet:
-        explained = lines(explain_cell(subject.ref, subject.registry))
         click.echo("\n".join(["", *explained, "", *performance_lines(rows), ""]))
     return performance_table(rows)

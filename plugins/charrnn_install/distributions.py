@@ -5,12 +5,10 @@ import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from charrnn_core import entrypoints
+from charrnn_core.entrypoints import GROUPS
 from charrnn_core.errors import AmbiguousNameError, UnknownNameError
-from charrnn_core.provider import canonical
-
-COMMANDS = "charrnn.commands"
-GROUPS = ("charrnn", COMMANDS)
-"""The groups of entry points that make a distribution a plugin."""
+from charrnn_core.provider import canonical, whose
 
 _ITSELF, _PREFIX = "charrnn", "charrnn-"
 
@@ -29,7 +27,7 @@ class Offer:
     plugins: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.version}"
+        return whose(self.name, self.version)
 
 
 def installed(groups: Iterable[str] = GROUPS) -> list[Offer]:
@@ -37,9 +35,8 @@ def installed(groups: Iterable[str] = GROUPS) -> list[Offer]:
     importlib.invalidate_caches()  # pip may have changed what lies there
     found: dict[tuple[str, str], list[str]] = {}
     for group in groups:
-        for entry in importlib.metadata.entry_points(group=group):
-            if entry.dist is not None:
-                found.setdefault((entry.dist.name, entry.dist.version), []).append(entry.name)
+        for entry in entrypoints.installed().group(group):
+            found.setdefault((entry.distribution, entry.version), []).append(entry.name)
     return [Offer(*dist, tuple(plugins)) for dist, plugins in sorted(found.items())]
 
 
@@ -80,6 +77,13 @@ def _reasons(name: str, built_in: bool) -> list[str]:
         return ["charrnn itself is no plugin: only pip removes it"]
     if built_in:
         return [f"{name!r} is a part of charrnn itself, which stays whole"]
+    leftovers = [
+        fault.error
+        for fault in entrypoints.installed().faults
+        if canonical(name) in {canonical(fault.distribution), canonical(fault.entry_point)}
+    ]
+    if leftovers:
+        return leftovers
     try:
         version = importlib.metadata.version(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):

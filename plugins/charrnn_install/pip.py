@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn_core.entrypoints import COMMANDS
 from charrnn_core.errors import PluginError
-from charrnn_install.distributions import COMMANDS, installed
+from charrnn_install.distributions import installed
 
 Component = dict[str, str]
 """One component on offer: ``kind``, ``name``, ``distribution``, ``version`` and ``status``."""

@@ -8,6 +8,7 @@ import click
 
 from charrnn_core.decoding import decode_text
 from charrnn_core.errors import OptionError
+from charrnn_core.stdout import kept_clean
 
 
 @click.command()
@@ -43,10 +44,12 @@ def novelty(
     from charrnn_core import api
     from charrnn_novelty.report import compare
 
-    model = api.load(run)
+    with kept_clean():
+        model = api.load(run)
     if file is not None:
         errors = "escape" if model.alphabet.kind == "bytes" else "strict"
         text = decode_text(file.read(), file.name, errors=errors)
-    training = api.training_ids(model)
+    with kept_clean():
+        training = api.training_ids(model)
     result = compare(text or "", training, model.alphabet, longer_than, top)
     click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))

@@ -12,6 +12,7 @@ from charrnn_core.listing import (
     option_lines,
 )
 from charrnn_core.spec import Ref
+from charrnn_core.stdout import kept_clean
 from charrnn_core.terminal import aligned
 
 
@@ -47,7 +48,8 @@ def show(kind: str, name: str, as_json: bool) -> None:
     if kind == "cell":
         from charrnn_core.explain import explain_cell, lines
 
-        table["unroll"] = explain_cell(ref)
+        with kept_clean():
+            table["unroll"] = explain_cell(ref)
         more = lines(table["unroll"])
     if as_json:
         click.echo(json.dumps(table))
