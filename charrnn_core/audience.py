@@ -6,12 +6,18 @@ from typing import Any
 
 from charrnn_core.errors import CharRNNError
 from charrnn_core.events import Event, notify
+from charrnn_core.plain import plain
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref
+
+MOST_BYTES = 2**18
+"""What all observers may have remembered; a checkpoint's header has to hold it."""
 
 
 class Audience:
     """The observers; one that raises is named once and left out from then on.
+
+    So is one whose state no checkpoint could give back: the checkpoints of all others stay good.
 
     Arguments:
         refs: the observers that the configuration names. What they remember is saved.
@@ -44,18 +50,18 @@ class Audience:
                 notify(observer, event)
 
     def states(self) -> dict[str, Any]:
-        """What the named observers want a checkpoint to remember, by name."""
-        states = {}
+        """What the named observers want a checkpoint to remember, by name: plain data."""
+        states: dict[str, Any] = {}
         for name, observer in self._named.items():
-            if observer in self._observers and _remembers(observer):
+            if self._hears(observer) and _remembers(observer):
                 with self._left_out_if_it_fails(observer):
-                    states[name] = observer.state()
+                    states = _with(states, name, observer.state())
         return states
 
     def restore(self, states: Mapping[str, Any]) -> None:
         """Take the named observers back to what a checkpoint remembers of them."""
         for name, observer in self._named.items():
-            if name in states and _remembers(observer):
+            if name in states and self._hears(observer) and _remembers(observer):
                 with self._left_out_if_it_fails(observer):
                     observer.restore(states[name])
 
@@ -67,10 +73,25 @@ class Audience:
         except CharRNNError:
             raise
         except (Exception, SystemExit) as error:
-            if observer in self._observers:
-                self._observers.remove(observer)
+            # By identity: one may be equal to another, or to nothing at all.
+            self._observers = [other for other in self._observers if other is not observer]
             name = type(observer).__name__
             self._note(f"observer {name} failed and is left out: {type(error).__name__}: {error}")
+
+    def _hears(self, observer: Any) -> bool:
+        return any(other is observer for other in self._observers)
+
+
+def _with(states: Mapping[str, Any], name: str, state: Any) -> dict[str, Any]:
+    """The states with one more.
+
+    Raises:
+        ValueError: no checkpoint would give it back.
+    """
+    try:
+        return plain({**states, name: state}, MOST_BYTES)
+    except ValueError as error:
+        raise ValueError(f"no checkpoint can keep its state: {error}") from error
 
 
 def _remembers(observer: Any) -> bool:

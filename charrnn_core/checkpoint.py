@@ -72,9 +72,12 @@ def save_checkpoint(
         offset += array.nbytes
     try:
         header = msgpack.packb({"table": dict(table), "arrays": index})
-    except (TypeError, ValueError, OverflowError) as error:
+        assert isinstance(header, bytes)
+        # Not all that can be written can be read again: a table with a number as a key cannot.
+        if msgpack.packb(_unpack(memoryview(header))) != header:
+            raise ValueError("it is another when it is read again")
+    except (TypeError, ValueError, OverflowError, msgpack.UnpackException) as error:
         raise CheckpointError(f"cannot save {path}: its table is not plain: {error}") from error
-    assert isinstance(header, bytes)
     if len(header) > _longest_header(offset):
         raise CheckpointError(
             f"cannot save {path}: its table takes {len(header)} bytes; expected at most "
