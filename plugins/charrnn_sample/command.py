@@ -11,6 +11,7 @@ import click
 
 from charrnn_core.decoding import decode_text, encode_text
 from charrnn_core.errors import OptionError
+from charrnn_core.stdout import apart, kept_clean
 from charrnn_core.terminal import printable
 
 if TYPE_CHECKING:
@@ -85,10 +86,11 @@ def sample(
 
     from charrnn_core import api
 
-    model = api.load(run, best=best)
+    with kept_clean():
+        model = api.load(run, best=best)
     prompt = _read(prompt_file, model) if prompt_file is not None else prompt or ""
     colours = color == "always" or (color == "auto" and _wants_colours())
-    pieces = api.write(model, prompt, scored=colours or log_probs is not None, **options)
+    pieces = apart(api.write(model, prompt, scored=colours or log_probs is not None, **options))
     try:
         if log_probs is not None:
             pieces = _logged(pieces, log_probs.write)

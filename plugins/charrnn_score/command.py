@@ -1,5 +1,6 @@
 """``charrnn score``: every character of a text with its bits, as JSON Lines, and a total."""
 
+import contextlib
 import json
 import math
 import sys
@@ -37,8 +38,10 @@ def score(run: Path, out: Any, best: bool, **options: Any) -> None:
     use_every_core()
     from charrnn_core import api
 
-    scored = api.score(api.load(run, best=best), **options)
-    click.echo(write_lines(scored, (out or sys.stdout).write), err=True)
+    write = (out or sys.stdout).write
+    with contextlib.redirect_stdout(sys.stderr):  # a cell that prints must not do it in between
+        total = write_lines(api.score(api.load(run, best=best), **options), write)
+    click.echo(total, err=True)
 
 
 def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:
