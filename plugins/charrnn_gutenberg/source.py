@@ -12,7 +12,7 @@ from charrnn_gutenberg.client import Limits
 from charrnn_gutenberg.download import download
 from charrnn_gutenberg.encoding import decode_book
 from charrnn_gutenberg.mirrors import VARIABLE, candidates, mirrors
-from charrnn_gutenberg.wrapper import strip_wrapper, trim_blank_lines
+from charrnn_gutenberg.wrapper import remnants, strip_wrapper, trim_blank_lines
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 
@@ -109,11 +109,18 @@ def _from_directory(directory: Path, number: int) -> tuple[bytes, str]:
 
 
 def _without_wrapper(text: str, number: int, context: SourceContext) -> str:
+    """The book, with a note on what was not found and on what may be left of the wrapper."""
     stripped = strip_wrapper(text)
+    said = []
     if not (stripped.start and stripped.end):
         lacking = "header" if stripped.end else "licence" if stripped.start else "wrapper"
+        said.append(f"found no {lacking} of Project Gutenberg to cut")
+        if stripped.start or stripped.end:
+            said.append(f"the {'header' if stripped.start else 'licence'} was cut")
+    if left := remnants(stripped.text):
+        said.append(f"left in {left}")
+    if said:
         context.note(
-            f"gutenberg:{number}: found no {lacking} of Project Gutenberg to cut; "
-            "look at the text's start and end"
+            f"note: gutenberg:{number}: {'; '.join(said)}; look at the text's start and end"
         )
     return trim_blank_lines(stripped.text)

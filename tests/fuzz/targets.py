@@ -23,7 +23,7 @@ from charrnn_gutenberg.cache import CachedBook
 from charrnn_gutenberg.encoding import decode_book
 from charrnn_gutenberg.mirrors import candidates
 from charrnn_gutenberg.source import book_number
-from charrnn_gutenberg.wrapper import strip_wrapper, trim_blank_lines
+from charrnn_gutenberg.wrapper import LONGEST_WRAPPER, remnants, strip_wrapper, trim_blank_lines
 from charrnn_text.files import find_files
 
 from charrnn_core.checkpoint import FORMAT, Checkpoint, load_checkpoint
@@ -69,7 +69,9 @@ def stripper(data: bytes) -> None:
         text = decode_book(data, "a fuzzer")
         assert "\r" not in text
         stripped = strip_wrapper(text)
-        assert stripped.text in text and len(stripped.text) >= len(text) / 2
+        assert stripped.text in text
+        assert len(stripped.text) >= min(len(text) / 2, len(text) - LONGEST_WRAPPER)
+        assert remnants(stripped.text).isprintable()
         body = trim_blank_lines(stripped.text)
         with no_error():
             again = strip_wrapper(body)
