@@ -323,3 +323,11 @@ def test_the_real_book(read, no_sockets, monkeypatch):
     assert "gutenberg" not in corpus.text.lower()
     assert (len(corpus.text), len(set(corpus.text))) == (164_825, 73)
     assert "Project Gutenberg" in read(strip=False).text and read.notes == []
+
+
+def test_what_was_not_cut_is_told(mirror, read):
+    mirror.serve(GENERATED, text(f"{TALE}\n\nEnd of Project Gutenberg's A Tale\n\n{TALE}".encode()))
+    assert read().text.endswith(f"A Tale\n\n{TALE}")
+    [note] = [note for note in read.notes if note.startswith("note:")]
+    assert "gutenberg:520: found no wrapper of Project Gutenberg to cut" in note
+    assert "left in line 64 \"End of Project Gutenberg's A Tale\"" in note
