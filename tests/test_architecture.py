@@ -15,8 +15,8 @@ LAYERS = [
     {"spec", "events", "terminal", "program", "signals", "devices", "mesh", "loopstate"},
     {"options"},
     {"plugin"},
-    {"hookspecs", "storage", "corpus", "evaluation"},
-    {"mapped", "split", "unknown", "suffixes", "provider", "localfile"},
+    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
+    {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded"},
     {"encoding", "baselines"},
     {
         "registry",
@@ -77,7 +77,7 @@ ONLY_IN = {
     "msgpack": {"checkpoint"},
     "click": set(),
     "rich": set(),
-    "urllib3": set(),
+    "urllib3": {"download", "addresses"},
 }
 
 
