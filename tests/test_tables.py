@@ -288,3 +288,16 @@ def test_a_run_starts_afresh_after_each_row():
     whole = read("jsonl:t.jsonl#text", documents=False)
     assert whole.documents is None and whole.text == experiment.corpus.text
     assert _with_documents(RunConfig(**settings), whole)[0].documents is None
+
+
+@given(st.binary(max_size=200) | st.text('{}[]",:\\ud8text\n;\r\t0', max_size=60).map(str.encode))
+def test_any_bytes_give_a_text_or_one_clear_error(data):
+    write("t.jsonl", data)
+    write("t.csv", b"text,id\n" + data)
+    for spec in ("jsonl:t.jsonl#text", "csv:t.csv#text", "csv:t.csv", "jsonl:t.jsonl"):
+        try:
+            corpus = read(spec)
+        except CharRNNError as caught:
+            assert str(caught).isprintable()
+        else:
+            assert corpus.text and not any("\ud800" <= symbol <= "\udfff" for symbol in corpus.text)

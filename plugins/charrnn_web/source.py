@@ -8,6 +8,7 @@ from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.download import DownloadError
 from charrnn_core.downloaded import Downloaded, Found
 from charrnn_core.errors import CorpusError, SourceError
+from charrnn_core.program import command
 from charrnn_web import WebOptions
 from charrnn_web.client import WebClient
 
@@ -62,7 +63,7 @@ def web_address(scheme: str, argument: str | None) -> str:
     if secret:  # neither a run nor this message shall keep it
         raise SourceError(
             f"an address of {scheme}: has a name or a password, which a run would keep; "
-            "fetch it yourself: curl ... | charrnn run --source -"
+            f"fetch it yourself: curl ... | {command('run', '--source', '-')}"
         )
     raise SourceError(
         f"{typed[:200]!r} is no web address; expected one such as {scheme}://example.org/tale.txt"
@@ -85,7 +86,7 @@ def fetch(address: str, known: Found | None) -> Found:
     except DownloadError as error:
         raise SourceError(
             f"{error}; check the address, or fetch the text by other means: "
-            f"curl -L {shlex.quote(address)} | charrnn run --source -"
+            f"curl -L {shlex.quote(address)} | {command('run', '--source', '-')}"
         ) from error
     return Found.of(address, answer, content_type=answer.headers.get("content-type", ""))
 
