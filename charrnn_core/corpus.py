@@ -49,6 +49,8 @@ class Corpus:
         name: a short name for listings, such as ``"gutenberg:520"``.
         origin: where the text came from: an address or a path.
         licence: its licence, where known.
+        documents: what ends a document in it, as the setting ``documents`` says it; a run that sets
+            none takes this one.
 
     Raises:
         CorpusError: both `text` and `pieces` are given, or neither is.
@@ -65,6 +67,7 @@ class Corpus:
     name: str
     origin: str
     licence: str | None = None
+    documents: str | None = None
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.pieces is None):

@@ -120,6 +120,7 @@ def prepare(
     found = ALPHABETS[config.alphabet].of(corpus.symbols)
     check(corpus, found)
     alphabet = alphabet or found
+    config, told = _with_documents(config, corpus)
     config, sized = _sized(config, partial(build_network, alphabet=alphabet, registry=registry))
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
@@ -137,7 +138,7 @@ def prepare(
     budget = _budget(config, batching, started)
     return Experiment(
         config=config,
-        notes=(*sized, *notes),
+        notes=(*told, *sized, *notes),
         unroll=explain(network.choose(config.batch, config.window)),
         corpus=corpus,
         alphabet=alphabet,
@@ -160,6 +161,14 @@ def prepare(
         batching=batching,
         budget=budget,
     )
+
+
+def _with_documents(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, tuple[str, ...]]:
+    """The run with the documents that its source has, if it does not say itself."""
+    if config.documents is not None or corpus.documents is None:
+        return config, ()
+    config = dataclasses.replace(config, documents=corpus.documents)
+    return config, (f"documents is {corpus.documents!r}: {corpus.name} is made of documents",)
 
 
 def _fit(config: RunConfig, length: int, unit: str) -> tuple[RunConfig, tuple[str, ...]]:

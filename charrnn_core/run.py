@@ -208,19 +208,21 @@ def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def source_ref(text: str) -> Ref:
-    """Read a source spec; an existing path alone, or ``-``, means ``file:PATH``.
+    """Read a source spec; an existing path alone, a pattern, or ``-`` means ``file:PATH``.
 
     Raises:
         SourceError: the text looks like a path, but there is nothing there.
 
-    >>> source_ref("gutenberg:520").use, source_ref("/").use
-    ('gutenberg', 'file')
+    >>> source_ref("gutenberg:520").use, source_ref("/").use, source_ref("books/*.txt").use
+    ('gutenberg', 'file', 'file')
     """
     if text == "-" or os.path.exists(text):
         return Ref(PATH_SOURCE, text)
     try:
         return Ref.parse(text)
     except SpecError as error:
+        if any(symbol in text for symbol in "*?["):
+            return Ref(PATH_SOURCE, text)
         raise SourceError(
             f"{shown(text)} is neither an existing path nor a source such as gutenberg:520"
         ) from error

@@ -16,8 +16,8 @@ LAYERS = [
     {"signals", "devices", "mesh", "loopstate"},
     {"options"},
     {"plugin"},
-    {"hookspecs", "storage", "corpus", "evaluation"},
-    {"mapped", "split", "unknown", "suffixes", "provider", "localfile"},
+    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
+    {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {
         "registry",
@@ -78,7 +78,7 @@ ONLY_IN = {
     "msgpack": {"checkpoint"},
     "click": set(),
     "rich": set(),
-    "urllib3": set(),
+    "urllib3": {"download", "addresses"},
 }
 
 

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from charrnn_gutenberg.client import Client, Limits, MirrorError, UnreachableError
-from charrnn_gutenberg.mirrors import candidates, is_loopback, mirrors, redirect_refusal
+from charrnn_gutenberg.client import MirrorClient
+from charrnn_gutenberg.mirrors import candidates, mirrors, redirect_refusal
 from charrnn_gutenberg.politeness import Pace
 
+from charrnn_core.addresses import is_loopback
+from charrnn_core.download import DownloadError, Limits, UnreachableError
 from charrnn_core.errors import SourceError
 from tests.loopback import (
     Mirror,
@@ -39,8 +41,8 @@ def naps() -> list[float]:
 
 
 @pytest.fixture
-def client(mirror, naps, tmp_path) -> Iterator[Client]:
-    with Client(mirror.address, Pace(tmp_path), sleep=naps.append) as client:
+def client(mirror, naps, tmp_path) -> Iterator[MirrorClient]:
+    with MirrorClient(mirror.address, Pace(tmp_path), sleep=naps.append) as client:
         yield client
 
 
@@ -54,11 +56,13 @@ def no_names(monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
 
-def limited(mirror, tmp_path, **limits) -> Client:
-    return Client(mirror.address, Pace(tmp_path), Limits(**limits), sleep=lambda seconds: None)
+def limited(mirror, tmp_path, **limits) -> MirrorClient:
+    return MirrorClient(
+        mirror.address, Pace(tmp_path), limits=Limits(**limits), sleep=lambda seconds: None
+    )
 
 
-def refused(call, kind: type[Exception] = MirrorError) -> str:
+def refused(call, kind: type[Exception] = DownloadError) -> str:
     with pytest.raises(kind) as caught:
         call()
     assert type(caught.value) is kind
@@ -263,14 +267,14 @@ def test_redirect_rules(mirror, target, allowed):
 def test_nobody_listening_is_told_at_once(mirror, naps, tmp_path):
     with running_mirror() as gone:
         address = gone.address
-    with Client(address, Pace(tmp_path), sleep=naps.append) as client:
+    with MirrorClient(address, Pace(tmp_path), sleep=naps.append) as client:
         message = refused(lambda: client.get(f"{address}/book"), UnreachableError)
     assert "refused" in message.lower() and naps == []
 
 
 def test_an_unknown_host_is_told_at_once(naps, tmp_path, no_names):
     pace = Pace(tmp_path, sleep=naps.append)
-    with Client("https://mirror.invalid", pace, sleep=naps.append) as client:
+    with MirrorClient("https://mirror.invalid", pace, sleep=naps.append) as client:
         message = refused(lambda: client.get("https://mirror.invalid/book"), UnreachableError)
     assert "mirror.invalid/book cannot be reached" in message and naps == []
 
@@ -368,7 +372,7 @@ def test_a_damaged_pace_file_is_begun_anew(tmp_path, damage):
 def test_only_requests_that_leave_this_machine_are_paced(mirror, tmp_path, monkeypatch):
     clock = Time()
     address = mirror.serve("/book", text(BODY))
-    with Client(mirror.address, Pace(tmp_path, clock, clock.sleep)) as client:
+    with MirrorClient(mirror.address, Pace(tmp_path, clock, clock.sleep)) as client:
         for _ in range(3):
             client.get(address)
         assert clock.naps == []

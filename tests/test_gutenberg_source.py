@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from charrnn_gutenberg import GutenbergOptions
-from charrnn_gutenberg.cache import CachedBook
-from charrnn_gutenberg.client import Client
+from charrnn_gutenberg.client import MirrorClient
 from charrnn_gutenberg.mirrors import PUBLIC_MIRRORS
-from charrnn_gutenberg.source import book_number, gutenberg
+from charrnn_gutenberg.source import book_number, cached_book, gutenberg
 from charrnn_gutenberg.wrapper import STRIPPER_VERSION
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +54,7 @@ class Reader:
     def __init__(self, cache: Path) -> None:
         self.cache = cache
         self.notes: list[str] = []
-        self.book = CachedBook(cache / "gutenberg", 520)
+        self.book = cached_book(cache, 520)
 
     def __call__(self, argument: str | None = "520", offline: bool = False, **options) -> Corpus:
         context = SourceContext(self.cache, offline, self.notes.append)
@@ -124,8 +123,8 @@ def test_redirects_are_recorded(mirror, read):
 
 @pytest.mark.parametrize("fault", [short(BOOK), status(403), text(b"<html>"), text(b"captcha")])
 def test_nothing_bad_enters_the_cache(mirror, read, fault, monkeypatch):
-    hasty = functools.partial(Client, sleep=lambda seconds: None)
-    monkeypatch.setattr("charrnn_gutenberg.download.Client", hasty)
+    hasty = functools.partial(MirrorClient, sleep=lambda seconds: None)
+    monkeypatch.setattr("charrnn_gutenberg.download.MirrorClient", hasty)
     mirror.serve(GENERATED, fault)
     mirror.serve(CURATED, text(BOOK))
     read.error(SourceError)
@@ -309,8 +308,8 @@ def test_every_argument_is_a_number_in_the_cache_or_refused(argument):
         return
     assert re.fullmatch("[1-9][0-9]{0,6}", argument, re.ASCII) and number == int(argument)
     cache = Path("/cache")
-    for path in (CachedBook(cache, number).raw, CachedBook(cache, number).sidecar):
-        assert path.resolve().parent == cache.resolve()
+    for path in (cached_book(cache, number).raw, cached_book(cache, number).sidecar):
+        assert path.resolve().parent == cache.resolve() / "gutenberg"
         assert re.fullmatch(r"[0-9a-f]{32}\.(raw|json)", path.name)
 
 
@@ -323,3 +322,11 @@ def test_the_real_book(read, no_sockets, monkeypatch):
     assert "gutenberg" not in corpus.text.lower()
     assert (len(corpus.text), len(set(corpus.text))) == (164_825, 73)
     assert "Project Gutenberg" in read(strip=False).text and read.notes == []
+
+
+def test_what_was_not_cut_is_told(mirror, read):
+    mirror.serve(GENERATED, text(f"{TALE}\n\nEnd of Project Gutenberg's A Tale\n\n{TALE}".encode()))
+    assert read().text.endswith(f"A Tale\n\n{TALE}")
+    [note] = [note for note in read.notes if note.startswith("note:")]
+    assert "gutenberg:520: found no wrapper of Project Gutenberg to cut" in note
+    assert 'left in line 64 "End of Project Gutenberg\'s A Tale"' in note

@@ -19,6 +19,8 @@ from charrnn_text.python_docs import docstrings, python_docs
 from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError
 from charrnn_core.options import NoOptions
+from charrnn_core.run import source_ref
+from charrnn_core.spec import Ref
 
 CONTEXT = SourceContext(Path("/nonexistent"), offline=True)
 PACKERS = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}
@@ -145,6 +147,48 @@ def test_a_bad_file_is_named_with_the_byte():
     assert "books/worse.txt" in message and "0xe9 at offset 3" in message
 
 
+BINARY = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(32)) * 9
+
+
+def test_files_that_are_no_text_are_left_out_with_a_count():
+    notes: list[str] = []
+    context = SourceContext(Path("/nonexistent"), note=notes.append)
+    write("books/good.txt", "good")
+    write("books/image.png", BINARY)
+    write("books/packed.gz", gzip.compress(BINARY))
+    write("books/paper.pdf", "%PDF-1.4 plain")
+    write("books/empty.txt", "")
+    for argument in ("books", "books/*", "**/*.*"):
+        assert file(argument, FileOptions(), context).text == "good"
+        assert notes.pop() == (
+            f"note: {argument}: 3 of 5 files are no text and are left out: "
+            "books/image.png, books/packed.gz, books/paper.pdf"
+        )
+    assert "none of the 3 files of 'books/*p*[!xt]' is text" in error(CorpusError, "books/*p*[!xt]")
+    write("books/more.png", BINARY)
+    file("books", FileOptions(), context)
+    assert "4 of 6 files" in notes[0] and notes[0].endswith("books/packed.gz, and 1 more")
+    # Whoever wants every byte gets it.
+    assert "IHDR" in read("books/*.png", errors="escape").text
+
+
+def test_a_file_that_is_named_alone_is_not_left_out():
+    write("image.png", BINARY)
+    assert "image.png" in error(CorpusError, "image.png")
+    write("books/latin.txt", b"caf\xe9")  # text, which leaving out would lose
+    assert "books/latin.txt" in error(CorpusError, "books")
+    write("books/latin.txt", "ho ho".encode("utf-16"))
+    assert "books/latin.txt" in error(CorpusError, "books")
+
+
+def test_a_pattern_alone_is_a_source(here):
+    write("deep/er/a.py", "print('a')")
+    for text in (f"{here}/**/*.py", "deep/**/*.py", "deep/??/[a].py", "**/a.*"):
+        assert source_ref(text) == Ref("file", text)
+        assert read(source_ref(text).argument).text == "print('a')"
+    assert source_ref("file:*.py") == Ref("file", "*.py")
+
+
 def test_an_unreadable_file_is_an_error(monkeypatch):
     write("secret.txt", "secret")
 
@@ -268,4 +312,4 @@ def test_the_registrations_import_nothing_heavy():
         "print(*names, *{'numpy', 'jax', 'urllib3'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.split() == ["file", "python-docs", "gutenberg"], done.stderr
+    assert done.stdout.split() == ["file", "csv", "jsonl", "python-docs", "gutenberg"], done.stderr

@@ -1,13 +1,12 @@
 """Where a book lies: the mirrors of Project Gutenberg and their layout."""
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
+from urllib3.util import parse_url
 
+from charrnn_core.addresses import PORTS, parse_address, port_of, unsafe_redirect
 from charrnn_core.errors import SourceError
 
 VARIABLE = "CHARRNN_GUTENBERG_MIRROR"
@@ -17,7 +16,6 @@ PUBLIC_MIRRORS = (
     "https://www.gutenberg.org",
 )
 _PUBLIC_DOMAINS = ("gutenberg.org", "pglaf.org")
-_PORTS = {"http": 80, "https": 443}
 
 
 def mirrors(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | Path:
@@ -34,15 +32,8 @@ def mirrors(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | Path:
         return PUBLIC_MIRRORS
     expected = "expected an http(s) address or a local directory laid out like a mirror"
     if "://" in chosen:
-        url = _parse(chosen)
-        if (
-            not url
-            or url.scheme not in _PORTS
-            or not url.host
-            or url.auth
-            or url.query
-            or url.fragment
-        ):
+        url = parse_address(chosen)
+        if not url or url.query or url.fragment:
             raise SourceError(f"{VARIABLE} is {chosen!r}; {expected}")
         return (chosen.rstrip("/"),)
     directory = Path(chosen).expanduser()
@@ -63,19 +54,6 @@ def candidates(number: int) -> tuple[str, ...]:
     return generated, *(f"{folder}/{number}{ending}.txt" for ending in ("-0", "-8", ""))
 
 
-def is_loopback(address: str) -> bool:
-    """Whether an address is on this machine, where nobody else needs our politeness.
-
-    >>> is_loopback("http://127.0.0.1:8000"), is_loopback("https://www.gutenberg.org")
-    (True, False)
-    """
-    host = (parse_url(address).host or "").strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def redirect_refusal(address: str, target: str, mirror: str) -> str | None:
     """Why a redirect from `address` to `target` must not be followed; None if it may be.
 
@@ -89,26 +67,13 @@ def redirect_refusal(address: str, target: str, mirror: str) -> str | None:
     >>> redirect_refusal(mirror, "https://10.0.0.1/520", mirror)
     'it leads to 10.0.0.1:443, which is not a host of Project Gutenberg'
     """
-    url = _parse(target)
-    if not url or not url.host or url.scheme not in _PORTS or url.auth:
-        return "it leads to no http(s) address"
-    if parse_url(address).scheme == "https" and url.scheme != "https":
-        return "it leads from https to http"
-    public = any(url.host == name or url.host.endswith(f".{name}") for name in _PUBLIC_DOMAINS)
-    if public and _port(url) == _PORTS[url.scheme]:
+    if refusal := unsafe_redirect(address, target):
+        return refusal
+    url, home = parse_url(target), parse_url(mirror)
+    host = url.host or ""
+    public = any(host == name or host.endswith(f".{name}") for name in _PUBLIC_DOMAINS)
+    if public and port_of(url) == PORTS[url.scheme or ""]:
         return None
-    home = parse_url(mirror)
-    if (url.host, _port(url)) == (home.host, _port(home)):
+    if (host, port_of(url)) == (home.host, port_of(home)):
         return None
-    return f"it leads to {url.host}:{_port(url)}, which is not a host of Project Gutenberg"
-
-
-def _parse(address: str) -> Url | None:
-    try:
-        return parse_url(address)
-    except LocationParseError:
-        return None
-
-
-def _port(url: Url) -> int | None:
-    return url.port or _PORTS.get(url.scheme or "")
+    return f"it leads to {host}:{port_of(url)}, which is not a host of Project Gutenberg"

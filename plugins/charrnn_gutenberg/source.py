@@ -4,16 +4,17 @@ import re
 from pathlib import Path
 
 from charrnn_core.corpus import Corpus, SourceContext
+from charrnn_core.download import Limits
+from charrnn_core.downloaded import Downloaded, Found
 from charrnn_core.errors import CorpusError, SourceError
-from charrnn_core.storage import locked, make_directory
 from charrnn_gutenberg import GutenbergOptions
-from charrnn_gutenberg.cache import SCHEME, CachedBook
-from charrnn_gutenberg.client import Limits
 from charrnn_gutenberg.download import download
 from charrnn_gutenberg.encoding import decode_book
 from charrnn_gutenberg.mirrors import VARIABLE, candidates, mirrors
-from charrnn_gutenberg.wrapper import strip_wrapper, trim_blank_lines
+from charrnn_gutenberg.politeness import Pace
+from charrnn_gutenberg.wrapper import remnants, strip_wrapper, trim_blank_lines
 
+SCHEME = "gutenberg"
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 
 
@@ -65,29 +66,20 @@ def book_number(argument: str | None) -> int:
     return int(argument)
 
 
+def cached_book(cache: Path, number: int) -> Downloaded:
+    """The place of a book in the cache."""
+    return Downloaded(cache / SCHEME, f"{SCHEME}\0{number}")
+
+
 def _from_mirrors(
     addresses: tuple[str, ...], number: int, refresh: bool, context: SourceContext
 ) -> tuple[bytes, str]:
-    cached = CachedBook(context.cache / SCHEME, number)
-    # Read without the lock first: that works in a read-only cache, and the digest is checked.
-    found = cached.read()
-    if found and not (refresh and not context.offline):
-        return found[0], found[1].final_url
-    if context.offline:
-        state = "damaged" if cached.raw.exists() else "not there"
-        raise SourceError(
-            f"gutenberg:{number} is {state} in the cache {context.cache} and CHARRNN_OFFLINE "
-            f"forbids downloading; unset CHARRNN_OFFLINE to go online, or set {VARIABLE} to a "
-            "local mirror"
-        )
-    make_directory(cached.raw.parent)
-    with locked(cached.lock):
-        found = cached.read()  # another process may have just fetched it
-        if not found or refresh:
-            if not found and cached.raw.exists():
-                context.note(f"the cached gutenberg:{number} is damaged; downloading it again")
-            found = download(number, addresses, cached, found, context.note)
-    return found[0], found[1].final_url
+    def ask(known: Found | None) -> Found:
+        return download(number, addresses, Pace(context.cache / SCHEME), known, context.note)
+
+    what, other_ways = f"{SCHEME}:{number}", f"set {VARIABLE} to a local mirror"
+    found = cached_book(context.cache, number).get(what, context, refresh, ask, other_ways)
+    return found.data, found.facts["final_url"]
 
 
 def _from_directory(directory: Path, number: int) -> tuple[bytes, str]:
@@ -109,11 +101,18 @@ def _from_directory(directory: Path, number: int) -> tuple[bytes, str]:
 
 
 def _without_wrapper(text: str, number: int, context: SourceContext) -> str:
+    """The book, with a note on what was not found and on what may be left of the wrapper."""
     stripped = strip_wrapper(text)
+    said = []
     if not (stripped.start and stripped.end):
         lacking = "header" if stripped.end else "licence" if stripped.start else "wrapper"
+        said.append(f"found no {lacking} of Project Gutenberg to cut")
+        if stripped.start or stripped.end:
+            said.append(f"the {'header' if stripped.start else 'licence'} was cut")
+    if left := remnants(stripped.text):
+        said.append(f"left in {left}")
+    if said:
         context.note(
-            f"gutenberg:{number}: found no {lacking} of Project Gutenberg to cut; "
-            "look at the text's start and end"
+            f"note: gutenberg:{number}: {'; '.join(said)}; look at the text's start and end"
         )
     return trim_blank_lines(stripped.text)

@@ -1,49 +1,32 @@
 """The wrapper: the header and licence that Project Gutenberg puts around a book.
 
-Thirty years of editions mark the wrapper in a dozen ways. A marker counts only as a whole line and
-only where it belongs (a header near the start, a footer near the end), since books quote anything.
+Its markers count only as whole lines. A starred footer counts wherever it stands after a header,
+and the last one wins: what stands before it is the book. Everything else counts only where what
+would be cut with it is recognised as a header or a licence, since books quote anything.
 """
 
+import operator
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charrnn_core.errors import CorpusError
+from charrnn_gutenberg.markers import CREDITS, END, HEADER, LICENCE, REMNANT, START
 
-STRIPPER_VERSION = 2
+STRIPPER_VERSION = 3
 """Raised whenever the same bytes would give another text; recorded beside each download."""
 
+LONGEST_WRAPPER = 40_000
+"""Characters that header and licence have at most; real ones have some 35,000 together."""
+
 _START_SHARE, _START_LINES = 0.25, 1000
-_END_SHARE = 0.4
 _LEAST_KEPT = 0.5
-
-# All repetitions are bounded, so that no input makes the search quadratic. A title may run over
-# several lines until the closing stars, but never over a blank line.
-_TITLE = r"(?:(?:(?!\n[ \t]{0,80}\n).){0,500}?\*{3}[ \t]{0,80}$|[^\n]{0,500}$)"
-_LINE = r"[^\n]{0,500}$"
-_PRODUCT = r"(?:copyrighted\s{1,9})?project\s{1,9}gutenberg"
-
-_START = re.compile(
-    r"^[ \t]{0,80}(?:"
-    rf"\*{{1,9}}[ \t]{{0,9}}start\s{{1,9}}of\s{{1,9}}th(?:e|is)\s{{1,9}}{_PRODUCT}{_TITLE}"
-    rf"|\*?end[ \t]{{0,9}}\*?[ \t]{{0,9}}the\s{{1,9}}small\s{{1,9}}print{_LINE}"
-    r"|\*{0,9}these\s{1,9}[^\n]{1,60}(?:were\s{1,9})?prepared\s{1,9}by\s{1,9}(?:thousands|hundreds)"
-    rf"{_LINE})",
-    re.IGNORECASE | re.MULTILINE | re.DOTALL,
-)
-_END = re.compile(
-    r"^[ \t]{0,80}(?:"
-    r"\*{0,9}[ \t]{0,9}(?:the\s{1,9})?end\s{1,9}of\s{1,9}(?:th(?:e|is)\s{1,9})?"
-    rf"{_PRODUCT}|ende\s{{1,9}}dieses\s{{1,9}}projekte?s?\s{{1,9}}gutenberg)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_CREDITS = re.compile(
-    r"(?:produced|(?:this\s{1,9})?e-?(?:text|book)\s{1,9}(?:was\s{1,9})?"
-    r"(?:produced|prepared|transcribed))\s{1,9}by\b",
-    re.IGNORECASE,
-)
+_SHORT_HEADER = _HEADER_SHOWS = 1000
+_LICENCE_GAP = 2000
 _BLANKS = re.compile(r"\s*")
 _PARAGRAPH_END = re.compile(r"\n[ \t]{0,80}\n")
 _LONGEST_CREDITS = 2000
+_SHOWN_REMNANTS, _SHOWN = 3, 60
 
 
 @dataclass(frozen=True)
@@ -62,28 +45,31 @@ def strip_wrapper(text: str) -> Stripped:
         text: a book whose lines end in a line feed.
 
     Raises:
-        CorpusError: less than half of the text would remain, so the markers are not to be trusted.
+        CorpusError: less than half of the text would remain, and more would be cut than a wrapper
+            has, so the markers are not to be trusted.
 
     >>> header = "*** START OF THE PROJECT GUTENBERG EBOOK JOY ***"
-    >>> strip_wrapper(f"{header}\\n\\n{'Ho ho ho. ' * 9}").text[:9]
+    >>> footer = "*** END OF THE PROJECT GUTENBERG EBOOK JOY ***"
+    >>> strip_wrapper(f"{header}\\n\\nHo ho ho.\\n\\n{footer}\\n\\nA licence.").text
     'Ho ho ho.'
     """
     found_start = found_end = False
     # Blank lines around the text would shift where markers are looked for.
     body = trim_blank_lines(text)
-    # A new wrapper is often put around an older one, and a closing line stands before the marker
-    # proper: cutting until nothing is left to cut removes both, and makes the result stable.
+    # A new wrapper is often put around an older one: cutting until nothing is left to cut removes
+    # both, and makes the result stable.
     while True:
         start, end = _bounds(body)
         if start is None and end is None:
             break
         found_start, found_end = found_start or start is not None, found_end or end is not None
         body = trim_blank_lines(body[slice(start, end)])
-        if len(body) < _LEAST_KEPT * len(text):
+        if len(body) < min(_LEAST_KEPT * len(text), len(text) - LONGEST_WRAPPER):
             raise CorpusError(
                 f"cutting Project Gutenberg's wrapper would leave {len(body)} of {len(text)} "
-                f"characters; expected at least {_LEAST_KEPT:.0%}: keep the whole text with "
-                "--source-opt strip=false, or cut it by hand and use --source file:PATH"
+                f"characters; expected at least {_LEAST_KEPT:.0%}, or to cut at most "
+                f"{LONGEST_WRAPPER}: keep the whole text with --source-opt strip=false, or cut it "
+                "by hand and use --source file:PATH"
             )
     return Stripped(body if found_start or found_end else text, found_start, found_end)
 
@@ -99,18 +85,49 @@ def trim_blank_lines(text: str) -> str:
     return text[text.rfind("\n", 0, first) + 1 : stop if stop >= 0 else len(text)]
 
 
+def remnants(text: str) -> str:
+    """The lines that name Project Gutenberg or a transcriber's notes, the first few in words.
+
+    >>> remnants("one\\nEnd of this Project Gutenberg Etext of Part I\\n\\ntwo")
+    "line 2 'End of this Project Gutenberg Etext of Part I'"
+    >>> remnants("a fox and a loop")
+    ''
+    """
+    shown: list[str] = []
+    more = position = 0
+    while match := REMNANT.search(text, position):
+        begin = text.rfind("\n", 0, match.start()) + 1
+        stop = text.find("\n", match.end())
+        position = len(text) if stop < 0 else stop
+        if len(shown) < _SHOWN_REMNANTS:
+            line = " ".join(text[begin:position].split())[:_SHOWN]
+            shown.append(f"line {text.count(chr(10), 0, begin) + 1} {line!r}")
+        else:
+            more += 1
+    return ", ".join([*shown, *([f"and {more} more"] if more else [])])
+
+
 def _bounds(text: str) -> tuple[int | None, int | None]:
-    """Where the book starts and ends: after the last header, before the first footer."""
-    end = _END.search(text, int(len(text) * (1 - _END_SHARE)))
-    limit = max(int(len(text) * _START_SHARE), _offset_of_line(text, _START_LINES))
-    if end:
-        limit = min(limit, end.start())
-    start = None
-    for match in _START.finditer(text):
-        if match.start() >= limit:
+    """Where the book starts and ends: after its headers, before its footers."""
+    footers = [*END.finditer(text)]
+    start = _after_headers(text, footers[0].start() if footers else len(text))
+    end = len(text)
+    if start is not None:
+        end = next((m.start() for m in reversed(footers) if m["starred"]), end)
+    end = _before_closings(text, [m for m in footers if m.start() < end], end)
+    return start if start is None else min(start, end), end if end < len(text) else None
+
+
+def _after_headers(text: str, limit: int) -> int | None:
+    """Where the book starts: below a header and those that follow it, before the first footer."""
+    limit = min(limit, max(int(len(text) * _START_SHARE), _offset_of_line(text, _START_LINES)))
+    found, position = None, 0
+    for match in START.finditer(text, 0, limit):
+        above = text[position : match.start()].strip()
+        if len(above) > _SHORT_HEADER and not HEADER.search(above[:_HEADER_SHOWS]):
             break
-        start = match.end()
-    return start and _after_credits(text, start), end and end.start()
+        found = position = _after_credits(text, match.end())
+    return found
 
 
 def _after_credits(text: str, position: int) -> int:
@@ -119,9 +136,26 @@ def _after_credits(text: str, position: int) -> int:
         blanks = _BLANKS.match(text, position)
         first = blanks.end() if blanks else position
         stop = _PARAGRAPH_END.search(text, first, first + _LONGEST_CREDITS)
-        if not stop or not _CREDITS.match(text, first):
+        if not stop or not CREDITS.match(text, first):
             return position
         position = stop.start()
+
+
+def _before_closings(text: str, footers: Sequence[re.Match[str]], end: int) -> int:
+    """Where the book ends: before footers that are followed by nothing but a licence."""
+    for footer in reversed(footers):
+        if not _is_licence(text[footer.end() : end][: LONGEST_WRAPPER + 1].strip()):
+            break
+        end = footer.start()
+    return end
+
+
+def _is_licence(text: str) -> bool:
+    """Whether this is no part of a book: it is empty, or speaks of licences all the time."""
+    if len(text) > LONGEST_WRAPPER:
+        return False
+    spoken = [0, *(match.end() for match in LICENCE.finditer(text)), len(text)]
+    return not text or len(spoken) > 2 and max(map(operator.sub, spoken[1:], spoken)) < _LICENCE_GAP
 
 
 def _offset_of_line(text: str, line: int) -> int:

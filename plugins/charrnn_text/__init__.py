@@ -1,4 +1,4 @@
-"""The corpus sources ``file:PATH`` and ``python-docs``: text that is already on this machine."""
+"""The corpus sources ``file``, ``csv``, ``jsonl`` and ``python-docs``: text on this machine."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +18,22 @@ class FileOptions:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowOptions:
+    """What a user can set of a text that is made of rows."""
+
+    documents: bool = opt(True, help="start afresh after each row, unless the run says otherwise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CSVOptions(RowOptions):
+    """What a user can set of a table of comma-separated values."""
+
+    delimiter: Literal["auto", "comma", "semicolon", "tab", "pipe"] = opt(
+        "auto", help="what stands between columns; auto is a tab in .tsv files, else a comma"
+    )
+
+
 @hookimpl
 def charrnn_sources():
     yield SourcePlugin(
@@ -25,6 +41,18 @@ def charrnn_sources():
         target="charrnn_text.files:file",
         options=FileOptions,
         summary="a file, a directory, a pattern such as file:corpus/*.txt, or - for standard input",
+    )
+    yield SourcePlugin(
+        name="csv",
+        target="charrnn_text.tables:csv",
+        options=CSVOptions,
+        summary="a column of a table, each row a document: csv:FILE#COLUMN",
+    )
+    yield SourcePlugin(
+        name="jsonl",
+        target="charrnn_text.tables:jsonl",
+        options=RowOptions,
+        summary="a field of JSON Lines, each object a document: jsonl:FILE#FIELD",
     )
     yield SourcePlugin(
         name="python-docs",

@@ -18,6 +18,7 @@ from charrnn_core.errors import CorpusError, SourceError
 from charrnn_core.storage import explained
 from charrnn_text import FileOptions
 from charrnn_text.archives import read_file
+from charrnn_text.inspection import suggest_tables, texts_among
 
 LARGEST_TEXT = 1 << 24
 """Characters of the longest text that is kept in memory; longer ones are read again as needed."""
@@ -33,6 +34,8 @@ def file(argument: str | None, options: FileOptions, context: SourceContext) -> 
         argument: a path, a pattern with ``*``, ``**``, ``?`` or ``[...]``, or ``-``. Files are
             read in sorted order; hidden ones in a directory are left out.
 
+    Of a directory or a pattern, files that are no text are left out, with a note.
+
     Raises:
         SourceError: nothing is there, or a file cannot be read or unpacked.
         CorpusError: a file is not UTF-8, or there is no text in any of them.
@@ -46,7 +49,11 @@ def file(argument: str | None, options: FileOptions, context: SourceContext) -> 
         files = [("standard input", _standard_input())]
         name = origin = "standard input"
     else:
-        files = [(str(path), partial(read_file, path)) for path in find_files(argument)]
+        found = find_files(argument)
+        if found != [Path(argument).expanduser()] and options.errors == "strict":
+            found = texts_among(argument, found, context.note)
+        suggest_tables(argument, found, context.note)
+        files = [(str(path), partial(read_file, path)) for path in found]
         name, origin = argument, os.path.abspath(os.path.expanduser(argument))
     pieces, text = Texts(name, files, options, context.note), ""
     for piece in pieces():

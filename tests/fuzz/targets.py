@@ -19,11 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tomli_w
-from charrnn_gutenberg.cache import CachedBook
 from charrnn_gutenberg.encoding import decode_book
 from charrnn_gutenberg.mirrors import candidates
-from charrnn_gutenberg.source import book_number
-from charrnn_gutenberg.wrapper import strip_wrapper, trim_blank_lines
+from charrnn_gutenberg.source import book_number, cached_book
+from charrnn_gutenberg.wrapper import LONGEST_WRAPPER, remnants, strip_wrapper, trim_blank_lines
 from charrnn_text.files import find_files
 
 from charrnn_core.checkpoint import FORMAT, Checkpoint, load_checkpoint
@@ -69,7 +68,9 @@ def stripper(data: bytes) -> None:
         text = decode_book(data, "a fuzzer")
         assert "\r" not in text
         stripped = strip_wrapper(text)
-        assert stripped.text in text and len(stripped.text) >= len(text) / 2
+        assert stripped.text in text
+        assert len(stripped.text) >= min(len(text) / 2, len(text) - LONGEST_WRAPPER)
+        assert remnants(stripped.text).isprintable()
         body = trim_blank_lines(stripped.text)
         with no_error():
             again = strip_wrapper(body)
@@ -155,9 +156,9 @@ def _book(argument: str) -> None:
     """A book's number never leads out of the cache or the mirror."""
     with only_ours():
         number = book_number(argument)
-        cached = CachedBook(place() / "cache", number)
+        cached = cached_book(place() / "cache", number)
         for path in (cached.raw, cached.sidecar, cached.lock):
-            assert path.resolve().parent == place() / "cache"
+            assert path.resolve().parent == place() / "cache" / "gutenberg"
         for name in candidates(number):
             assert (place() / name).resolve().is_relative_to(place())
 

@@ -1,0 +1,134 @@
+"""Downloads on disk: the bytes as they came, and a sidecar that says where from."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from charrnn_core.corpus import SourceContext
+from charrnn_core.download import Answer
+from charrnn_core.errors import SourceError, StorageError
+from charrnn_core.storage import explained, locked, make_directory, sha256, write_atomically
+
+
+class Found(NamedTuple):
+    """What was downloaded once.
+
+    Fields:
+        data: the bytes as they came.
+        facts: ``url`` and ``final_url``, the address asked for and the one that answered after
+            redirects; ``fetched_at``, UTC, ISO 8601; ``etag`` and ``last_modified``, what the
+            server calls this version; ``bytes`` and ``sha256_raw``, the size and digest of the
+            data; and what else the source wants remembered.
+    """
+
+    data: bytes
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, url: str, answer: Answer, **more: Any) -> "Found":
+        """An answer to a request for `url`, described."""
+        facts = {
+            "url": url,
+            "final_url": answer.url,
+            "fetched_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "etag": answer.headers.get("etag"),
+            "last_modified": answer.headers.get("last-modified"),
+            "bytes": len(answer.body),
+            "sha256_raw": sha256(answer.body),
+        }
+        return cls(answer.body, {**facts, **more})
+
+    def conditions(self, url: str) -> dict[str, str]:
+        """Headers that ask for it only if it has changed; an etag belongs to one address."""
+        if self.facts.get("url") != url:
+            return {}
+        names = {"If-None-Match": "etag", "If-Modified-Since": "last_modified"}
+        return {name: str(self.facts[key]) for name, key in names.items() if self.facts.get(key)}
+
+
+class Downloaded:
+    """The place of one download in the cache.
+
+    The file name is our own digest: nothing a user types becomes part of a path.
+
+    Arguments:
+        directory: the directory of a source's downloads; it may not exist yet.
+        key: what it is, such as the source's name and its argument.
+    """
+
+    def __init__(self, directory: Path, key: str) -> None:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self.raw = directory / f"{digest}.raw"
+        self.sidecar = directory / f"{digest}.json"
+        self.lock = directory / f"{digest}.lock"
+
+    def get(
+        self,
+        what: str,
+        context: SourceContext,
+        refresh: bool,
+        download: Callable[[Found | None], Found],
+        other_ways: str,
+    ) -> Found:
+        """What is kept here, or else what `download` gives, which is then kept.
+
+        Processes that want the same download it once.
+
+        Arguments:
+            what: how messages call it, such as ``"gutenberg:520"``.
+            refresh: download even what is kept; `download` is given that, to ask for news only.
+            other_ways: what a user can do who is offline.
+
+        Raises:
+            SourceError: it is not here, and we are offline.
+            StorageError: it cannot be read or kept.
+        """
+        # Read without the lock first: that works in a read-only cache, and the digest is checked.
+        found = self.read()
+        if found and not (refresh and not context.offline):
+            return found
+        if context.offline:
+            state = "damaged" if self.raw.exists() else "not there"
+            raise SourceError(
+                f"{what} is {state} in the cache {context.cache} and CHARRNN_OFFLINE forbids "
+                f"downloading; unset CHARRNN_OFFLINE to go online, or {other_ways}"
+            )
+        make_directory(self.raw.parent)
+        with locked(self.lock):
+            found = self.read()  # another process may have just fetched it
+            if found and not refresh:
+                return found
+            if not found and self.raw.exists():
+                context.note(f"the cached {what} is damaged; downloading it again")
+            new = download(found)
+            if new is not found:
+                self._write(new)
+            return new
+
+    def read(self) -> Found | None:
+        """The download, or None if it is absent or damaged.
+
+        Raises:
+            StorageError: it is there but cannot be read.
+        """
+        try:
+            with explained("read", self.raw):
+                data = self.raw.read_bytes()
+            with explained("read", self.sidecar):
+                facts = json.loads(self.sidecar.read_bytes())
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+        except (ValueError, RecursionError):  # no JSON
+            return None
+        whole = isinstance(facts, dict) and isinstance(facts.get("final_url"), str)
+        return Found(data, facts) if whole and facts.get("sha256_raw") == sha256(data) else None
+
+    def _write(self, found: Found) -> None:
+        # The bytes first: a crash in between leaves a pair that fails its check, never a wrong one.
+        write_atomically(self.raw, [found.data])
+        write_atomically(self.sidecar, [json.dumps(dict(found.facts), indent=1).encode()])
