@@ -25,13 +25,18 @@ from charrnn_core.storage import (
     locked,
     make_directory,
     remove_temporaries,
+    user_path,
     write_atomically,
 )
 
 _LOCK_SECONDS = 0.2
 """How long a writer waits for the lock: readers that ask whether a run is live hold it a moment."""
 
+CHECKPOINTS = "checkpoints"
+"""What the directory of a run's checkpoints is called."""
+
 _MOST_SHARDS = 1024
+_LONGEST_LABEL = 100
 
 _LOOKS = 5
 """How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
@@ -44,6 +49,9 @@ class RunDirectory:
     """The directory of one training: ``config.toml``, ``metrics.jsonl`` and ``checkpoints/``."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", user_path(self.path))
 
     @property
     def config_file(self) -> Path:
@@ -60,7 +68,7 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def plugins(self) -> Path:
@@ -86,6 +94,7 @@ class RunDirectory:
             RunDirectoryError: `out` holds a run already, is being written, or is no directory.
             StorageError: it cannot be written.
         """
+        out = None if out is None else user_path(out)
         if out is not None and out.exists() and not out.is_dir():
             raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
         made = out is None or not out.exists()
@@ -231,6 +240,7 @@ def open_checkpoint(
         CheckpointError: no checkpoint is good; the message says what is wrong with the newest.
     """
     directory = RunDirectory(run)
+    run = directory.path
     with explained("read", run):
         if run.is_file():
             return run, load_checkpoint(run)
@@ -301,14 +311,15 @@ def _best(
 
 def _label(config: RunConfig) -> str:
     source = f"{config.source.use}-{Path(config.source.argument or '').stem}".strip("-")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}").strip("-")
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}")
+    return label[:_LONGEST_LABEL].strip("-")  # of one byte a character; a name has 255 at most
 
 
 def _number(parent: Path, label: str) -> Path:
     """Create the first directory ``LABEL-N`` that nobody has, even if others do the same now."""
-    with explained("create", parent):
-        for number in itertools.count(1):
-            path = parent / f"{label}-{number}"
+    for number in itertools.count(1):
+        path = parent / f"{label}-{number}"
+        with explained("create", path):
             try:
                 path.mkdir(parents=True)
             except FileExistsError:

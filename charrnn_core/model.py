@@ -11,7 +11,7 @@ import jax
 from charrnn_core.alphabet import Alphabet, read_alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import CHECKPOINTS, RunDirectory, open_checkpoint
 from charrnn_core.errors import CheckpointError, CorpusError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Dropouts, Network
@@ -33,6 +33,7 @@ class Model:
         params: its parameters.
         registry: where samplers are found.
         table: what its checkpoint says of the run: step, metrics, plugins, corpus, unroll.
+        directory: the directory of the run, which may have kept the text.
     """
 
     config: RunConfig
@@ -41,6 +42,7 @@ class Model:
     params: Params = field(repr=False)
     registry: Registry = field(repr=False)
     table: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    directory: Path | None = None
 
     @property
     def parameters(self) -> int:
@@ -144,7 +146,8 @@ def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Mod
     network = build_network(config, alphabet, registry)
     template = jax.eval_shape(network.init, jax.random.key(0))
     params = learnt_params(checkpoint, template)
-    return Model(config, alphabet, network, params, registry, table)
+    directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
+    return Model(config, alphabet, network, params, registry, table, directory)
 
 
 def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from charrnn_core.decoding import decode_text
 from charrnn_core.errors import (
+    CorpusError,
     OptionError,
     SourceError,
     SpecError,
@@ -20,7 +22,7 @@ from charrnn_core.options import check_plain, opt, option_values, read_options, 
 from charrnn_core.recipes import RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref, shown
-from charrnn_core.storage import explained
+from charrnn_core.storage import explained, user_path
 
 PATH_SOURCE = "file"
 """The source that reads an existing path given alone."""
@@ -213,10 +215,10 @@ def source_ref(text: str) -> Ref:
     Raises:
         SourceError: the text looks like a path, but there is nothing there.
 
-    >>> source_ref("gutenberg:520").use, source_ref("/").use
-    ('gutenberg', 'file')
+    >>> source_ref("gutenberg:520").use, source_ref("/").use, source_ref("~").use
+    ('gutenberg', 'file', 'file')
     """
-    if text == "-" or os.path.exists(text):
+    if text == "-" or os.path.exists(os.path.expanduser(text)):
         return Ref(PATH_SOURCE, text)
     try:
         return Ref.parse(text)
@@ -233,15 +235,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         StorageError: the file cannot be read.
         OptionError: it is not TOML; the message has the line.
     """
+    path = user_path(path)
     with explained("read", path), open(path, "rb") as file:
         data = file.read(_LARGEST_TOML + 1)  # a wrong file may have no end
     if len(data) > _LARGEST_TOML:
         raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")
     try:
-        text = data.decode("utf-8")
+        text = decode_text(data, str(path))
         if _LONG_KEY.search(text):
             raise ValueError(f"a key of more than {_MOST_KEY_PARTS} parts")
         values = tomllib.loads(text)
+    except CorpusError as error:
+        raise OptionError(f"{error}; settings are in TOML, which is UTF-8") from error
     except RecursionError as error:
         raise OptionError(f"{path}: its values are nested too deep") from error
     except ValueError as error:  # of tomllib, of the decoder, or for an integer of 5000 digits

@@ -10,13 +10,14 @@ CORE = ROOT / "charrnn_core"
 
 LAYERS = [
     {"errors"},
+    {"recognition"},
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "program", "signals", "devices", "mesh", "loopstate"},
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation"},
-    {"mapped", "split", "unknown", "suffixes", "provider", "localfile"},
+    {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "kept"},
     {"encoding", "baselines"},
     {
         "registry",
