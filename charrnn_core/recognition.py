@@ -87,6 +87,7 @@ _LEAST_LIKELY = 0.6
 _REPLACED = "\ufffd"
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.05
+_FEWEST_OF_WIDE = 0.15
 # In the wrong width or order bytes give characters of any script, private and unassigned ones.
 _WRITTEN = re.compile(
     "[\t\n\f\r -~\xa0-\u024f\u0370-\u052f\u0590-\u06ff\u0900-\u097f\u0e00-\u0e7f\u2000-\u206f"
@@ -141,7 +142,7 @@ def wide_encoding(beginning: bytes) -> str | None:
     for mark, encoding in _ENCODED:
         if beginning.startswith(mark):
             return encoding
-    if b"\0" not in beginning:
+    if b"\0" not in beginning or _is_utf8_with_few_controls(beginning):
         return None
     counts = {name: _ascii_of_wide(beginning, name, width) for name, width in _WIDE}
     best = max(counts, key=counts.__getitem__)
@@ -187,6 +188,15 @@ def _share(data: bytes, encoding: str, letters: str) -> float:
         return 0.0
     others = [symbol for symbol in text if not symbol.isascii()]
     return sum(symbol in letters for symbol in others) / max(1, len(others))
+
+
+def _is_utf8_with_few_controls(data: bytes) -> bool:
+    """Whether it is UTF-8 and far from what UTF-16 looks like then, which has them everywhere."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return len(_CONTROLS.findall(data)) < _FEWEST_OF_WIDE * len(data)
 
 
 def _ascii_of_wide(data: bytes, encoding: str, width: int) -> int:

@@ -127,7 +127,7 @@ class Texts:
     >>> files = [("a", lambda: [b"o", b"ne\\r"]), ("b", lambda: []), ("c", lambda: [b"two"])]
     >>> list(Texts("all", files, FileOptions(), print)())
     note: all: 1 CR were read as line ends LF (keep them with --source-opt newlines=keep)
-    ['o', 'ne', '\\n', 'two']
+    ['one', '\\n', 'two']
     """
 
     def __init__(
