@@ -19,6 +19,7 @@ from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
 from charrnn_core.spec import Ref
+from charrnn_core.storage import user_path
 from charrnn_core.terminal import to_stderr
 
 
@@ -169,6 +170,7 @@ def describe_run(
         RunDirectoryError: there is no such run, or it has no checkpoint.
         CheckpointError: every checkpoint is damaged.
     """
+    run = user_path(run)
     path, checkpoint = open_checkpoint(run, note, best)
     arrays, table = checkpoint.arrays.items(), checkpoint.table
     loop = table.get("loop")

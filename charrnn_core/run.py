@@ -54,7 +54,11 @@ class RunConfig:
     ('stacked', 64, 'temperature')
     """
 
-    source: Ref = opt(Ref("python-docs"), help="the text: a source spec or an existing path")
+    source: Ref = opt(
+        Ref("python-docs"),
+        help="the text: a source spec, an existing path, or - for standard input, of "
+        "which the run keeps a copy (up to 64 MiB)",
+    )
     cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
     embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
     tied: bool = opt(False, help="read out with the embedding: a projection onto it, then E^T")
