@@ -95,9 +95,10 @@ class RunDirectory:
             StorageError: it cannot be written.
         """
         out = None if out is None else user_path(out)
-        if out is not None and out.exists() and not out.is_dir():
-            raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
-        made = out is None or not out.exists()
+        with explained("create", out or "runs"):  # a name may be too long
+            made = out is None or not out.exists()
+            if out is not None and not made and not out.is_dir():
+                raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
         run = cls(_number(Path("runs"), _label(config)) if out is None else out)
         try:
             with run.writing():
@@ -128,7 +129,9 @@ class RunDirectory:
             ResumeError: the path is a checkpoint file.
             RunDirectoryError: it is no run, or another process is writing it.
         """
-        if self.path.is_file():
+        with explained("read", self.path):
+            is_file = self.path.is_file()
+        if is_file:
             raise ResumeError(
                 f"{self.path} is a file, and resume takes the directory of a run; to begin a new "
                 f"training with its parameters: charrnn run --init-from {self.path}"

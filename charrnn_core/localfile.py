@@ -38,7 +38,7 @@ def name_local_file(path: Path, environ: MutableMapping[str, str] = os.environ) 
         UsageError: it is no file.
     """
     path = user_path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # where pathlib would raise that a name is too long
         raise UsageError(f"plugin {str(path)!r} is no file; expected the path of a Python module")
     named = filter(None, [environ.get(VARIABLE), str(path.resolve())])
     environ[VARIABLE] = os.pathsep.join(named)

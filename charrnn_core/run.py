@@ -56,8 +56,8 @@ class RunConfig:
 
     source: Ref = opt(
         Ref("python-docs"),
-        help="the text: a source spec, an existing path, or - for standard input, of "
-        "which the run keeps a copy (up to 64 MiB)",
+        help="the text: a source spec, an existing path, or - for standard input, of which the run "
+        "keeps a copy up to 64 MiB",
     )
     cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
     embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)

@@ -16,10 +16,19 @@ from charrnn_core import RunConfig, evaluate, load, resume, train
 from charrnn_core.api import training_ids
 from charrnn_core.corpus import Corpus, Known, SourceContext
 from charrnn_core.directory import RunDirectory, open_checkpoint
-from charrnn_core.errors import CharRNNError, CorpusError, ResumeError, SourceError, StorageError
+from charrnn_core.errors import (
+    CharRNNError,
+    CorpusError,
+    ResumeError,
+    SourceError,
+    StorageError,
+    UsageError,
+)
 from charrnn_core.kept import KEPT_NAME, keep_text, read_kept
+from charrnn_core.localfile import VARIABLE, keep_copies, local_files, name_local_file
 from charrnn_core.run import source_ref
 from charrnn_core.settings import moved, read_settings, source_with
+from charrnn_core.storage import cache_directory
 from charrnn_core.terminal import tell_of_waiting
 from tests.resuming import quiet
 
@@ -235,9 +244,6 @@ def home(elsewhere, monkeypatch) -> Path:
 
 
 def test_the_home_directory_in_every_path(home, monkeypatch, typed):
-    from charrnn_core.localfile import VARIABLE, local_files, name_local_file
-    from charrnn_core.storage import cache_directory
-
     monkeypatch.setenv("CHARRNN_CACHE", "~/x")
     assert cache_directory() == home / "x"
     (home / "a.txt").write_text("ho ho")
@@ -260,8 +266,8 @@ def test_the_home_directory_in_every_path(home, monkeypatch, typed):
 
 def test_a_directory_that_is_called_like_the_home_directory(home):
     Path("~").mkdir()
-    with RunDirectory.claim(RunConfig(), Path("./~/a")) as run:
-        assert run.path == Path("~/a") or run.path.resolve() == Path.cwd() / "~" / "a"
+    with RunDirectory.claim(RunConfig(), Path.cwd() / "~" / "a") as run:
+        assert run.path == Path.cwd() / "~" / "a" and run.checkpoints.is_dir()
 
 
 def test_the_longest_name_of_a_file(elsewhere, registry):
@@ -273,11 +279,13 @@ def test_the_longest_name_of_a_file(elsewhere, registry):
     with pytest.raises(StorageError, match=f"cannot create {'y' * 300}.*: File name too long"):
         with RunDirectory.claim(RunConfig(), Path("y" * 300)):
             pass
+    with pytest.raises(StorageError, match=f"cannot read {'y' * 300}: File name too long"):
+        resume("y" * 300)
+    with pytest.raises(UsageError, match="is no file"):
+        name_local_file(Path("y" * 300), {})
 
 
 def test_the_longest_name_of_a_plugin(elsewhere):
-    from charrnn_core.localfile import keep_copies
-
     path = elsewhere / f"{'é' * 125}.py"
     path.write_text("# mine")
     keep_copies([path], elsewhere / "run")
@@ -302,7 +310,9 @@ def test_a_folder_that_is_called_like_a_pattern(elsewhere):
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 def test_settings_with_a_byte_order_mark(line_end, elsewhere):
     path = elsewhere / "settings.toml"
-    path.write_bytes(line_end.join([b"\xef\xbb\xbfwindow = 7", b"[source]", b"use = 'x:y'", b""]))
+    path.write_bytes(
+        line_end.join([b"\xef\xbb\xbfwindow = 7", b"[source]", b"use = 'file:a.txt'", b""])
+    )
     assert read_settings(path, {}, {}).window == 7
     path.write_bytes("window = 7\n".encode("utf-16"))
     with pytest.raises(CharRNNError, match="it seems to be utf-16; convert it.*in TOML"):
