@@ -1,10 +1,8 @@
 """The directory of a run: who writes it, what is kept, and which checkpoint can be trusted."""
 
 import contextlib
-import itertools
 import json
 import os
-import re
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +13,7 @@ from typing import Any
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.errors import CheckpointError, ResumeError, RunDirectoryError
+from charrnn_core.naming import label, new_directory
 from charrnn_core.recovery import checkpoint_name, first_good, load_step, step_of
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
@@ -36,7 +35,6 @@ CHECKPOINTS = "checkpoints"
 """What the directory of a run's checkpoints is called."""
 
 _MOST_SHARDS = 1024
-_LONGEST_LABEL = 100
 
 _LOOKS = 5
 """How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
@@ -99,7 +97,7 @@ class RunDirectory:
             made = out is None or not out.exists()
             if out is not None and not made and not out.is_dir():
                 raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
-        run = cls(_number(Path("runs"), _label(config)) if out is None else out)
+        run = cls(new_directory(Path("runs"), label(config)) if out is None else out)
         try:
             with run.writing():
                 if run.config_file.exists() or run.metrics_file.exists() or run.saved():
@@ -310,23 +308,3 @@ def _best(
     path = directory.checkpoint_file(step)
     found = load_step(path)
     return found and (path, found)
-
-
-def _label(config: RunConfig) -> str:
-    source = f"{config.source.use}-{Path(config.source.argument or '').stem}".strip("-")
-    label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}")
-    return label[:_LONGEST_LABEL].strip("-")  # of one byte a character; a name has 255 at most
-
-
-def _number(parent: Path, label: str) -> Path:
-    """Create the first directory ``LABEL-N`` that nobody has, even if others do the same now."""
-    for number in itertools.count(1):
-        path = parent / f"{label}-{number}"
-        with explained("create", path):
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            DISK.sync_directory(parent.parent)
-            return path
-    raise AssertionError("unreachable: a number is always free")

@@ -42,6 +42,7 @@ LAYERS = [
         "audience",
         "recovery",
     },
+    {"naming"},
     {"gates", "stages", "directory"},
     {"plan", "settings"},
     {"table", "loop"},
