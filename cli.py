@@ -21,7 +21,7 @@ from charrnn_core.provider import whose
 from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
-from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
+from charrnn_core.settings import CHANGES, COMPONENTS, read_settings, source_with
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
@@ -206,14 +206,19 @@ def run(
     type=click.Choice(CHANGES),
     help="Go on although this is not what it was; may be repeated.",
 )
-def resume(run: Path, allow_change: tuple[str, ...], **budget: str | None) -> None:
+@click.option("--source", metavar="SPEC", help="Where the text is now  [default: as it was]")
+@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
+def resume(
+    run: Path, allow_change: tuple[str, ...], source: str | None, source_opt: tuple[str, ...],
+    **budget: str | None,
+) -> None:  # fmt: skip
     """Go on with a RUN where it ended, as if it had not; or extend it."""
     from charrnn_core.directory import RunDirectory, saved_shards
 
     directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
     with directory.going_on():
         use_every_core(least=saved_shards(run))
-        how = {"budget": given, "allow": allow_change}
+        how = {"budget": given, "allow": allow_change, "source": source_with(source, source_opt)}
         _train(lambda api, **more: api.resume(directory, **how, **more))
 
 
@@ -235,6 +240,7 @@ _best = click.option("--best", is_flag=True, help="The checkpoint with the least
 @cli.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
+@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
 @click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
 @click.option("--dynamic", is_flag=True, help="Also as a model that learns from what it has read.")
 @click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
@@ -244,13 +250,17 @@ _best = click.option("--best", is_flag=True, help="The checkpoint with the least
     help="What to do with characters outside the model's alphabet; escape charges what they cost.",
 )  # fmt: skip
 @_best
-def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
+def evaluate(
+    run: Path, as_json: bool, best: bool, source: str | None, source_opt: tuple[str, ...],
+    **options: Any,
+) -> None:  # fmt: skip
     """Score held-out text with the model of a RUN, and by counting alone."""
+    text = source_with(source, source_opt)
     use_every_core()
     from charrnn_core import api
 
     with kept_clean():
-        result = api.evaluate(api.load(run, best=best), **options)
+        result = api.evaluate(api.load(run, best=best), source=text, **options)
     click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
 
 

@@ -18,7 +18,7 @@ from charrnn_core.sources import read_corpus
 from charrnn_core.spec import Ref
 from charrnn_core.split import PARTS, Piece, Split, count_characters
 from charrnn_core.terminal import to_stderr
-from charrnn_core.training_text import training_ids
+from charrnn_core.training_text import text_again, training_ids
 from charrnn_core.unknown import UNKNOWN, Unknown, find_unknown
 
 
@@ -186,8 +186,8 @@ def _choose(
     """Read the text and cut out what is to be scored; the arguments are those of `evaluate`."""
     if unknown not in UNKNOWN:
         raise UnknownNameError("way with unknown characters", unknown, UNKNOWN)
-    corpus = read_corpus(source or model.config.source, model.registry, note)
     learnt = model.table["corpus"]
+    corpus = read_corpus(source, model.registry, note) if source else text_again(model, note)
     if source is None and corpus.sha256 != learnt["sha256"]:
         note(f"note: {corpus.origin} has changed since training; scoring the text as it is now")
     preset, part = model.config.split, split or ("valid" if source is None else "all")
@@ -205,7 +205,7 @@ def _choose(
     own, ranges = Split.named(model.config.split), cut.ranges(len(ids), part)
 
     def training() -> Ids:
-        if source is None:
+        if source is None or corpus.sha256 == learnt["sha256"]:
             return own.training(ids)
         return training_ids(model, note)
 

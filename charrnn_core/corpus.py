@@ -15,6 +15,19 @@ _ASCII, _NOT_ASCII = bytes(range(128)), bytes(range(128, 256))
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of a text that was read before, and is wanted again.
+
+    Arguments:
+        origin: where it came from then.
+        sha256: the digest of the text in UTF-8, in hexadecimal.
+    """
+
+    origin: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class SourceContext:
     """What the core lends a corpus source.
 
@@ -22,11 +35,13 @@ class SourceContext:
         cache: a directory to keep downloads in; it may not exist yet.
         offline: when true, open no socket.
         note: tells the user one line, such as what is being downloaded.
+        known: the text that is wanted again, if it was read before; None if it is wanted afresh.
     """
 
     cache: Path
     offline: bool = False
     note: Callable[[str], None] = lambda line: None
+    known: Known | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class Corpus:
         licence: its licence, where known.
         documents: what ends a document in it, as the setting ``documents`` says it; a run that sets
             none takes this one.
+        once: whether its source gives it only once, as standard input does; a run keeps it then.
 
     Raises:
         CorpusError: both `text` and `pieces` are given, or neither is.
@@ -68,6 +84,7 @@ class Corpus:
     origin: str
     licence: str | None = None
     documents: str | None = None
+    once: bool = False
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.pieces is None):

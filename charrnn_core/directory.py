@@ -1,10 +1,8 @@
 """The directory of a run: who writes it, what is kept, and which checkpoint can be trusted."""
 
 import contextlib
-import itertools
 import json
 import os
-import re
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +14,7 @@ from typing import Any
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.errors import CheckpointError, ResumeError, RunDirectoryError
+from charrnn_core.naming import label, new_directory
 from charrnn_core.recovery import checkpoint_name, first_good, load_step, step_of
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
@@ -26,11 +25,15 @@ from charrnn_core.storage import (
     locked,
     make_directory,
     remove_temporaries,
+    user_path,
     write_atomically,
 )
 
 _LOCK_SECONDS = 0.2
 """How long a writer waits for the lock: readers that ask whether a run is live hold it a moment."""
+
+CHECKPOINTS = "checkpoints"
+"""What the directory of a run's checkpoints is called."""
 
 _MOST_SHARDS = 1024
 
@@ -45,6 +48,9 @@ class RunDirectory:
     """The directory of one training: ``config.toml``, ``metrics.jsonl`` and ``checkpoints/``."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", user_path(self.path))
 
     @property
     def config_file(self) -> Path:
@@ -61,7 +67,7 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def plugins(self) -> Path:
@@ -87,10 +93,12 @@ class RunDirectory:
             RunDirectoryError: `out` holds a run already, is being written, or is no directory.
             StorageError: it cannot be written.
         """
-        if out is not None and out.exists() and not out.is_dir():
-            raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
-        made = out is None or not out.exists()
-        run = cls(_number(Path("runs"), _label(config)) if out is None else out)
+        out = None if out is None else user_path(out)
+        with explained("create", out or "runs"):  # a name may be too long
+            made = out is None or not out.exists()
+            if out is not None and not made and not out.is_dir():
+                raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
+        run = cls(new_directory(Path("runs"), label(config)) if out is None else out)
         try:
             with run.writing():
                 if run.config_file.exists() or run.metrics_file.exists() or run.saved():
@@ -120,7 +128,9 @@ class RunDirectory:
             ResumeError: the path is a checkpoint file.
             RunDirectoryError: it is no run, or another process is writing it.
         """
-        if self.path.is_file():
+        with explained("read", self.path):
+            is_file = self.path.is_file()
+        if is_file:
             raise ResumeError(
                 f"{self.path} is a file, and resume takes the directory of a run; to begin a new "
                 f"training with its parameters: charrnn run --init-from {quote(str(self.path))}"
@@ -232,6 +242,7 @@ def open_checkpoint(
         CheckpointError: no checkpoint is good; the message says what is wrong with the newest.
     """
     directory = RunDirectory(run)
+    run = directory.path
     with explained("read", run):
         if run.is_file():
             return run, load_checkpoint(run)
@@ -298,22 +309,3 @@ def _best(
     path = directory.checkpoint_file(step)
     found = load_step(path)
     return found and (path, found)
-
-
-def _label(config: RunConfig) -> str:
-    source = f"{config.source.use}-{Path(config.source.argument or '').stem}".strip("-")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}").strip("-")
-
-
-def _number(parent: Path, label: str) -> Path:
-    """Create the first directory ``LABEL-N`` that nobody has, even if others do the same now."""
-    with explained("create", parent):
-        for number in itertools.count(1):
-            path = parent / f"{label}-{number}"
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            DISK.sync_directory(parent.parent)
-            return path
-    raise AssertionError("unreachable: a number is always free")

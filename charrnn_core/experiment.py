@@ -25,6 +25,7 @@ from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain, SamplerContext, encode_prompt
 from charrnn_core.sizing import refuse_too_large, size_cell
 from charrnn_core.sources import read_corpus
+from charrnn_core.spec import Ref
 from charrnn_core.split import Piece, Split, count_characters, first_characters
 from charrnn_core.terminal import to_stderr
 from charrnn_core.training import Trainer
@@ -86,6 +87,7 @@ def prepare(
     alphabet: Alphabet | None = None,
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
+    read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
 ) -> Experiment:
     """Resolve names, read the text and build every component.
 
@@ -96,6 +98,7 @@ def prepare(
         alphabet: the symbols of the model, if it has been trained before; else those of the text.
         unknown: ``"error"`` or ``"skip"``: what to do with characters that `alphabet` lacks.
         check: looks at the text and its own alphabet before anything is made of them.
+        read: gives the text of a source; the default reads it for the first time.
 
     Raises:
         CharRNNError: the leaf says what is wrong with the configuration or the text.
@@ -111,7 +114,7 @@ def prepare(
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
     loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
     make_optimizer = _optimizer_maker(config, registry)
-    corpus = read_corpus(config.source, registry, note)
+    corpus = read(config.source, registry, note)
     if len(corpus.symbols) < 2:
         raise CorpusError(
             f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import RunDirectory, open_checkpoint
 from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
+from charrnn_core.kept import keep_text
 from charrnn_core.loopstate import LoopState
 from charrnn_core.model import alphabet_of, learnt_params, reading
 from charrnn_core.randomness import random_key
@@ -22,11 +24,14 @@ from charrnn_core.record import (
     check_plugins,
     check_text,
     note_environment,
+    read_record,
 )
 from charrnn_core.registry import Registry
 from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
-from charrnn_core.settings import CHANGES
+from charrnn_core.settings import CHANGES, moved
 from charrnn_core.sitting import Sitting, Surroundings, Trained
+from charrnn_core.sources import read_again
+from charrnn_core.spec import Ref
 from charrnn_core.terminal import to_stderr
 
 
@@ -84,6 +89,7 @@ def train(
             config, around.registry, around.started, note, alphabet=known, unknown=config.unknown
         )
         params = _first_params(experiment, first)
+        keep_text(out.path, experiment.corpus, note)
         out.write_config(experiment.config)
         sitting = Sitting(experiment, out, around)
         return sitting.go(experiment.trainer.fresh(params), LoopState())
@@ -121,6 +127,7 @@ def resume(
     *,
     budget: dict[str, Any] | None = None,
     allow: Collection[str] = (),
+    source: Ref | str | None = None,
     observers: Iterable[Any] = (),
     registry: Registry | None = None,
     started: float | None = None,
@@ -135,6 +142,7 @@ def resume(
         budget: how long the whole run is to be, such as ``{"epochs": 20}``; as it was if None.
         allow: what may have changed since: any of ``text``, ``config``, ``plugins``, ``alphabet``
             and ``shards``.
+        source: where the text is now; as it was if None.
         observers, registry, started, stop, note, updates_per_call: as for `train`.
 
     Raises:
@@ -158,18 +166,18 @@ def resume(
         table = checkpoint.table
         with reading(path, "resuming"):
             loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
-            config = _config_to_go_on(directory, table["config"], budget or {}, allow)
+            config = _config_to_go_on(directory, table["config"], budget or {}, allow, source)
             around = around.since(loop.seconds, table["plugins"])
             records = config.resolve(around.registry).records(around.registry)
             check_plugins(table["plugins"], records, allow)
             note_environment(table["environment"], note)
-            remembered, corpus = dict(table["observers"]), table["corpus"]
-            text = {"sha256": str(corpus["sha256"]), "characters": int(corpus["characters"])}
+            remembered, text = dict(table["observers"]), read_record(table["corpus"])
         unknown = config.unknown if config.init_from else "error"
         experiment = prepare(
             config, around.registry, around.started, note,
             alphabet=alphabet, unknown="skip" if "alphabet" in allow else unknown,
             check=lambda now, found: check_text(text, alphabet, now, found, allow),
+            read=partial(read_again, record=text, directory=None if source else directory.path),
         )  # fmt: skip
         now, then = _budget(config.table()), _budget(table["config"])
         _check_something_is_left(directory, experiment, loop, given=bool(budget) or now != then)
@@ -178,6 +186,7 @@ def resume(
         if loop.status == "stopped early":
             loop.stale = 0
         state = experiment.trainer.restore(checkpoint.arrays)
+        keep_text(directory.path, experiment.corpus, note)
         directory.write_config(experiment.config)
         return Sitting(experiment, directory, around).go(state, loop, remembered)
 
@@ -187,8 +196,12 @@ def _config_to_go_on(
     saved: Mapping[str, Any],
     budget: Mapping[str, Any],
     allow: Collection[str],
+    source: Ref | str | None,
 ) -> RunConfig:
-    """The checkpoint's configuration with a new budget, or the file's if it may have changed."""
+    """The checkpoint's configuration with a new budget, or the file's if it may have changed.
+
+    Where the text is may always change: what the text is, is known by its digest.
+    """
     then = RunConfig.read(saved).table()
     now = then
     if directory.config_file.exists():
@@ -198,7 +211,10 @@ def _config_to_go_on(
     if "shards" in allow:
         values = {key: value for key, value in values.items() if key != "shards"}
     budget = budget or {key: now[key] for key in BUDGETS if key in now}
-    return RunConfig.read(layered(values, budget))
+    text = Ref.parse(now["source"])
+    if source is not None:
+        text = moved(text, source)
+    return RunConfig.read({**layered(values, budget), "source": text})
 
 
 def _budget(settings: Mapping[str, Any]) -> str:

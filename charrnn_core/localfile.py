@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
 from charrnn_core.errors import PluginError, UsageError
-from charrnn_core.storage import explained, make_directory, write_atomically
+from charrnn_core.storage import explained, make_directory, user_path, write_atomically
 
 VARIABLE = "CHARRNN_PLUGINS"
 """Paths of such files in the environment, separated as in PATH, so that child processes see them.
@@ -28,7 +28,7 @@ _DIGITS = 12
 def local_files(environ: Mapping[str, str]) -> list[Path]:
     """The files that an environment names, each once."""
     named = filter(None, environ.get(VARIABLE, "").split(os.pathsep))
-    return list(dict.fromkeys(Path(name).resolve() for name in named))
+    return list(dict.fromkeys(user_path(name).resolve() for name in named))
 
 
 def name_local_file(path: Path, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -37,7 +37,8 @@ def name_local_file(path: Path, environ: MutableMapping[str, str] = os.environ) 
     Raises:
         UsageError: it is no file.
     """
-    if not path.is_file():
+    path = user_path(path)
+    if not os.path.isfile(path):  # where pathlib would raise that a name is too long
         raise UsageError(f"plugin {str(path)!r} is no file; expected the path of a Python module")
     named = filter(None, [environ.get(VARIABLE), str(path.resolve())])
     environ[VARIABLE] = os.pathsep.join(named)

@@ -12,7 +12,7 @@ import jax
 from charrnn_core.alphabet import Alphabet, read_alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import CHECKPOINTS, RunDirectory, open_checkpoint
 from charrnn_core.errors import CheckpointError, CorpusError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Dropouts, Network
@@ -21,6 +21,7 @@ from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
+from charrnn_core.storage import user_path
 from charrnn_core.terminal import to_stderr
 
 
@@ -35,6 +36,7 @@ class Model:
         params: its parameters.
         registry: where samplers are found.
         table: what its checkpoint says of the run: step, metrics, plugins, corpus, unroll.
+        directory: the directory of the run, which may have kept the text.
     """
 
     config: RunConfig
@@ -43,6 +45,7 @@ class Model:
     params: Params = field(repr=False)
     registry: Registry = field(repr=False)
     table: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    directory: Path | None = None
 
     @property
     def parameters(self) -> int:
@@ -147,7 +150,8 @@ def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Mod
     network = build_network(config, alphabet, registry)
     template = jax.eval_shape(network.init, jax.random.key(0))
     params = learnt_params(checkpoint, template)
-    return Model(config, alphabet, network, params, registry, table)
+    directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
+    return Model(config, alphabet, network, params, registry, table, directory)
 
 
 def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
@@ -169,6 +173,7 @@ def describe_run(
         RunDirectoryError: there is no such run, or it has no checkpoint.
         CheckpointError: every checkpoint is damaged.
     """
+    run = user_path(run)
     path, checkpoint = open_checkpoint(run, note, best)
     arrays, table = checkpoint.arrays.items(), checkpoint.table
     loop = table.get("loop")

@@ -69,13 +69,25 @@ def describe(
     }
 
 
+def read_record(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its text.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not what `describe` makes.
+    """
+    words = {name: str(corpus[name]) for name in ("name", "origin", "sha256")}
+    return {
+        **words, "licence": corpus.get("licence"), "characters": int(corpus["characters"])
+    }  # fmt: skip
+
+
 def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Refuse a configuration that differs from the checkpoint's in more than its budget.
+    """Refuse a configuration that differs from the checkpoint's in more than budget and source.
 
     Raises:
         ResumeError: it does; both values are named, and the flag that allows it.
     """
-    for key in sorted((then.keys() | now.keys()) - set(BUDGETS)):
+    for key in sorted((then.keys() | now.keys()) - {*BUDGETS, "source"}):
         flag = "shards" if key == "shards" else "config"
         if then.get(key) != now.get(key):
             _refuse(flag, f"{key} of the config", then.get(key), now.get(key), allowed)

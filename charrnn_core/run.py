@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from charrnn_core.decoding import decode_text
 from charrnn_core.errors import (
+    CorpusError,
     OptionError,
     SourceError,
     SpecError,
@@ -20,7 +22,7 @@ from charrnn_core.options import check_plain, opt, option_values, read_options, 
 from charrnn_core.recipes import RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref, shown
-from charrnn_core.storage import explained
+from charrnn_core.storage import explained, user_path
 
 PATH_SOURCE = "file"
 """The source that reads an existing path given alone."""
@@ -52,7 +54,11 @@ class RunConfig:
     ('stacked', 64, 'temperature')
     """
 
-    source: Ref = opt(Ref("python-docs"), help="the text: a source spec or an existing path")
+    source: Ref = opt(
+        Ref("python-docs"),
+        help="the text: a source spec, an existing path, or - for standard input, of which the run "
+        "keeps a copy up to 64 MiB",
+    )
     cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
     embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
     tied: bool = opt(False, help="read out with the embedding: a projection onto it, then E^T")
@@ -213,10 +219,10 @@ def source_ref(text: str) -> Ref:
     Raises:
         SourceError: the text looks like a path, but there is nothing there.
 
-    >>> source_ref("gutenberg:520").use, source_ref("/").use, source_ref("books/*.txt").use
-    ('gutenberg', 'file', 'file')
+    >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
+    ['gutenberg', 'file', 'file', 'file']
     """
-    if text == "-" or os.path.exists(text):
+    if text == "-" or os.path.exists(os.path.expanduser(text)):
         return Ref(PATH_SOURCE, text)
     try:
         return Ref.parse(text)
@@ -235,15 +241,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         StorageError: the file cannot be read.
         OptionError: it is not TOML; the message has the line.
     """
+    path = user_path(path)
     with explained("read", path), open(path, "rb") as file:
         data = file.read(_LARGEST_TOML + 1)  # a wrong file may have no end
     if len(data) > _LARGEST_TOML:
         raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")
     try:
-        text = data.decode("utf-8")
+        text = decode_text(data, str(path))
         if _LONG_KEY.search(text):
             raise ValueError(f"a key of more than {_MOST_KEY_PARTS} parts")
         values = tomllib.loads(text)
+    except CorpusError as error:
+        raise OptionError(f"{error}; settings are in TOML, which is UTF-8") from error
     except RecursionError as error:
         raise OptionError(f"{path}: its values are nested too deep") from error
     except ValueError as error:  # of tomllib, of the decoder, or for an integer of 5000 digits

@@ -8,8 +8,8 @@ from typing import Any
 
 from charrnn_core.errors import UnknownNameError, UsageError
 from charrnn_core.recipes import LIKE
-from charrnn_core.run import RunConfig, layered, read_toml
-from charrnn_core.spec import parse_refs
+from charrnn_core.run import RunConfig, layered, read_toml, source_ref
+from charrnn_core.spec import Ref, parse_refs
 
 COMPONENTS = ("optimizer", "sampler", "loss", "source", "cell")
 """The components whose options can be set one by one."""
@@ -66,6 +66,33 @@ def read_settings(
         changes[kind] = getattr(settings, kind).with_options(pairs)
     added = [ref for spec in observers for ref in parse_refs(spec)]
     return dataclasses.replace(settings, observers=(*settings.observers, *added), **changes)
+
+
+def source_with(spec: str | None, options: Iterable[str]) -> Ref | None:
+    """The source that a spec or path and ``KEY=VALUE`` texts name; None if there is no spec.
+
+    Raises:
+        UsageError: there are options, but no spec, or they are malformed.
+        SourceError: the spec looks like a path, but there is nothing there.
+    """
+    pairs = _pairs("source", options)
+    if spec is None:
+        if pairs:
+            raise UsageError("--source-opt is given, and --source is not; give both, or neither")
+        return None
+    return source_ref(spec).with_options(pairs)
+
+
+def moved(source: Ref, place: Ref | str) -> Ref:
+    """The same source at another place: with the options it has, unless others are given.
+
+    >>> moved(Ref("file", "a.txt", {"encoding": "utf-16"}), "file:b.txt").table()
+    {'use': 'file:b.txt', 'encoding': 'utf-16'}
+    """
+    there = source_ref(place) if isinstance(place, str) else place
+    if there.use != source.use:
+        return there
+    return Ref(there.use, there.argument, {**source.options, **there.options})
 
 
 def _states_a_width(cell: Any, options: Iterable[str]) -> bool:

@@ -1,10 +1,13 @@
 """From a source spec to a corpus."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from charrnn_core.corpus import Corpus, SourceContext
+from charrnn_core.corpus import Corpus, Known, SourceContext
 from charrnn_core.errors import CorpusError, PluginError
+from charrnn_core.kept import read_kept
 from charrnn_core.registry import Registry
 from charrnn_core.run import source_ref
 from charrnn_core.spec import Ref
@@ -14,11 +17,17 @@ from charrnn_core.terminal import to_stderr
 
 
 def read_corpus(
-    source: Ref | str, registry: Registry | None = None, note: Callable[[str], None] = to_stderr
+    source: Ref | str,
+    registry: Registry | None = None,
+    note: Callable[[str], None] = to_stderr,
+    known: Known | None = None,
 ) -> Corpus:
     """Read the text that a source spec, or an existing path, names.
 
     ``CHARRNN_OFFLINE=1`` forbids the network; ``CHARRNN_CACHE`` says where downloads are kept.
+
+    Arguments:
+        known: the text that is wanted, if it was read before.
 
     Raises:
         SourceError, CorpusError: the text cannot be had, or is empty.
@@ -30,7 +39,7 @@ def read_corpus(
     ref = source_ref(source) if isinstance(source, str) else source
     options = registry.options("source", ref)
     offline = os.environ.get("CHARRNN_OFFLINE", "0") not in ("", "0")
-    context = SourceContext(cache=cache_directory(), offline=offline, note=note)
+    context = SourceContext(cache=cache_directory(), offline=offline, note=note, known=known)
     target = registry.load("source", ref)
     with kept_clean():
         corpus = target(ref.argument, options, context)
@@ -39,3 +48,29 @@ def read_corpus(
     if not corpus.characters:
         raise CorpusError(f"{corpus.origin} is empty; expected some text")
     return corpus
+
+
+def read_again(
+    source: Ref,
+    registry: Registry | None = None,
+    note: Callable[[str], None] = to_stderr,
+    *,
+    record: Mapping[str, Any],
+    directory: Path | None = None,
+) -> Corpus:
+    """Read the text of a run once more: what the run has kept, or else what its source gives now.
+
+    It may have changed since; who cares compares digests.
+
+    Arguments:
+        source: what the run names as its source.
+        record: what its checkpoint says of the text.
+        directory: the directory of the run, if there is one.
+
+    Raises:
+        SourceError, CorpusError: the text cannot be had, or is empty.
+    """
+    kept = None if directory is None else read_kept(directory, record, note)
+    if kept is not None:
+        return kept
+    return read_corpus(source, registry, note, Known(str(record["origin"]), str(record["sha256"])))

@@ -89,14 +89,25 @@ DISK = Disk()
 """The disk of this machine."""
 
 _LARGEST_WRITE = 1 << 24
+_NAMED = 200
 _TEMPORARY = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 # Some network file systems cannot, and a directory may be writable without being readable.
 _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES}
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path as a user gave it: ``~`` is the home directory, also where no shell has seen to that.
+
+    >>> user_path("runs/~/a")
+    PosixPath('runs/~/a')
+    """
+    return Path(os.path.expanduser(path))
+
+
 def _temporary(path: Path) -> Path:
     """A name beside `path` that nobody else has; `remove_temporaries` knows it."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    name = os.fsencode(path.name)[:_NAMED].decode("utf-8", "ignore")
+    return path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def make_directory(path: Path, disk: Disk = DISK) -> Path:
@@ -210,4 +221,4 @@ def cache_directory() -> Path:
     import platformdirs
 
     chosen = os.environ.get("CHARRNN_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("charrnn"))
+    return user_path(chosen) if chosen else Path(platformdirs.user_cache_dir("charrnn"))

@@ -1,9 +1,10 @@
 """Text for a terminal: a line, what a model wrote made safe, and rows in columns."""
 
+import os
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
 
 _SAFE = "\n\t"
 
@@ -57,3 +58,10 @@ def described(table: Mapping[str, Any]) -> list[str]:
         else:
             lines.append(f"{key}: {value!r}")
     return lines
+
+
+def tell_of_waiting(stream: IO[Any], what: str, note: Callable[[str], None] = to_stderr) -> None:
+    """Say that something is read from the terminal, if it is: nobody waits in silence."""
+    if stream.isatty():
+        key = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+        note(f"reading {what} from the terminal; end it with {key}")

@@ -3,12 +3,25 @@
 from collections.abc import Callable
 
 from charrnn_core.alphabet import Ids
+from charrnn_core.corpus import Corpus
 from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import CorpusError
 from charrnn_core.model import Model
-from charrnn_core.sources import read_corpus
+from charrnn_core.sources import read_again
 from charrnn_core.split import Split
 from charrnn_core.terminal import to_stderr
+
+
+def text_again(model: Model, note: Callable[[str], None] = to_stderr) -> Corpus:
+    """The text that a run's source names, as it is now.
+
+    Raises:
+        SourceError, CorpusError: it cannot be had, or is empty.
+    """
+    return read_again(
+        model.config.source, model.registry, note,
+        record=model.table["corpus"], directory=model.directory,
+    )  # fmt: skip
 
 
 def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
@@ -26,7 +39,7 @@ def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
 
         len(training_ids(load("runs/santa")))
     """
-    corpus = read_corpus(model.config.source, model.registry, note)
+    corpus = text_again(model, note)
     if corpus.sha256 != model.table["corpus"]["sha256"]:
         raise CorpusError(
             f"{corpus.origin} has changed since training, and only the text that the model was "

@@ -10,6 +10,7 @@ CORE = ROOT / "charrnn_core"
 
 LAYERS = [
     {"errors"},
+    {"recognition"},
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
@@ -17,7 +18,7 @@ LAYERS = [
     {"options"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
-    {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded"},
+    {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {
         "registry",
@@ -42,6 +43,7 @@ LAYERS = [
         "audience",
         "recovery",
     },
+    {"naming"},
     {"gates", "stages", "directory"},
     {"plan", "settings"},
     {"table", "loop"},

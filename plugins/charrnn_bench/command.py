@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from charrnn_core.storage import user_path
+
 if TYPE_CHECKING:
     from charrnn_bench.benchmark import Benchmark
     from charrnn_bench.results import Row
@@ -58,6 +60,7 @@ def bench(
             cells, cell, source=source, split=split, budget=budget, seeds=seeds, config=config
         )
         out = out or plan.directory()
+    out = user_path(out)
     with Benchmark.opened(plan, out, command) as benchmark:
         interrupted = benchmark.train()
         if interrupted is not None:

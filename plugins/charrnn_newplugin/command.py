@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from charrnn_core.storage import user_path
 from charrnn_newplugin.project import words, write_project
 
 
@@ -21,6 +22,7 @@ def new_plugin(kind: str, name: str, into: Path) -> None:
     KIND is cell, source, loss, sampler, optimizer or observer. NAME is how users will call it; it
     becomes the distribution charrnn-NAME, which works and passes its tests as it is written.
     """
+    into = user_path(into)
     written = write_project(kind, name, into)
     click.echo("\n".join(f"wrote {path}" for path in written))
     made = words(kind, name)

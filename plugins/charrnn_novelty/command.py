@@ -9,6 +9,7 @@ import click
 from charrnn_core.decoding import decode_text
 from charrnn_core.errors import OptionError
 from charrnn_core.stdout import kept_clean
+from charrnn_core.terminal import tell_of_waiting
 
 
 @click.command()
@@ -48,6 +49,7 @@ def novelty(
         model = api.load(run)
     if file is not None:
         errors = "escape" if model.alphabet.kind == "bytes" else "strict"
+        tell_of_waiting(file, "the text")
         text = decode_text(file.read(), file.name, errors=errors)
     with kept_clean():
         training = api.training_ids(model)

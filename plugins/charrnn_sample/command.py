@@ -12,7 +12,7 @@ import click
 from charrnn_core.decoding import decode_text, encode_text
 from charrnn_core.errors import OptionError
 from charrnn_core.stdout import apart, kept_clean
-from charrnn_core.terminal import printable
+from charrnn_core.terminal import printable, tell_of_waiting
 
 if TYPE_CHECKING:
     from charrnn_core.model import Model
@@ -107,6 +107,7 @@ def sample(
 
 def _read(prompt_file: Any, model: "Model") -> str:
     errors = "escape" if model.alphabet.kind == "bytes" else "strict"
+    tell_of_waiting(prompt_file, "the prompt")
     return decode_text(prompt_file.read(), f"the prompt in {prompt_file.name}", errors=errors)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn_core.devices import use_every_core
+from charrnn_core.settings import source_with
 
 if TYPE_CHECKING:
     from charrnn_core.api import Scored
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("source", metavar="[FILE]", required=False)
+@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of FILE.")
 @click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
 @click.option("--out", type=click.File("w", "utf-8"), help="A file for the lines.")
 @click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
@@ -29,18 +31,21 @@ if TYPE_CHECKING:
     help="What to do with characters outside the model's alphabet; escape charges what they cost.",
 )  # fmt: skip
 @click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
-def score(run: Path, out: Any, best: bool, **options: Any) -> None:
+def score(
+    run: Path, source: str | None, source_opt: tuple[str, ...], out: Any, best: bool, **options: Any
+) -> None:
     """Tell what each character of FILE costs the model of a RUN, in bits.
 
     FILE may be - or a source such as gutenberg:520; without it, the run's held-out text is read.
     Lines of JSON go to standard output or --out, the total to standard error.
     """
+    text = source_with(source, source_opt)
     use_every_core()
     from charrnn_core import api
 
     write = (out or sys.stdout).write
     with contextlib.redirect_stdout(sys.stderr):  # a cell that prints must not do it in between
-        total = write_lines(api.score(api.load(run, best=best), **options), write)
+        total = write_lines(api.score(api.load(run, best=best), source=text, **options), write)
     click.echo(total, err=True)
 
 

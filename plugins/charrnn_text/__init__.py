@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from charrnn_core import SourcePlugin, hookimpl, opt
+from charrnn_core.decoding import check_encoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +15,16 @@ class FileOptions:
         "normalise", help="read line ends CR LF and CR as LF, or keep them"
     )
     errors: Literal["strict", "replace", "escape"] = opt(
-        "strict", help="refuse what is not UTF-8, read it as U+FFFD, or keep every byte"
+        "strict",
+        help="refuse what is not of the encoding, read it as U+FFFD, or keep every byte (of UTF-8)",
     )
+    encoding: str = opt(
+        "utf-8",
+        help="how its bytes are to be read: utf-16, cp1252, gb18030, ..., as Python names it",
+    )
+
+    def __post_init__(self) -> None:
+        check_encoding(self.encoding, self.errors)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from charrnn_core.errors import CorpusError
+from charrnn_core.recognition import is_binary, kind_of_file, wide_encoding
 from charrnn_text.archives import read_file
 
-_LOOKED_AT = 1 << 13
-_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_MOST_CONTROLS = 0.05
-_CONTROLS = bytes({*range(0x20), 0x7F} - {*b"\t\n\v\f\r\x1b\x1a\b"})
 _SHOWN = 3
 
 
@@ -48,11 +45,9 @@ def is_no_text(beginning: bytes) -> bool:
     >>> is_no_text(b"\\x7fELF\\2\\1\\1\\0"), is_no_text(b"caf\\xe9"), is_no_text(b"")
     (True, False, False)
     """
-    beginning = beginning[:_LOOKED_AT]
-    if beginning.startswith(b"%PDF-"):
+    if kind_of_file(beginning):
         return True
-    controls = len(beginning) - len(beginning.translate(None, _CONTROLS))
-    return controls > _MOST_CONTROLS * len(beginning) and not beginning.startswith(_WIDE_MARKS)
+    return is_binary(beginning) and wide_encoding(beginning) is None
 
 
 def suggest_tables(argument: str, paths: list[Path], note: Callable[[str], None]) -> None:

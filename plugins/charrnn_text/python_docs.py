@@ -105,19 +105,19 @@ def told_once(articles: Iterable[str]) -> str:
     A paragraph repeats if more than a tenth of its runs of four words stood in earlier ones.
 
     >>> told_once(["b c", "The cat sat on the mat.\\n\\nb c", "The cat sat on the bed."])
-    'The cat sat on the mat.\\n\\nb c'
+    'The cat sat on the mat.\\n\\nb c\\n'
     """
     known: set[tuple[str, ...]] = set()
     kept = []
     for article in sorted(articles, key=len, reverse=True):
-        for paragraph in article.split("\n\n"):
+        for paragraph in article.strip().split("\n\n"):
             words = paragraph.split()
             ends = range(_RUN, max(_RUN, len(words)) + 1)
             runs = [tuple(words[end - _RUN : end]) for end in ends]
             if sum(run in known for run in runs) <= _REPEATED * len(runs):
                 kept.append(paragraph)
             known.update(runs)
-    return "\n\n".join(kept)
+    return "\n\n".join(kept) + "\n" if kept else ""
 
 
 def docstrings() -> Iterator[str]:
