@@ -156,6 +156,16 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _watching(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say who watches a training."""
+    for option in (
+        click.option("--quiet", is_flag=True, help="No progress, only the result."),
+        click.option("--observer", multiple=True, metavar="SPEC", help="One more observer."),
+    ):
+        command = option(command)
+    return command
+
+
 @cli.command()
 @_setting_options
 @_component_options
@@ -163,9 +173,8 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--recipe", metavar="NAME", help=f"A preset: {', '.join(RECIPES)}.")
 @click.option("--like", metavar="NAME", help=f"Do as another system did: {', '.join(LIKE)}.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
-@click.option("--observer", multiple=True, metavar="SPEC", help="One more observer.")
+@_watching
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
 def run(
     config: Path | None, out: Path | None, quiet: bool, self_check_resume: bool, **given: Any
@@ -175,10 +184,7 @@ def run(
 
     options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
     more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
-    settings = read_settings(config, given, options, **more)
-    if quiet:
-        kept = tuple(ref for ref in settings.observers if ref.use != "progress")
-        settings = dataclasses.replace(settings, observers=kept)
+    settings = read_settings(config, given, options, quiet=quiet, **more)
     registry = Registry.installed()
     settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
     use_every_core(least=settings.shards or 1)
@@ -189,7 +195,7 @@ def run(
         click.echo("\n".join(verdict.lines()))
         sys.exit(0 if verdict.exact else 1)
     # The directory is claimed before jax is imported: who comes second learns it at once.
-    with RunDirectory.claim(settings, out) as directory:
+    with RunDirectory.claim(settings, out, registry) as directory:
         _train(lambda api, **how: api.train(settings, out=directory, registry=registry, **how))
 
 
@@ -206,14 +212,22 @@ def run(
     type=click.Choice(CHANGES),
     help="Go on although this is not what it was; may be repeated.",
 )
-def resume(run: Path, allow_change: tuple[str, ...], **budget: str | None) -> None:
+@_watching
+def resume(
+    run: Path,
+    allow_change: tuple[str, ...],
+    quiet: bool,
+    observer: tuple[str, ...],
+    **budget: str | None,
+) -> None:
     """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.directory import RunDirectory, saved_shards
+    from charrnn_core.directory import RunDirectory
+    from charrnn_core.opening import saved_shards
 
     directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
     with directory.going_on():
         use_every_core(least=saved_shards(run))
-        how = {"budget": given, "allow": allow_change}
+        how = {"budget": given, "allow": allow_change, "quiet": quiet, "watch": observer}
         _train(lambda api, **more: api.resume(directory, **how, **more))
 
 

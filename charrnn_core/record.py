@@ -70,12 +70,14 @@ def describe(
 
 
 def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Refuse a configuration that differs from the checkpoint's in more than its budget.
+    """Refuse a configuration that differs from the checkpoint's in what decides what is learnt.
+
+    Its budget and its observers may.
 
     Raises:
         ResumeError: it does; both values are named, and the flag that allows it.
     """
-    for key in sorted((then.keys() | now.keys()) - set(BUDGETS)):
+    for key in sorted((then.keys() | now.keys()) - {*BUDGETS, "observers"}):
         flag = "shards" if key == "shards" else "config"
         if then.get(key) != now.get(key):
             _refuse(flag, f"{key} of the config", then.get(key), now.get(key), allowed)

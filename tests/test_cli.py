@@ -382,7 +382,7 @@ def test_a_file_that_cannot_grow_ends_the_run(text_file, tmp_path):
     limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash", *command]
     done = subprocess.run(limited, capture_output=True, text=True, timeout=120)
     assert_fails(done, 1, "cannot write", "File too large")
-    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_full_disk_ends_the_run(text_file, tmp_path):
