@@ -14,6 +14,7 @@ import click
 from charrnn_core.devices import use_every_core
 from charrnn_core.entrypoints import COMMANDS, Entry, installed
 from charrnn_core.errors import CharRNNError
+from charrnn_core.habits import option_for
 from charrnn_core.listing import first_line
 from charrnn_core.localfile import name_local_file
 from charrnn_core.options import annotations, placeholder
@@ -64,6 +65,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            raise _with_what_is_meant(error) from error
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
@@ -77,8 +80,18 @@ class Commands(click.Group):
             ctx.exit(0)
 
 
+def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
+    """The same error, with the option that does what other programs call so."""
+    params = error.ctx.command.params if error.ctx else []
+    instead = option_for(error.option_name, [option for param in params for option in param.opts])
+    if instead is None:
+        return error
+    message = f"{error.message.rstrip('.')}; here it is {instead}"
+    return click.NoSuchOption(error.option_name, message, ctx=error.ctx)
+
+
 def _taking_plugins(command: click.Command) -> click.Command:
-    """The command with the option ``--plugin``, which every command has."""
+    """The command, and those below it, with the option ``--plugin``, which every command has."""
 
     def name(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
         for file in files:
@@ -91,6 +104,14 @@ def _taking_plugins(command: click.Command) -> click.Command:
             help="Also use the plugin that is this one Python file.",
         )  # fmt: skip
         command.params.append(option)
+        if isinstance(command, click.Group):
+            below = command.get_command
+
+            def get_command(ctx: click.Context, name: str) -> click.Command | None:
+                found = below(ctx, name)
+                return found and _taking_plugins(found)
+
+            command.get_command = get_command
     return command
 
 
@@ -260,6 +281,9 @@ _best = click.option("--best", is_flag=True, help="The checkpoint with the least
 @_best
 def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     """Score held-out text with the model of a RUN, and by counting alone."""
+    from charrnn_core.opening import check_run
+
+    check_run(run)
     use_every_core()
     from charrnn_core import api
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "charrnn_core"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "habits"},
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},

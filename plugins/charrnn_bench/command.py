@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     help="How long every training is, by the clock or in characters, and how large its network; "
     "may be repeated.  [default: 60s]",
 )  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), help="Trainings of each cell  [default: 3]")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of each cell  [default: 3]")
 @click.option("--config", type=click.Path(path_type=Path), help="Other settings, as for run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory  [default: runs/bench-...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
