@@ -26,7 +26,7 @@ from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import described, printable
+from charrnn_core.terminal import printable
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -264,9 +264,6 @@ def _train(call: Callable[..., Any]) -> None:
         sys.exit(interrupt.exit_code)
 
 
-_best = click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
-
-
 @cli.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
@@ -278,7 +275,7 @@ _best = click.option("--best", is_flag=True, help="The checkpoint with the least
     "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
     help="What to do with characters outside the model's alphabet; escape charges what they cost.",
 )  # fmt: skip
-@_best
+@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
 def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     """Score held-out text with the model of a RUN, and by counting alone."""
     from charrnn_core.opening import check_run
@@ -290,26 +287,6 @@ def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     with kept_clean():
         result = api.evaluate(api.load(run, best=best), **options)
     click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_best
-def info(run: Path, as_json: bool, best: bool) -> None:
-    """Show what a checkpoint holds; needs none of its plugins."""
-    from charrnn_core.explain import summary
-    from charrnn_core.model import describe_run
-
-    table = describe_run(run, best=best)
-    if as_json:
-        click.echo(json.dumps(table))
-        return
-    if table["config"].get("alphabet") == "bytes":
-        table["alphabet"] = "the 256 bytes"
-    if "unroll" in table:
-        table["unroll"] = summary(table["unroll"])
-    click.echo("\n".join(described(table)))
 
 
 def main(**extra: Any) -> None:

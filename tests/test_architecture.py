@@ -14,7 +14,7 @@ LAYERS = [
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
     {"signals", "devices", "mesh", "loopstate"},
-    {"options"},
+    {"options", "layout"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded"},

@@ -126,7 +126,7 @@ def test_the_second_run_in_a_directory_names_the_first(start, charrnn, text_file
     for command in (("info", "run"), ("sample", "run", "--length", 5), ("eval", "run")):
         done = charrnn(*command)
         assert done.returncode == 0, done.stderr
-        assert "status: 'running'" in done.stdout or command[0] != "info"
+        assert "status      running" in done.stdout or command[0] != "info"
     first.kill()
     first.wait()
     assert "ended without notice; go on with: charrnn resume" in charrnn("info", "run").stdout

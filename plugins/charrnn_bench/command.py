@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from charrnn_core.layout import room
+
 if TYPE_CHECKING:
     from charrnn_bench.benchmark import Benchmark
     from charrnn_bench.results import Row
@@ -76,13 +78,14 @@ def bench(
 def _report(benchmark: "Benchmark", rows: "list[Row]", as_json: bool) -> None:
     """Print the table, and keep it and the learning curves."""
     from charrnn_bench import table
+    from charrnn_bench.screen import text
     from charrnn_core.storage import write_atomically
 
     about = (benchmark.plan, benchmark.survey, rows, benchmark.command)
     data = json.dumps(table.plain(*about), indent=2)
     write_atomically(benchmark.directory / "results.md", [table.markdown(*about).encode()])
     write_atomically(benchmark.directory / "results.json", [data.encode()])
-    click.echo(data if as_json else "\n".join(table.text(*about)))
+    click.echo(data if as_json else "\n".join(text(*about, room())))
     if importlib.util.find_spec("matplotlib") is None:
         lacking = "matplotlib is missing; pip install 'charrnn[plot]'"
         click.echo(f"note: no learning curves: {lacking}", err=True)
