@@ -107,8 +107,8 @@ def _taking_plugins(command: click.Command) -> click.Command:
         if isinstance(command, click.Group):
             below = command.get_command
 
-            def get_command(ctx: click.Context, name: str) -> click.Command | None:
-                found = below(ctx, name)
+            def get_command(ctx: click.Context, cmd_name: str) -> click.Command | None:
+                found = below(ctx, cmd_name)
                 return found and _taking_plugins(found)
 
             command.get_command = get_command
