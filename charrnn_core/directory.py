@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from charrnn_core.errors import ResumeError, RunDirectoryError, StorageError
 from charrnn_core.localfile import keep_copies
+from charrnn_core.program import command
 from charrnn_core.recovery import checkpoint_name, first_good, step_of
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
@@ -196,13 +196,12 @@ class RunDirectory:
     def what_helps(self) -> str:
         """What to do with a run that nobody trains and that has no checkpoint."""
         if self.is_to_begin():
-            command = self.command("resume", self.path)
-            return f"it ended before it had learnt anything; begin it with: {command}"
+            begin = self.command("resume", self.path)
+            return f"it ended before it had learnt anything; begin it with: {begin}"
         if self.config_file.is_file():
-            command = self.command("run", "--config", self.config_file)
-            return f"those that it had are gone; train anew with: {command}"
-        command = self.command("run", "--out", self.path)
-        return f"nothing was begun in it; train with: {command}"
+            anew = self.command("run", "--config", self.config_file)
+            return f"those that it had are gone; train anew with: {anew}"
+        return f"nothing was begun in it; train with: {self.command('run', '--out', self.path)}"
 
     def write_config(self, config: RunConfig, registry: Registry | None = None) -> None:
         """Save the resolved configuration as TOML, and copies of plugins that are single files."""
@@ -215,11 +214,11 @@ class RunDirectory:
     def command(self, *words: object) -> str:
         """A command to paste, which names the single files among the plugins of this run.
 
-        >>> RunDirectory(Path("runs/my run")).command("resume", "runs/my run")
-        "charrnn resume 'runs/my run'"
+        >>> RunDirectory(Path("my run")).command("resume", "my run").endswith("resume 'my run'")
+        True
         """
         copies = [part for copy in sorted(self.plugins.glob("*.py")) for part in ("--plugin", copy)]
-        return shlex.join(map(str, ("charrnn", *words, *copies)))
+        return command(*words, *copies)
 
     def checkpoint_file(self, step: int) -> Path:
         """Where the checkpoint of an update goes."""

@@ -43,8 +43,9 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert names == ["per character", "model", "unigram", "n-gram"]
     assert warning.startswith("warning: the model loses to counting (")
     assert run.split() == ["run", str(directory)]
-    assert sample.split()[1:4] == ["charrnn", "sample", str(directory)]
-    assert evaluate.split()[1:] == ["charrnn", "eval", str(directory)]
+    program, *words = sample.split()[1:4]
+    assert program.endswith("charrnn") and words == ["sample", str(directory)]
+    assert evaluate.split()[1:] == [program, "eval", str(directory)]
 
 
 def test_run_leaves_the_files_others_rely_on(run_directory):

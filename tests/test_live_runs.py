@@ -129,7 +129,8 @@ def test_the_second_run_in_a_directory_names_the_first(start, charrnn, text_file
         assert "status      running" in done.stdout or command[0] != "info"
     first.kill()
     first.wait()
-    assert "ended without notice; go on with: charrnn resume" in charrnn("info", "run").stdout
+    shown = charrnn("info", "run").stdout
+    assert re.search("status +ended without notice; go on with: .*charrnn resume run\n", shown)
 
 
 def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file, tmp_path):
