@@ -14,6 +14,7 @@ import click
 from charrnn_core.devices import use_every_core
 from charrnn_core.entrypoints import COMMANDS, Entry, installed
 from charrnn_core.errors import CharRNNError
+from charrnn_core.habits import option_for
 from charrnn_core.listing import first_line
 from charrnn_core.localfile import name_local_file
 from charrnn_core.options import annotations, placeholder
@@ -25,7 +26,7 @@ from charrnn_core.settings import CHANGES, COMPONENTS, read_settings, source_wit
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import described, printable
+from charrnn_core.terminal import printable
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -64,6 +65,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            raise _with_what_is_meant(error) from error
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
@@ -77,8 +80,18 @@ class Commands(click.Group):
             ctx.exit(0)
 
 
+def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
+    """The same error, with the option that does what other programs call so."""
+    params = error.ctx.command.params if error.ctx else []
+    instead = option_for(error.option_name, [option for param in params for option in param.opts])
+    if instead is None:
+        return error
+    message = f"{error.message.rstrip('.')}; here it is {instead}"
+    return click.NoSuchOption(error.option_name, message, ctx=error.ctx)
+
+
 def _taking_plugins(command: click.Command) -> click.Command:
-    """The command with the option ``--plugin``, which every command has."""
+    """The command, and those below it, with the option ``--plugin``, which every command has."""
 
     def name(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
         for file in files:
@@ -91,6 +104,14 @@ def _taking_plugins(command: click.Command) -> click.Command:
             help="Also use the plugin that is this one Python file.",
         )  # fmt: skip
         command.params.append(option)
+        if isinstance(command, click.Group):
+            below = command.get_command
+
+            def get_command(ctx: click.Context, cmd_name: str) -> click.Command | None:
+                found = below(ctx, cmd_name)
+                return found and _taking_plugins(found)
+
+            command.get_command = get_command
     return command
 
 
@@ -156,6 +177,16 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _watching(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say who watches a training."""
+    for option in (
+        click.option("--quiet", is_flag=True, help="No progress, only the result."),
+        click.option("--observer", multiple=True, metavar="SPEC", help="One more observer."),
+    ):
+        command = option(command)
+    return command
+
+
 @cli.command()
 @_setting_options
 @_component_options
@@ -163,9 +194,8 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--recipe", metavar="NAME", help=f"A preset: {', '.join(RECIPES)}.")
 @click.option("--like", metavar="NAME", help=f"Do as another system did: {', '.join(LIKE)}.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
-@click.option("--observer", multiple=True, metavar="SPEC", help="One more observer.")
+@_watching
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
-@click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
 def run(
     config: Path | None, out: Path | None, quiet: bool, self_check_resume: bool, **given: Any
@@ -175,10 +205,7 @@ def run(
 
     options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
     more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
-    settings = read_settings(config, given, options, **more)
-    if quiet:
-        kept = tuple(ref for ref in settings.observers if ref.use != "progress")
-        settings = dataclasses.replace(settings, observers=kept)
+    settings = read_settings(config, given, options, quiet=quiet, **more)
     registry = Registry.installed()
     settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
     use_every_core(least=settings.shards or 1)
@@ -189,7 +216,7 @@ def run(
         click.echo("\n".join(verdict.lines()))
         sys.exit(0 if verdict.exact else 1)
     # The directory is claimed before jax is imported: who comes second learns it at once.
-    with RunDirectory.claim(settings, out) as directory:
+    with RunDirectory.claim(settings, out, registry) as directory:
         _train(lambda api, **how: api.train(settings, out=directory, registry=registry, **how))
 
 
@@ -208,17 +235,27 @@ def run(
 )
 @click.option("--source", metavar="SPEC", help="Where the text is now  [default: as it was]")
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
+@_watching
 def resume(
-    run: Path, allow_change: tuple[str, ...], source: str | None, source_opt: tuple[str, ...],
+    run: Path,
+    allow_change: tuple[str, ...],
+    source: str | None,
+    source_opt: tuple[str, ...],
+    quiet: bool,
+    observer: tuple[str, ...],
     **budget: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.directory import RunDirectory, saved_shards
+    from charrnn_core.directory import RunDirectory
+    from charrnn_core.opening import saved_shards
 
     directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
     with directory.going_on():
         use_every_core(least=saved_shards(run))
-        how = {"budget": given, "allow": allow_change, "source": source_with(source, source_opt)}
+        how = {
+            "budget": given, "allow": allow_change, "quiet": quiet, "watch": observer,
+            "source": source_with(source, source_opt),
+        }  # fmt: skip
         _train(lambda api, **more: api.resume(directory, **how, **more))
 
 
@@ -234,9 +271,6 @@ def _train(call: Callable[..., Any]) -> None:
         sys.exit(interrupt.exit_code)
 
 
-_best = click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
-
-
 @cli.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
@@ -249,39 +283,22 @@ _best = click.option("--best", is_flag=True, help="The checkpoint with the least
     "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
     help="What to do with characters outside the model's alphabet; escape charges what they cost.",
 )  # fmt: skip
-@_best
+@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
 def evaluate(
     run: Path, as_json: bool, best: bool, source: str | None, source_opt: tuple[str, ...],
     **options: Any,
 ) -> None:  # fmt: skip
     """Score held-out text with the model of a RUN, and by counting alone."""
     text = source_with(source, source_opt)
+    from charrnn_core.opening import check_run
+
+    check_run(run)
     use_every_core()
     from charrnn_core import api
 
     with kept_clean():
         result = api.evaluate(api.load(run, best=best), source=text, **options)
     click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_best
-def info(run: Path, as_json: bool, best: bool) -> None:
-    """Show what a checkpoint holds; needs none of its plugins."""
-    from charrnn_core.explain import summary
-    from charrnn_core.model import describe_run
-
-    table = describe_run(run, best=best)
-    if as_json:
-        click.echo(json.dumps(table))
-        return
-    if table["config"].get("alphabet") == "bytes":
-        table["alphabet"] = "the 256 bytes"
-    if "unroll" in table:
-        table["unroll"] = summary(table["unroll"])
-    click.echo("\n".join(described(table)))
 
 
 def main(**extra: Any) -> None:

@@ -3,7 +3,7 @@
 The command line does nothing that these do not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from charrnn_core.assessment import Scored, evaluate, score
@@ -14,8 +14,9 @@ from charrnn_core.randomness import random_key
 from charrnn_core.sampling import SamplerContext, encode_prompt, make_drawer
 from charrnn_core.sources import read_corpus
 from charrnn_core.spec import parse_refs
+from charrnn_core.terminal import to_stderr
 from charrnn_core.training_text import training_ids
-from charrnn_core.writing import FARTHEST, Written, written
+from charrnn_core.writing import FARTHEST, Written, can_write, read_stops, written
 
 __all__ = [
     "Scored", "Trained", "evaluate", "generate", "load", "read_corpus", "resume", "score", "stream",
@@ -32,9 +33,10 @@ def write(
     seed: int = 0,
     n: int = 1,
     unknown: str = "error",
-    stop: Sequence[str] = (),
+    stop: str | Iterable[str] = (),
     until_sentence: bool = False,
     scored: bool = False,
+    note: Callable[[str], None] = to_stderr,
 ) -> Iterator[list[Written]]:
     """Write text piece by piece: each item holds the next piece of all `n` samples.
 
@@ -48,18 +50,20 @@ def write(
             without end (to be exact, as long as positions can be counted: 2,147,483,647).
         sampler: a sampler spec or a chain such as ``"top-p:0.9,temperature:0.7"``; by default the
             run's own.
-        seed: decides what is drawn.
+        seed: decides what is drawn; from 0 to 2**32 - 1.
         n: how many samples to write at once.
         unknown: ``"error"`` or ``"skip"``: what to do with prompt characters the alphabet lacks.
-        stop: a sample ends before the first of these strings, which is not written.
+        stop: a sample ends before this string, or the first of several, which is not written.
         until_sentence: go on after `length` to the end of the sentence, though no further than
             1000 characters, see `charrnn_core.writing.Ending`.
         scored: whether to give the characters, too.
+        note: takes a line for each stop string that the model can never write.
 
     Raises:
         PluginError: the run's own sampler is not installed.
         UnknownSymbolError: the prompt has characters the alphabet lacks.
-        OptionError: a stop string is empty, or the sentence at the end of no length is asked for.
+        OptionError: a stop string is empty, the seed is out of bounds, or the sentence at the end
+            of no length is asked for.
         SamplingError: while writing: the sampler left nothing to draw.
 
     Example::
@@ -69,6 +73,11 @@ def write(
     """
     if sampler is None:
         require_plugins(model.table, "sampler", model.registry)
+    key, stops = random_key(seed, "sample"), read_stops(stop)
+    for each in stops:
+        if not can_write(each, model.alphabet):
+            lacks = "it has characters that the model's alphabet lacks"
+            note(f"note: no sample can end at the stop string {each!r}: {lacks}")
     refs = model.config.sampler if sampler is None else parse_refs(sampler)
     ids = encode_prompt(model.alphabet, prompt, unknown, model.network.separator)
     most, sentence_from = length, None
@@ -79,8 +88,8 @@ def write(
     context = SamplerContext(model.alphabet, partial(training_ids, model))
     chain = build_sampler(refs, model.registry).bind(context)
     draw = make_drawer(model.network, chain, scored)
-    drawn = draw(model.params, ids, most, random_key(seed, "sample"), n)
-    return written(drawn, model.alphabet, n, stops=stop, sentence_from=sentence_from)
+    drawn = draw(model.params, ids, most, key, n)
+    return written(drawn, model.alphabet, n, stops=stops, sentence_from=sentence_from)
 
 
 def stream(
@@ -92,7 +101,7 @@ def stream(
     seed: int = 0,
     n: int = 1,
     unknown: str = "error",
-    stop: Sequence[str] = (),
+    stop: str | Iterable[str] = (),
     until_sentence: bool = False,
 ) -> Iterator[list[str]]:
     """Write text piece by piece: each item holds the next characters of all `n` samples.
@@ -119,7 +128,7 @@ def generate(
     sampler: str | None = None,
     seed: int = 0,
     unknown: str = "error",
-    stop: Sequence[str] = (),
+    stop: str | Iterable[str] = (),
     until_sentence: bool = False,
 ) -> str:
     """Write text that continues a prompt; the arguments are those of `write`.

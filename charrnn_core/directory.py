@@ -1,21 +1,21 @@
-"""The directory of a run: who writes it, what is kept, and which checkpoint can be trusted."""
+"""The directory of a run: who writes it, and what is kept in it."""
 
 import contextlib
 import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
-from typing import Any
 
-from charrnn_core.checkpoint import Checkpoint, load_checkpoint
-from charrnn_core.errors import CheckpointError, ResumeError, RunDirectoryError
+from charrnn_core.errors import ResumeError, RunDirectoryError, StorageError
+from charrnn_core.localfile import keep_copies
 from charrnn_core.naming import label, new_directory
-from charrnn_core.recovery import checkpoint_name, first_good, load_step, step_of
+from charrnn_core.program import command
+from charrnn_core.recovery import checkpoint_name, first_good, step_of
+from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
     DISK,
@@ -34,13 +34,6 @@ _LOCK_SECONDS = 0.2
 
 CHECKPOINTS = "checkpoints"
 """What the directory of a run's checkpoints is called."""
-
-_MOST_SHARDS = 1024
-
-_LOOKS = 5
-"""How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
-
-_OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
 
 
 @dataclass(frozen=True)
@@ -84,14 +77,23 @@ class RunDirectory:
 
     @classmethod
     @contextlib.contextmanager
-    def claim(cls, config: RunConfig, out: Path | None = None) -> Iterator["RunDirectory"]:
+    def claim(
+        cls, config: RunConfig, out: Path | None = None, registry: Registry | None = None
+    ) -> Iterator["RunDirectory"]:
         """Make a new run directory, by default a numbered one under ``runs/``, and be its writer.
 
-        If the block fails before it has written the configuration, the directory is removed again.
+        It holds the configuration at once, so that a run which is killed can be begun again. If
+        the block fails before there is a checkpoint, what it has made is removed.
+
+        Arguments:
+            config: what is to be trained.
+            out: the directory.
+            registry: the plugins to use; by default those installed.
 
         Raises:
             RunDirectoryError: `out` holds a run already, is being written, or is no directory.
             StorageError: it cannot be written.
+            UsageError: a component of the configuration does not fit.
         """
         out = None if out is None else user_path(out)
         with explained("create", out or "runs"):  # a name may be too long
@@ -104,14 +106,14 @@ class RunDirectory:
                 if run.config_file.exists() or run.metrics_file.exists() or run.saved():
                     raise RunDirectoryError(
                         f"{run.path} holds a run already; choose another directory with --out, or "
-                        f"go on with: charrnn resume {quote(str(run.path))}"
+                        f"go on with: {run.command('resume', run.path)}"
                     )
                 try:
                     make_directory(run.checkpoints)
+                    run.write_config(config.resolve(registry), registry)
                     yield run
                 finally:  # under the lock: without it, another's run could be removed
-                    if made and not run.config_file.exists():
-                        shutil.rmtree(run.path, ignore_errors=True)
+                    run._leave(made)
         finally:
             if made:
                 with contextlib.suppress(OSError):  # it is not empty
@@ -119,6 +121,19 @@ class RunDirectory:
             if out is None:
                 with contextlib.suppress(OSError):  # other runs are in it
                     run.path.parent.rmdir()
+
+    def _leave(self, made: bool) -> None:
+        """Remove what `claim` has made, unless something was learnt in it."""
+        with contextlib.suppress(StorageError):
+            if self.saved():
+                return
+        if made:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return
+        shutil.rmtree(self.plugins, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.config_file.unlink(missing_ok=True)
+            self.checkpoints.rmdir()
 
     @contextlib.contextmanager
     def going_on(self) -> Iterator[None]:
@@ -133,11 +148,13 @@ class RunDirectory:
         if is_file:
             raise ResumeError(
                 f"{self.path} is a file, and resume takes the directory of a run; to begin a new "
-                f"training with its parameters: charrnn run --init-from {quote(str(self.path))}"
+                f"training with its parameters: {self.command('run', '--init-from', self.path)}"
             )
-        if not self.checkpoints.is_dir():
+        if not self.checkpoints.is_dir() and not self.config_file.is_file():
             raise RunDirectoryError(f"{self.path} is no run directory; expected what 'run' wrote")
         with self.writing():
+            if not self.saved() and not self.is_to_begin():
+                raise RunDirectoryError(f"{self.path} has no checkpoint; {self.what_helps()}")
             yield
 
     @contextlib.contextmanager
@@ -179,11 +196,39 @@ class RunDirectory:
         except (OSError, ValueError, KeyError, TypeError):  # it has only just started
             return "another process"
 
-    def write_config(self, config: RunConfig) -> None:
-        """Save the resolved configuration as TOML."""
+    def is_to_begin(self) -> bool:
+        """Whether it was claimed, and ended before there was anything to go on from."""
+        if not self.config_file.is_file() or self.saved():
+            return False
+        with explained("read", self.metrics_file):
+            return not self.metrics_file.exists() or not self.metrics_file.stat().st_size
+
+    def what_helps(self) -> str:
+        """What to do with a run that nobody trains and that has no checkpoint."""
+        if self.is_to_begin():
+            begin = self.command("resume", self.path)
+            return f"it ended before it had learnt anything; begin it with: {begin}"
+        if self.config_file.is_file():
+            anew = self.command("run", "--config", self.config_file)
+            return f"those that it had are gone; train anew with: {anew}"
+        return f"nothing was begun in it; train with: {self.command('run', '--out', self.path)}"
+
+    def write_config(self, config: RunConfig, registry: Registry | None = None) -> None:
+        """Save the resolved configuration as TOML, and copies of plugins that are single files."""
         import tomli_w
 
+        registry = registry or Registry.installed()
+        keep_copies(registry.files(config.records(registry)), self.plugins)
         write_atomically(self.config_file, [tomli_w.dumps(config.table()).encode()])
+
+    def command(self, *words: object) -> str:
+        """A command to paste, which names the single files among the plugins of this run.
+
+        >>> RunDirectory(Path("my run")).command("resume", "my run").endswith("resume 'my run'")
+        True
+        """
+        copies = [part for copy in sorted(self.plugins.glob("*.py")) for part in ("--plugin", copy)]
+        return command(*words, *copies)
 
     def checkpoint_file(self, step: int) -> Path:
         """Where the checkpoint of an update goes."""
@@ -226,86 +271,3 @@ class RunDirectory:
             if path not in wanted:
                 with explained("remove", path), contextlib.suppress(FileNotFoundError):
                     disk.unlink(path)
-
-
-def open_checkpoint(
-    run: Path, note: Callable[[str], None], best: bool = False
-) -> tuple[Path, Checkpoint]:
-    """The newest good checkpoint of a run directory, or a checkpoint file itself, with its path.
-
-    Arguments:
-        note: takes a line for every damaged file that was passed over.
-        best: take the checkpoint with the least held-out loss instead.
-
-    Raises:
-        RunDirectoryError: the path is neither, or the run has no checkpoint yet.
-        CheckpointError: no checkpoint is good; the message says what is wrong with the newest.
-    """
-    directory = RunDirectory(run)
-    run = directory.path
-    with explained("read", run):
-        if run.is_file():
-            return run, load_checkpoint(run)
-        if not run.exists():
-            raise RunDirectoryError(f"{run} does not exist; expected a run or a checkpoint")
-        if not directory.config_file.is_file() and not directory.checkpoints.is_dir():
-            raise RunDirectoryError(
-                f"{run} is not a run directory: it has no config.toml and no checkpoints/; "
-                "expected what 'charrnn run --out DIR' wrote"
-            )
-    for _ in range(_LOOKS):
-        if not (saved := directory.saved()):
-            how = (
-                "let the training go on for a while"
-                if directory.is_live()
-                else f"begin again with: charrnn run --config {quote(str(directory.config_file))}"
-            )
-            raise RunDirectoryError(f"{run} has no checkpoint yet; {how}")
-        lines: list[str] = []
-        found = first_good(saved[::-1], lines.append)
-        if found is not None and best:
-            found = _best(directory, *found)
-        if found is not None:
-            for line in lines:
-                note(line)
-            return found
-    which = "best" if best else "newest"
-    raise RunDirectoryError(f"the {which} checkpoint of {run} is gone when it is read; try again")
-
-
-def saved_shards(run: Path) -> int:
-    """How many devices a run was cut for, so that jax can be told before it is imported.
-
-    Raises:
-        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
-    """
-    _, checkpoint = open_checkpoint(run, lambda line: None)
-    config = checkpoint.table.get("config")
-    shards = config.get("shards") if isinstance(config, dict) else None
-    return shards if isinstance(shards, int) and 1 <= shards <= _MOST_SHARDS else 1
-
-
-def saved_network(run: Path) -> dict[str, Any]:
-    """The settings of a run that its parameters fit: those of its network and its alphabet.
-
-    Raises:
-        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
-    """
-    _, checkpoint = open_checkpoint(run, lambda line: None)
-    config = checkpoint.table.get("config")
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{run} does not say what its parameters are of")
-    return {name: config[name] for name in _OF_THE_NETWORK if name in config}
-
-
-def _best(
-    directory: RunDirectory, newest: Path, checkpoint: Checkpoint
-) -> tuple[Path, Checkpoint] | None:
-    """The checkpoint that the newest one calls the best; None if it has vanished."""
-    loop = checkpoint.table.get("loop")
-    step = loop.get("best_step") if isinstance(loop, dict) else None
-    if type(step) is not int or step < 0:
-        raise RunDirectoryError(f"{newest} knows no held-out loss; leave out --best")
-    path = directory.checkpoint_file(step)
-    found = load_step(path)
-    return found and (path, found)

@@ -55,15 +55,24 @@ class UnknownNameError(UsageError):
         name: the name that was asked for.
         known: the names there are.
         notes: sentences that may explain the absence, such as a plugin that failed to load.
+        instead: how to say what is meant, if that is known.
 
     >>> print(UnknownNameError("cell", "elmann", ["elman", "stacked"]))
     no cell named 'elmann' (did you mean 'elman'?); there are: elman, stacked
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str], notes: Iterable[str] = ()):
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        known: Iterable[str],
+        notes: Iterable[str] = (),
+        instead: str | None = None,
+    ):
         choices = sorted(known)
-        nearest = difflib.get_close_matches(name, choices, n=1)
-        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        hint = f" (here it is {instead})" if instead else ""
+        if not hint and (nearest := difflib.get_close_matches(name, choices, n=1)):
+            hint = f" (did you mean {nearest[0]!r}?)"
         there_are = f"there are: {', '.join(choices)}" if choices else "there are none"
         super().__init__("; ".join([f"no {what} named {name!r}{hint}", there_are, *notes]))
 

@@ -12,12 +12,13 @@ import jax.numpy as jnp
 
 from charrnn_core.cell import Params
 from charrnn_core.checkpoint import Checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
 from charrnn_core.kept import keep_text
 from charrnn_core.loopstate import LoopState
 from charrnn_core.model import alphabet_of, learnt_params, reading
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.randomness import random_key
 from charrnn_core.record import (
     check_config,
@@ -28,7 +29,7 @@ from charrnn_core.record import (
 )
 from charrnn_core.registry import Registry
 from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
-from charrnn_core.settings import CHANGES, moved
+from charrnn_core.settings import CHANGES, moved, watched
 from charrnn_core.sitting import Sitting, Surroundings, Trained
 from charrnn_core.sources import read_again
 from charrnn_core.spec import Ref
@@ -72,27 +73,33 @@ def train(
     ('finished', 'last-10%')
     """
     around = _around(observers, registry, started, stop, note, updates_per_call)
-    config = config or RunConfig()
+    config = (config or RunConfig()).resolve(around.registry)
     with contextlib.ExitStack() as stack:
         if not isinstance(out, RunDirectory):
-            claim = RunDirectory.claim(config, None if out is None else Path(out))
-            out = stack.enter_context(claim)
-        first = None
-        if config.init_from is not None:
-            _, first = open_checkpoint(Path(config.init_from), note)
-            note(
-                f"note: a new training begins with the parameters of {config.init_from}; its "
-                "optimizer, schedule and data start afresh ('charrnn resume' continues a run)"
-            )
-        known = None if first is None else alphabet_of(first.table)
-        experiment = prepare(
-            config, around.registry, around.started, note, alphabet=known, unknown=config.unknown
+            path = None if out is None else Path(out)
+            out = stack.enter_context(RunDirectory.claim(config, path, around.registry))
+        return _begin(config, out, around)
+
+
+def _begin(config: RunConfig, directory: RunDirectory, around: Surroundings) -> Trained:
+    """Train from the start in a directory that is claimed."""
+    first = None
+    if config.init_from is not None:
+        _, first = open_checkpoint(Path(config.init_from), around.note)
+        around.note(
+            f"note: a new training begins with the parameters of {config.init_from}; its "
+            "optimizer, schedule and data start afresh ('charrnn resume' continues a run)"
         )
-        params = _first_params(experiment, first)
-        keep_text(out.path, experiment.corpus, note)
-        out.write_config(experiment.config)
-        sitting = Sitting(experiment, out, around)
-        return sitting.go(experiment.trainer.fresh(params), LoopState())
+    known = None if first is None else alphabet_of(first.table)
+    experiment = prepare(
+        config, around.registry, around.started, around.note,
+        alphabet=known, unknown=config.unknown,
+    )  # fmt: skip
+    params = _first_params(experiment, first)
+    keep_text(directory.path, experiment.corpus, around.note)
+    directory.write_config(experiment.config, around.registry)
+    sitting = Sitting(experiment, directory, around)
+    return sitting.go(experiment.trainer.fresh(params), LoopState())
 
 
 def _around(
@@ -128,6 +135,8 @@ def resume(
     budget: dict[str, Any] | None = None,
     allow: Collection[str] = (),
     source: Ref | str | None = None,
+    quiet: bool = False,
+    watch: Iterable[str] = (),
     observers: Iterable[Any] = (),
     registry: Registry | None = None,
     started: float | None = None,
@@ -137,16 +146,19 @@ def resume(
 ) -> Trained:
     """Go on with a run as if it had never ended: the same bits, on the same kind of machine.
 
+    One that ended before it had learnt anything begins from the start.
+
     Arguments:
         run: the run directory; a `RunDirectory` is one that the caller has claimed.
         budget: how long the whole run is to be, such as ``{"epochs": 20}``; as it was if None.
         allow: what may have changed since: any of ``text``, ``config``, ``plugins``, ``alphabet``
             and ``shards``.
         source: where the text is now; as it was if None.
+        quiet, watch: without progress, and with observers of these specs, from here on.
         observers, registry, started, stop, note, updates_per_call: as for `train`.
 
     Raises:
-        RunDirectoryError: there is no such run, it has no checkpoint, or somebody is writing it.
+        RunDirectoryError: there is no such run, nothing is left of it, or somebody is writing it.
         CheckpointError: no checkpoint is good.
         ResumeError: something has changed that is not allowed to, or nothing is left to do.
 
@@ -162,11 +174,19 @@ def resume(
         directory = run if isinstance(run, RunDirectory) else RunDirectory(Path(run))
         if directory is not run:
             stack.enter_context(directory.going_on())
+        if directory.is_to_begin():
+            note(f"note: {directory.path} ended before it had learnt anything; it begins anew")
+            values = layered(read_toml(directory.config_file), budget or {})
+            if source is not None:
+                values["source"] = moved(Ref.parse(values["source"]), source)
+            config = watched(RunConfig.read(values), quiet, watch)
+            return _begin(_resolved(config, directory, around.registry), directory, around)
         path, checkpoint = open_checkpoint(directory.path, note)
         table = checkpoint.table
         with reading(path, "resuming"):
             loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
             config = _config_to_go_on(directory, table["config"], budget or {}, allow, source)
+            config = watched(config, quiet, watch)
             around = around.since(loop.seconds, table["plugins"])
             records = config.resolve(around.registry).records(around.registry)
             check_plugins(table["plugins"], records, allow)
@@ -187,8 +207,21 @@ def resume(
             loop.stale = 0
         state = experiment.trainer.restore(checkpoint.arrays)
         keep_text(directory.path, experiment.corpus, note)
-        directory.write_config(experiment.config)
+        directory.write_config(experiment.config, around.registry)
         return Sitting(experiment, directory, around).go(state, loop, remembered)
+
+
+def _resolved(config: RunConfig, directory: RunDirectory, registry: Registry) -> RunConfig:
+    """The configuration with every option, or an error that has the command which works."""
+    try:
+        return config.resolve(registry)
+    except UnknownNameError as error:
+        if not any(directory.plugins.glob("*.py")):
+            raise
+        raise ResumeError(
+            f"{error}; the run has copies of single-file plugins; if you trust them, name them: "
+            f"{directory.command('resume', directory.path)}"
+        ) from error
 
 
 def _config_to_go_on(
@@ -214,7 +247,8 @@ def _config_to_go_on(
     text = Ref.parse(now["source"])
     if source is not None:
         text = moved(text, source)
-    return RunConfig.read({**layered(values, budget), "source": text})
+    now_too = {"observers": now["observers"], "source": text}
+    return RunConfig.read(layered(values, {**budget, **now_too}))
 
 
 def _budget(settings: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
 
 import contextlib
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,11 @@ import jax
 from charrnn_core.alphabet import Alphabet, read_alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
-from charrnn_core.directory import CHECKPOINTS, RunDirectory, open_checkpoint
+from charrnn_core.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.errors import CheckpointError, CorpusError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.network import Dropouts, Network
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
@@ -178,8 +178,9 @@ def describe_run(
     arrays, table = checkpoint.arrays.items(), checkpoint.table
     loop = table.get("loop")
     status = loop.get("status", "unknown") if isinstance(loop, dict) else "unknown"
-    if status == "running" and run.is_dir() and not RunDirectory(run).is_live():
-        status = f"ended without notice; go on with: charrnn resume {shlex.quote(str(run))}"
+    directory = RunDirectory(run)
+    if status == "running" and run.is_dir() and not directory.is_live():
+        status = f"ended without notice; go on with: {directory.command('resume', run)}"
     with reading(path, "a model"):
         symbols = alphabet_of(table).symbols
     return {

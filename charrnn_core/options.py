@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from charrnn_core.errors import OptionError, UnknownNameError
+from charrnn_core.habits import setting_for
 from charrnn_core.spec import Ref, parse_refs, shown
 
 CellRef: TypeAlias = Ref
@@ -102,7 +103,8 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
     known = annotations(options)
     for name in values:
         if name not in known:
-            raise UnknownNameError(f"option of {owner}", name, known)
+            instead = setting_for(name, known)
+            raise UnknownNameError(f"option of {owner}", name, known, instead=instead)
     read = {}
     for field in _fields(options):
         if field.name in values:

@@ -1,19 +1,49 @@
 """Every random draw comes from ``fold_in(seed, purpose, step)``: no chain of keys is saved."""
 
+import operator
+from typing import Any
+
 import jax
 import numpy as np
+
+from charrnn_core.errors import OptionError
+from charrnn_core.spec import shown
+
+SEEDS = 2**32
+"""How many seeds there are: jax takes the remainder of others."""
 
 PURPOSES = {"init": 0, "data": 1, "sample": 2, "dropout": 3}
 """What randomness is for; each purpose has a stream of its own."""
 
 
+def check_seed(seed: Any) -> int:
+    """The seed as an integer.
+
+    Raises:
+        OptionError: it is none, or out of bounds.
+
+    >>> check_seed(np.uint8(7))
+    7
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < SEEDS:
+        raise OptionError(f"seed is {shown(seed)}; expected an integer from 0 to {SEEDS - 1}")
+    return number
+
+
 def random_key(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
     """The key of one draw inside jax.
+
+    Raises:
+        OptionError: see `check_seed`.
 
     >>> bool((random_key(0, "init") == random_key(0, "sample")).all())
     False
     """
-    key = jax.random.fold_in(jax.random.key(seed), PURPOSES[purpose])
+    key = jax.random.fold_in(jax.random.key(check_seed(seed)), PURPOSES[purpose])
     return jax.random.fold_in(key, step)
 
 
@@ -23,8 +53,11 @@ def random_below(bound: int, seed: int, purpose: str, step: int = 0) -> int:
     The raw bits of Philox are stable across NumPy versions, its distributions are not promised to
     be; the modulo's bias is below ``bound / 2**64``.
 
+    Raises:
+        OptionError: see `check_seed`.
+
     >>> 0 <= random_below(10, seed=0, purpose="data", step=3) < 10
     True
     """
-    entropy = np.random.SeedSequence([seed, PURPOSES[purpose], step])
+    entropy = np.random.SeedSequence([check_seed(seed), PURPOSES[purpose], step])
     return int(np.random.Philox(entropy).random_raw()) % bound

@@ -82,12 +82,14 @@ def read_record(corpus: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Refuse a configuration that differs from the checkpoint's in more than budget and source.
+    """Refuse a configuration that differs from the checkpoint's in what decides what is learnt.
+
+    Its budget, its observers and the place of its text may.
 
     Raises:
         ResumeError: it does; both values are named, and the flag that allows it.
     """
-    for key in sorted((then.keys() | now.keys()) - {*BUDGETS, "source"}):
+    for key in sorted((then.keys() | now.keys()) - {*BUDGETS, "observers", "source"}):
         flag = "shards" if key == "shards" else "config"
         if then.get(key) != now.get(key):
             _refuse(flag, f"{key} of the config", then.get(key), now.get(key), allowed)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from charrnn_core.checkpoint import Arrays
-from charrnn_core.directory import open_checkpoint
 from charrnn_core.events import Sampled
 from charrnn_core.launch import resume, train
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.spec import Ref

@@ -24,6 +24,7 @@ def read_settings(
     options: Mapping[str, Iterable[str]],
     *,
     learning_rate: str | None = None,
+    quiet: bool = False,
     observers: Iterable[str] = (),
 ) -> RunConfig:
     """The configuration: defaults, then the recipe, then the file, then what was typed.
@@ -35,6 +36,7 @@ def read_settings(
         values: settings by name; None is not given. ``recipe`` and ``like`` name recipes.
         options: for each component ``KEY=VALUE`` texts.
         learning_rate: sets that option of the optimizer.
+        quiet: without progress.
         observers: specs of more observers.
 
     Raises:
@@ -51,7 +53,7 @@ def read_settings(
     if _states_a_width(typed.get("cell"), options.get("cell", ())):
         typed.setdefault("parameters", None)  # of a recipe or file: what is typed wins
     if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
-        from charrnn_core.directory import saved_network  # numpy, which --help must not wait for
+        from charrnn_core.opening import saved_network  # numpy, which --help must not wait for
 
         below = {"parameters": None, **saved_network(Path(origin)), **below}  # its size is settled
     settings = RunConfig.read(layered(below, typed))
@@ -64,8 +66,18 @@ def read_settings(
         changes["sampler"] = (first.with_options(pairs), *others)
     for kind, pairs in given.items():
         changes[kind] = getattr(settings, kind).with_options(pairs)
+    return watched(dataclasses.replace(settings, **changes), quiet, observers)
+
+
+def watched(settings: RunConfig, quiet: bool, observers: Iterable[str] = ()) -> RunConfig:
+    """The same run without progress if `quiet`, and with more observers, given as specs.
+
+    >>> [ref.use for ref in watched(RunConfig(), quiet=True, observers=["diary"]).observers]
+    ['jsonl', 'diary']
+    """
+    kept = [ref for ref in settings.observers if not (quiet and ref.use == "progress")]
     added = [ref for spec in observers for ref in parse_refs(spec)]
-    return dataclasses.replace(settings, observers=(*settings.observers, *added), **changes)
+    return dataclasses.replace(settings, observers=(*kept, *added))
 
 
 def source_with(spec: str | None, options: Iterable[str]) -> Ref | None:

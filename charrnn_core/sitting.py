@@ -23,7 +23,6 @@ from charrnn_core.experiment import Experiment
 from charrnn_core.explain import summary
 from charrnn_core.incidents import append_incident, cut_log
 from charrnn_core.leaves import to_arrays
-from charrnn_core.localfile import keep_copies
 from charrnn_core.loopstate import LoopState
 from charrnn_core.model import Model, count_parameters, load
 from charrnn_core.randomness import random_key
@@ -60,9 +59,7 @@ class Trained:
 
     def lines(self) -> list[str]:
         """What the user should see: the result, and what to do next."""
-        directory, result = shlex.quote(str(self.directory)), self.held_out
-        copies = sorted(RunDirectory(self.directory).plugins.glob("*.py"))
-        again = "".join(f" --plugin {shlex.quote(str(copy))}" for copy in copies)
+        directory, result = RunDirectory(self.directory), self.held_out
         lines = [] if result is None else [f"held-out  {result.line()}", *result.lines()[1:]]
         if result and self.best is not None and result.nats_per_char > self.best + _MUCH:
             lines.append(
@@ -70,15 +67,15 @@ class Trained:
                 "model learns the training text by heart: use --best, or train less, with more "
                 "dropout, or with --patience"
             )
-        lines.append(f"run       {directory}")
+        lines.append(f"run       {shlex.quote(str(self.directory))}")
         if self.reason == "interrupted":
-            return [*lines, f"go on     charrnn resume {directory}{again}"]
+            return [*lines, f"go on     {directory.command('resume', self.directory)}"]
         if self.reason == "stopped early":
             lines.append(f"best      update {self.best_step}; use it with --best")
         return [
             *lines,
-            f"sample    charrnn sample {directory} --length 500{again}",
-            f"evaluate  charrnn eval {directory}{again}",
+            f"sample    {directory.command('sample', self.directory, '--length', 500)}",
+            f"evaluate  {directory.command('eval', self.directory)}",
         ]
 
 
@@ -121,7 +118,6 @@ class Sitting:
         experiment, audience, directory = self.experiment, self._audience, self.directory.path
         incidents = self.directory.incidents_file
         cut_log(incidents, loop.incident_bytes)
-        keep_copies(self.around.registry.files(self._records), self.directory.plugins)
         if remembered is not None:
             audience.restore(remembered)
         audience.hear(

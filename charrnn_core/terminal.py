@@ -3,7 +3,7 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 _SAFE = "\n\t"
@@ -39,25 +39,6 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def described(table: Mapping[str, Any]) -> list[str]:
-    """Plain data as lines, what is inside of it indented.
-
-    >>> described({"step": 3, "cell": {"use": "elman", "features": 8}})
-    ['step: 3', 'cell:', '  use       elman', '  features  8']
-    """
-    lines = []
-    for key, value in table.items():
-        inner = dict(enumerate(value)) if isinstance(value, list) else value
-        if isinstance(inner, dict):
-            rows = [(f"  {name}", str(item)) for name, item in inner.items()]
-            lines += [f"{key}:", *(aligned(rows) if rows else [])]
-        elif key == "unroll":
-            lines.append(f"{key}: {value}")
-        else:
-            lines.append(f"{key}: {value!r}")
-    return lines
 
 
 def tell_of_waiting(stream: IO[Any], what: str, note: Callable[[str], None] = to_stderr) -> None:

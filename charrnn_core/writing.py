@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn_core.alphabet import Alphabet
-from charrnn_core.errors import OptionError
+from charrnn_core.errors import OptionError, UnknownSymbolError
 from charrnn_core.sampling import Drawn
+from charrnn_core.spec import shown
 
 FARTHEST = 1000
 """How many characters further than asked for the end of a sentence is looked for."""
@@ -36,6 +37,35 @@ class Written(NamedTuple):
 
     text: str
     characters: tuple[Character, ...] = ()
+
+
+def read_stops(stop: str | Iterable[str]) -> tuple[str, ...]:
+    """Stop strings, one or several.
+
+    Raises:
+        OptionError: one is empty, or no text.
+
+    >>> read_stops(". T"), read_stops(["a", "b"])
+    (('. T',), ('a', 'b'))
+    """
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    for each in stops:
+        if not isinstance(each, str) or not each:
+            what = "empty" if each == "" else shown(each)
+            raise OptionError(f"a stop string is {what}; expected the text that ends a sample")
+    return stops
+
+
+def can_write(text: str, alphabet: Alphabet) -> bool:
+    """Whether a model of this alphabet can write a text at all.
+
+    >>> can_write("ab", Alphabet("abc")), can_write("abd", Alphabet("abc"))
+    (True, False)
+    """
+    try:
+        return alphabet.decode(alphabet.encode(text)) == text
+    except UnknownSymbolError:
+        return False
 
 
 class Ending:
@@ -140,20 +170,20 @@ def written(
     alphabet: Alphabet,
     n: int,
     *,
-    stops: Sequence[str] = (),
+    stops: str | Iterable[str] = (),
     sentence_from: int | None = None,
 ) -> Iterator[list[Written]]:
     """Turn drawn ids into text: each item holds the next piece of all `n` samples.
 
     Arguments:
         pieces: ``[K,n]`` each, with log-probabilities if characters are asked for.
-        stops: a sample ends before the first of these, which is not written.
+        stops: a sample ends before the first of these, which is not written; one may stand alone.
         sentence_from: after how many ids a sample ends with its sentence.
 
     A sample that has ended gets empty pieces; when all have, no more ids are asked for.
 
     Raises:
-        OptionError: a stop string is empty.
+        OptionError: a stop string is empty or no text.
 
     >>> import numpy as np
     >>> drawn = iter([Drawn(np.array([[1, 0], [0, 0], [1, 1]]))])
@@ -161,8 +191,7 @@ def written(
     >>> [[piece.text for piece in pieces] for pieces in items]
     [['b', 'a']]
     """
-    if "" in stops:
-        raise OptionError("a stop string is empty; expected the text that ends a sample")
+    stops = read_stops(stops)
     return _written(pieces, [_Sample(alphabet, stops) for _ in range(n)], sentence_from)
 
 

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from charrnn_core.checkpoint import Checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.storage import Disk, make_directory
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -25,8 +25,9 @@ from typing import Any
 
 import filelock  # noqa: F401  # here, so that no child has to import it
 
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import StorageError
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.storage import Disk, make_directory
 from tests.crashes import (
     LARGE,

@@ -9,13 +9,13 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "charrnn_core"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "habits"},
     {"recognition"},
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
     {"signals", "devices", "mesh", "loopstate"},
-    {"options"},
+    {"options", "layout"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
@@ -45,8 +45,8 @@ LAYERS = [
     },
     {"naming"},
     {"gates", "stages", "directory"},
-    {"plan", "settings"},
-    {"table", "loop"},
+    {"plan", "opening"},
+    {"table", "loop", "settings"},
     {"before", "stepper", "affine"},
     {"unroll"},
     {"network"},

@@ -20,6 +20,7 @@ from charrnn_bench.curves import draw
 from charrnn_bench.intervals import mean_interval, student
 from charrnn_bench.plan import Plan, make_plan
 from charrnn_bench.results import Outcome, Point, make_rows, read_outcome
+from charrnn_bench.screen import text
 from charrnn_bench.survey import Survey
 from charrnn_bench.trainings import Training, share_done
 
@@ -138,7 +139,7 @@ def test_again_it_gives_the_same_files_and_trains_nothing(finished):
     done = bench("--out", out)
     assert done.returncode == 0 and "[" not in done.stderr
     assert [(out / name).read_bytes() for name in names] == before
-    assert done.stdout.splitlines()[1].startswith("cell ")
+    assert done.stdout.splitlines()[2].startswith("cell ")
 
 
 @pytest.mark.slow
@@ -354,6 +355,31 @@ def test_rows_and_their_markdown():
     assert "| gru:4 | 2.0000 | 1.5000 to 2.5000 (text) | 20 | 5,678 | 1 | 1 of 2 |" in lines
     assert "| n-gram, order 3 | 2.5000 |  |  |  |  |  |" in lines
     assert "* failed: gru:4, seed 0: no | luck" in lines
+
+
+def test_the_table_of_a_terminal_is_as_wide_as_it_is():
+    """Numbers below each other, and whole; a cell with a long name has a line of its own."""
+    long = "stacked:lstm:256,lstm:256"
+    fast = {"characters_per_second": (123456.0,), "peak_bytes": 1234 * 2**20}
+    outcomes = made_up()
+    outcomes += [dataclasses.replace(outcomes[0], cell=long, seed=seed, **fast) for seed in (0, 1)]
+    sizes = {**SURVEY.parameters, long: 1234567}
+    survey = dataclasses.replace(SURVEY, parameters=sizes, machine="a fast machine " * 20)
+    rows, plan = make_rows(survey, outcomes), Plan((), 2, RunConfig(minutes=1))
+    shown = {width: text(plan, survey, rows, "charrnn bench", width) for width in (80, 60, None)}
+    for width in (80, 60):
+        assert max(map(len, shown[width])) <= width
+        assert long in shown[width] and "1.5000 to 2.5000 *" in "\n".join(shown[width])
+    assert "no room for MiB: results.md has all columns" in shown[80]
+    assert "no room for MiB, seeds, params: results.md has all columns" in shown[60]
+    [row] = [line for line in shown[None] if line.startswith(long)]
+    assert row.split() == [long, "2.0000", "2.0000", "to", "2.0000", "123,456", "1,234,567",
+                           "1,234", "2"]  # fmt: skip
+    assert not any("no room" in line for line in shown[None])
+    [head] = [line for line in shown[80] if line.startswith("cell ")]
+    end = head.index("bits/char") + len("bits/char")
+    bits = [line[end - 7 : end] for line in shown[80] if line.startswith(("elman:4", "gru:4", " "))]
+    assert bits[:3] == [" 2.2500", " 2.0000", " 2.0000"]
 
 
 def test_the_same_rows_are_drawn_as_the_same_bytes(tmp_path):

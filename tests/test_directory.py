@@ -9,8 +9,9 @@ import pytest
 from charrnn_core import directory as directory_module
 from charrnn_core import recovery
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import RunDirectoryError, StorageError
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.run import RunConfig
 from tests.crashes import SMALL, content, found, make_run, save
 
@@ -49,7 +50,7 @@ def test_a_claim_that_comes_second_does_not_remove_the_first(tmp_path, monkeypat
             (out / "mine").write_text("")
             entered.set()
             leave.wait(10)
-            (out / "config.toml").write_text("")
+            (out / "checkpoints" / "step-000000000.crn").write_text("")
 
     def slow(path, *arguments):
         if path == out and threading.current_thread() is threading.main_thread():
@@ -65,7 +66,7 @@ def test_a_claim_that_comes_second_does_not_remove_the_first(tmp_path, monkeypat
     assert (out / "mine").exists() and (out / "checkpoints").is_dir()
     leave.set()
     thread.join()
-    assert (out / "config.toml").exists()
+    assert (out / "config.toml").exists()  # it has a checkpoint, and stays
 
 
 def test_a_claim_that_fails_leaves_nothing(tmp_path, monkeypatch):
@@ -93,6 +94,9 @@ def test_a_claim_that_fails_leaves_what_was_there(tmp_path):
         with RunDirectory.claim(RunConfig(), tmp_path):
             raise ValueError
     assert (tmp_path / "notes").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} <= {"notes", ".lock"}
+    with pytest.raises(ValueError), RunDirectory.claim(RunConfig(), tmp_path):
+        raise ValueError  # and so the place is free
 
 
 def test_files_of_other_names_are_no_checkpoints(run):

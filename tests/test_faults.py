@@ -10,8 +10,9 @@ import pytest
 
 from charrnn_core import storage
 from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import StorageError
+from charrnn_core.opening import open_checkpoint
 from tests.crashes import (
     ROOT,
     SMALL,

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
+from charrnn_core.opening import open_checkpoint
 from tests.resuming import assert_same, bits, quiet
 from tests.signalled import signalled
 
@@ -125,10 +126,11 @@ def test_the_second_run_in_a_directory_names_the_first(start, charrnn, text_file
     for command in (("info", "run"), ("sample", "run", "--length", 5), ("eval", "run")):
         done = charrnn(*command)
         assert done.returncode == 0, done.stderr
-        assert "status: 'running'" in done.stdout or command[0] != "info"
+        assert "status      running" in done.stdout or command[0] != "info"
     first.kill()
     first.wait()
-    assert "ended without notice; go on with: charrnn resume" in charrnn("info", "run").stdout
+    shown = charrnn("info", "run").stdout
+    assert re.search("status +ended without notice; go on with: .*charrnn resume run\n", shown)
 
 
 def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file, tmp_path):

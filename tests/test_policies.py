@@ -10,8 +10,9 @@ import pytest
 
 from charrnn_core import LossPlugin, RunConfig, evaluate, hookimpl, load, resume, train
 from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import ResumeError, TrainingError
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.registry import Registry
 from charrnn_core.settings import read_settings
 from charrnn_core.spec import Ref

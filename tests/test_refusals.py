@@ -7,7 +7,7 @@ import pytest
 
 from charrnn_core import RunConfig, resume, train
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import (
     CharRNNError,
     CheckpointError,
@@ -17,6 +17,7 @@ from charrnn_core.errors import (
     RunDirectoryError,
     UnknownNameError,
 )
+from charrnn_core.opening import open_checkpoint
 from tests.resuming import quiet
 
 

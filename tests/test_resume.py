@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from charrnn_core import RunConfig, resume, train
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.recipes import RECIPES
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref

@@ -1,14 +1,19 @@
 """Where a sample ends, and what is told of its characters."""
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn_core import api
 from charrnn_core.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.batches import Subsequences
 from charrnn_core.errors import OptionError
+from charrnn_core.model import Model, build_network
+from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Drawn
-from charrnn_core.writing import Ending, written
+from charrnn_core.writing import Ending, can_write, written
 
 
 def cut(text, sizes):
@@ -83,6 +88,28 @@ def test_samples_end_on_their_own_and_no_more_is_asked_for():
     assert len(list(pieces)) == 1
     with pytest.raises(OptionError, match="a stop string is empty"):
         written(pieces, alphabet, 2, stops=["a", ""])
+    with pytest.raises(OptionError, match="a stop string is b'a'; expected the text"):
+        written(pieces, alphabet, 2, stops=[b"a"])
+
+
+def test_one_stop_string_may_stand_alone():
+    alphabet = Alphabet.of("abT. ")
+    pieces = drawn_for(alphabet, ["a. Tb"], [2])
+    assert joined(written(pieces, alphabet, 1, stops=". T")) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "text, alphabet, can",
+    [
+        ("ab", Alphabet.of("abc"), True),
+        ("aΩ", Alphabet.of("abc"), False),
+        ("aΩ", ByteAlphabet(), True),
+        ("a\udcff", ByteAlphabet(), False),  # a byte that is no character is shown as U+FFFD
+        ("\ufffd", ByteAlphabet(), True),
+    ],
+)
+def test_what_a_model_can_write(text, alphabet, can):
+    assert can_write(text, alphabet) is can
 
 
 @pytest.mark.parametrize("sizes", [[1], [2, 5], [99]])
@@ -112,3 +139,55 @@ def test_a_character_that_is_not_shown_is_not_told():
     alphabet = ByteAlphabet()
     items = written(drawn_for(alphabet, ["aé€ b"], [2], scored=True), alphabet, 1, stops=["€ "])
     assert [c.text for [piece] in items for c in piece.characters] == ["a", "é"]
+
+
+@pytest.fixture(scope="module")
+def model(registry) -> Model:
+    """A model that has learnt nothing."""
+    config = RunConfig(cell="elman:4", embedding=0).resolve(registry)
+    alphabet = Alphabet(" .Tab")
+    network = build_network(config, alphabet, registry)
+    params = network.init(jax.random.key(0))
+    return Model(config, alphabet, network, params, registry, {"plugins": []})
+
+
+def test_a_stop_string_alone_is_one_stop_string(model):
+    text = api.generate(model, length=300, sampler="temperature:1")
+    assert ". T" in text
+    assert (
+        api.generate(model, length=300, sampler="temperature:1", stop=". T")
+        == (text[: text.index(". T")])
+    )
+    with pytest.raises(OptionError, match="a stop string is empty"):
+        api.generate(model, stop="")
+
+
+def test_a_stop_string_that_cannot_be_written_is_noted(model, capsys):
+    lines = []
+    api.write(model, stop=["a", "Ω", "ab"], note=lines.append)
+    [line] = lines
+    assert line.startswith("note: no sample can end at the stop string 'Ω'")
+    api.generate(model, length=1, stop="b\n")
+    assert "no sample can end at the stop string 'b\\n'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**63, 1.5, "1"])
+def test_a_seed_is_in_bounds_wherever_it_enters(model, seed):
+    subsequences = Subsequences(np.arange(99, dtype=np.int32), stretch=10, window=4, seed=seed)
+    for enter in (
+        lambda: api.generate(model, seed=seed),
+        lambda: api.stream(model, seed=seed),
+        lambda: api.write(model, seed=seed),
+        lambda: subsequences.batch(0, 0),
+    ):
+        with pytest.raises(OptionError, match="seed is .*; expected an integer from 0 to 4294967"):
+            enter()
+    if seed != "1":  # which is how the command line has it
+        with pytest.raises(OptionError, match="option 'seed' of the run is"):
+            RunConfig(seed=seed)
+
+
+def test_the_largest_seed_is_one_of_its_own(model):
+    largest = api.generate(model, length=50, seed=np.uint32(2**32 - 1))
+    assert largest == api.generate(model, length=50, seed=2**32 - 1)
+    assert largest != api.generate(model, length=50, seed=0)

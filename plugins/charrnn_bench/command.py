@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from charrnn_core.layout import room
 from charrnn_core.storage import user_path
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     help="How long every training is, by the clock or in characters, and how large its network; "
     "may be repeated.  [default: 60s]",
 )  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), help="Trainings of each cell  [default: 3]")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of each cell  [default: 3]")
 @click.option("--config", type=click.Path(path_type=Path), help="Other settings, as for run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory  [default: runs/bench-...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -79,13 +80,14 @@ def bench(
 def _report(benchmark: "Benchmark", rows: "list[Row]", as_json: bool) -> None:
     """Print the table, and keep it and the learning curves."""
     from charrnn_bench import table
+    from charrnn_bench.screen import text
     from charrnn_core.storage import write_atomically
 
     about = (benchmark.plan, benchmark.survey, rows, benchmark.command)
     data = json.dumps(table.plain(*about), indent=2)
     write_atomically(benchmark.directory / "results.md", [table.markdown(*about).encode()])
     write_atomically(benchmark.directory / "results.json", [data.encode()])
-    click.echo(data if as_json else "\n".join(table.text(*about)))
+    click.echo(data if as_json else "\n".join(text(*about, room())))
     if importlib.util.find_spec("matplotlib") is None:
         lacking = "matplotlib is missing; pip install 'charrnn[plot]'"
         click.echo(f"note: no learning curves: {lacking}", err=True)

@@ -13,8 +13,9 @@ from typing import Any
 from charrnn_bench.intervals import mean_interval
 from charrnn_bench.survey import Survey
 from charrnn_bench.trainings import Training
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import CharRNNError
+from charrnn_core.opening import open_checkpoint
 
 _MEBIBYTE = 2**20
 _INTERVAL = re.compile(rb"^model .* ([0-9.]+) to ([0-9.]+)$", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The table: for the terminal, in Markdown and as plain data for JSON."""
+"""The table: its cells, in Markdown and as plain data for JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ from charrnn_bench.budget import describe_budget
 from charrnn_bench.plan import Plan
 from charrnn_bench.results import Row
 from charrnn_bench.survey import Survey
-from charrnn_core.terminal import aligned
 
-_OVER_TEXT = " (text)"
+OVER_TEXT = " (text)"
+"""What marks an interval that is not over seeds."""
 
 
 def heading(plan: Plan, survey: Survey) -> str:
@@ -22,17 +22,11 @@ def heading(plan: Plan, survey: Survey) -> str:
     )
 
 
-def text(plan: Plan, survey: Survey, rows: Sequence[Row], command: str) -> list[str]:
-    """All of it as lines for a terminal."""
-    table = aligned([_head(survey), *map(_cells, rows)])
-    return [heading(plan, survey), *table, *_remarks(survey, rows), *_about(survey, command)]
-
-
 def markdown(plan: Plan, survey: Survey, rows: Sequence[Row], command: str) -> str:
     """All of it in Markdown."""
     head = _head(survey)
-    lines = [head, ("---", *("---:" for _ in head[1:])), *map(_cells, rows)]
-    notes = [*_remarks(survey, rows), *_about(survey, f"`{command}`")]
+    lines = [head, ("---", *("---:" for _ in head[1:])), *map(row_cells, rows)]
+    notes = [*remarks(survey, rows), *about(survey), f"command: `{command}`"]
     return "\n".join(
         [
             f"{heading(plan, survey)}\n",
@@ -61,16 +55,16 @@ def _head(survey: Survey) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def row_cells(row: Row) -> tuple[str, ...]:
     """A row as it is printed.
 
-    >>> _cells(Row(name="n-gram, order 4", bits_per_char=2.25))
+    >>> row_cells(Row(name="n-gram, order 4", bits_per_char=2.25))
     ('n-gram, order 4', '2.2500', '', '', '', '', '')
     """
     interval = ""
     if row.interval is not None:
         interval = "{:.4f} to {:.4f}".format(*row.interval)
-        interval += _OVER_TEXT if row.interval_over == "text" else ""
+        interval += OVER_TEXT if row.interval_over == "text" else ""
     failed = len(row.outcomes) - (row.seeds or 0)
     return (
         row.name,
@@ -84,20 +78,22 @@ def _cells(row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _remarks(survey: Survey, rows: Iterable[Row]) -> list[str]:
+def remarks(survey: Survey, rows: Iterable[Row]) -> list[str]:
     """What a reader of the numbers has to know."""
     over = {row.interval_over for row in rows}
     lines = [f"failed: {error}" for row in rows for error in row.errors]
     if "seeds" in over:
         lines.append("intervals: Student's t over seeds; another text may differ by more")
     if "text" in over:
-        lines.append("intervals (text): bootstrap over the held-out text, as only one seed counts")
+        lines.append(
+            f"intervals{OVER_TEXT}: bootstrap over the held-out text, as only one seed counts"
+        )
     return [*lines, *survey.remarks]
 
 
-def _about(survey: Survey, command: str) -> list[str]:
+def about(survey: Survey) -> list[str]:
     versions = ", ".join(f"{name} {number}" for name, number in survey.versions.items())
-    return [f"machine: {survey.machine}", f"versions: {versions}", f"command: {command}"]
+    return [f"machine: {survey.machine}", f"versions: {versions}"]
 
 
 def _escaped(cells: Iterable[str]) -> list[str]:

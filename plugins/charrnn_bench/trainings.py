@@ -15,8 +15,9 @@ from types import FrameType
 from typing import Any
 
 from charrnn_bench.plan import Plan, label
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import CheckpointError, RunDirectoryError
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import explained, write_atomically
 from charrnn_core.terminal import to_stderr

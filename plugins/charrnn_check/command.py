@@ -3,9 +3,13 @@
 import dataclasses
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from charrnn_core.listing import describe_plugin
+from charrnn_core.spec import Ref
 
 if TYPE_CHECKING:
     from charrnn_core.testing import Outcome
@@ -45,6 +49,9 @@ def check(
 
     KIND is cell, source, loss, sampler, optimizer or observer. The exit code is 1 if a check fails.
     """
+    began = time.monotonic()
+    if not listing:
+        describe_plugin(kind, Ref.parse(name).use)  # a wrong name is told before jax is imported
     from charrnn_core import testing
     from charrnn_core.terminal import aligned
 
@@ -63,7 +70,8 @@ def check(
     table["checks"] = [dataclasses.asdict(outcome) for outcome in outcomes]
     if kind == "cell" and performance and not only:
         table["performance"] = _performance(name, as_json)
-    click.echo(json.dumps(table) if as_json else verdict(outcomes))
+    took = time.monotonic() - began
+    click.echo(json.dumps(table) if as_json else verdict(outcomes, took))
     sys.exit(0 if good else 1)
 
 
@@ -78,13 +86,22 @@ def line(outcome: "Outcome") -> str:
     return f"{row}  {outcome.message}" if outcome.message else row
 
 
-def verdict(outcomes: "list[Outcome]") -> str:
-    """The last line of the card."""
+def verdict(outcomes: "list[Outcome]", seconds: float) -> str:
+    """The last line of the card; `seconds` is how long all of it took.
+
+    >>> from charrnn_core.testing import Outcome
+    >>> rows = [Outcome("pure", "", "passed", "", 2.0), Outcome("scan", "", "skipped", "", 0.0)]
+    >>> verdict(rows[:1], 3.0), verdict(rows, 3.0)
+    ('all 1 checks passed in 3 s', '1 checks passed, 1 does not apply, in 3 s')
+    """
     bad = [outcome.check for outcome in outcomes if not outcome.good]
-    took = f"{sum(outcome.seconds for outcome in outcomes):.0f} s"
+    idle = sum(outcome.status == "skipped" for outcome in outcomes)
+    tried = len(outcomes) - idle
+    rest = f", {idle} {'does' if idle == 1 else 'do'} not apply," if idle else ""
+    took = f"in {seconds:.0f} s"
     if bad:
-        return f"{len(bad)} of {len(outcomes)} checks failed in {took}: {', '.join(bad)}"
-    return f"all {len(outcomes)} checks passed in {took}"
+        return f"{len(bad)} of {tried} checks failed{rest} {took}: {', '.join(bad)}"
+    return f"{'' if idle else 'all '}{tried} checks passed{rest} {took}"
 
 
 def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:

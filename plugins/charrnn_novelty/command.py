@@ -42,6 +42,9 @@ def novelty(
         got = "neither" if text is None else "both"
         raise OptionError(f"expected a file of text, or --text; got {got}")
 
+    from charrnn_core.opening import check_run
+
+    check_run(run)
     from charrnn_core import api
     from charrnn_novelty.report import compare
 

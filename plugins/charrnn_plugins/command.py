@@ -4,6 +4,7 @@ import json
 
 import click
 
+from charrnn_core.layout import room
 from charrnn_core.listing import (
     describe_plugin,
     list_plugins,
@@ -14,6 +15,7 @@ from charrnn_core.listing import (
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
 from charrnn_core.terminal import aligned
+from charrnn_plugins.screen import for_programs, for_terminal
 
 
 @click.group(invoke_without_command=True)
@@ -32,9 +34,13 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
     rows = list_timings() if timings else list_plugins()
     if as_json:
         click.echo(json.dumps(rows))
-    elif rows:
-        table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)]
-        click.echo("\n".join(aligned(table)))
+    elif timings:
+        table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)] if rows else []
+        click.echo("\n".join(aligned(table)) if table else "there is no plugin")
+    else:
+        width = room()
+        lines = for_programs(rows) if width is None else for_terminal(rows, width)
+        click.echo("\n".join(lines))
 
 
 @plugins.command()

@@ -84,6 +84,9 @@ def sample(
     if endless and options["n"] > 1:
         raise OptionError(f"--length inf is for one sample; got --n {options['n']}")
 
+    from charrnn_core.opening import check_run
+
+    check_run(run)
     from charrnn_core import api
 
     with kept_clean():

@@ -39,6 +39,9 @@ def score(
     FILE may be - or a source such as gutenberg:520; without it, the run's held-out text is read.
     Lines of JSON go to standard output or --out, the total to standard error.
     """
+    from charrnn_core.opening import check_run
+
+    check_run(run)
     text = source_with(source, source_opt)
     use_every_core()
     from charrnn_core import api

@@ -1,0 +1,24 @@
+"""``charrnn info``: what a run has come to, and what it is; what reads it is imported inside."""
+
+import json
+from pathlib import Path
+
+import click
+
+from charrnn_core.layout import room
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all there is.")
+@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+def info(run: Path, as_json: bool, best: bool) -> None:
+    """Show what a RUN has come to, and what it is; needs none of its plugins."""
+    from charrnn_core.opening import check_run
+
+    check_run(run)
+    from charrnn_core.model import describe_run
+    from charrnn_info.screen import lines
+
+    table = describe_run(run, best=best)
+    click.echo(json.dumps(table) if as_json else "\n".join(lines(table, room())))
