@@ -2,8 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +11,7 @@ from typing import Any
 import click
 
 from charrnn_core.devices import use_every_core
-from charrnn_core.errors import CharRNNError
+from charrnn_core.errors import CharRNNError, OutputError
 from charrnn_core.listing import COMMANDS, first_line
 from charrnn_core.localfile import name_local_file
 from charrnn_core.options import annotations, placeholder
@@ -23,7 +21,8 @@ from charrnn_core.run import RunConfig
 from charrnn_core.settings import CHANGES, COMPONENTS, read_settings
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
-from charrnn_core.terminal import described, printable
+from charrnn_core.stdio import dispensable, guarded
+from charrnn_core.terminal import described, printable, say, say_json, to_stderr
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -58,17 +57,19 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except OutputError:
+            raise  # `main` says it, for what click prints before a command is invoked fails alike
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {printable(' '.join(str(error).splitlines()))}", err=True)
+            to_stderr(f"Error: {error}")
             ctx.exit(error.exit_code)
+        except click.ClickException as error:
+            # It may be a UsageError, which also shows how the command is used; so it is kept.
+            error.message = printable(error.message)  # pyright: ignore[reportAttributeAccessIssue]
+            raise
         except KeyboardInterrupt:
             ctx.exit(130)
-        except BrokenPipeError:
-            # The reader, such as head, has seen enough. Python would complain again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
 
 
 def _taking_plugins(command: click.Command) -> click.Command:
@@ -180,7 +181,7 @@ def run(
         from charrnn_core.selfcheck import check_resume
 
         verdict = check_resume(settings, registry)
-        click.echo("\n".join(verdict.lines()))
+        say("\n".join(verdict.lines()))
         sys.exit(0 if verdict.exact else 1)
     # The directory is claimed before jax is imported: who comes second learns it at once.
     with RunDirectory.claim(settings, out) as directory:
@@ -215,11 +216,14 @@ def _train(call: Callable[..., Any]) -> None:
     """Train with signals minded, print the result, and exit as a shell expects."""
     from charrnn_core import api
 
-    interrupt = Interrupt(lambda line: click.echo(line, err=True))
-    trained = call(api, started=_STARTED, observers=[interrupt], stop=interrupt)
-    click.echo("\n".join(trained.lines()))
+    interrupt = Interrupt(lambda line: say(line, err=True))
+    with dispensable() as lost:
+        trained = call(api, started=_STARTED, observers=[interrupt], stop=interrupt)
+        say("\n".join(trained.lines()))
+    for error in lost:
+        to_stderr(f"note: {error}; the run is saved in {trained.directory}")
     if trained.reason == "interrupted":
-        click.echo("interrupted: what was learnt so far is saved", err=True)
+        to_stderr("interrupted: what was learnt so far is saved")
         sys.exit(interrupt.exit_code)
 
 
@@ -244,7 +248,10 @@ def evaluate(run: Path, as_json: bool, best: bool, **options: Any) -> None:
     from charrnn_core import api
 
     result = api.evaluate(api.load(run, best=best), **options)
-    click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
+    if as_json:
+        say_json(result.table())
+    else:
+        say("\n".join(result.lines()))
 
 
 @cli.command()
@@ -258,18 +265,19 @@ def info(run: Path, as_json: bool, best: bool) -> None:
 
     table = describe_run(run, best=best)
     if as_json:
-        click.echo(json.dumps(table))
+        say_json(table)
         return
     if table["config"].get("alphabet") == "bytes":
         table["alphabet"] = "the 256 bytes"
     if "unroll" in table:
         table["unroll"] = summary(table["unroll"])
-    click.echo("\n".join(described(table)))
+    say("\n".join(described(table)))
 
 
 def main(**extra: Any) -> None:
     """The entry point of the ``charrnn`` command."""
-    cli(prog_name="charrnn", **extra)
+    with guarded():
+        cli(prog_name="charrnn", **extra)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """``charrnn check``: a plugin's conformance kit as a card of passes and failures."""
 
 import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from charrnn_core.terminal import aligned, say, say_json
 
 if TYPE_CHECKING:
     from charrnn_core.testing import Outcome
@@ -46,24 +47,29 @@ def check(
     KIND is cell, source, loss, sampler, optimizer or observer. The exit code is 1 if a check fails.
     """
     from charrnn_core import testing
-    from charrnn_core.terminal import aligned
 
     if listing:
         found = testing.checks(kind)
-        click.echo(json.dumps(found) if as_json else "\n".join(aligned(list(found.items()))))
+        if as_json:
+            say_json(found)
+        else:
+            say("\n".join(aligned(list(found.items()))))
         return
     reasons = {check: reason for check, _, reason in (item.partition("=") for item in expected)}
     outcomes = []
     for outcome in testing.check(kind, name, only=only, expected_failures=reasons):
         outcomes.append(outcome)
         if not as_json:
-            click.echo(line(outcome))
+            say(line(outcome))
     good = all(outcome.good for outcome in outcomes)
     table: dict[str, Any] = {"kind": kind, "name": name, "passed": good}
     table["checks"] = [dataclasses.asdict(outcome) for outcome in outcomes]
     if kind == "cell" and performance and not only:
         table["performance"] = _performance(name, as_json)
-    click.echo(json.dumps(table) if as_json else verdict(outcomes))
+    if as_json:
+        say_json(table)
+    else:
+        say(verdict(outcomes))
     sys.exit(0 if good else 1)
 
 
@@ -101,5 +107,5 @@ def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
     rows = list(compare_performance(subject))
     if not quiet:
         explained = lines(explain_cell(subject.ref, subject.registry))
-        click.echo("\n".join(["", *explained, "", *performance_lines(rows), ""]))
+        say("\n".join(["", *explained, "", *performance_lines(rows), ""]))
     return performance_table(rows)

@@ -1,7 +1,5 @@
 """``charrnn plugins``: what is installed, what failed to load, and what each component offers."""
 
-import json
-
 import click
 
 from charrnn_core.listing import (
@@ -12,7 +10,7 @@ from charrnn_core.listing import (
     option_lines,
 )
 from charrnn_core.spec import Ref
-from charrnn_core.terminal import aligned
+from charrnn_core.terminal import aligned, say, say_json
 
 
 @click.group(invoke_without_command=True)
@@ -26,14 +24,17 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
         return
     if requirements:
         pins = list_requirements()
-        click.echo(json.dumps(pins) if as_json else "\n".join(pins))
+        if as_json:
+            say_json(pins)
+        else:
+            say("\n".join(pins))
         return
     rows = list_timings() if timings else list_plugins()
     if as_json:
-        click.echo(json.dumps(rows))
+        say_json(rows)
     elif rows:
         table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)]
-        click.echo("\n".join(aligned(table)))
+        say("\n".join(aligned(table)))
 
 
 @plugins.command()
@@ -50,7 +51,7 @@ def show(kind: str, name: str, as_json: bool) -> None:
         table["unroll"] = explain_cell(ref)
         more = lines(table["unroll"])
     if as_json:
-        click.echo(json.dumps(table))
+        say_json(table)
         return
     facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
-    click.echo("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))
+    say("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))

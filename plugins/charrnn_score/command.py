@@ -1,8 +1,8 @@
 """``charrnn score``: every character of a text with its bits, as JSON Lines, and a total."""
 
+import functools
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn_core.devices import use_every_core
+from charrnn_core.terminal import emit, to_stderr
 
 if TYPE_CHECKING:
     from charrnn_core.api import Scored
@@ -38,7 +39,8 @@ def score(run: Path, out: Any, best: bool, **options: Any) -> None:
     from charrnn_core import api
 
     scored = api.score(api.load(run, best=best), **options)
-    click.echo(write_lines(scored, (out or sys.stdout).write), err=True)
+    write = functools.partial(emit, flush=False) if out is None else out.write
+    to_stderr(write_lines(scored, write))
 
 
 def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:
