@@ -11,7 +11,7 @@ from rich.text import Text
 from charrnn_core.events import Stepped
 
 _BETWEEN = 2
-_LEAST_BAR, _MOST_BAR = 8, 40
+_LEAST_BAR, _MOST_BAR = 6, 40
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Line:
         parts = [
             Part(f"{event.progress:4.0%}", 0, "progress.percentage"),
             Part(f"epoch {event.epoch:.1f}", 6),
-            Part(f"train {event.train_nats_per_char:.3f}", 3),
-            Part(f"held-out {held_out:.3f} nats", 1, "bold"),
-            Part(f"{held_out / math.log(2):.3f} bits", 7),
-            Part(f"{event.characters_per_second:,.0f} chars/s", 5),
+            Part(f"train {loss(event.train_nats_per_char)}", 3),
+            Part(f"held-out {loss(held_out)} nats", 1, "bold"),
+            Part(f"{loss(held_out / math.log(2))} bits", 7),
+            Part(f"{_speed(event.characters_per_second)} chars/s", 5),
             Part(f"{clock(event.seconds_left)} left", 2, "progress.remaining"),
         ]
         if math.isnan(held_out):
-            parts[2:5] = [Part(f"train {event.train_nats_per_char:.3f} nats", 3)]
+            parts[2:5] = [Part(f"train {loss(event.train_nats_per_char)} nats", 3)]
         self.parts = parts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -84,6 +84,19 @@ def fitted(parts: list[Part], width: int) -> tuple[list[Part], int]:
 
 def _length(parts: list[Part]) -> int:
     return sum(len(part.text) + _BETWEEN for part in parts) - _BETWEEN
+
+
+def loss(value: float) -> str:
+    """A loss to read at a glance.
+
+    >>> loss(1.57812), loss(1.2e18)
+    ('1.578', '1.2e+18')
+    """
+    return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
+
+
+def _speed(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e6 else f"{value / 1e6:,.2f}M"
 
 
 def clock(seconds: float) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
 from charrnn_core.terminal import outlet, printable
-from charrnn_progress.line import Line, clock
+from charrnn_progress.line import Line, clock, loss
 
 _SECONDS_BETWEEN_LINES = 10.0
 _INDENT = 4
@@ -64,10 +64,10 @@ class ProgressObserver:
             held_out = ""
             if not math.isnan(self._held_out):
                 bits = self._held_out / math.log(2)
-                held_out = f"  held-out {self._held_out:.3f} nats ({bits:.3f} bits)"
+                held_out = f"  held-out {loss(self._held_out)} nats ({loss(bits)} bits)"
             self._say(
                 f"{event.progress:4.0%}  epoch {event.epoch:.1f}  "
-                f"train {self._train:.3f} nats{held_out}  "
+                f"train {loss(self._train)} nats{held_out}  "
                 f"{event.characters_per_second:,.0f} chars/s  {clock(event.seconds_left)} left"
             )
 
@@ -79,12 +79,12 @@ class ProgressObserver:
 
     def on_sample(self, event: Sampled) -> None:
         losses = (("held-out", self._held_out), ("train", self._train))
-        known = [f", {name} {nats:.3f} nats" for name, nats in losses if not math.isnan(nats)]
+        known = [f", {name} {loss(nats)} nats" for name, nats in losses if not math.isnan(nats)]
         heading = f"update {event.step:,}{''.join(known[:1])}"
         lines = printable(event.prompt + event.text).splitlines()
         if self.console.is_terminal:
             self._show(Rule(Text(heading), align="left", style="dim"))
-            self._show(Padding(Text("\n".join(lines)), (0, 0, 0, _INDENT)))
+            self._show(Padding(Text("\n".join(lines)), (0, 0, 0, _INDENT), expand=False))
         else:
             self._say("\n".join([f"{heading}:", *(" " * _INDENT + line for line in lines)]))
 
