@@ -22,6 +22,7 @@ from charrnn_core.directory import open_checkpoint
 from charrnn_core.errors import OutputError, ReaderLeftError
 from charrnn_core.events import Sampled, Stepped
 from tests.resuming import quiet
+from tests.signalled import signalled
 
 EVIL = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e\x00"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -158,13 +159,11 @@ def test_an_unencodable_sample_costs_nothing_but_its_looks(monkeypatch):
 # Trainings whose output goes nowhere: all of them at once, for each takes seconds.
 
 
-_ON_ITS_TERMINAL = """
-import fcntl, os, signal, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-for number in (signal.SIGHUP, signal.SIGINT):
-    signal.signal(number, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
+_ON_ITS_TERMINAL = (
+    "import fcntl, os, sys, termios\n"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])\n"
+)
 
 
 def in_a_terminal(arguments, directory, **env):
@@ -172,7 +171,7 @@ def in_a_terminal(arguments, directory, **env):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-c", _ON_ITS_TERMINAL, *COMMAND, *map(str, arguments)],
+        [sys.executable, "-c", _ON_ITS_TERMINAL, *signalled(*COMMAND, *arguments)],
         stdin=theirs, stdout=theirs, stderr=theirs, cwd=directory, start_new_session=True,
         env={**os.environ, "TERM": "xterm", **env},
     )  # fmt: skip
