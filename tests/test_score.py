@@ -84,7 +84,8 @@ def test_without_the_training_text_there_are_remarks(model, tmp_path, small_text
     source = tmp_path / "mine.txt"
     source.write_text(small_text + "and\n")
     config = dataclasses.replace(model.config, source=str(source)).resolve(model.registry)
-    changed = dataclasses.replace(model, config=config)
+    corpus = {**model.table["corpus"], "origin": str(source)}  # nor is the old one found there
+    changed = dataclasses.replace(model, config=config, table={**model.table, "corpus": corpus})
     lines = []
     assert evaluate(changed, note=lines.append).baselines and "has changed since" in lines[0]
     result = evaluate(changed, source=str(other), unknown="skip")

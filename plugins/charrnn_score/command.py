@@ -1,10 +1,10 @@
 """``charrnn score``: every character of a text with its bits, as JSON Lines, and a total."""
 
-import contextlib
+import functools
+import itertools
 import json
 import math
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,13 @@ import click
 
 from charrnn_core.devices import use_every_core
 from charrnn_core.settings import source_with
+from charrnn_core.stdout import apart
+from charrnn_core.terminal import emit, to_stderr
 
 if TYPE_CHECKING:
     from charrnn_core.api import Scored
+
+_PIECE = 4096
 
 # What scores is imported inside the command: it needs jax, and --help must not.
 
@@ -46,10 +50,17 @@ def score(
     use_every_core()
     from charrnn_core import api
 
-    write = (out or sys.stdout).write
-    with contextlib.redirect_stdout(sys.stderr):  # a cell that prints must not do it in between
-        total = write_lines(api.score(api.load(run, best=best), source=text, **options), write)
-    click.echo(total, err=True)
+    # A cell that prints must not do it in between; looking after each character would take long.
+    pieces = apart(_pieces(api.score(api.load(run, best=best), source=text, **options)))
+    scored = itertools.chain.from_iterable(pieces)
+    write = functools.partial(emit, flush=False) if out is None else out.write
+    to_stderr(write_lines(scored, write))
+
+
+def _pieces(scored: Iterable["Scored"]) -> Iterator[list["Scored"]]:
+    items = iter(scored)
+    while piece := list(itertools.islice(items, _PIECE)):
+        yield piece
 
 
 def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:
