@@ -208,7 +208,8 @@ def run(
 )
 def resume(run: Path, allow_change: tuple[str, ...], **budget: str | None) -> None:
     """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.directory import RunDirectory, saved_shards
+    from charrnn_core.directory import RunDirectory
+    from charrnn_core.saved import saved_shards
 
     directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
     with directory.going_on():

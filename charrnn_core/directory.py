@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
-from charrnn_core.errors import CheckpointError, ResumeError, RunDirectoryError
+from charrnn_core.errors import ResumeError, RunDirectoryError, StorageError
 from charrnn_core.recovery import checkpoint_name, first_good, load_step, step_of
+from charrnn_core.regular import check_own_directory, named, read_own
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
     DISK,
@@ -32,12 +32,10 @@ from charrnn_core.storage import (
 _LOCK_SECONDS = 0.2
 """How long a writer waits for the lock: readers that ask whether a run is live hold it a moment."""
 
-_MOST_SHARDS = 1024
+_LONGEST_OWNER = 4096
 
 _LOOKS = 5
 """How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
-
-_OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
 
 
 @dataclass(frozen=True)
@@ -147,6 +145,8 @@ class RunDirectory:
                     f"{self.path} is being written by {self._writer()}; wait for it to end, or "
                     "choose another directory with --out"
                 ) from error
+            check_own_directory(self.plugins)
+            check_own_directory(self.checkpoints)
             remove_temporaries(self.path)
             remove_temporaries(self.checkpoints)
             since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -164,9 +164,9 @@ class RunDirectory:
 
     def _writer(self) -> str:
         try:
-            owner = json.loads(self._owner.read_bytes())
+            owner = json.loads(read_own(self._owner, _LONGEST_OWNER))
             return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-        except (OSError, ValueError, KeyError, TypeError):  # it has only just started
+        except (OSError, StorageError, ValueError, KeyError, TypeError):  # it has only just started
             return "another process"
 
     def write_config(self, config: RunConfig) -> None:
@@ -180,7 +180,12 @@ class RunDirectory:
         return self.checkpoints / checkpoint_name(step)
 
     def saved(self) -> list[Path]:
-        """The files named like checkpoints, oldest first."""
+        """The files named like checkpoints, oldest first.
+
+        Raises:
+            StorageError: their directory cannot be read, or is a link.
+        """
+        check_own_directory(self.checkpoints)
         with explained("read", self.checkpoints):
             try:
                 names = os.listdir(self.checkpoints)
@@ -234,7 +239,7 @@ def open_checkpoint(
     directory = RunDirectory(run)
     with explained("read", run):
         if run.is_file():
-            return run, load_checkpoint(run)
+            return run, load_checkpoint(run, named)
         if not run.exists():
             raise RunDirectoryError(f"{run} does not exist; expected a run or a checkpoint")
         if not directory.config_file.is_file() and not directory.checkpoints.is_dir():
@@ -260,31 +265,6 @@ def open_checkpoint(
             return found
     which = "best" if best else "newest"
     raise RunDirectoryError(f"the {which} checkpoint of {run} is gone when it is read; try again")
-
-
-def saved_shards(run: Path) -> int:
-    """How many devices a run was cut for, so that jax can be told before it is imported.
-
-    Raises:
-        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
-    """
-    _, checkpoint = open_checkpoint(run, lambda line: None)
-    config = checkpoint.table.get("config")
-    shards = config.get("shards") if isinstance(config, dict) else None
-    return shards if isinstance(shards, int) and 1 <= shards <= _MOST_SHARDS else 1
-
-
-def saved_network(run: Path) -> dict[str, Any]:
-    """The settings of a run that its parameters fit: those of its network and its alphabet.
-
-    Raises:
-        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
-    """
-    _, checkpoint = open_checkpoint(run, lambda line: None)
-    config = checkpoint.table.get("config")
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{run} does not say what its parameters are of")
-    return {name: config[name] for name in _OF_THE_NETWORK if name in config}
 
 
 def _best(

@@ -1,6 +1,7 @@
 """One training, from a configuration to a run directory, or from a run directory onwards."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ from charrnn_core.directory import RunDirectory, open_checkpoint
 from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
 from charrnn_core.loopstate import LoopState
-from charrnn_core.model import alphabet_of, learnt_params, reading
+from charrnn_core.manifest import RESUMING, alphabet_of, read_manifest
+from charrnn_core.model import learnt_params, read_config
 from charrnn_core.randomness import random_key
 from charrnn_core.record import (
     check_config,
@@ -24,6 +26,7 @@ from charrnn_core.record import (
     note_environment,
 )
 from charrnn_core.registry import Registry
+from charrnn_core.regular import own
 from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
 from charrnn_core.settings import CHANGES
 from charrnn_core.sitting import Sitting, Surroundings, Trained
@@ -72,14 +75,14 @@ def train(
         if not isinstance(out, RunDirectory):
             claim = RunDirectory.claim(config, None if out is None else Path(out))
             out = stack.enter_context(claim)
-        first = None
+        first = known = None
         if config.init_from is not None:
-            _, first = open_checkpoint(Path(config.init_from), note)
+            path, first = open_checkpoint(Path(config.init_from), note)
+            known = alphabet_of(read_manifest(path, first.table))
             note(
                 f"note: a new training begins with the parameters of {config.init_from}; its "
                 "optimizer, schedule and data start afresh ('charrnn resume' continues a run)"
             )
-        known = None if first is None else alphabet_of(first.table)
         experiment = prepare(
             config, around.registry, around.started, note, alphabet=known, unknown=config.unknown
         )
@@ -155,23 +158,21 @@ def resume(
         if directory is not run:
             stack.enter_context(directory.going_on())
         path, checkpoint = open_checkpoint(directory.path, note)
-        table = checkpoint.table
-        with reading(path, "resuming"):
-            loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
-            config = _config_to_go_on(directory, table["config"], budget or {}, allow)
-            around = around.since(loop.seconds, table["plugins"])
-            records = config.resolve(around.registry).records(around.registry)
-            check_plugins(table["plugins"], records, allow)
-            note_environment(table["environment"], note)
-            remembered, corpus = dict(table["observers"]), table["corpus"]
-            text = {"sha256": str(corpus["sha256"]), "characters": int(corpus["characters"])}
+        table = read_manifest(path, checkpoint.table, RESUMING)
+        loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
+        saved = read_config(path, table).table()
+        config = _config_to_go_on(directory, saved, budget or {}, allow)
+        around = around.since(loop.seconds, table["plugins"])
+        records = config.resolve(around.registry).records(around.registry)
+        check_plugins(table["plugins"], records, allow)
+        note_environment(table["environment"], note)
         unknown = config.unknown if config.init_from else "error"
         experiment = prepare(
             config, around.registry, around.started, note,
             alphabet=alphabet, unknown="skip" if "alphabet" in allow else unknown,
-            check=lambda now, found: check_text(text, alphabet, now, found, allow),
+            check=lambda now, found: check_text(table["corpus"], alphabet, now, found, allow),
         )  # fmt: skip
-        now, then = _budget(config.table()), _budget(table["config"])
+        now, then = _budget(config.table()), _budget(saved)
         _check_something_is_left(directory, experiment, loop, given=bool(budget) or now != then)
         if now != then:
             note(f"note: the whole run is to last {now}, was {then}; its schedule follows")
@@ -179,20 +180,19 @@ def resume(
             loop.stale = 0
         state = experiment.trainer.restore(checkpoint.arrays)
         directory.write_config(experiment.config)
-        return Sitting(experiment, directory, around).go(state, loop, remembered)
+        return Sitting(experiment, directory, around).go(state, loop, table["observers"])
 
 
 def _config_to_go_on(
     directory: RunDirectory,
-    saved: Mapping[str, Any],
+    then: Mapping[str, Any],
     budget: Mapping[str, Any],
     allow: Collection[str],
 ) -> RunConfig:
     """The checkpoint's configuration with a new budget, or the file's if it may have changed."""
-    then = RunConfig.read(saved).table()
     now = then
-    if directory.config_file.exists():
-        now = RunConfig.read(read_toml(directory.config_file)).table()
+    if os.path.lexists(directory.config_file):
+        now = RunConfig.read(read_toml(directory.config_file, own)).table()
     check_config(then, now, allow)
     values = now if "config" in allow else then
     if "shards" in allow:

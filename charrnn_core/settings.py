@@ -51,7 +51,7 @@ def read_settings(
     if _states_a_width(typed.get("cell"), options.get("cell", ())):
         typed.setdefault("parameters", None)  # of a recipe or file: what is typed wins
     if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
-        from charrnn_core.directory import saved_network  # numpy, which --help must not wait for
+        from charrnn_core.saved import saved_network  # numpy, which --help must not wait for
 
         below = {"parameters": None, **saved_network(Path(origin)), **below}  # its size is settled
     settings = RunConfig.read(layered(below, typed))

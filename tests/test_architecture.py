@@ -10,13 +10,13 @@ CORE = ROOT / "charrnn_core"
 
 LAYERS = [
     {"errors"},
-    {"decoding"},
+    {"decoding", "regular"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
-    {"signals", "devices", "mesh", "loopstate"},
-    {"options"},
-    {"plugin"},
-    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
+    {"signals", "devices", "mesh"},
+    {"options", "typed"},
+    {"plugin", "loopstate"},
+    {"manifest", "hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {
@@ -43,7 +43,8 @@ LAYERS = [
         "recovery",
     },
     {"gates", "stages", "directory"},
-    {"plan", "settings"},
+    {"plan", "saved"},
+    {"settings"},
     {"table", "loop"},
     {"before", "stepper", "affine"},
     {"unroll"},
