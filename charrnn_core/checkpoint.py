@@ -208,7 +208,7 @@ def _read_header(
         raise _damaged(path, f"its header is not valid: {error}") from error
 
 
-def _unpack(header: bytes) -> Any:
+def _unpack(header: bytes | memoryview) -> Any:
     """What a header holds. Lengths are checked first: room is made for them before they are read.
 
     Raises:
