@@ -1,6 +1,7 @@
 """Symbols to ids and back: the characters of a text, or the bytes of its UTF-8."""
 
 import codecs
+import reprlib
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -38,7 +39,7 @@ class Alphabet:
     def __init__(self, symbols: str) -> None:
         self.symbols = symbols
         if len(set(symbols)) != len(symbols):
-            raise CorpusError(f"an alphabet cannot repeat symbols; got {symbols!r}")
+            raise CorpusError(f"an alphabet cannot repeat symbols; got {reprlib.repr(symbols)}")
 
     @classmethod
     def of(cls, text: str) -> "Alphabet":

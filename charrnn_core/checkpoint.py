@@ -3,31 +3,35 @@
 Layout, all numbers little-endian: the magic ``CRNN``, a format version (u16), the length of the
 header (u32), the header (msgpack: the table, and path, dtype, shape, offset and size of every
 array), the arrays one after the other, and the SHA-256 of everything before it. The reader
-verifies the digest before it believes anything; nothing in the file is imported or executed.
+compares the file's length with the header's and verifies the digest before it gives anything back;
+nothing in the file is imported or executed.
 docs/durability.md describes the format; tests/data holds a file of every version.
 """
 
 import hashlib
 import math
+import os
 import reprlib
-import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgpack
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_core.devices import memory_bytes
 from charrnn_core.errors import CheckpointError
+from charrnn_core.regular import own
 from charrnn_core.storage import DISK, Disk, explained, write_atomically
 
 FORMAT = 1
 _MAGIC = b"CRNN"
 _PREFIX = struct.Struct("<4sHI")
 _DIGEST_BYTES = 32
+_LONGEST_HEADER = 2**26
 _MOST_DIMENSIONS = 32
 _DTYPES = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -102,41 +106,62 @@ def _digested(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
     yield digest.digest()
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Checkpoint:
     """Read a checkpoint and verify it.
 
-    The arrays are read-only views of the bytes read, so memory is that of the file.
+    How long the file must be is told by its header, and is compared before the arrays are read. The
+    arrays are read-only views of the bytes read, so memory is that of the file.
+
+    Arguments:
+        opener: from `charrnn_core.regular`: `own` for a file of a run, `named` for what a user
+            names, which may be a link.
 
     Raises:
-        CheckpointError: the file is damaged, foreign or from a newer charrnn.
-        StorageError: it cannot be read.
+        CheckpointError: the file is damaged, foreign, too large or from a newer charrnn.
+        StorageError: it cannot be read, or is no regular file.
     """
-    with explained("read", path):
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for ever
-            raise CheckpointError(f"{path} is not a charrnn checkpoint: it is no regular file")
-        with open(path, "rb", buffering=0) as file:
-            # Before the rest is read: a foreign file may be of any size.
-            _read_prefix(file.read(_PREFIX.size), path)
-            file.seek(0)
-            data = memoryview(file.readall())
-    body = data[:-_DIGEST_BYTES]
-    if len(body) < _PREFIX.size or hashlib.sha256(body).digest() != data[-_DIGEST_BYTES:]:
-        raise CheckpointError(
-            f"{path} is damaged: its digest does not match; use another checkpoint"
-        )
+    with explained("read", path), open(path, "rb", opener=opener) as file:
+        size = os.fstat(file.fileno()).st_size
+        prefix = file.read(_PREFIX.size)
+        length = _read_prefix(prefix, path)
+        rest = size - _PREFIX.size - length - _DIGEST_BYTES
+        # Whatever the file holds: what is allocated is not more than it has.
+        if rest < 0 or length > _longest_header(rest):
+            raise _damaged(path, f"a header of {length} bytes in a file of {size}")
+        header = file.read(length)
+        table, index = _read_header(header, rest, path)
+        data = _read_arrays(file, rest, path)
+        digest = file.read(_DIGEST_BYTES + 1)
+    sha256 = hashlib.sha256(prefix + header)
+    sha256.update(data)
+    if digest != sha256.digest():
+        raise _damaged(path, "its digest does not match")
+    return Checkpoint(
+        table,
+        {place.path: np.frombuffer(data[place.bytes], place.dtype).reshape(place.shape)
+         for place in index},
+    )  # fmt: skip
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: {why}; use another checkpoint")
+
+
+def _read_arrays(file: BinaryIO, length: int, path: Path) -> memoryview:
+    """The bytes of all arrays, which are what is left but for the digest."""
+    there = memory_bytes()
     try:
-        header_length = _read_prefix(bytes(body[: _PREFIX.size]), path)
-        first = _PREFIX.size + header_length
-        if header_length > _longest_header(max(0, len(body) - first)) or first > len(body):
-            raise ValueError(f"a header of {header_length} bytes in a file of {len(data)}")
-        header = _unpack(body[_PREFIX.size : first])
-        if not isinstance(header["table"], dict):
-            raise ValueError("no table")
-        return Checkpoint(header["table"], _arrays(header["arrays"], body[first:]))
-    except (
-        ValueError, KeyError, TypeError, OverflowError, RecursionError, msgpack.UnpackException
-    ) as error:  # fmt: skip
-        raise CheckpointError(f"{path} is not a valid checkpoint: {error}") from error
+        if length > there:
+            raise MemoryError
+        data = bytearray(length)
+    except MemoryError as error:
+        raise CheckpointError(
+            f"{path} has arrays of {length / 2**30:,.1f} GiB, and this machine has "
+            f"{there / 2**30:,.1f} GiB of memory; use a machine with more"
+        ) from error
+    if file.readinto(data) != length:  # type: ignore[attr-defined]
+        raise _damaged(path, "it ends early")
+    return memoryview(data).toreadonly()
 
 
 def _read_prefix(prefix: bytes, path: Path) -> int:
@@ -155,10 +180,35 @@ def _read_prefix(prefix: bytes, path: Path) -> int:
 
 def _longest_header(array_bytes: int) -> int:
     """How many bytes a header may have; unpacked, a byte can take 72 (an empty table does)."""
-    return 2**19 + array_bytes // 128
+    return min(2**19 + array_bytes // 128, _LONGEST_HEADER)
 
 
-def _unpack(header: memoryview) -> Any:
+@dataclass(frozen=True)
+class _Place:
+    """Where an array lies among the bytes of all, and what it is."""
+
+    path: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    bytes: slice
+
+
+def _read_header(
+    header: bytes, array_bytes: int, path: Path
+) -> tuple[dict[str, Any], list[_Place]]:
+    """The table and the places of the arrays, which must take `array_bytes`."""
+    try:
+        content = _unpack(header)
+        if not isinstance(content["table"], dict):
+            raise ValueError("no table")
+        return content["table"], _places(content["arrays"], array_bytes)
+    except (
+        ValueError, KeyError, TypeError, OverflowError, RecursionError, msgpack.UnpackException
+    ) as error:  # fmt: skip
+        raise _damaged(path, f"its header is not valid: {error}") from error
+
+
+def _unpack(header: bytes | memoryview) -> Any:
     """What a header holds. Lengths are checked first: room is made for them before they are read.
 
     Raises:
@@ -170,14 +220,14 @@ def _unpack(header: memoryview) -> Any:
     return msgpack.unpackb(header)
 
 
-def _arrays(index: Any, data: memoryview) -> dict[str, npt.NDArray[Any]]:
-    """The arrays, after dtypes, shapes and places have been checked: no gap, no overlap."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
+def _places(index: Any, array_bytes: int) -> list[_Place]:
+    """The arrays' places, after dtypes and shapes have been checked: no gap, no overlap."""
+    places: dict[str, _Place] = {}
     end = 0
     for item in index:
         path, shape = item["path"], item["shape"]
         shown = reprlib.repr(path)
-        if not isinstance(path, str) or path in arrays:
+        if not isinstance(path, str) or path in places:
             raise ValueError(f"the path {shown} is no text, or there twice")
         if item["dtype"] not in _DTYPES:
             raise ValueError(f"{shown}: dtype {reprlib.repr(item['dtype'])}")
@@ -185,13 +235,13 @@ def _arrays(index: Any, data: memoryview) -> dict[str, npt.NDArray[Any]]:
         if not _is_shape(shape):
             raise ValueError(f"{shown}: shape {reprlib.repr(shape)}")
         start, size = end, math.prod(shape) * dtype.itemsize
-        if item["offset"] != start or item["nbytes"] != size or start + size > len(data):
+        if item["offset"] != start or item["nbytes"] != size or start + size > array_bytes:
             raise ValueError(f"{shown}: its bytes are not where they should be")
         end = start + size
-        arrays[path] = np.frombuffer(data[start:end], dtype).reshape(shape)
-    if end != len(data):
-        raise ValueError(f"{len(data) - end} bytes that belong to no array")
-    return arrays
+        places[path] = _Place(path, dtype, tuple(shape), slice(start, end))
+    if end != array_bytes:
+        raise ValueError(f"{array_bytes - end} bytes that belong to no array")
+    return list(places.values())
 
 
 def _is_shape(shape: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How jax sees this machine's processors. Standard library only: it has to run before jax."""
+"""This machine: its processors as jax sees them, its memory. No jax: it has to run before."""
 
 import os
 from collections.abc import MutableMapping
@@ -22,3 +22,8 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     environ.setdefault("JAX_NUM_CPU_DEVICES", str(max(least, min(cores or 1, _MOST))))
+
+
+def memory_bytes() -> int:
+    """How much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -16,6 +16,7 @@ from charrnn_core.naming import label, new_directory
 from charrnn_core.program import command
 from charrnn_core.recovery import checkpoint_name, first_good, step_of
 from charrnn_core.registry import Registry
+from charrnn_core.regular import check_own_directory, read_own
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import (
     DISK,
@@ -34,6 +35,8 @@ _LOCK_SECONDS = 0.2
 
 CHECKPOINTS = "checkpoints"
 """What the directory of a run's checkpoints is called."""
+
+_LONGEST_OWNER = 4096
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class RunDirectory:
                     f"{self.path} is being written by {self._writer()}; wait for it to end, or "
                     "choose another directory with --out"
                 ) from error
+            check_own_directory(self.plugins)
+            check_own_directory(self.checkpoints)
             remove_temporaries(self.path)
             remove_temporaries(self.checkpoints)
             since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -191,9 +196,9 @@ class RunDirectory:
 
     def _writer(self) -> str:
         try:
-            owner = json.loads(self._owner.read_bytes())
+            owner = json.loads(read_own(self._owner, _LONGEST_OWNER))
             return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-        except (OSError, ValueError, KeyError, TypeError):  # it has only just started
+        except (OSError, StorageError, ValueError, KeyError, TypeError):  # it has only just started
             return "another process"
 
     def is_to_begin(self) -> bool:
@@ -235,7 +240,12 @@ class RunDirectory:
         return self.checkpoints / checkpoint_name(step)
 
     def saved(self) -> list[Path]:
-        """The files named like checkpoints, oldest first."""
+        """The files named like checkpoints, oldest first.
+
+        Raises:
+            StorageError: their directory cannot be read, or is a link.
+        """
+        check_own_directory(self.checkpoints)
         with explained("read", self.checkpoints):
             try:
                 names = os.listdir(self.checkpoints)

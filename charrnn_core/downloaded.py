@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from charrnn_core.corpus import SourceContext
 from charrnn_core.download import Answer
 from charrnn_core.errors import SourceError, StorageError
+from charrnn_core.regular import read_own
 from charrnn_core.storage import explained, locked, make_directory, sha256, write_atomically
 
 
@@ -116,9 +117,9 @@ class Downloaded:
         """
         try:
             with explained("read", self.raw):
-                data = self.raw.read_bytes()
+                data = read_own(self.raw)
             with explained("read", self.sidecar):
-                facts = json.loads(self.sidecar.read_bytes())
+                facts = json.loads(read_own(self.sidecar))
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None

@@ -28,6 +28,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+_MOST_SHOWN = 200
+
 
 class CharRNNError(Exception):
     """Base of every error charrnn raises on purpose."""
@@ -76,6 +78,7 @@ class UnknownNameError(UsageError):
         if not hint and (nearest := difflib.get_close_matches(name, choices, n=1)):
             hint = f" (did you mean {nearest[0]!r}?)"
         there_are = f"there are: {', '.join(choices)}" if choices else "there are none"
+        name = name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}..."
         super().__init__("; ".join([f"no {what} named {name!r}{hint}", there_are, *notes]))
 
 

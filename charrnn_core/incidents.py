@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import math
 import os
 from pathlib import Path
-from typing import Any
 
 from charrnn_core.events import Incident
+from charrnn_core.regular import cut_own, own
 from charrnn_core.storage import explained
+from charrnn_core.typed import for_json
 
 
 def append_incident(path: Path, incident: Incident) -> int:
@@ -18,18 +18,12 @@ def append_incident(path: Path, incident: Incident) -> int:
         StorageError: it cannot be written.
     """
     row = dataclasses.asdict(incident)
-    with explained("write", path), open(path, "a", encoding="utf-8") as file:
+    with explained("write", path), open(path, "a", encoding="utf-8", opener=own) as file:
         # NaN is not JSON: what is not finite is written as text.
-        file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
+        file.write(json.dumps(for_json(row), allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
         return file.tell()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cut_log(path: Path, length: int) -> None:
@@ -39,5 +33,4 @@ def cut_log(path: Path, length: int) -> None:
         StorageError: the file cannot be changed.
     """
     with explained("write", path):
-        if path.exists() and path.stat().st_size > length:
-            os.truncate(path, length)
+        cut_own(path, length)

@@ -2,13 +2,12 @@
 
 import codecs
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from charrnn_core.corpus import Corpus
-from charrnn_core.errors import StorageError
+from charrnn_core.regular import own
 from charrnn_core.storage import explained, sha256, write_atomically
 
 KEPT_BYTES = 1 << 26
@@ -59,7 +58,7 @@ def read_kept(
     path = directory / KEPT_NAME
     if not os.path.lexists(path):
         return None
-    with explained("read", path), _opened(path) as file:
+    with explained("read", path), open(path, "rb", opener=own) as file:
         data = file.read(KEPT_BYTES + 1)
     about = {"name": record["name"], "origin": record["origin"], "licence": record["licence"]}
     if sha256(data) != record["sha256"]:
@@ -76,14 +75,6 @@ def _utf8(corpus: Corpus) -> Iterator[bytes]:
 
 def _pieces(path: Path) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
-    with explained("read", path), _opened(path) as file:
+    with explained("read", path), open(path, "rb", opener=own) as file:
         while data := file.read(_CHUNK):
             yield decoder.decode(data)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """Open a file of a run, which may be somebody else's: without following a link."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise StorageError(f"{path} is no regular file; expected the text of the run: remove it")
-    return open(os.open(path, flags), "rb")

@@ -1,6 +1,7 @@
 """One training, from a configuration to a run directory, or from a run directory onwards."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -17,7 +18,8 @@ from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.experiment import Experiment, prepare
 from charrnn_core.kept import keep_text
 from charrnn_core.loopstate import LoopState
-from charrnn_core.model import alphabet_of, learnt_params, reading
+from charrnn_core.manifest import RESUMING, alphabet_of, read_manifest
+from charrnn_core.model import learnt_params, read_config
 from charrnn_core.opening import open_checkpoint
 from charrnn_core.randomness import random_key
 from charrnn_core.record import (
@@ -25,9 +27,9 @@ from charrnn_core.record import (
     check_plugins,
     check_text,
     note_environment,
-    read_record,
 )
 from charrnn_core.registry import Registry
+from charrnn_core.regular import own
 from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
 from charrnn_core.settings import CHANGES, moved, watched
 from charrnn_core.sitting import Sitting, Surroundings, Trained
@@ -83,14 +85,14 @@ def train(
 
 def _begin(config: RunConfig, directory: RunDirectory, around: Surroundings) -> Trained:
     """Train from the start in a directory that is claimed."""
-    first = None
+    first = known = None
     if config.init_from is not None:
-        _, first = open_checkpoint(Path(config.init_from), around.note)
+        path, first = open_checkpoint(Path(config.init_from), around.note)
+        known = alphabet_of(read_manifest(path, first.table))
         around.note(
             f"note: a new training begins with the parameters of {config.init_from}; its "
             "optimizer, schedule and data start afresh ('charrnn resume' continues a run)"
         )
-    known = None if first is None else alphabet_of(first.table)
     experiment = prepare(
         config, around.registry, around.started, around.note,
         alphabet=known, unknown=config.unknown,
@@ -176,30 +178,31 @@ def resume(
             stack.enter_context(directory.going_on())
         if directory.is_to_begin():
             note(f"note: {directory.path} ended before it had learnt anything; it begins anew")
-            values = layered(read_toml(directory.config_file), budget or {})
+            values = layered(read_toml(directory.config_file, own), budget or {})
             if source is not None:
                 values["source"] = moved(Ref.parse(values["source"]), source)
             config = watched(RunConfig.read(values), quiet, watch)
             return _begin(_resolved(config, directory, around.registry), directory, around)
         path, checkpoint = open_checkpoint(directory.path, note)
-        table = checkpoint.table
-        with reading(path, "resuming"):
-            loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
-            config = _config_to_go_on(directory, table["config"], budget or {}, allow, source)
-            config = watched(config, quiet, watch)
-            around = around.since(loop.seconds, table["plugins"])
-            records = config.resolve(around.registry).records(around.registry)
-            check_plugins(table["plugins"], records, allow)
-            note_environment(table["environment"], note)
-            remembered, text = dict(table["observers"]), read_record(table["corpus"])
+        table = read_manifest(path, checkpoint.table, RESUMING)
+        loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
+        saved = read_config(path, table).table()
+        config = _config_to_go_on(directory, saved, budget or {}, allow, source)
+        config = watched(config, quiet, watch)
+        around = around.since(loop.seconds, table["plugins"])
+        records = config.resolve(around.registry).records(around.registry)
+        check_plugins(table["plugins"], records, allow)
+        note_environment(table["environment"], note)
         unknown = config.unknown if config.init_from else "error"
         experiment = prepare(
             config, around.registry, around.started, note,
             alphabet=alphabet, unknown="skip" if "alphabet" in allow else unknown,
-            check=lambda now, found: check_text(text, alphabet, now, found, allow),
-            read=partial(read_again, record=text, directory=None if source else directory.path),
+            check=lambda now, found: check_text(table["corpus"], alphabet, now, found, allow),
+            read=partial(
+                read_again, record=table["corpus"], directory=None if source else directory.path
+            ),
         )  # fmt: skip
-        now, then = _budget(config.table()), _budget(table["config"])
+        now, then = _budget(config.table()), _budget(saved)
         _check_something_is_left(directory, experiment, loop, given=bool(budget) or now != then)
         if now != then:
             note(f"note: the whole run is to last {now}, was {then}; its schedule follows")
@@ -208,7 +211,7 @@ def resume(
         state = experiment.trainer.restore(checkpoint.arrays)
         keep_text(directory.path, experiment.corpus, note)
         directory.write_config(experiment.config, around.registry)
-        return Sitting(experiment, directory, around).go(state, loop, remembered)
+        return Sitting(experiment, directory, around).go(state, loop, table["observers"])
 
 
 def _resolved(config: RunConfig, directory: RunDirectory, registry: Registry) -> RunConfig:
@@ -226,7 +229,7 @@ def _resolved(config: RunConfig, directory: RunDirectory, registry: Registry) ->
 
 def _config_to_go_on(
     directory: RunDirectory,
-    saved: Mapping[str, Any],
+    then: Mapping[str, Any],
     budget: Mapping[str, Any],
     allow: Collection[str],
     source: Ref | str | None,
@@ -235,10 +238,9 @@ def _config_to_go_on(
 
     Where the text is may always change: what the text is, is known by its digest.
     """
-    then = RunConfig.read(saved).table()
     now = then
-    if directory.config_file.exists():
-        now = RunConfig.read(read_toml(directory.config_file)).table()
+    if os.path.lexists(directory.config_file):
+        now = RunConfig.read(read_toml(directory.config_file, own)).table()
     check_config(then, now, allow)
     values = now if "config" in allow else then
     if "shards" in allow:

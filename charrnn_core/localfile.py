@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
 from charrnn_core.errors import PluginError, UsageError
+from charrnn_core.regular import read_named
 from charrnn_core.storage import explained, make_directory, user_path, write_atomically
 
 VARIABLE = "CHARRNN_PLUGINS"
@@ -23,6 +24,7 @@ VARIABLE = "CHARRNN_PLUGINS"
 """
 
 _DIGITS = 12
+_LARGEST = 1 << 24
 
 
 def local_files(environ: Mapping[str, str]) -> list[Path]:
@@ -46,7 +48,7 @@ def name_local_file(path: Path, environ: MutableMapping[str, str] = os.environ) 
 
 def version_of(path: Path) -> str:
     """What stands for a file's version: the beginning of its SHA-256."""
-    return f"sha256-{hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]}"
+    return f"sha256-{hashlib.sha256(read_named(path, _LARGEST)).hexdigest()[:_DIGITS]}"
 
 
 def load_local_file(path: Path) -> types.ModuleType:
@@ -54,8 +56,11 @@ def load_local_file(path: Path) -> types.ModuleType:
 
     Raises:
         PluginError: it is no Python module.
+        StorageError: it cannot be read, or is no regular file.
         Exception: whatever the file raises.
     """
+    with explained("read", path):
+        read_named(path, _LARGEST)  # the import system would wait for a pipe
     name = f"charrnn_local_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -78,8 +83,8 @@ def keep_copies(files: Iterable[Path], folder: Path) -> None:
     """
     for file in files:
         copy = folder / file.name
-        if copy.resolve() != file:
+        if copy.is_symlink() or copy.resolve() != file:
             make_directory(folder)
             with explained("read", file):
-                content = file.read_bytes()
+                content = read_named(file, _LARGEST)
             write_atomically(copy, [content])

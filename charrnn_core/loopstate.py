@@ -5,11 +5,16 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from charrnn_core.errors import CheckpointError
+from charrnn_core.typed import Between, Count, check
 
 Status = Literal["running", "finished", "stopped early", "interrupted", "diverged"]
+Step = Annotated[int, Between(0, 2**31 - 1)]
+"""A number of updates, which are counted in int32."""
+
+Seconds = Annotated[float, Between(0, 1e10)]
 
 
 @dataclass
@@ -38,23 +43,23 @@ class LoopState:
     """
 
     status: Status = "running"
-    step: int = 0
-    characters: int = 0
+    step: Step = 0
+    characters: Count = 0
     row_nats: float = 0.0
-    row_characters: int = 0
-    row_seconds: float = 0.0
-    seconds: float = 0.0
-    tenths: int = 0
+    row_characters: Count = 0
+    row_seconds: Seconds = 0.0
+    seconds: Seconds = 0.0
+    tenths: Annotated[int, Between(0, 10)] = 0
     held_out: float | None = None
-    best: float | None = None
-    best_step: int | None = None
-    evaluations: int = 0
-    stale: int = 0
-    anchor: int = 0
-    kept: list[int] = dataclasses.field(default_factory=list)
-    skipped: int = 0
-    rollbacks: int = 0
-    incident_bytes: int = 0
+    best: Annotated[float, Between(-1e300, 1e300)] | None = None
+    best_step: Step | None = None
+    evaluations: Count = 0
+    stale: Count = 0
+    anchor: Step = 0
+    kept: list[Step] = dataclasses.field(default_factory=list)
+    skipped: Count = 0
+    rollbacks: Count = 0
+    incident_bytes: Count = 0
 
     def table(self) -> dict[str, Any]:
         """The plain form, for a checkpoint."""
@@ -65,7 +70,7 @@ class LoopState:
         """The state that `table` gave.
 
         Raises:
-            CheckpointError: it is not such a table.
+            CheckpointError: it is not such a table; the field that is wrong is named.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(table, Mapping) or table.keys() != names:
@@ -73,6 +78,10 @@ class LoopState:
                 "the checkpoint does not say how training stood: it is for sampling only, or from "
                 "another version of charrnn; train anew from it with: charrnn run --init-from"
             )
+        try:
+            check(table, cls, "loop")
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint cannot be used: {error}") from error
         return cls(**table)
 
     def evaluated(self, nats: float) -> None:

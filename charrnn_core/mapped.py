@@ -17,6 +17,7 @@ import numpy as np
 
 from charrnn_core.alphabet import Ids
 from charrnn_core.errors import CorpusError
+from charrnn_core.regular import own
 from charrnn_core.storage import DISK, Disk, explained, write_atomically
 
 _FORMAT = 1
@@ -58,7 +59,7 @@ def open_ids(path: Path, key: bytes) -> Ids:
         StorageError: it cannot be read.
         CorpusError: it is damaged or foreign, or its key is another.
     """
-    with explained("read", path), open(path, "rb") as file:
+    with explained("read", path), open(path, "rb", opener=own) as file:
         body = os.fstat(file.fileno()).st_size - _DIGEST_BYTES
         if body < _TAIL.size:
             raise CorpusError(f"{path} is damaged: it is too short")

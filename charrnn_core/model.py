@@ -1,28 +1,29 @@
 """A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from charrnn_core.alphabet import Alphabet, read_alphabet
+from charrnn_core.alphabet import Alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
 from charrnn_core.directory import CHECKPOINTS, RunDirectory
-from charrnn_core.errors import CheckpointError, CorpusError, UnknownSymbolError
+from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
+from charrnn_core.manifest import alphabet_of, read_manifest
 from charrnn_core.network import Dropouts, Network
 from charrnn_core.opening import open_checkpoint
 from charrnn_core.registry import Registry
 from charrnn_core.run import RunConfig
 from charrnn_core.sampling import Chain
-from charrnn_core.spec import Ref
+from charrnn_core.spec import Ref, shown
 from charrnn_core.stdout import kept_clean
 from charrnn_core.storage import user_path
 from charrnn_core.terminal import to_stderr
+from charrnn_core.typed import for_json
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,9 @@ def separator_ids(documents: str | None, alphabet: Alphabet) -> tuple[int, ...]:
         return tuple(alphabet.encode(separator).tolist())
     except UnknownSymbolError as error:
         raise UnknownSymbolError(
-            f"documents is {documents!r}, and the alphabet of {len(alphabet)} symbols lacks some "
-            f"of {separator!r}; expected lines, blank, or what stands between the documents of "
-            "the text, character by character"
+            f"documents is {shown(documents)}, and the alphabet of {len(alphabet)} symbols lacks "
+            f"some of {shown(separator)}; expected lines, blank, or what stands between the "
+            "documents of the text, character by character"
         ) from error
 
 
@@ -131,27 +132,44 @@ def load(
     return restore_model(path, checkpoint, registry)
 
 
-@contextlib.contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn what a table of the wrong kind leads to into a `CheckpointError`."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise CheckpointError(f"{path} lacks what {what} needs: {error}") from error
-
-
 def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Model:
     """Build the model that a checkpoint holds; `path` is for messages."""
-    table = checkpoint.table
-    with reading(path, "a model"):
-        registry = registry.preferring(table["plugins"])
-        require_plugins(table, "cell", registry)
-        config, alphabet = RunConfig.read(table["config"]), alphabet_of(table)
-    network = build_network(config, alphabet, registry)
-    template = jax.eval_shape(network.init, jax.random.key(0))
+    table = read_manifest(path, checkpoint.table)
+    registry = registry.preferring(table["plugins"])
+    require_plugins(table, "cell", registry)
+    config, alphabet = read_config(path, table), alphabet_of(table)
+    network, template = _template(path, config, alphabet, registry)
     params = learnt_params(checkpoint, template)
     directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
     return Model(config, alphabet, network, params, registry, table, directory)
+
+
+def read_config(path: Path, table: Mapping[str, Any]) -> RunConfig:
+    """The configuration in a checkpoint's table; `path` is for messages.
+
+    Raises:
+        CheckpointError: a setting is unknown, of the wrong type or out of bounds.
+    """
+    try:
+        return RunConfig.read(table["config"])
+    except CharRNNError as error:
+        raise CheckpointError(f"{path} has a config that cannot be used: {error}") from error
+
+
+def _template(
+    path: Path, config: RunConfig, alphabet: Alphabet, registry: Registry
+) -> tuple[Network, Params]:
+    """The network of a checkpoint, and the shapes of its parameters."""
+    try:
+        network = build_network(config, alphabet, registry)
+        return network, jax.eval_shape(network.init, jax.random.key(0))
+    except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
+        # A width of 10**12: what jax and cells say of it is not about the checkpoint.
+        cell, embedding = config.cell.table(), config.embedding
+        raise CheckpointError(
+            f"{path} describes a network that cannot be made, of the cell {shown(cell)} and an "
+            f"embedding of {embedding}: {type(error).__name__}"
+        ) from error
 
 
 def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
@@ -175,33 +193,18 @@ def describe_run(
     """
     run = user_path(run)
     path, checkpoint = open_checkpoint(run, note, best)
-    arrays, table = checkpoint.arrays.items(), checkpoint.table
-    loop = table.get("loop")
-    status = loop.get("status", "unknown") if isinstance(loop, dict) else "unknown"
+    arrays, table = checkpoint.arrays.items(), read_manifest(path, checkpoint.table)
+    status = table.get("loop", {}).get("status", "unknown")
     directory = RunDirectory(run)
     if status == "running" and run.is_dir() and not directory.is_live():
         status = f"ended without notice; go on with: {directory.command('resume', run)}"
-    with reading(path, "a model"):
-        symbols = alphabet_of(table).symbols
     return {
         "checkpoint": str(path),
         "status": status,
-        **table,
-        "alphabet": symbols,
+        **for_json(table),
+        "alphabet": alphabet_of(table).symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
     }
-
-
-def alphabet_of(table: Mapping[str, Any]) -> Alphabet:
-    """The alphabet that a checkpoint's table holds.
-
-    Raises:
-        CheckpointError: what it holds is none.
-    """
-    try:
-        return read_alphabet(table["alphabet"])
-    except CorpusError as error:
-        raise CheckpointError(f"the checkpoint has no valid alphabet: {error}") from error
 
 
 def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from charrnn_core.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.directory import RunDirectory
-from charrnn_core.errors import CheckpointError, RunDirectoryError
+from charrnn_core.errors import RunDirectoryError
+from charrnn_core.manifest import read_manifest
 from charrnn_core.recovery import first_good, load_step
+from charrnn_core.regular import named, own
 from charrnn_core.run import read_toml
 from charrnn_core.storage import explained, user_path
 
@@ -36,7 +38,7 @@ def open_checkpoint(
     run = directory.path
     with explained("read", run):
         if run.is_file():
-            return run, load_checkpoint(run)
+            return run, load_checkpoint(run, named)
     for _ in range(_LOOKS):
         saved = _saved(run)
         lines: list[str] = []
@@ -95,12 +97,12 @@ def saved_shards(run: Path) -> int:
     """
     directory = RunDirectory(run)
     if directory.is_to_begin():
-        config = read_toml(directory.config_file)
+        config = read_toml(directory.config_file, own)
     else:
-        _, checkpoint = open_checkpoint(run, lambda line: None)
-        config = checkpoint.table.get("config")
-    shards = config.get("shards") if isinstance(config, dict) else None
-    return shards if isinstance(shards, int) and 1 <= shards <= _MOST_SHARDS else 1
+        path, checkpoint = open_checkpoint(run, lambda line: None)
+        config = read_manifest(path, checkpoint.table)["config"]
+    shards = config.get("shards")
+    return shards if type(shards) is int and 1 <= shards <= _MOST_SHARDS else 1
 
 
 def saved_network(run: Path) -> dict[str, Any]:
@@ -109,10 +111,8 @@ def saved_network(run: Path) -> dict[str, Any]:
     Raises:
         RunDirectoryError, CheckpointError: as for `open_checkpoint`.
     """
-    _, checkpoint = open_checkpoint(run, lambda line: None)
-    config = checkpoint.table.get("config")
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{run} does not say what its parameters are of")
+    path, checkpoint = open_checkpoint(run, lambda line: None)
+    config = read_manifest(path, checkpoint.table)["config"]
     return {name: config[name] for name in _OF_THE_NETWORK if name in config}
 
 

@@ -69,18 +69,6 @@ def describe(
     }
 
 
-def read_record(corpus: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of its text.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not what `describe` makes.
-    """
-    words = {name: str(corpus[name]) for name in ("name", "origin", "sha256")}
-    return {
-        **words, "licence": corpus.get("licence"), "characters": int(corpus["characters"])
-    }  # fmt: skip
-
-
 def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Collection[str]) -> None:
     """Refuse a configuration that differs from the checkpoint's in what decides what is learnt.
 

@@ -16,6 +16,7 @@ from charrnn_core.errors import (
     AmbiguousNameError,
     OptionError,
     PluginError,
+    StorageError,
     UnknownNameError,
 )
 from charrnn_core.localfile import load_local_file, local_files, version_of
@@ -80,7 +81,10 @@ class Registry:
 
         It is called by its file's name, and the file's digest is its version.
         """
-        version = version_of(path) if path.is_file() else "missing"
+        try:
+            version = version_of(path)
+        except (OSError, StorageError):  # importing it says what is wrong
+            version = "missing"
         self.add(lambda: load_local_file(path), path.stem, path.name, version, path)
 
     def add(

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from charrnn_core.errors import (
 from charrnn_core.options import check_plain, opt, option_values, read_options, settle
 from charrnn_core.recipes import RECIPES
 from charrnn_core.registry import Registry
+from charrnn_core.regular import named
 from charrnn_core.spec import Ref, shown
 from charrnn_core.storage import explained, user_path
 
@@ -234,15 +235,18 @@ def source_ref(text: str) -> Ref:
         ) from error
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, opener: Callable[[str, int], int] = named) -> dict[str, Any]:
     """Read a TOML file.
 
+    Arguments:
+        opener: from `charrnn_core.regular`: `named` for what a user names, `own` for a run's file.
+
     Raises:
-        StorageError: the file cannot be read.
+        StorageError: the file cannot be read, or is no regular file.
         OptionError: it is not TOML; the message has the line.
     """
     path = user_path(path)
-    with explained("read", path), open(path, "rb") as file:
+    with explained("read", path), open(path, "rb", opener=opener) as file:
         data = file.read(_LARGEST_TOML + 1)  # a wrong file may have no end
     if len(data) > _LARGEST_TOML:
         raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")

@@ -24,6 +24,7 @@ from charrnn_core.explain import summary
 from charrnn_core.incidents import append_incident, cut_log
 from charrnn_core.leaves import to_arrays
 from charrnn_core.loopstate import LoopState
+from charrnn_core.manifest import RESUMING, read_manifest
 from charrnn_core.model import Model, count_parameters, load
 from charrnn_core.randomness import random_key
 from charrnn_core.record import describe
@@ -214,9 +215,10 @@ class Sitting:
     def _roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
         anchor = self.directory.checkpoint_file(loop.anchor)
         checkpoint = load_checkpoint(anchor)
+        table = read_manifest(anchor, checkpoint.table, RESUMING)
         state = self.experiment.trainer.restore(checkpoint.arrays)
         state = state._replace(scale=state.scale / 2)
-        before = LoopState.read(checkpoint.table["loop"])
+        before = LoopState.read(table["loop"])
         before.rollbacks, before.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
         if before.status == "stopped early":  # it has gone on since
             before.stale = 0
@@ -227,6 +229,6 @@ class Sitting:
         )
         # The newer ones first: a crash in between must not leave them with the old rate.
         self.directory.remove_after(loop.anchor)
-        self._audience.restore(checkpoint.table["observers"])
+        self._audience.restore(table["observers"])
         self._save(state, before)
         return self.experiment.trainer.place(state), before

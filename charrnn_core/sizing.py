@@ -2,12 +2,12 @@
 
 import bisect
 import dataclasses
-import os
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
+from charrnn_core.devices import memory_bytes
 from charrnn_core.errors import OptionError
 from charrnn_core.model import count_parameters
 from charrnn_core.network import Network
@@ -76,7 +76,7 @@ def refuse_too_large(network: Network) -> None:
     """
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     needed = _COPIES * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = memory_bytes()
     if needed > there:
         raise OptionError(
             f"a network of {count_parameters(shapes):,} parameters needs {needed / 2**30:,.0f} GiB "

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn_core.errors import StorageError
+from charrnn_core.regular import check_own
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another directory",
@@ -185,13 +186,15 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
 
     Raises:
         TimeoutError: somebody else holds the lock for longer than `timeout`.
-        StorageError: the file cannot be opened.
+        StorageError: the file cannot be opened, or is a link or no regular file.
     """
     import filelock  # it imports asyncio, which would double the time of --help
 
     lock = filelock.FileLock(path)
     try:
         with explained("lock", path):
+            with contextlib.suppress(FileNotFoundError):
+                check_own(path)
             lock.acquire(timeout=timeout)
     except StorageError as error:
         if isinstance(error.__cause__, filelock.Timeout):
@@ -205,7 +208,7 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
 
 def is_locked(path: Path) -> bool:
     """Whether another process holds the lock on `path`; False where that cannot be told."""
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return False
     try:
         with locked(path, timeout=0):

@@ -11,14 +11,14 @@ CORE = ROOT / "charrnn_core"
 
 LAYERS = [
     {"errors", "habits"},
-    {"recognition"},
+    {"recognition", "regular"},
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
-    {"signals", "devices", "mesh", "loopstate"},
-    {"options", "layout", "stdio"},
-    {"plugin"},
-    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
+    {"signals", "devices", "mesh"},
+    {"options", "layout", "stdio", "typed"},
+    {"plugin", "loopstate"},
+    {"manifest", "hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {

@@ -14,6 +14,7 @@ from charrnn_bench.results import Row, make_rows, read_outcome
 from charrnn_bench.survey import Survey, take_survey
 from charrnn_bench.trainings import Interruption, Training, all_trainings, share_done, train
 from charrnn_core.errors import OptionError, RunDirectoryError
+from charrnn_core.regular import read_own
 from charrnn_core.storage import explained, locked, make_directory, write_atomically
 from charrnn_core.terminal import to_stderr
 
@@ -78,9 +79,10 @@ class Benchmark:
     def _read(cls, directory: Path) -> "Benchmark | None":
         file = directory / "bench.json"
         with explained("read", file):
-            if not file.exists():
+            try:
+                data = read_own(file)
+            except FileNotFoundError:
                 return None
-            data = file.read_bytes()
         try:
             table = json.loads(data)
             plan, survey = Plan.read(table["plan"]), Survey.read(table["survey"])

@@ -15,7 +15,9 @@ from charrnn_bench.survey import Survey
 from charrnn_bench.trainings import Training
 from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import CharRNNError
+from charrnn_core.manifest import read_manifest
 from charrnn_core.opening import open_checkpoint
+from charrnn_core.regular import read_own
 
 _MEBIBYTE = 2**20
 _INTERVAL = re.compile(rb"^model .* ([0-9.]+) to ([0-9.]+)$", re.MULTILINE)
@@ -76,17 +78,18 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
     if failed.error is not None or not training.is_done():
         return dataclasses.replace(failed, error=failed.error or "it has not ended")
     try:
-        _, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
+        path, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
+        table = read_manifest(path, checkpoint.table)
         rows = _rows(RunDirectory(training.directory).metrics_file)
     except (CharRNNError, OSError, ValueError) as error:
         return dataclasses.replace(failed, error=str(error))
-    if checkpoint.table["corpus"]["sha256"] != sha256:
+    if table["corpus"]["sha256"] != sha256:
         error = "it was trained on another text: the source has changed since the first training"
         return dataclasses.replace(failed, error=error)
     return Outcome(
         cell=training.cell,
         seed=training.seed,
-        bits_per_char=checkpoint.table["held_out_nats_per_char"] / math.log(2),
+        bits_per_char=table["held_out_nats_per_char"] / math.log(2),
         interval=_interval(training.log),
         characters_per_second=tuple(row["characters_per_second"] for row in rows),
         peak_bytes=record.get("peak_bytes"),
@@ -95,12 +98,12 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in read_own(file).decode("utf-8").splitlines()]
 
 
 def _interval(log: Path) -> tuple[float, float] | None:
     """The interval that the run has printed last."""
-    found = _INTERVAL.findall(log.read_bytes()) if log.exists() else []
+    found = _INTERVAL.findall(read_own(log)) if log.exists() else []
     if not found:
         return None
     low, high = found[-1]

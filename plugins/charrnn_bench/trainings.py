@@ -16,8 +16,10 @@ from typing import Any
 
 from charrnn_bench.plan import Plan, label
 from charrnn_core.directory import RunDirectory
-from charrnn_core.errors import CheckpointError, RunDirectoryError
+from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
+from charrnn_core.manifest import RESUMING, read_manifest
 from charrnn_core.opening import open_checkpoint
+from charrnn_core.regular import own, read_own
 from charrnn_core.run import RunConfig
 from charrnn_core.storage import explained, write_atomically
 from charrnn_core.terminal import to_stderr
@@ -63,14 +65,14 @@ class Training:
     def record(self) -> dict[str, Any]:
         """What is known of its processes: ``peak_bytes``, ``exit_code`` and ``error``."""
         with explained("read", self._record), contextlib.suppress(FileNotFoundError, ValueError):
-            return json.loads(self._record.read_bytes())
+            return json.loads(read_own(self._record))
         return {}
 
     def status(self) -> str | None:
         """What its newest checkpoint says of it; None if there is none that is good."""
         try:
-            _, checkpoint = open_checkpoint(self.directory, note=lambda line: None)
-            return checkpoint.table["loop"]["status"]
+            path, checkpoint = open_checkpoint(self.directory, note=lambda line: None)
+            return read_manifest(path, checkpoint.table, RESUMING)["loop"].get("status")
         except (RunDirectoryError, CheckpointError):
             return None
 
@@ -125,7 +127,7 @@ class Training:
     def _why(self, code: int) -> str:
         if code < 0:
             return f"ended by {signal.Signals(-code).name}"
-        lines = self.log.read_text("utf-8", errors="replace").split("\n")
+        lines = read_own(self.log).decode("utf-8", errors="replace").split("\n")
         errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
         last = [line.strip() for line in lines if line.strip()]
         return (errors or last or [f"exit code {code}"])[-1]
@@ -213,7 +215,7 @@ def train(
 @contextlib.contextmanager
 def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A command of charrnn as a process, which does not outlive the block."""
-    with explained("write", log), open(log, "ab") as output:
+    with explained("write", log), open(log, "ab", opener=own) as output:
         # In a group of its own Ctrl-C does not reach it: a second signal would have it not save.
         process = subprocess.Popen(
             [sys.executable, "-m", "charrnn_core", *arguments],
@@ -237,8 +239,13 @@ def share_done(training: Training, config: RunConfig, seconds: float) -> float:
     if config.minutes is not None:
         return min(1.0, seconds / (60 * config.minutes))
     try:
-        last = json.loads((training.directory / "metrics.jsonl").read_bytes().splitlines()[-1])
-    except (OSError, ValueError, IndexError):  # there is none yet, or it is being written
+        last = json.loads(read_own(RunDirectory(training.directory).metrics_file).splitlines()[-1])
+    except (
+        OSError,
+        StorageError,
+        ValueError,
+        IndexError,
+    ):  # there is none yet, or it is being written
         return 0.0
     used = [
         last[key] / most

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.errors import SourceError
+from charrnn_core.errors import SourceError, StorageError
+from charrnn_core.regular import read_own
 from charrnn_core.storage import locked, write_atomically
 
 SECONDS_BETWEEN_REQUESTS = 2.0
@@ -73,10 +74,12 @@ class Pace:
         """The time of the last request, today, and how many books it has seen."""
         today = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC).date().isoformat()
         try:
-            state = json.loads(self._file.read_bytes())
+            state = json.loads(read_own(self._file))
             books = int(state["books"]) if state["day"] == today else 0
             return {"last": float(state["last"]), "day": today, "books": books}
-        except (OSError, ArithmeticError, ValueError, TypeError, KeyError):  # not what we wrote
+        except (
+            OSError, StorageError, ArithmeticError, ValueError, TypeError, KeyError
+        ):  # not what we wrote  # fmt: skip
             return {"last": 0.0, "day": today, "books": 0}
 
     def _write(self, state: dict[str, Any]) -> None:

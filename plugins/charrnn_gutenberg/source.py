@@ -7,6 +7,7 @@ from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.download import Limits
 from charrnn_core.downloaded import Downloaded, Found
 from charrnn_core.errors import CorpusError, SourceError
+from charrnn_core.regular import read_named
 from charrnn_gutenberg import GutenbergOptions
 from charrnn_gutenberg.download import download
 from charrnn_gutenberg.encoding import decode_book
@@ -89,9 +90,7 @@ def _from_directory(directory: Path, number: int) -> tuple[bytes, str]:
         try:
             if not path.is_file():
                 continue
-            if path.stat().st_size > most:
-                raise SourceError(f"{path} is longer than {most} bytes; expected a book")
-            return path.read_bytes(), str(path)
+            return read_named(path, most), str(path)
         except OSError as error:
             raise SourceError(f"cannot read {path}: {error.strerror}") from error
     raise SourceError(

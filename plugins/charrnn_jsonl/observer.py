@@ -3,9 +3,12 @@
 import json
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from charrnn_core.errors import CheckpointError
 from charrnn_core.events import Ended, Started, Stepped
+from charrnn_core.regular import cut_own, own
+from charrnn_core.spec import shown
 from charrnn_core.storage import explained
 
 
@@ -31,9 +34,19 @@ class JSONLObserver:
             os.fsync(self._file.fileno())
             return {"bytes": self._file.tell()}
 
-    def restore(self, state: dict[str, int]) -> None:
-        """Forget the rows that were written after the checkpoint."""
-        self._length = state["bytes"]
+    def restore(self, state: Any) -> None:
+        """Forget the rows that were written after the checkpoint.
+
+        Raises:
+            CheckpointError: the state is none that `state` gave.
+        """
+        length = state.get("bytes") if isinstance(state, dict) else None
+        if type(length) is not int or length < 0:
+            raise CheckpointError(
+                f"the checkpoint remembers {shown(state)} of metrics.jsonl; expected a number of "
+                "bytes: use another checkpoint"
+            )
+        self._length = length
         if self._file is not None:
             self._open(self._file.name)
 
@@ -44,10 +57,9 @@ class JSONLObserver:
         if self._file is not None:
             self._file.close()
         with explained("write", path):
-            self._file = open(path, "a", encoding="utf-8")
-            if self._length is not None and self._file.tell() > self._length:
-                self._file.truncate(self._length)
-                self._file.seek(0, os.SEEK_END)  # else it tells where the end was before
+            if self._length is not None:
+                cut_own(Path(path), self._length)
+            self._file = open(path, "a", encoding="utf-8", opener=own)
 
     def on_step(self, event: Stepped) -> None:
         assert self._file is not None

@@ -1,19 +1,26 @@
 """The command ``charrnn novelty``; what it needs is imported inside it, for it needs jax."""
 
+import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from charrnn_core.decoding import decode_text
 from charrnn_core.errors import OptionError
+from charrnn_core.regular import read_named
 from charrnn_core.stdout import kept_clean
+from charrnn_core.storage import explained
 from charrnn_core.terminal import say, say_json, tell_of_waiting
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", metavar="[TEXT]", required=False, type=click.File("rb"))
+@click.argument(
+    "file",
+    metavar="[TEXT]",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+)
 @click.option("--text", help="The text itself, instead of a file.")
 @click.option(
     "--longer-than",
@@ -31,7 +38,7 @@ from charrnn_core.terminal import say, say_json, tell_of_waiting
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def novelty(
-    run: Path, file: Any, text: str | None, longer_than: int, top: int, as_json: bool
+    run: Path, file: str | None, text: str | None, longer_than: int, top: int, as_json: bool
 ) -> None:
     """Tell what of a TEXT is copied from the text that a RUN was trained on.
 
@@ -51,8 +58,8 @@ def novelty(
         model = api.load(run)
     if file is not None:
         errors = "escape" if model.alphabet.kind == "bytes" else "strict"
-        tell_of_waiting(file, "the text")
-        text = decode_text(file.read(), file.name, errors=errors)
+        name = "standard input" if file == "-" else file
+        text = decode_text(_read(file), name, errors=errors)
     with kept_clean():
         training = api.training_ids(model)
     result = compare(text or "", training, model.alphabet, longer_than, top)
@@ -60,3 +67,11 @@ def novelty(
         say_json(result.table())
     else:
         say("\n".join(result.lines()))
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        tell_of_waiting(sys.stdin, "the text")
+        return sys.stdin.buffer.read()
+    with explained("read", file):
+        return read_named(Path(file))
