@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from charrnn_info.screen import lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from charrnn_core.loopstate import LoopState
 from charrnn_core.manifest import RESUMING, read_manifest
 from charrnn_core.model import describe_run
 from charrnn_core.opening import saved_network, saved_shards
-from charrnn_core.terminal import described
 from charrnn_core.typed import check
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
@@ -97,7 +97,7 @@ def test_info_of_any_table(newest, sound, tmp_path_factory, seed):
     def info():
         shown = describe_run(path, note=quiet)
         json.dumps(shown, allow_nan=False)
-        described(shown)
+        lines(shown, 80)
 
     in_one_line(info)
     for early in (saved_shards, saved_network):
