@@ -118,7 +118,7 @@ class ResumeError(CharRNNError):
     """A run cannot go on as it began: something has changed."""
 
 
-class OutputError(CharRNNError):
+class OutputError(CharRNNError, OSError):
     """Standard output cannot be written to."""
 
 

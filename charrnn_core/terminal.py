@@ -1,5 +1,6 @@
 """Where text leaves the program: said to a person, given as it is, or shown by a display.
 
+
 * `say` is for a person: what could move the cursor or colour the screen is escaped.
 * `say_json` and `emit` are for a program, and for text that was formatted here: nothing is changed.
 * `outlet` is for a display that formats by itself, such as a progress bar.

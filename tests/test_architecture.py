@@ -15,10 +15,17 @@ LAYERS = [
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
+<<<<<<< ours
     {"signals", "devices", "mesh"},
     {"options", "layout", "stdio", "typed"},
     {"plugin", "loopstate"},
     {"manifest", "hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
+=======
+    {"signals", "devices", "mesh", "loopstate", "stdio"},
+    {"options", "layout"},
+    {"plugin"},
+    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
+>>>>>>> theirs
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {

@@ -11,7 +11,7 @@ import click
 
 from charrnn_core.layout import room
 from charrnn_core.storage import user_path
-from charrnn_core.terminal import emit, to_stderr
+from charrnn_core.terminal import emit, say, to_stderr
 
 if TYPE_CHECKING:
     from charrnn_bench.benchmark import Benchmark
@@ -87,7 +87,10 @@ def _report(benchmark: "Benchmark", rows: "list[Row]", as_json: bool) -> None:
     data = json.dumps(table.plain(*about), indent=2)
     write_atomically(benchmark.directory / "results.md", [table.markdown(*about).encode()])
     write_atomically(benchmark.directory / "results.json", [data.encode()])
-    emit(f"{data}\n" if as_json else "\n".join([*text(*about, room()), ""]))
+    if as_json:
+        emit(f"{data}\n")
+    else:
+        say("\n".join(text(*about, room())))
     if importlib.util.find_spec("matplotlib") is None:
         lacking = "matplotlib is missing; pip install 'charrnn[plot]'"
         to_stderr(f"note: no learning curves: {lacking}")

@@ -24,4 +24,4 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     if as_json:
         say_json(table)
     else:
-        emit("\n".join([*lines(table, room()), ""]))
+        emit("".join(f"{line}\n" for line in lines(table, room())))

@@ -41,7 +41,7 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
     else:
         width = room()
         lines = for_programs(rows) if width is None else for_terminal(rows, width)
-        emit("\n".join([*lines, ""]))
+        emit("".join(f"{line}\n" for line in lines))
 
 
 @plugins.command()
