@@ -1,8 +1,6 @@
 """The command line: parses, calls the core, prints. Installed as ``charrnn.cli``."""
 
 import dataclasses
-import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +11,7 @@ import click
 
 from charrnn_core.devices import use_every_core
 from charrnn_core.entrypoints import COMMANDS, Entry, installed
-from charrnn_core.errors import CharRNNError
+from charrnn_core.errors import CharRNNError, OutputError
 from charrnn_core.habits import option_for
 from charrnn_core.listing import first_line
 from charrnn_core.localfile import name_local_file
@@ -25,8 +23,9 @@ from charrnn_core.run import RunConfig
 from charrnn_core.settings import CHANGES, COMPONENTS, read_settings, source_with
 from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
+from charrnn_core.stdio import dispensable, guarded
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import printable
+from charrnn_core.terminal import printable, say, say_json, to_stderr
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -67,17 +66,19 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except click.NoSuchOption as error:
             raise _with_what_is_meant(error) from error
+        except OutputError:
+            raise  # `main` says it, for what click prints before a command is invoked fails alike
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
-            click.echo(f"Error: {printable(' '.join(str(error).splitlines()))}", err=True)
+            to_stderr(f"Error: {error}")
             ctx.exit(error.exit_code)
+        except click.ClickException as error:
+            # It may be a UsageError, which also shows how the command is used; so it is kept.
+            error.message = printable(error.message)  # pyright: ignore[reportAttributeAccessIssue]
+            raise
         except KeyboardInterrupt:
             ctx.exit(130)
-        except BrokenPipeError:
-            # The reader, such as head, has seen enough. Python would complain again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
 
 
 def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
@@ -213,7 +214,7 @@ def run(
         from charrnn_core.selfcheck import check_resume
 
         verdict = check_resume(settings, registry)
-        click.echo("\n".join(verdict.lines()))
+        say("\n".join(verdict.lines()))
         sys.exit(0 if verdict.exact else 1)
     # The directory is claimed before jax is imported: who comes second learns it at once.
     with RunDirectory.claim(settings, out, registry) as directory:
@@ -263,11 +264,14 @@ def _train(call: Callable[..., Any]) -> None:
     """Train with signals minded, print the result, and exit as a shell expects."""
     from charrnn_core import api
 
-    interrupt = Interrupt(lambda line: click.echo(line, err=True))
-    trained = call(api, started=_STARTED, observers=[interrupt], stop=interrupt)
-    click.echo("\n".join(trained.lines()))
+    interrupt = Interrupt(lambda line: say(line, err=True))
+    with dispensable() as lost:
+        trained = call(api, started=_STARTED, observers=[interrupt], stop=interrupt)
+        say("\n".join(trained.lines()))
+    for error in lost:
+        to_stderr(f"note: {error}; the run is saved in {trained.directory}")
     if trained.reason == "interrupted":
-        click.echo("interrupted: what was learnt so far is saved", err=True)
+        to_stderr("interrupted: what was learnt so far is saved")
         sys.exit(interrupt.exit_code)
 
 
@@ -298,12 +302,16 @@ def evaluate(
 
     with kept_clean():
         result = api.evaluate(api.load(run, best=best), source=text, **options)
-    click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
+    if as_json:
+        say_json(result.table())
+    else:
+        say("\n".join(result.lines()))
 
 
 def main(**extra: Any) -> None:
     """The entry point of the ``charrnn`` command."""
-    cli(prog_name="charrnn", **extra)
+    with guarded():
+        cli(prog_name="charrnn", **extra)
 
 
 if __name__ == "__main__":

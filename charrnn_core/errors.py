@@ -14,6 +14,8 @@
   + SamplingError              nothing is left to draw from
   + DeviceError                jax sees fewer devices than the run was cut for
   + ResumeError                a run cannot go on as it began: something has changed
+  + OutputError                standard output cannot be written to
+  |  + ReaderLeftError         because its reader has seen enough; exit code 0
   + StorageError               a file or directory cannot be read or written
      + CheckpointError         a checkpoint is damaged, foreign, or does not fit
      + RunDirectoryError       a path is not a run directory
@@ -111,6 +113,16 @@ class DeviceError(CharRNNError):
 
 class ResumeError(CharRNNError):
     """A run cannot go on as it began: something has changed."""
+
+
+class OutputError(CharRNNError, OSError):
+    """Standard output cannot be written to."""
+
+
+class ReaderLeftError(OutputError):
+    """Nobody reads standard output any more."""
+
+    exit_code: ClassVar[int] = 0
 
 
 class StorageError(CharRNNError):

@@ -1,5 +1,6 @@
 """Text laid out for a terminal: as wide as it is, with emphasis where it shows colours.
 
+What is laid out is escaped here, piece by piece, and so `charrnn_core.terminal.emit` prints it.
 Where standard output is no terminal nothing is wrapped or coloured: a line stays a line for grep.
 """
 
@@ -31,11 +32,13 @@ def _is_terminal() -> bool:
 
 def heading(text: str) -> str:
     """The text, bold where colours are wanted."""
+    text = printable(text)
     return f"\x1b[1m{text}\x1b[0m" if wants_colours() else text
 
 
 def alarm(text: str) -> str:
     """The text, in red where colours are wanted."""
+    text = printable(text)
     return f"\x1b[31m{text}\x1b[0m" if wants_colours() else text
 
 

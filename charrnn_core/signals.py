@@ -1,5 +1,6 @@
 """Signals: while training, the first asks it to end, the second leaves at once."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -61,8 +62,9 @@ class Interrupt:
             if byte[0] not in self._before:
                 continue
             if self.signal is not None:
-                if os.isatty(2):
-                    os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
+                with contextlib.suppress(OSError):  # the terminal may be what went away
+                    if os.isatty(2):
+                        os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
                 os._exit(128 + byte[0])
             self.signal = byte[0]
             self._say("\nstopping after this device call; the same again to leave at once")

@@ -1,17 +1,114 @@
-"""Text for a terminal: a line, what a model wrote made safe, and rows in columns."""
+"""Where text leaves the program: said to a person, given as it is, or shown by a display.
 
+
+* `say` is for a person: what could move the cursor or colour the screen is escaped.
+* `say_json` and `emit` are for a program, and for text that was formatted here: nothing is changed.
+* `outlet` is for a display that formats by itself, such as a progress bar.
+
+All of them escape what the encoding of the stream cannot hold. A failure to tell somebody something
+on standard error costs only what was to be told; a failure to write to standard output is raised,
+for a command may have no other result. `charrnn_core.stdio` says what becomes of it.
+"""
+
+import contextlib
+import io
+import json
 import os
+import re
 import sys
-import unicodedata
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from typing import IO, Any, TextIO, cast
 
-_SAFE = "\n\t"
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line feed
+    "\u202a-\u202e\u2066-\u2069"  # what turns the direction of the text that follows
+    "\ud800-\udfff]"  # halves of characters
+)
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print lines for a person, made safe to show, on standard output or standard error.
+
+    >>> say("a cell called \\x1b[31mlstm")
+    a cell called \\x1b[31mlstm
+    """
+    emit(f"{printable(text)}\n", err=err)
 
 
 def to_stderr(line: str) -> None:
     """Tell the user one line."""
-    print(line, file=sys.stderr, flush=True)
+    say(one_line(line), err=True)
+
+
+def say_json(value: Any, *, indent: int | None = None) -> None:
+    """Print plain data as one JSON object or list, in ASCII."""
+    emit(json.dumps(value, indent=indent).replace("\x7f", "\\u007f") + "\n")
+
+
+def emit(text: str | bytes, *, err: bool = False, flush: bool = True) -> None:
+    """Write text as it is, for it is a result for a program, or was formatted already."""
+    if err:
+        with contextlib.suppress(OSError, ValueError):
+            _write(sys.stderr, text, flush)
+    else:
+        _write(sys.stdout, text, flush)
+
+
+def outlet(*, err: bool = False) -> TextIO:
+    """Standard output or standard error for a display; what cannot be written is lost.
+
+    It is whatever the stream is at the time, so that a program may redirect it.
+    """
+    return cast(TextIO, _Outlet("stderr" if err else "stdout"))
+
+
+class _Outlet(io.TextIOBase):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def _stream(self) -> Any:
+        stream = getattr(sys, self._name)
+        # While rich shows a bar, what it puts in the stream's place would lead back here.
+        return getattr(stream, "rich_proxied_file", stream)
+
+    @property
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # as in io
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        try:
+            return self._stream.isatty()
+        except (AttributeError, ValueError):  # there is none, or it was closed
+            return False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            _write(self._stream, text, flush=False)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            self._stream.flush()
+
+
+def _write(stream: TextIO | None, text: str | bytes, flush: bool) -> None:
+    if stream is None:  # a program without a console
+        return
+    if isinstance(text, bytes):
+        stream.flush()
+        stream.buffer.write(text)
+    else:
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    if flush:
+        stream.flush()
 
 
 def printable(text: str) -> str:
@@ -20,12 +117,16 @@ def printable(text: str) -> str:
     >>> printable("ho\\x1b[2J ho\\n")
     'ho\\\\x1b[2J ho\\n'
     """
-    return "".join(
-        character
-        if character in _SAFE or unicodedata.category(character) not in ("Cc", "Cs")
-        else repr(character)[1:-1]
-        for character in text
-    )
+    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """The text with its lines after each other.
+
+    >>> one_line("no such cell\\nthere are: elman")
+    'no such cell there are: elman'
+    """
+    return " ".join(text.splitlines())
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

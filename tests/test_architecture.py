@@ -1,6 +1,7 @@
 """Who imports whom, read from the source: the design's arrows, and nothing else."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ LAYERS = [
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
-    {"signals", "devices", "mesh", "loopstate"},
+    {"signals", "devices", "mesh", "loopstate", "stdio"},
     {"options", "layout"},
     {"plugin"},
     {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
@@ -147,6 +148,48 @@ def test_registration_modules_are_light():
         assert {name.partition(".")[0] for name in imported(path)} <= {
             "dataclasses", "typing", "charrnn_core",
         }, path  # fmt: skip
+
+
+def prints(node: ast.AST) -> bool:
+    """Whether a part of a program writes to a standard stream itself, or lets rich do so."""
+    if isinstance(node, ast.Attribute):
+        writes = r"click\.\w*echo\w*|.*sys\.std(out|err)\.(buffer|write|writelines)"
+        return bool(re.fullmatch(writes, ast.unparse(node)))
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    file = next((ast.unparse(k.value) for k in node.keywords if k.arg == "file"), "")
+    return called == "print" or called == "Console" and not file.startswith("outlet(")
+
+
+@pytest.mark.parametrize(
+    "code, found",
+    [
+        ("print(1)", True),
+        ("click.echo('a')", True),
+        ("sys.stdout.buffer.write(b'a')", True),
+        ("Console(stderr=True)", True),
+        ("Console(file=outlet(err=True)).print(1)", False),
+        ("say('a')", False),
+    ],
+)
+def test_what_prints_is_recognised(code, found):
+    assert any(map(prints, ast.walk(ast.parse(code)))) == found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in [*core_modules(), *sorted((ROOT / "plugins").glob("*/*.py")), ROOT / "cli.py"]
+        if path != CORE / "terminal.py"
+    ],
+    ids=lambda path: f"{path.parent.name}.{path.stem}",
+)
+def test_text_leaves_through_one_module(path):
+    """What is printed elsewhere is neither escaped nor survives a terminal that went away."""
+    found = [ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if prints(node)]
+    assert not found, f"{path}: use say, say_json, emit or outlet of charrnn_core.terminal"
 
 
 def test_files_are_read_in_one_sitting():

@@ -36,7 +36,8 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     directory, output = run_directory
     assert "elman with " in output and "chars/s" in output and "left" in output
     assert output.count(f"unroll: {ENGINE}\n") == 1
-    assert "\n    Ann " in output
+    heading = r"\nupdate [\d,]+, held-out \d\.\d{3} nats:\n    Ann "
+    assert len(re.findall(heading, output)) == 10
     held_out, *table, warning, run, sample, evaluate = output.splitlines()[-9:]
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
     names = [re.split(r"  +|, order", row)[0] for row in table]

@@ -11,6 +11,7 @@ import click
 
 from charrnn_core.layout import room
 from charrnn_core.storage import user_path
+from charrnn_core.terminal import emit, say, to_stderr
 
 if TYPE_CHECKING:
     from charrnn_bench.benchmark import Benchmark
@@ -66,10 +67,9 @@ def bench(
         interrupted = benchmark.train()
         if interrupted is not None:
             done = [training.is_done() for training in benchmark.trainings]
-            click.echo(
+            to_stderr(
                 f"interrupted: {sum(done)} of {len(done)} trainings are done and kept; go on with "
-                f"the same command: {command}",
-                err=True,
+                f"the same command: {command}"
             )
             sys.exit(128 + interrupted)
         rows = benchmark.rows()
@@ -87,12 +87,15 @@ def _report(benchmark: "Benchmark", rows: "list[Row]", as_json: bool) -> None:
     data = json.dumps(table.plain(*about), indent=2)
     write_atomically(benchmark.directory / "results.md", [table.markdown(*about).encode()])
     write_atomically(benchmark.directory / "results.json", [data.encode()])
-    click.echo(data if as_json else "\n".join(text(*about, room())))
+    if as_json:
+        emit(f"{data}\n")
+    else:
+        say("\n".join(text(*about, room())))
     if importlib.util.find_spec("matplotlib") is None:
         lacking = "matplotlib is missing; pip install 'charrnn[plot]'"
-        click.echo(f"note: no learning curves: {lacking}", err=True)
+        to_stderr(f"note: no learning curves: {lacking}")
     else:
         from charrnn_bench.curves import draw
 
         draw(rows, benchmark.directory, table.heading(*about[:2]), benchmark.survey.unit)
-    click.echo(f"kept in {shlex.quote(str(benchmark.directory))}", err=True)
+    to_stderr(f"kept in {shlex.quote(str(benchmark.directory))}")

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from charrnn_core.terminal import outlet, printable
+
 
 class Display:
     """Shows on standard error how far all trainings together are, and how long they will take.
@@ -19,7 +21,7 @@ class Display:
     def __init__(self, total: int, done: int) -> None:
         self._total, self._before, self._ended = total, done, done
         self._began = time.monotonic()
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(file=outlet(err=True), highlight=False, soft_wrap=True)
         self._bar = Progress(
             BarColumn(),
             TextColumn("{task.percentage:3.0f}%  {task.description}", markup=False),
@@ -50,7 +52,7 @@ class Display:
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
-        self._console.print(Text(line))
+        self._console.print(Text(printable(line)))
 
     def _left(self, done: float) -> str:
         """How long the rest will take, if it goes on as it did since this program was started."""

@@ -18,7 +18,7 @@ from charrnn_bench.plan import Plan
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, UsageError
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import to_stderr
+from charrnn_core.terminal import say_json, to_stderr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def main() -> None:
             told = _survey(Plan.read(json.load(sys.stdin))).table()
     except CharRNNError as error:
         told = {"refused": str(error), "usage": isinstance(error, UsageError)}
-    print(json.dumps(told))
+    say_json(told)
 
 
 if __name__ == "__main__":

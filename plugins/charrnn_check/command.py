@@ -1,7 +1,6 @@
 """``charrnn check``: a plugin's conformance kit as a card of passes and failures."""
 
 import dataclasses
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import click
 
 from charrnn_core.listing import describe_plugin
 from charrnn_core.spec import Ref
+from charrnn_core.terminal import aligned, say, say_json
 
 if TYPE_CHECKING:
     from charrnn_core.testing import Outcome
@@ -53,25 +53,30 @@ def check(
     if not listing:
         describe_plugin(kind, Ref.parse(name).use)  # a wrong name is told before jax is imported
     from charrnn_core import testing
-    from charrnn_core.terminal import aligned
 
     if listing:
         found = testing.checks(kind)
-        click.echo(json.dumps(found) if as_json else "\n".join(aligned(list(found.items()))))
+        if as_json:
+            say_json(found)
+        else:
+            say("\n".join(aligned(list(found.items()))))
         return
     reasons = {check: reason for check, _, reason in (item.partition("=") for item in expected)}
     outcomes = []
     for outcome in testing.check(kind, name, only=only, expected_failures=reasons):
         outcomes.append(outcome)
         if not as_json:
-            click.echo(line(outcome))
+            say(line(outcome))
     good = all(outcome.good for outcome in outcomes)
     table: dict[str, Any] = {"kind": kind, "name": name, "passed": good}
     table["checks"] = [dataclasses.asdict(outcome) for outcome in outcomes]
     if kind == "cell" and performance and not only:
         table["performance"] = _performance(name, as_json)
     took = time.monotonic() - began
-    click.echo(json.dumps(table) if as_json else verdict(outcomes, took))
+    if as_json:
+        say_json(table)
+    else:
+        say(verdict(outcomes, took))
     sys.exit(0 if good else 1)
 
 
@@ -120,5 +125,5 @@ def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
         rows = list(compare_performance(subject))
         explained = [] if quiet else lines(explain_cell(subject.ref, subject.registry))
     if not quiet:
-        click.echo("\n".join(["", *explained, "", *performance_lines(rows), ""]))
+        say("\n".join(["", *explained, "", *performance_lines(rows), ""]))
     return performance_table(rows)

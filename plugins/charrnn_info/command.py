@@ -1,11 +1,11 @@
 """``charrnn info``: what a run has come to, and what it is; what reads it is imported inside."""
 
-import json
 from pathlib import Path
 
 import click
 
 from charrnn_core.layout import room
+from charrnn_core.terminal import emit, say_json
 
 
 @click.command()
@@ -21,4 +21,7 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     from charrnn_info.screen import lines
 
     table = describe_run(run, best=best)
-    click.echo(json.dumps(table) if as_json else "\n".join(lines(table, room())))
+    if as_json:
+        say_json(table)
+    else:
+        emit("".join(f"{line}\n" for line in lines(table, room())))

@@ -7,7 +7,7 @@ import click
 
 from charrnn_core.errors import PluginError, UsageError
 from charrnn_core.provider import canonical
-from charrnn_core.terminal import aligned, to_stderr
+from charrnn_core.terminal import aligned, printable, say, to_stderr
 from charrnn_install import pip
 from charrnn_install.distributions import find, installed
 
@@ -33,7 +33,7 @@ def install(packages: tuple[str, ...], editable: tuple[str, ...], upgrade: bool)
     names = {canonical(name) for name, _ in asked}
     theirs = [row for row in after if row not in before or canonical(row["distribution"]) in names]
     for line in available(theirs):
-        click.echo(line)
+        say(line)
     for row in theirs:
         if row["status"] != "ok":
             to_stderr(f"Warning: {row['name']} of {row['distribution']} {row['status']}")
@@ -68,7 +68,7 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
     offers = installed()
     chosen = list(dict.fromkeys(find(name, offers) for name in names))
     if not yes:
-        click.confirm(f"Remove {', '.join(map(str, chosen))}?", abort=True)
+        click.confirm(printable(f"Remove {', '.join(map(str, chosen))}?"), abort=True)
     pip.uninstall([offer.name for offer in chosen])
     left = {canonical(offer.name) for offer in installed()}
     if stay := [str(offer) for offer in chosen if canonical(offer.name) in left]:

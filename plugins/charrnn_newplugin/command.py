@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from charrnn_core.storage import user_path
+from charrnn_core.terminal import say
 from charrnn_newplugin.project import words, write_project
 
 
@@ -24,7 +25,7 @@ def new_plugin(kind: str, name: str, into: Path) -> None:
     """
     into = user_path(into)
     written = write_project(kind, name, into)
-    click.echo("\n".join(f"wrote {path}" for path in written))
+    say("\n".join(f"wrote {path}" for path in written))
     made = words(kind, name)
     root = into / made["distribution"]
     steps = {
@@ -34,4 +35,4 @@ def new_plugin(kind: str, name: str, into: Path) -> None:
         made["use"]: "use it",
     }
     width = max(map(len, steps))
-    click.echo("\n".join(["next:", *(f"  {step:{width}}  # {why}" for step, why in steps.items())]))
+    say("\n".join(["next:", *(f"  {step:{width}}  # {why}" for step, why in steps.items())]))

@@ -1,6 +1,5 @@
 """The command ``charrnn novelty``; what it needs is imported inside it, for it needs jax."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from charrnn_core.decoding import decode_text
 from charrnn_core.errors import OptionError
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import tell_of_waiting
+from charrnn_core.terminal import say, say_json, tell_of_waiting
 
 
 @click.command()
@@ -57,4 +56,7 @@ def novelty(
     with kept_clean():
         training = api.training_ids(model)
     result = compare(text or "", training, model.alphabet, longer_than, top)
-    click.echo(json.dumps(result.table()) if as_json else "\n".join(result.lines()))
+    if as_json:
+        say_json(result.table())
+    else:
+        say("\n".join(result.lines()))

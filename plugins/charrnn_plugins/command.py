@@ -1,7 +1,5 @@
 """``charrnn plugins``: what is installed, what failed to load, and what each component offers."""
 
-import json
-
 import click
 
 from charrnn_core.layout import room
@@ -14,7 +12,7 @@ from charrnn_core.listing import (
 )
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import aligned
+from charrnn_core.terminal import aligned, emit, say, say_json
 from charrnn_plugins.screen import for_programs, for_terminal
 
 
@@ -29,18 +27,21 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
         return
     if requirements:
         pins = list_requirements()
-        click.echo(json.dumps(pins) if as_json else "\n".join(pins))
+        if as_json:
+            say_json(pins)
+        else:
+            say("\n".join(pins))
         return
     rows = list_timings() if timings else list_plugins()
     if as_json:
-        click.echo(json.dumps(rows))
+        say_json(rows)
     elif timings:
         table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)] if rows else []
-        click.echo("\n".join(aligned(table)) if table else "there is no plugin")
+        say("\n".join(aligned(table)) if table else "there is no plugin")
     else:
         width = room()
         lines = for_programs(rows) if width is None else for_terminal(rows, width)
-        click.echo("\n".join(lines))
+        emit("".join(f"{line}\n" for line in lines))
 
 
 @plugins.command()
@@ -58,7 +59,7 @@ def show(kind: str, name: str, as_json: bool) -> None:
             table["unroll"] = explain_cell(ref)
         more = lines(table["unroll"])
     if as_json:
-        click.echo(json.dumps(table))
+        say_json(table)
         return
     facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
-    click.echo("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))
+    say("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))

@@ -3,34 +3,40 @@
 import math
 import time
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.rule import Rule
 from rich.text import Text
 
 from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
-from charrnn_core.terminal import printable
+from charrnn_core.terminal import outlet, printable
+from charrnn_progress.line import Line, clock, loss
 
 _SECONDS_BETWEEN_LINES = 10.0
+_INDENT = 4
 
 
 class ProgressObserver:
     """Shows how far training is, its loss, its speed and the time left.
 
     On a terminal that is a bar; elsewhere a plain line at every evaluation and at least every ten
-    seconds.
+    seconds. Over each sample stands after which update it was written, and how good the model was.
     """
 
     def __init__(self, options: object) -> None:
         del options  # it has none
-        self.console = Console(highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%  {task.description}"),
+        self.console = Console(file=outlet(), highlight=False)
+        # A terminal that cannot move its cursor would not show a bar at all.
+        self._moves = self.console.is_terminal and not self.console.is_dumb_terminal
+        self._line = Line()
+        self._bar = Live(
+            self._line,
             console=self.console,
             transient=True,
+            redirect_stderr=outlet(err=True).isatty(),  # else it goes where the user wants it
         )
-        self._task = self._bar.add_task("compiling", total=1.0)
-        self._held_out = math.nan
+        self._train = self._held_out = math.nan
         self._said = time.monotonic()
 
     def on_start(self, event: Started) -> None:
@@ -45,25 +51,25 @@ class ProgressObserver:
             self._say(f"going on from update {event.step:,}")
         if event.unroll:
             self._say(f"unroll: {event.unroll}")
-        if self.console.is_terminal:
+        if self._moves:
             self._bar.start()
 
     def on_step(self, event: Stepped) -> None:
         fresh = event.held_out_nats_per_char
+        self._train = event.train_nats_per_char
         self._held_out = self._held_out if fresh is None else fresh
-        held_out = ""
-        if not math.isnan(self._held_out):
-            held_out = (
-                f"  held-out {self._held_out:.3f} nats ({self._held_out / math.log(2):.3f} bits)"
-            )
-        line = (
-            f"epoch {event.epoch:.1f}  train {event.train_nats_per_char:.3f} nats{held_out}  "
-            f"{event.characters_per_second:,.0f} chars/s  {_clock(event.seconds_left)} left"
-        )
-        self._bar.update(self._task, completed=event.progress, description=line)
+        self._line.show(event, self._held_out)
         late = time.monotonic() - self._said > _SECONDS_BETWEEN_LINES
-        if not self.console.is_terminal and (fresh is not None or late):
-            self._say(f"{event.progress:4.0%}  {line}")
+        if not self._moves and (fresh is not None or late):
+            held_out = ""
+            if not math.isnan(self._held_out):
+                bits = self._held_out / math.log(2)
+                held_out = f"  held-out {loss(self._held_out)} nats ({loss(bits)} bits)"
+            self._say(
+                f"{event.progress:4.0%}  epoch {event.epoch:.1f}  "
+                f"train {loss(self._train)} nats{held_out}  "
+                f"{event.characters_per_second:,.0f} chars/s  {clock(event.seconds_left)} left"
+            )
 
     def on_incident(self, event: Incident) -> None:
         self._say(
@@ -72,23 +78,23 @@ class ProgressObserver:
         )
 
     def on_sample(self, event: Sampled) -> None:
-        text = printable(event.prompt + event.text)
-        self._say("\n".join(f"    {line}" for line in text.splitlines()))
+        losses = (("held-out", self._held_out), ("train", self._train))
+        known = [f", {name} {loss(nats)} nats" for name, nats in losses if not math.isnan(nats)]
+        heading = f"update {event.step:,}{''.join(known[:1])}"
+        lines = printable(event.prompt + event.text).splitlines()
+        if self.console.is_terminal:
+            self._show(Rule(Text(heading), align="left", style="dim"))
+            self._show(Padding(Text("\n".join(lines)), (0, 0, 0, _INDENT), expand=False))
+        else:
+            self._say("\n".join([f"{heading}:", *(" " * _INDENT + line for line in lines)]))
 
     def on_end(self, event: Ended) -> None:
         self._bar.stop()
 
     def _say(self, line: str) -> None:
+        self._show(Text(printable(line)))
+
+    def _show(self, what: RenderableType) -> None:
+        """Print something that stays; lines are broken on a terminal only, and between words."""
         self._said = time.monotonic()
-        self.console.print(Text(line))
-
-
-def _clock(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    return (
-        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-        if minutes >= 60
-        else f"{minutes}:{seconds:02d}"
-    )
+        self.console.print(what, soft_wrap=not self.console.is_terminal)

@@ -12,7 +12,7 @@ import click
 from charrnn_core.decoding import decode_text, encode_text
 from charrnn_core.errors import OptionError
 from charrnn_core.stdout import apart, kept_clean
-from charrnn_core.terminal import printable, tell_of_waiting
+from charrnn_core.terminal import emit, printable, say, tell_of_waiting
 
 if TYPE_CHECKING:
     from charrnn_core.model import Model
@@ -105,7 +105,7 @@ def sample(
     except KeyboardInterrupt:
         if not endless:
             raise
-        click.echo()
+        say()
 
 
 def _read(prompt_file: Any, model: "Model") -> str:
@@ -126,7 +126,7 @@ def _show(pieces: "Iterator[list[Written]]", prompt: str, n: int, colours: bool)
     if colours:
         from charrnn_sample.colour import coloured, legend
 
-        click.echo(legend(), err=True, color=True)
+        emit(f"{legend()}\n", err=True)
 
         def text_of(piece: "Written") -> str | bytes:
             return coloured(piece.characters)
@@ -136,17 +136,17 @@ def _show(pieces: "Iterator[list[Written]]", prompt: str, n: int, colours: bool)
             return shown(piece.text)
 
     if n == 1:
-        click.echo(shown(prompt), nl=False)
+        emit(shown(prompt))
         for [piece] in pieces:
-            click.echo(text_of(piece), nl=False, color=colours)
-        click.echo()
+            emit(text_of(piece))
+        say()
         return
     for number, sample in enumerate(zip(*pieces, strict=True), start=1):
-        click.echo(f"--- {number} ---")
-        click.echo(shown(prompt), nl=False)
+        say(f"--- {number} ---")
+        emit(shown(prompt))
         for piece in sample:
-            click.echo(text_of(piece), nl=False, color=colours)
-        click.echo()
+            emit(text_of(piece))
+        say()
 
 
 def _logged(

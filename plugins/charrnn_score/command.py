@@ -12,6 +12,7 @@ import click
 
 from charrnn_core.devices import use_every_core
 from charrnn_core.settings import source_with
+from charrnn_core.terminal import to_stderr
 
 if TYPE_CHECKING:
     from charrnn_core.api import Scored
@@ -49,7 +50,7 @@ def score(
     write = (out or sys.stdout).write
     with contextlib.redirect_stdout(sys.stderr):  # a cell that prints must not do it in between
         total = write_lines(api.score(api.load(run, best=best), source=text, **options), write)
-    click.echo(total, err=True)
+    to_stderr(total)
 
 
 def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:

@@ -1,0 +1,112 @@
+"""The line that shows how a training goes: as much of it as there is room for."""
+
+import math
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from charrnn_core.events import Stepped
+
+_BETWEEN = 2
+_LEAST_BAR, _MOST_BAR = 6, 40
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the line.
+
+    Arguments:
+        text: what it says.
+        rank: how early it is left out where the line is too long; the highest goes first.
+        style: of rich.
+    """
+
+    text: str
+    rank: int
+    style: str = ""
+
+
+_BAR_RANK = 4
+
+
+class Line:
+    """A bar and what is said beside it, in one line of any width."""
+
+    def __init__(self) -> None:
+        self.progress: float | None = None
+        self.parts = [Part("compiling", 0)]
+
+    def show(self, event: Stepped, held_out: float) -> None:
+        """Show where a training is; `held_out` is its last loss there in nats, if not NaN."""
+        self.progress = event.progress
+        parts = [
+            Part(f"{event.progress:4.0%}", 0, "progress.percentage"),
+            Part(f"epoch {event.epoch:.1f}", 6),
+            Part(f"train {loss(event.train_nats_per_char)}", 3),
+            Part(f"held-out {loss(held_out)} nats", 1, "bold"),
+            Part(f"{loss(held_out / math.log(2))} bits", 7),
+            Part(f"{_speed(event.characters_per_second)} chars/s", 5),
+            Part(f"{clock(event.seconds_left)} left", 2, "progress.remaining"),
+        ]
+        if math.isnan(held_out):
+            parts[2:5] = [Part(f"train {loss(event.train_nats_per_char)} nats", 3)]
+        self.parts = parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        parts, bar = fitted(self.parts, options.max_width)
+        grid = Table.grid(padding=(0, _BETWEEN, 0, 0))
+        row = [Text(part.text, part.style, no_wrap=True, overflow="crop") for part in parts]
+        if not bar:
+            grid.add_row(*row)
+        else:
+            done, pulse = self.progress or 0.0, self.progress is None
+            grid.add_row(ProgressBar(1.0, done, width=bar, pulse=pulse), *row)
+        yield grid
+
+
+def fitted(parts: list[Part], width: int) -> tuple[list[Part], int]:
+    """What of a line fits into so many columns, and how wide the bar before it may be.
+
+    >>> parts = [Part("50%", 0), Part("epoch 3.4", 6), Part("0:50 left", 2)]
+    >>> [([part.text for part in kept], bar) for kept, bar in (fitted(parts, n) for n in (40, 24))]
+    [(['50%', 'epoch 3.4', '0:50 left'], 13), (['50%', '0:50 left'], 8)]
+    """
+    bar, kept = Part(" " * _LEAST_BAR, _BAR_RANK), sorted(parts, key=lambda part: part.rank)
+    kept = sorted([*kept, bar], key=lambda part: part.rank)
+    while len(kept) > 1 and _length(kept) > width:
+        kept.pop()
+    room = width - _length(kept) + _LEAST_BAR if bar in kept else 0
+    return [part for part in parts if part in kept], min(room, _MOST_BAR)
+
+
+def _length(parts: list[Part]) -> int:
+    return sum(len(part.text) + _BETWEEN for part in parts) - _BETWEEN
+
+
+def loss(value: float) -> str:
+    """A loss to read at a glance.
+
+    >>> loss(1.57812), loss(1.2e18)
+    ('1.578', '1.2e+18')
+    """
+    return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
+
+
+def _speed(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e6 else f"{value / 1e6:,.2f}M"
+
+
+def clock(seconds: float) -> str:
+    """A time to come, as on a clock.
+
+    >>> clock(50), clock(3725), clock(math.inf)
+    ('0:50', '1:02:05', '?')
+    """
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
