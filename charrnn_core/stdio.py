@@ -81,10 +81,10 @@ def guarded() -> Iterator[None]:
     if sys.stdin is None:
         _open_nothing(os.O_WRONLY)
         sys.stdin = io.TextIOWrapper(io.BufferedReader(_NoInput()), encoding="utf-8")
-    output, sys.stdout = _guard(sys.stdout, 1, "<stdout>")
-    _, sys.stderr = _guard(sys.stderr, 2, "<stderr>")
-    _streams[:] = [output]
-    output.strict = True
+    sys.stdout, output = _guard(sys.stdout, 1, "<stdout>")
+    sys.stderr, _ = _guard(sys.stderr, 2, "<stderr>")
+    _streams[:] = output
+    _set_strict(True)
     try:
         try:
             yield
@@ -95,20 +95,34 @@ def guarded() -> Iterator[None]:
             to_stderr(f"Error: {error}")
         sys.exit(error.exit_code)
     finally:
-        output.strict = False  # Python writes what is left, and has nobody to tell either
+        _set_strict(False)  # Python writes what is left, and has nobody to tell either
 
 
-def _guard(stream: Any, descriptor: int, name: str) -> tuple[_Output, io.TextIOWrapper]:
-    """A stream in place of another that leads where that one does."""
+def _guard(stream: Any, descriptor: int, name: str) -> tuple[Any, list[_Output]]:
+    """A stream in place of another that leads where that one does, and what guards it."""
     if stream is None:
         # Writing to it fails, as it would have failed on what is closed.
         output = _Output(_open_nothing(os.O_RDONLY), name)
-        return output, _text(output, locale.getencoding(), line_buffering=False)
+        return _text(output, locale.getencoding(), line_buffering=False), [output]
+    if not _leads_to(stream, descriptor):  # a program has put its own in the place
+        return stream, []
     with contextlib.suppress(OSError):
         stream.flush()
     output = _Output(descriptor, name)
     lines = stream.line_buffering or stream.write_through
-    return output, _text(output, stream.encoding, line_buffering=lines)
+    return _text(output, stream.encoding, line_buffering=lines), [output]
+
+
+def _leads_to(stream: Any, descriptor: int) -> bool:
+    try:
+        return isinstance(stream, io.TextIOWrapper) and stream.fileno() == descriptor
+    except (OSError, ValueError):  # it is a buffer, or closed
+        return False
+
+
+def _set_strict(strict: bool) -> None:
+    for output in _streams:
+        output.strict = strict
 
 
 def _open_nothing(how: int) -> int:
@@ -131,13 +145,12 @@ def dispensable() -> Iterator[list[OutputError]]:
     Afterwards the list holds why something was lost; it is empty too if nobody wanted to read it.
     """
     lost: list[OutputError] = []
-    for output in _streams:
-        output.strict = False
+    _set_strict(False)
     try:
         yield lost
     finally:
-        for output in _streams:
+        with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-            output.strict = True
-            if output.failure is not None and output.failure.exit_code:
-                lost.append(output.failure)
+        _set_strict(True)
+        failures = [output.failure for output in _streams if output.failure is not None]
+        lost += [failure for failure in failures if failure.exit_code]

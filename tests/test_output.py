@@ -18,9 +18,9 @@ import time
 import pytest
 
 from charrnn_core import terminal
-from charrnn_core.directory import open_checkpoint
 from charrnn_core.errors import OutputError, ReaderLeftError
 from charrnn_core.events import Sampled, Stepped
+from charrnn_core.opening import open_checkpoint
 from tests.resuming import quiet
 from tests.signalled import signalled
 
@@ -385,6 +385,7 @@ def crafted(trained):
 def test_nothing_in_a_checkpoint_commands_the_terminal(command, crafted, capsys, monkeypatch):
     from charrnn.cli import cli
 
+    monkeypatch.setenv("NO_COLOR", "1")  # else headings are bold
     for path in crafted:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
         with pytest.raises(SystemExit):
@@ -396,7 +397,7 @@ def test_nothing_in_a_checkpoint_commands_the_terminal(command, crafted, capsys,
 
 
 def test_a_stranger_s_run_in_a_terminal(crafted):
-    process, terminal_of_it = in_a_terminal(("info", crafted[-1]), crafted[-1].parent)
+    process, terminal_of_it = in_a_terminal(("info", crafted[-1]), crafted[-1].parent, NO_COLOR="1")
     seen = read_all(terminal_of_it)
     process.wait(60)
     os.close(terminal_of_it)
