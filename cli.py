@@ -196,9 +196,15 @@ def _watching(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
 @_watching
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
+@click.option("--from-first-update", is_flag=True, help="--minutes begin with the first update.")
 @click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
 def run(
-    config: Path | None, out: Path | None, quiet: bool, self_check_resume: bool, **given: Any
+    config: Path | None,
+    out: Path | None,
+    quiet: bool,
+    from_first_update: bool,
+    self_check_resume: bool,
+    **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
     from charrnn_core.directory import RunDirectory
@@ -215,9 +221,12 @@ def run(
         verdict = check_resume(settings, registry)
         click.echo("\n".join(verdict.lines()))
         sys.exit(0 if verdict.exact else 1)
+    if from_first_update and settings.minutes is None:
+        raise click.UsageError("--from-first-update is about --minutes, and none are given")
     # The directory is claimed before jax is imported: who comes second learns it at once.
     with RunDirectory.claim(settings, out, registry) as directory:
-        _train(lambda api, **how: api.train(settings, out=directory, registry=registry, **how))
+        more = {"out": directory, "registry": registry, "from_first_update": from_first_update}
+        _train(lambda api, **how: api.train(settings, **more, **how))
 
 
 @cli.command()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 _SAFE = "\n\t"
+_LONG = 1e6
 
 
 def to_stderr(line: str) -> None:
@@ -39,6 +40,15 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def number(value: float, decimals: int) -> str:
+    """A number with so many decimals, or with few digits if it would be long.
+
+    >>> number(1.23456, 4), number(7e120, 4), number(float("nan"), 4)
+    ('1.2346', '7e+120', 'nan')
+    """
+    return f"{value:.{decimals}f}" if abs(value) < _LONG else f"{value:.4g}"
 
 
 def tell_of_waiting(stream: IO[Any], what: str, note: Callable[[str], None] = to_stderr) -> None:

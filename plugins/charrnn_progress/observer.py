@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
-from charrnn_core.terminal import printable
+from charrnn_core.terminal import number, printable
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -54,11 +54,13 @@ class ProgressObserver:
         held_out = ""
         if not math.isnan(self._held_out):
             held_out = (
-                f"  held-out {self._held_out:.3f} nats ({self._held_out / math.log(2):.3f} bits)"
+                f"  held-out {number(self._held_out, 3)} nats "
+                f"({number(self._held_out / math.log(2), 3)} bits)"
             )
         line = (
-            f"epoch {event.epoch:.1f}  train {event.train_nats_per_char:.3f} nats{held_out}  "
-            f"{event.characters_per_second:,.0f} chars/s  {_clock(event.seconds_left)} left"
+            f"epoch {event.epoch:.1f}  train {number(event.train_nats_per_char, 3)} nats"
+            f"{held_out}  {event.characters_per_second:,.0f} chars/s  "
+            f"{_clock(event.seconds_left)} left"
         )
         self._bar.update(self._task, completed=event.progress, description=line)
         late = time.monotonic() - self._said > _SECONDS_BETWEEN_LINES
@@ -66,10 +68,7 @@ class ProgressObserver:
             self._say(f"{event.progress:4.0%}  {line}")
 
     def on_incident(self, event: Incident) -> None:
-        self._say(
-            f"update {event.step:,} is not finite (its loss was {event.nats_per_char:.3g} nats): "
-            f"{event.action}"
-        )
+        self._say(event.line())
 
     def on_sample(self, event: Sampled) -> None:
         text = printable(event.prompt + event.text)
