@@ -25,7 +25,7 @@ from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
 from charrnn_core.stdio import dispensable, guarded
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import printable, say, say_json, to_stderr
+from charrnn_core.terminal import printable, say, to_stderr
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -197,9 +197,15 @@ def _watching(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
 @_watching
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
+@click.option("--from-first-update", is_flag=True, help="--minutes begin with the first update.")
 @click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
 def run(
-    config: Path | None, out: Path | None, quiet: bool, self_check_resume: bool, **given: Any
+    config: Path | None,
+    out: Path | None,
+    quiet: bool,
+    from_first_update: bool,
+    self_check_resume: bool,
+    **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
     from charrnn_core.directory import RunDirectory
@@ -216,9 +222,12 @@ def run(
         verdict = check_resume(settings, registry)
         say("\n".join(verdict.lines()))
         sys.exit(0 if verdict.exact else 1)
+    if from_first_update and settings.minutes is None:
+        raise click.UsageError("--from-first-update is about --minutes, and none are given")
     # The directory is claimed before jax is imported: who comes second learns it at once.
     with RunDirectory.claim(settings, out, registry) as directory:
-        _train(lambda api, **how: api.train(settings, out=directory, registry=registry, **how))
+        more = {"out": directory, "registry": registry, "from_first_update": from_first_update}
+        _train(lambda api, **how: api.train(settings, **more, **how))
 
 
 @cli.command()
@@ -273,39 +282,6 @@ def _train(call: Callable[..., Any]) -> None:
     if trained.reason == "interrupted":
         to_stderr("interrupted: what was learnt so far is saved")
         sys.exit(interrupt.exit_code)
-
-
-@cli.command("eval")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
-@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
-@click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
-@click.option("--dynamic", is_flag=True, help="Also as a model that learns from what it has read.")
-@click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option(
-    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
-    help="What to do with characters outside the model's alphabet; escape charges what they cost.",
-)  # fmt: skip
-@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
-def evaluate(
-    run: Path, as_json: bool, best: bool, source: str | None, source_opt: tuple[str, ...],
-    **options: Any,
-) -> None:  # fmt: skip
-    """Score held-out text with the model of a RUN, and by counting alone."""
-    text = source_with(source, source_opt)
-    from charrnn_core.opening import check_run
-
-    check_run(run)
-    use_every_core()
-    from charrnn_core import api
-
-    with kept_clean():
-        result = api.evaluate(api.load(run, best=best), source=text, **options)
-    if as_json:
-        say_json(result.table())
-    else:
-        say("\n".join(result.lines()))
 
 
 def main(**extra: Any) -> None:

@@ -96,6 +96,7 @@ def evaluate(
     return Evaluation(
         model=own, characters=text.characters, split=text.split, part=text.part,
         symbol=model.alphabet.unit, dynamic=adapted, baselines=rows, remarks=(*remarks, *more),
+        course=model.course() if text.watched else None,
     )  # fmt: skip
 
 
@@ -133,6 +134,7 @@ class _Text:
         pieces: its known characters.
         unknown: those among them that are not.
         trained_on: whether the model has learnt from some of it.
+        watched: whether it is what was scored while the model was trained.
         training: gives the ids of the training text.
     """
 
@@ -142,6 +144,7 @@ class _Text:
     pieces: list[Piece]
     unknown: Unknown
     trained_on: bool
+    watched: bool
     training: Callable[[], Ids]
 
     @property
@@ -218,6 +221,9 @@ def _choose(
         unknown=find_unknown(corpus, alphabet, escape).within(ranges, len(ids)),
         trained_on=corpus.sha256 == learnt["sha256"]
         and _overlap(ranges, own.ranges(len(ids), "train")),
+        watched=corpus.sha256 == learnt["sha256"]
+        and ranges == own.ranges(len(ids), "valid")
+        and count_characters(pieces) <= model.config.eval_characters,
         training=training,
     )
 

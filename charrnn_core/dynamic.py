@@ -107,7 +107,8 @@ class Dynamic:
             sum(float(nats.sum(dtype=np.float64)) for nats in self._score([piece], rate))
             for rate in RATES
         ]
-        return RATES[int(np.argmin(sums))]
+        # One that makes the model overflow is none to choose: NaN would count as the least.
+        return RATES[int(np.argmin(np.nan_to_num(sums, nan=np.inf)))]
 
     def _calls(self, piece: Piece) -> Iterator[tuple[Any, Any, Any]]:
         """A piece as inputs, targets and weights [K,T]; the last ones are padded."""

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.terminal import aligned
+from charrnn_core.course import Course
+from charrnn_core.diagnosis import diagnose
+from charrnn_core.terminal import aligned, number
 
 _BLOCK = 1000
 _FEWEST_BLOCKS, _MOST_BLOCKS = 20, 2000
@@ -38,23 +40,28 @@ class Row:
 
     @property
     def perplexity(self) -> float:
-        return math.exp(min(self.nats_per_char, 700.0))
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
 
     def table(self) -> dict[str, Any]:
         """The plain form, for JSON."""
         return {
             "name": self.name,
-            "nats_per_char": self.nats_per_char,
-            "bits_per_char": self.bits_per_char,
-            "perplexity": self.perplexity,
-            "interval": None if self.interval is None else list(self.interval),
+            "nats_per_char": _plain(self.nats_per_char),
+            "bits_per_char": _plain(self.bits_per_char),
+            "perplexity": _plain(self.perplexity),
+            "interval": None if self.interval is None else [*map(_plain, self.interval)],
         }
 
     def cells(self) -> tuple[str, ...]:
         """The row as it is printed."""
-        span = "" if self.interval is None else "{:.4f} to {:.4f}".format(*self.interval)
-        numbers = self.nats_per_char, self.bits_per_char
-        return (self.name, *(f"{number:.4f}" for number in numbers), f"{self.perplexity:.3f}", span)
+        span = " to ".join(number(end, 4) for end in self.interval or ())
+        numbers = number(self.nats_per_char, 4), number(self.bits_per_char, 4)
+        return (self.name, *numbers, number(self.perplexity, 3), span)
+
+
+def _plain(value: float) -> float | None:
+    """A number as JSON has it, which knows none that is not finite."""
+    return value if math.isfinite(value) else None
 
 
 class Tally:
@@ -126,6 +133,7 @@ class Evaluation:
         dynamic: the row of the model that goes on learning as it reads, if it was asked for.
         baselines: the rows of what knows no network, see `charrnn_core.baselines`.
         remarks: what a reader of the numbers has to know.
+        course: how the model's training went, if that has a bearing on the result.
 
     >>> row = Row(name="model", nats_per_char=math.log(2))
     >>> Evaluation(model=row, characters=8, split="all", part="train").bits_per_char
@@ -140,6 +148,7 @@ class Evaluation:
     dynamic: Row | None = None
     baselines: tuple[Row, ...] = ()
     remarks: tuple[str, ...] = field(default=())
+    course: Course | None = field(default=None, repr=False)
 
     @property
     def nats_per_char(self) -> float:
@@ -166,8 +175,9 @@ class Evaluation:
         """The model's result in words."""
         where = "whole text" if self.part == "all" else f"{self.part} part of {self.split}"
         return (
-            f"{self.nats_per_char:.4f} nats, {self.bits_per_char:.4f} bits per {self.symbol}, "
-            f"perplexity {self.perplexity:.3f} ({where}, {self.characters:,} {self.symbol}s)"
+            f"{number(self.nats_per_char, 4)} nats, {number(self.bits_per_char, 4)} bits per "
+            f"{self.symbol}, perplexity {number(self.perplexity, 3)} "
+            f"({where}, {self.characters:,} {self.symbol}s)"
         )
 
     def lines(self) -> list[str]:
@@ -180,14 +190,10 @@ class Evaluation:
         return [self.line(), *(aligned(compared) if compared else []), *remarks, *self.warnings()]
 
     def warnings(self) -> list[str]:
-        """A line if counting predicts the text better than the model does."""
+        """A line if something is wrong with the model, see `charrnn_core.diagnosis`."""
         better = [row.name for row in self.baselines if row.nats_per_char < self.nats_per_char]
-        if not better:
-            return []
-        return [
-            f"warning: the model loses to counting ({'; '.join(better)}); the likeliest causes: "
-            "too little training, a learning rate that does not fit, or a model that is too small"
-        ]
+        found = diagnose(self.nats_per_char, better, self.course)
+        return [] if found is None else [found.line]
 
     def table(self) -> dict[str, Any]:
         """The plain form, for JSON."""

@@ -1,5 +1,6 @@
 """What happens during training: the events that observers receive. Standard library only."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +80,20 @@ class Sampled:
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
-    """The loss or gradient of an update was not finite (``on_incident``); it was not made.
+    """Something in an update was not finite (``on_incident``).
+
+    An update whose loss or gradient is not finite, or after which a parameter or the optimizer's
+    state is not, was not made. One after which only some carry is not finite was made, unless
+    training stops.
 
     Arguments:
-        step: which update it would have been.
+        step: which update it is, or would have been.
         positions: where each stream's window begins, in characters of the training text.
         nats_per_char: its loss.
-        gradient_norms: the norm of its gradient by parameter; empty where updates are skipped.
-        action: what is done: ``"stop"``, ``"skip"`` or ``"rollback"``.
+        gradient_norms: the norm of its gradient by parameter; empty where there is none to blame.
+        action: what is done: ``"stop"``, ``"skip"``, ``"rollback"``, or ``"restart"`` of streams
+            after an update that was made.
+        streams: those whose carry was not finite, counted from 0.
     """
 
     step: int
@@ -95,6 +102,25 @@ class Incident:
     nats_per_char: float
     gradient_norms: Mapping[str, float]
     action: str
+    streams: tuple[int, ...] = ()
+
+    def cause(self) -> str:
+        """What was not finite."""
+        if not math.isfinite(self.nats_per_char):
+            return "the loss or its gradient"
+        if self.streams:
+            return f"the carry of {len(self.streams)} of {len(self.positions)} streams"
+        return "the gradient, a parameter or the optimizer's state"
+
+    def line(self) -> str:
+        """What happened, for a user.
+
+        >>> Incident(step=3, epoch=0.1, positions=(0, 9), nats_per_char=1.5, gradient_norms={},
+        ...          action="restart", streams=(1,)).line()
+        'update 3: the carry of 1 of 2 streams is not finite: they start afresh'
+        """
+        done = {"restart": "they start afresh", "skip": "it is skipped"}.get(self.action)
+        return f"update {self.step:,}: {self.cause()} is not finite: {done or self.action}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """One training, from a configuration to a run directory, or from a run directory onwards."""
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -32,10 +33,11 @@ from charrnn_core.registry import Registry
 from charrnn_core.regular import own
 from charrnn_core.run import BUDGETS, RunConfig, layered, read_toml
 from charrnn_core.settings import CHANGES, moved, watched
-from charrnn_core.sitting import Sitting, Surroundings, Trained
+from charrnn_core.sitting import Sitting, Surroundings
 from charrnn_core.sources import read_again
 from charrnn_core.spec import Ref
 from charrnn_core.terminal import to_stderr
+from charrnn_core.trained import Trained
 
 
 def train(
@@ -48,6 +50,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], None] = to_stderr,
     updates_per_call: int | None = None,
+    from_first_update: bool = False,
 ) -> Trained:
     """Train a model and keep it in a run directory.
 
@@ -63,6 +66,7 @@ def train(
         note: takes lines the user should see.
         updates_per_call: at most so many updates between two looks at `stop`; no number changes
             what is learnt.
+        from_first_update: let minutes count from the first update instead.
 
     Raises:
         CharRNNError: the leaf says what; nothing is trained before the input has been checked.
@@ -75,6 +79,7 @@ def train(
     ('finished', 'last-10%')
     """
     around = _around(observers, registry, started, stop, note, updates_per_call)
+    around = dataclasses.replace(around, from_first_update=from_first_update)
     config = (config or RunConfig()).resolve(around.registry)
     with contextlib.ExitStack() as stack:
         if not isinstance(out, RunDirectory):
@@ -208,7 +213,7 @@ def resume(
             note(f"note: the whole run is to last {now}, was {then}; its schedule follows")
         if loop.status == "stopped early":
             loop.stale = 0
-        state = experiment.trainer.restore(checkpoint.arrays)
+        state = experiment.trainer.restore(checkpoint.arrays, note)
         keep_text(directory.path, experiment.corpus, note)
         directory.write_config(experiment.config, around.registry)
         return Sitting(experiment, directory, around).go(state, loop, table["observers"])

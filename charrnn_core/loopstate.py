@@ -138,6 +138,17 @@ class Budget:
     deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
 
+    def begun_at(self, started: float) -> "Budget":
+        """The same budget with a clock that begins to count then.
+
+        >>> Budget(None, started=0.0, deadline=60.0).begun_at(10.0).deadline
+        70.0
+        """
+        if self.deadline is None:
+            return self
+        later = started - self.started
+        return dataclasses.replace(self, started=started, deadline=self.deadline + later)
+
     def progress(self, step: int) -> float:
         """The share of the budget used, 0 to 1.
 

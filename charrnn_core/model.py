@@ -10,10 +10,12 @@ import jax
 from charrnn_core.alphabet import Alphabet
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.checkpoint import Checkpoint
+from charrnn_core.course import Course
 from charrnn_core.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
 from charrnn_core.manifest import alphabet_of, read_manifest
+from charrnn_core.metrics import read_course
 from charrnn_core.network import Dropouts, Network
 from charrnn_core.opening import open_checkpoint
 from charrnn_core.registry import Registry
@@ -52,6 +54,12 @@ class Model:
     def parameters(self) -> int:
         """How many numbers the model has learnt."""
         return count_parameters(self.params)
+
+    def course(self) -> Course:
+        """How its training went, as far as its run directory tells."""
+        run = self.directory
+        file = None if run is None else RunDirectory(run).metrics_file
+        return read_course(file, self.table, len(self.alphabet))
 
 
 def count_parameters(params: Params) -> int:

@@ -1,6 +1,7 @@
 """The training loop as a generator of events: what is due is done between device calls."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from charrnn_core.cell import Params
 from charrnn_core.errors import TrainingError
 from charrnn_core.events import Evaluated, Event, Incident, Sampled, Saved, Stepped
 from charrnn_core.loopstate import Budget, LoopState, Policy
-from charrnn_core.training import Trainer, TrainState
+from charrnn_core.training import Measured, Trainer, TrainState
 
 _CHARACTERS_PER_CALL = 2**16
 _UPDATES_PER_CALL = 128
@@ -55,6 +56,9 @@ class Session:
         window: T, characters per window.
         prompt: what samples begin with.
         at_most: updates per device call.
+        from_first_update: whether a budget in minutes begins with the first update of this sitting,
+            not when the clock began.
+        updating: the clock's reading at the first update; None before.
     """
 
     trainer: Trainer
@@ -67,6 +71,8 @@ class Session:
     tools: Tools
     prompt: str = ""
     at_most: int = _UPDATES_PER_CALL
+    from_first_update: bool = False
+    updating: float | None = field(default=None, init=False)
     _over: bool = field(default=False, init=False)
     _evaluated: bool = field(default=False, init=False)
     _pace: float = field(default=math.inf, init=False)
@@ -80,12 +86,16 @@ class Session:
             TrainingError: the loss is not finite and the policy is to stop, or skipping and rolling
                 back did not help. The last checkpoint is from before.
         """
-        loop, budget = self.loop, self.budget
+        loop = self.loop
         loop.status = "running"
         streams = self.trainer.streams
         room = max(1, min(self.at_most, _CHARACTERS_PER_CALL // (streams * self.window)))
         yield self._save()  # before anything that takes time: there is something to go on from
         advance = self.trainer.compile(self.state, room, self.window)
+        self.updating = self.budget.clock()
+        if self.from_first_update:
+            self.budget = self.budget.begun_at(self.updating)
+        budget = self.budget
         self._saved = budget.clock(), loop.step
         self._over = loop.step > 0 and self._seconds_left() <= 0
         if self._over:  # the clock ran out between two sittings
@@ -94,13 +104,13 @@ class Session:
             count, total = self._next_call(room)
             batches = stack_batches(self.batching, self.loop.step, count, room)
             began = budget.clock()
-            made = self._call(advance, batches, count, total)
+            told = self._call(advance, batches, count, total)
             seconds = budget.clock() - began
             self._pace = seconds / count
             self.loop.row_seconds += seconds
-            weights = batches.weights[:count].sum(axis=(1, 2), dtype=np.int64)
+            weights = batches.weights[: len(told.made)].sum(axis=(1, 2), dtype=np.int64)
             before = self.loop
-            yield from self._count(*made, weights)
+            yield from self._count(told, weights)
             if self.loop is before:
                 yield from self._due()
             else:  # rolled back to an evaluation, at which all that was due was done
@@ -112,31 +122,39 @@ class Session:
 
     def _call(
         self, advance: Callable[..., Any], batches: Batch, count: int, total: int
-    ) -> tuple[Any, Any]:
-        """Make updates; their losses, and which were made. The state is finite afterwards."""
-
-        def call(count: int) -> Any:
-            return advance(before, batches, np.int32(count), np.int32(total))
-
+    ) -> Measured:
+        """Make updates; what is told of them, up to one that is not made because training ends or
+        rolls back there. The state is finite afterwards."""
         before = self.state
-        self.state, told = call(count)
-        nats, made = np.asarray(told.nats)[:count], np.array(told.made)[:count]
-        if self.policy.non_finite != "skip" and not told.sound:
-            # Again, but only up to the update that is to blame: any number gives the same bits.
-            sound = int(np.argmin(np.append(np.isfinite(nats), False)))
-            self.state, told = call(sound)
-            while not told.sound and sound:
-                sound -= 1
-                self.state, told = call(sound)
-            made[sound:] = False
-        elif (last := self._last_skip(made)) is not None:
-            self.state, _ = call(last)
-        return nats, made
 
-    def _last_skip(self, made: Any) -> int | None:
-        """The index of the skipped update that is one too many in a row."""
+        def call(count: int) -> Measured:
+            self.state, told = advance(before, batches, np.int32(count), np.int32(total))
+            return told
+
+        told = call(count)
+        nats, made, lost = (np.array(each)[:count] for each in (told.nats, told.made, told.lost))
+        if self.policy.non_finite != "skip":
+            bad = ~np.isfinite(nats)
+            if self.policy.non_finite == "stop":
+                bad |= lost.any(axis=1)
+            first = int(np.argmax(np.append(bad, True)))
+            if first < count or not told.sound:
+                # Again, but only up to the update that is to blame: any number gives the same bits.
+                blamed = first
+                if not call(first).sound:
+                    numbers = range(1, first)
+                    blamed = bisect_left(numbers, True, key=lambda n: not call(n).sound)
+                    call(blamed)
+                made[blamed:], count = False, min(blamed + 1, count)
+        if (last := self._one_too_many(made[:count] & ~lost[:count].any(axis=1))) is not None:
+            call(last)
+            count = last + 1
+        return Measured(nats[:count], made[:count], lost[:count], True)
+
+    def _one_too_many(self, sound: Any) -> int | None:
+        """The index of the update that is one too many in a row that were not sound."""
         skipped = self.loop.skipped
-        for i, one in enumerate(made):
+        for i, one in enumerate(sound):
             skipped = 0 if one else skipped + 1
             if skipped > _MOST_SKIPS:
                 return i
@@ -186,44 +204,47 @@ class Session:
         interval = per_epoch * -(-_UPDATES_PER_ROW // (2 * per_epoch))
         return interval - step % interval
 
-    def _count(self, nats: Any, made: Any, weights: Any) -> Iterator[Event]:
+    def _count(self, told: Measured, weights: Any) -> Iterator[Event]:
         """Take account of the updates of a call; see to those that are not finite."""
         loop, policy = self.loop, self.policy.non_finite
-        for loss, good, characters in zip(nats, made, weights, strict=True):
-            if good:
-                loop.count(float(loss), int(characters))
+        for nats, made, lost, characters in zip(*told[:3], weights, strict=True):
+            if made and not lost.any():
                 loop.skipped = 0
             else:
-                yield self._incident(float(loss))
-                if policy == "rollback" and loop.rollbacks < _MOST_ROLLBACKS:
+                incident = self._incident(float(nats), made, lost)
+                yield incident
+                if not made and policy == "rollback" and loop.rollbacks < _MOST_ROLLBACKS:
                     self.state, self.loop = self.tools.roll_back(loop)
                     return
                 loop.skipped += 1
-                if policy != "skip" or loop.skipped > _MOST_SKIPS:
+                if incident.action in ("stop", "rollback") or loop.skipped > _MOST_SKIPS:
                     yield self._save("diverged")
-                    raise TrainingError(self._divergence())
+                    raise TrainingError(self._divergence(incident))
+            if made:
+                loop.count(float(nats), int(characters))
             loop.step += 1
 
-    def _incident(self, nats: float) -> Incident:
-        """What is known of the next update, which is not finite."""
+    def _incident(self, nats: float, made: bool, lost: Any) -> Incident:
+        """What is known of the next update, in which something is not finite."""
         loop, norms = self.loop, {}
+        action = "restart" if made else self.policy.non_finite
         epoch, index = divmod(loop.step, self.batching.steps_per_epoch)
-        if self.policy.non_finite != "skip":  # else the state is that of later updates already
+        if action in ("stop", "rollback"):  # else the state is that of later updates already
             norms = self.trainer.gradient_norms(self.state, self.batching.batch(epoch, index))
         return Incident(
             step=loop.step + 1, epoch=loop.step / self.batching.steps_per_epoch,
             positions=self.batching.positions(epoch, index), nats_per_char=nats,
-            gradient_norms=norms, action=self.policy.non_finite,
+            gradient_norms=norms, action=action, streams=tuple(np.flatnonzero(lost).tolist()),
         )  # fmt: skip
 
-    def _divergence(self) -> str:
+    def _divergence(self, incident: Incident) -> str:
         loop, tried = self.loop, ""
-        if self.policy.non_finite == "skip":
-            tried = f", nor were the {_MOST_SKIPS} updates before it that were skipped"
-        if self.policy.non_finite == "rollback":
+        if incident.action in ("skip", "restart"):
+            tried = f", nor were the {_MOST_SKIPS} updates before it sound"
+        if incident.action == "rollback":
             tried = f", after the learning rate was halved {loop.rollbacks} times"
         return (
-            f"the loss or its gradient is not finite at update {loop.step + 1}{tried}; lower the "
+            f"{incident.cause()} is not finite at update {incident.step}{tried}; lower the "
             "learning rate with --lr, or clip gradients with --optimizer-opt clip=1; what was "
             "learnt before is saved, and incidents.jsonl has the details"
         )

@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,15 @@ from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import SamplingError
 from charrnn_core.evaluation import Evaluation, Row, Tally, tally
-from charrnn_core.events import Ended, Incident, Started
+from charrnn_core.events import Ended, Incident, Started, Stepped
 from charrnn_core.experiment import Experiment
 from charrnn_core.explain import summary
 from charrnn_core.incidents import append_incident, cut_log
 from charrnn_core.leaves import to_arrays
 from charrnn_core.loopstate import LoopState
 from charrnn_core.manifest import RESUMING, read_manifest
-from charrnn_core.model import Model, count_parameters, load
+from charrnn_core.metrics import read_course
+from charrnn_core.model import count_parameters, load
 from charrnn_core.randomness import random_key
 from charrnn_core.record import describe
 from charrnn_core.registry import Registry
@@ -33,51 +34,8 @@ from charrnn_core.sampling import make_generator
 from charrnn_core.scoring import make_scorer
 from charrnn_core.session import Session, Tools
 from charrnn_core.split import count_characters
+from charrnn_core.trained import Trained, describe_incidents, describe_time
 from charrnn_core.training import TrainState
-
-_MUCH = 0.01
-"""Nats per character by which a better evaluation is worth a word."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What `train` and `resume` give back.
-
-    Arguments:
-        model: the trained model.
-        directory: the run directory.
-        held_out: the last evaluation of the held-out part; None if nothing was evaluated.
-        reason: ``"finished"``, ``"stopped early"`` or ``"interrupted"``.
-        best, best_step: the least held-out loss, and the update after which it was measured.
-    """
-
-    model: Model
-    directory: Path
-    held_out: Evaluation | None
-    reason: str
-    best_step: int | None = None
-    best: float | None = None
-
-    def lines(self) -> list[str]:
-        """What the user should see: the result, and what to do next."""
-        directory, result = RunDirectory(self.directory), self.held_out
-        lines = [] if result is None else [f"held-out  {result.line()}", *result.lines()[1:]]
-        if result and self.best is not None and result.nats_per_char > self.best + _MUCH:
-            lines.append(
-                f"note: update {self.best_step} was better, {self.best:.4f} nats; since then the "
-                "model learns the training text by heart: use --best, or train less, with more "
-                "dropout, or with --patience"
-            )
-        lines.append(f"run       {shlex.quote(str(self.directory))}")
-        if self.reason == "interrupted":
-            return [*lines, f"go on     {directory.command('resume', self.directory)}"]
-        if self.reason == "stopped early":
-            lines.append(f"best      update {self.best_step}; use it with --best")
-        return [
-            *lines,
-            f"sample    {directory.command('sample', self.directory, '--length', 500)}",
-            f"evaluate  {directory.command('eval', self.directory)}",
-        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +48,7 @@ class Surroundings:
     stop: Callable[[], bool]
     note: Callable[[str], None]
     updates_per_call: int | None = None
+    from_first_update: bool = False
 
     def since(self, seconds: float, plugins: Iterable[Mapping[str, Any]]) -> "Surroundings":
         """The same for a run that was `seconds` old and used these plugins."""
@@ -121,6 +80,7 @@ class Sitting:
         cut_log(incidents, loop.incident_bytes)
         if remembered is not None:
             audience.restore(remembered)
+        began = self.around.started + loop.seconds
         audience.hear(
             Started(
                 directory=directory,
@@ -137,42 +97,64 @@ class Sitting:
         for line in experiment.notes:
             self.around.note(f"note: {line}")
         config, trainer = experiment.config, experiment.trainer
+        self._course = course = read_course(
+            self.directory.metrics_file,
+            {"step": loop.step, "loop": loop.table()},
+            len(experiment.alphabet),
+        )
         waiting = begin_baselines(experiment.train_ids, experiment.held_out, experiment.alphabet)
         session = Session(
             trainer, trainer.place(state), loop, experiment.batching, config.window,
             experiment.budget, experiment.policy, self._tools(), config.prompt,
         )  # fmt: skip
         session.at_most = self.around.updates_per_call or session.at_most
-        reason = "failed"
+        session.from_first_update = self.around.from_first_update
+        first, reason, actions = loop.step, "failed", Counter[str]()
+        ended: float | None = None
         try:
             for event in session.events():
                 if isinstance(event, Incident):
                     session.loop.incident_bytes = append_incident(incidents, event)
+                    actions[event.action] += 1
+                if isinstance(event, Stepped):
+                    course.add(vars(event))
                 audience.hear(event)
-            reason = session.loop.status
+            reason, ended = session.loop.status, time.monotonic()
+            # Whoever wants training to end does not wait for this either.
+            rows, remarks = waiting(lambda: reason == "interrupted" or self.around.stop())
         finally:
+            if ended is None:
+                waiting(lambda: True)
             audience.hear(
                 Ended(
                     step=session.loop.step,
                     reason=reason,
                     held_out_nats_per_char=session.loop.held_out,
-                    seconds=time.monotonic() - self.around.started,
+                    seconds=(ended or time.monotonic()) - self.around.started,
                     directory=directory,
                 )
             )
-        evaluation = None
-        if (held_out := session.loop.held_out) is not None:
-            rows, remarks = waiting()
+        evaluation, loop = None, session.loop
+        course.best, course.best_step = loop.best, loop.best_step
+        course.ended = reason != "interrupted"
+        if (held_out := loop.held_out) is not None:
             model = Row(name="model", nats_per_char=held_out)
             if self._tally is not None and self._tally.mean == held_out:
                 model = self._tally.row("model")
             evaluation = Evaluation(
                 model=model, characters=count_characters(experiment.held_out), split=config.split,
                 part="valid", symbol=experiment.alphabet.unit, baselines=rows, remarks=remarks,
+                course=course,
             )  # fmt: skip
+        lines = describe_incidents(actions)
+        if config.minutes is not None and reason != "interrupted" and ended and session.updating:
+            start_up, seconds = session.updating - began, ended - began
+            apart, updates = session.from_first_update, loop.step - first
+            lines += describe_time(start_up, seconds, updates, apart)
         model = load(directory, self.around.registry, note=self.around.note)
-        loop = session.loop
-        return Trained(model, directory, evaluation, reason, loop.best_step, loop.best)
+        return Trained(
+            model, directory, evaluation, reason, loop.best_step, loop.best, course, tuple(lines)
+        )
 
     def _tools(self) -> Tools:
         """What the training loop calls to evaluate, to sample, to save and to roll back."""
@@ -216,7 +198,7 @@ class Sitting:
         anchor = self.directory.checkpoint_file(loop.anchor)
         checkpoint = load_checkpoint(anchor)
         table = read_manifest(anchor, checkpoint.table, RESUMING)
-        state = self.experiment.trainer.restore(checkpoint.arrays)
+        state = self.experiment.trainer.restore(checkpoint.arrays, self.around.note)
         state = state._replace(scale=state.scale / 2)
         before = LoopState.read(table["loop"])
         before.rollbacks, before.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
@@ -229,6 +211,7 @@ class Sitting:
         )
         # The newer ones first: a crash in between must not leave them with the old rate.
         self.directory.remove_after(loop.anchor)
+        self._course.forget_after(loop.anchor)
         self._audience.restore(table["observers"])
         self._save(state, before)
         return self.experiment.trainer.place(state), before

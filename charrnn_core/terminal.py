@@ -1,6 +1,5 @@
 """Where text leaves the program: said to a person, given as it is, or shown by a display.
 
-
 * `say` is for a person: what could move the cursor or colour the screen is escaped.
 * `say_json` and `emit` are for a program, and for text that was formatted here: nothing is changed.
 * `outlet` is for a display that formats by itself, such as a progress bar.
@@ -19,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import IO, Any, TextIO, cast
 
+_LONG = 1e6
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line feed
     "\u202a-\u202e\u2066-\u2069"  # what turns the direction of the text that follows
@@ -140,6 +140,15 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def number(value: float, decimals: int) -> str:
+    """A number with so many decimals, or with few digits if it would be long.
+
+    >>> number(1.23456, 4), number(7e120, 4), number(float("nan"), 4)
+    ('1.2346', '7e+120', 'nan')
+    """
+    return f"{value:.{decimals}f}" if abs(value) < _LONG else f"{value:.4g}"
 
 
 def tell_of_waiting(stream: IO[Any], what: str, note: Callable[[str], None] = to_stderr) -> None:

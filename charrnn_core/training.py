@@ -19,6 +19,8 @@ from charrnn_core.leaves import from_arrays, to_arrays
 from charrnn_core.mesh import data_mesh
 from charrnn_core.network import Network
 from charrnn_core.randomness import random_key
+from charrnn_core.soundness import all_finite, lost_rows, stays_finite
+from charrnn_core.unroll import restart
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[Any], optax.GradientTransformation]
@@ -60,18 +62,15 @@ class Measured(NamedTuple):
     Fields:
         nats: float32[K], the loss of each in nats per character.
         made: bool[K], whether the update was made; False for one that was skipped.
-        sound: bool, whether all losses and the parameters after the last update are finite.
+        lost: bool[K,B], the streams whose carry was not finite after it; they start afresh.
+        sound: bool, whether all losses, the parameters and the optimizer's state after the last
+            update are finite.
     """
 
     nats: Any
     made: Any
+    lost: Any
     sound: Any
-
-
-def _all_finite(tree: Any) -> jax.Array:
-    """Whether no floating-point number of the tree is infinite or NaN."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,9 @@ class Trainer:
         shards: how many devices share the streams.
         total_steps: updates of the whole run; None if a wall-clock budget decides, in which case
             the optimizer sees an estimate that changes from call to call.
-        skip: whether an update whose loss or gradient is not finite is left out. That costs a few
-            percent; without it a call only says whether it is sound.
+        skip: whether an update is left out if its loss or gradient, or the parameters or the
+            optimizer's state after it, are not finite. That costs a few percent; without it a call
+            only says whether it is sound.
         average: the decay of the moving average of the parameters; 0 keeps none.
         seed: decides what is dropped.
     """
@@ -114,8 +114,13 @@ class Trainer:
         average = params if self.average else None
         return TrainState(params, opt_state, carry, jnp.int32(0), jnp.float32(1), average)
 
-    def restore(self, arrays: Arrays) -> TrainState:
+    def restore(self, arrays: Arrays, note: Callable[[str], None]) -> TrainState:
         """The state that a checkpoint's arrays hold.
+
+        Streams whose carry is not finite, as earlier versions could save it, start afresh.
+
+        Arguments:
+            note: takes lines the user should see.
 
         Raises:
             CheckpointError: they are not those of such a state.
@@ -125,7 +130,16 @@ class Trainer:
             name: from_arrays(arrays, leaves, name) for name, leaves in template._asdict().items()
         }
         # Copies: an update writes into its state, and these views share the file's bytes.
-        return jax.tree.map(jnp.array, TrainState(**fields))
+        state = jax.tree.map(jnp.array, TrainState(**fields))
+        fresh = self.network.initial_carry(state.params, self.streams)
+        lost = lost_rows(state.carry, fresh, self.streams)
+        if count := int(lost.sum()):
+            note(
+                f"note: the carry of {count} of {self.streams} streams was saved when it was not "
+                "finite; they start afresh"
+            )
+            state = state._replace(carry=restart(lost, state.carry, fresh))
+        return state
 
     def place(self, state: TrainState) -> TrainState:
         """A state laid out over the mesh: the carry by streams, the rest on every device."""
@@ -145,12 +159,14 @@ class Trainer:
         """
         layout = self._layout(state)
         mesh = data_mesh(self.shards)
-        by_stream = NamedSharding(mesh, PartitionSpec(None, None, "data"))
-        everywhere = NamedSharding(mesh, PartitionSpec())
+        everywhere, by_stream, windows = (
+            NamedSharding(mesh, PartitionSpec(*axes))
+            for axes in ((), (None, "data"), (None, None, "data"))
+        )
         advance = jax.jit(
             self._advance,
-            in_shardings=(layout, by_stream, everywhere, everywhere),
-            out_shardings=(layout, everywhere),
+            in_shardings=(layout, windows, everywhere, everywhere),
+            out_shardings=(layout, Measured(everywhere, everywhere, by_stream, everywhere)),
         )
         shape = (room, window, self.streams)
         dtypes = Batch(jnp.int32, jnp.int32, jnp.bool_, jnp.float32)
@@ -174,21 +190,36 @@ class Trainer:
             changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
             params = optax.apply_updates(state.params, changes)
             average = self._averaged(state, params)
+            fresh = self.network.initial_carry(state.params, self.streams)
+            lost = lost_rows(carry, fresh, self.streams)
+            carry = restart(lost, carry, fresh)
             after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
             made = jnp.bool_(True)
             if self.skip:
-                made = jnp.isfinite(nats) & _all_finite((grads, params))
-                skipped = state._replace(step=after.step)
+                made = jnp.isfinite(nats) & all_finite((grads, params))
+                made &= stays_finite(opt_state, state.opt_state)
+                # What overflowed in this window would do so from the same carry in the next one.
+                carry = restart(lost, state.carry, fresh)
+                skipped = state._replace(step=after.step, carry=carry)
                 after = jax.tree.map(partial(jnp.where, made), after, skipped)
             return after, Measured(
-                measured.nats.at[i].set(nats), measured.made.at[i].set(made), measured.sound
+                measured.nats.at[i].set(nats),
+                measured.made.at[i].set(made),
+                measured.lost.at[i].set(lost),
+                measured.sound,
             )
 
         room = batches.inputs.shape[0]
-        empty = Measured(jnp.zeros(room), jnp.zeros(room, bool), jnp.bool_(True))
-        state, measured = jax.lax.fori_loop(0, count, update, (state, empty))
-        sound = _all_finite((measured.nats, state.params))
-        return state, measured._replace(sound=sound)
+        empty = Measured(
+            jnp.zeros(room),
+            jnp.zeros(room, bool),
+            jnp.zeros((room, self.streams), bool),
+            jnp.bool_(True),
+        )
+        after, measured = jax.lax.fori_loop(0, count, update, (state, empty))
+        sound = all_finite((measured.nats, after.params))
+        sound &= stays_finite(after.opt_state, state.opt_state)
+        return after, measured._replace(sound=sound)
 
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """The norm of the loss's gradient by each parameter, by the parameter's path."""

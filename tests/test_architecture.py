@@ -15,17 +15,10 @@ LAYERS = [
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
-<<<<<<< ours
-    {"signals", "devices", "mesh"},
-    {"options", "layout", "stdio", "typed"},
+    {"signals", "devices", "mesh", "course"},
+    {"options", "layout", "stdio", "typed", "diagnosis"},
     {"plugin", "loopstate"},
     {"manifest", "hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
-=======
-    {"signals", "devices", "mesh", "loopstate", "stdio"},
-    {"options", "layout"},
-    {"plugin"},
-    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
->>>>>>> theirs
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {
@@ -38,6 +31,7 @@ LAYERS = [
         "rows",
         "checkpoint",
         "incidents",
+        "soundness",
     },
     {
         "cell",
@@ -50,6 +44,7 @@ LAYERS = [
         "run",
         "audience",
         "recovery",
+        "metrics",
     },
     {"naming"},
     {"gates", "stages", "directory"},
@@ -62,7 +57,7 @@ LAYERS = [
     {"model", "sources", "training", "dynamic", "writing"},
     {"sizing"},
     {"experiment", "session", "training_text"},
-    {"record", "assessment"},
+    {"record", "assessment", "trained"},
     {"sitting"},
     {"launch"},
     {"selfcheck", "api"},

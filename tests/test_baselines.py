@@ -3,6 +3,8 @@
 import bz2
 import lzma
 import math
+import threading
+import time
 import zlib
 from collections import Counter, defaultdict
 
@@ -100,6 +102,88 @@ def test_no_baselines_for_what_is_long_or_empty(monkeypatch):
     rows, [remark] = begin_baselines(np.zeros(996, int), [piece], alphabet)()
     assert rows == () and "in up to 1,000 characters, and this text has 1,001" in remark
     assert len(begin_baselines(np.zeros(995, int), [piece], alphabet)()[0]) == 2
+
+
+def test_what_cannot_be_counted_costs_its_row(monkeypatch):
+    training, alphabet = random_text(2000, 0), Alphabet("abcde")
+    work = training, [Piece(0, random_text(1000, 1))], alphabet
+    whole, _ = begin_baselines(*work)()
+
+    def fail(*arguments, **how):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "xz_bits", fail)
+        rows, remarks = begin_baselines(*work)()
+        assert rows == whole[:2] and remarks == ("no xz: counting failed with MemoryError",)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "witten_bell", fail)
+        rows, [remark] = begin_baselines(*work)()
+        assert rows == whole[2:] and remark.startswith("no n-grams: ")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "count_characters", fail)
+        assert begin_baselines(*work)() == ((), ("no baselines: counting failed with MemoryError",))
+    with monkeypatch.context() as patch:
+        patch.setattr(module.threading.Thread, "start", lambda self: fail_to_start())
+        assert "no baselines: counting failed with RuntimeError" in begin_baselines(*work)()[1][0]
+
+
+def fail_to_start():
+    raise RuntimeError("can't start new thread")
+
+
+def test_counting_ends_when_nobody_waits(monkeypatch):
+    began = threading.Event()
+
+    def compress(data, look):
+        began.set()
+        while True:
+            look()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(module, "xz_bits", compress)
+    before = set(threading.enumerate())
+    wait = begin_baselines(
+        random_text(2000, 0), [Piece(0, random_text(1000, 1))], Alphabet("abcde")
+    )
+    assert began.wait(60)
+    [counting] = set(threading.enumerate()) - before
+    assert counting.daemon  # Python does not wait for it at the end
+    assert wait(lambda: True) == ((), ("no baselines: counting was interrupted",))
+    counting.join(10)
+    assert not counting.is_alive()
+
+
+def test_xz_in_pieces_is_xz_at_once():
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 65_536, 65_537, 200_000):
+        data = rng.integers(97, 105, size=length, dtype=np.uint8).tobytes()
+        assert xz_bits(data) == 8 * len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+
+
+def test_a_training_that_is_stopped_does_not_wait_for_counting(monkeypatch, text_file, tmp_path):
+    from charrnn_core import RunConfig, train
+
+    def compress(data, look):
+        while True:
+            look()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(module, "xz_bits", compress)
+    monkeypatch.setattr(module, "_LEAST_FOR_XZ", 1)
+    config = RunConfig(cell="elman:4", source=str(text_file), characters=600, batch=4, window=8,
+                       observers=(), sample_length=1, shards=1)  # fmt: skip
+    ended = []
+
+    class Watcher:
+        def on_sample(self, event):
+            ended.append(event.step)
+
+    looks = iter([False] * 18)  # of those between updates; the next one is while it counts
+    result = train(config, out=tmp_path / "run", observers=[Watcher()], note=lambda line: None,
+                   stop=lambda: next(looks, True), updates_per_call=1)  # fmt: skip
+    assert result.held_out is not None and not result.held_out.baselines
+    assert result.held_out.remarks == ("no baselines: counting was interrupted",)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,11 +16,11 @@ from pathlib import Path
 import pytest
 from charrnn_bench import command, table
 from charrnn_bench.benchmark import Benchmark
-from charrnn_bench.budget import read_budget
+from charrnn_bench.budget import BudgetError, read_budget
 from charrnn_bench.curves import draw
 from charrnn_bench.intervals import mean_interval, student
 from charrnn_bench.plan import Plan, make_plan
-from charrnn_bench.results import Outcome, Point, make_rows, read_outcome
+from charrnn_bench.results import Outcome, Point, _start_up, make_rows, read_outcome
 from charrnn_bench.screen import text
 from charrnn_bench.survey import Survey
 from charrnn_bench.trainings import Training, share_done
@@ -350,7 +351,8 @@ def test_rows_and_their_markdown():
     plan = Plan(("elman:4", "gru:4"), 2, RunConfig(minutes=1))
     lines = table.markdown(plan, SURVEY, rows, "charrnn bench").splitlines()
     assert lines[0] == (
-        "santa: 100 characters held out (last-10%), 900 to learn from; each cell 60 s, 2 seeds"
+        "santa: 100 characters held out (last-10%), 900 to learn from; each cell "
+        "60 s from its first update, 2 seeds"
     )
     assert "| gru:4 | 2.0000 | 1.5000 to 2.5000 (text) | 20 | 5,678 | 1 | 1 of 2 |" in lines
     assert "| n-gram, order 3 | 2.5000 |  |  |  |  |  |" in lines
@@ -380,6 +382,72 @@ def test_the_table_of_a_terminal_is_as_wide_as_it_is():
     end = head.index("bits/char") + len("bits/char")
     bits = [line[end - 7 : end] for line in shown[80] if line.startswith(("elman:4", "gru:4", " "))]
     assert bits[:3] == [" 2.2500", " 2.0000", " 2.0000"]
+
+
+def test_a_time_that_start_up_would_decide_is_refused(tmp_path, monkeypatch):
+    plan = Plan(("elman:4", "gru:4"), 1, RunConfig(minutes=10 / 60))
+    benchmark = Benchmark(tmp_path, plan, SURVEY, "charrnn bench")
+    made = []
+
+    def pretend(start_up, updates):
+        """Trainings that take no time, and leave what those of a busy machine would."""
+        made.clear()
+        outcome = Outcome(cell="elman:4", seed=0, bits_per_char=7.6, updates=updates,
+                          start_up=start_up)  # fmt: skip
+        monkeypatch.setattr(Training, "is_done", lambda training: training.cell in made)
+        monkeypatch.setattr("charrnn_bench.benchmark.read_outcome", lambda *about: outcome)
+
+        def train_one(benchmark, training, *rest):
+            made.append(training.cell)
+
+        monkeypatch.setattr(Benchmark, "_train_one", train_one)
+
+    pretend(12.0, 1)
+    for _ in range(2):  # the same command again does not train the rest either
+        with pytest.raises(
+            BudgetError, match=r"elman:4, seed 0, took 12 s .* --budget 200s or more"
+        ):
+            benchmark.train()
+        assert made == ["elman:4"]
+    for start_up, updates, enough in ((4.0, 500, "15s"), (1.0, 10, "20s")):
+        pretend(start_up, updates)
+        with pytest.raises(BudgetError, match=f"--budget {enough} or more"):
+            benchmark.train()
+    pretend(3.0, 500)
+    assert benchmark.train() is None and made == ["elman:4", "gru:4"]
+    pretend(None, 1)  # a benchmark of an earlier version goes on as it began
+    assert benchmark.train() is None and made == ["elman:4", "gru:4"]
+
+
+def test_what_time_begins_with_is_kept(tmp_path):
+    plan = Plan(("elman:4",), 1, RunConfig(minutes=1))
+    old = {key: value for key, value in plan.table().items() if key != "clock"}
+    earlier = Plan.read(old)
+    assert (plan.clock, earlier.clock) == ("first update", "start")
+    assert plan.differences(earlier) == [] and plan.directory() == earlier.directory()
+    assert "60 s from its start, 1 seed" in table.heading(earlier, SURVEY)
+    training = Training("elman:4", 0, tmp_path / "1")
+    assert "--from-first-update" in training.begin(tmp_path / "settings.toml", False, True)
+    assert "--from-first-update" not in training.begin(tmp_path / "settings.toml", False)
+    training.log.write_text("time      4.5 s of start-up, then 60.1 s; 3,210 updates\n")
+    assert _start_up(training.log) == 4.5
+
+
+def test_minutes_can_count_from_the_first_update(tmp_path, text_file):
+    from charrnn_core import train
+
+    config = RunConfig(cell="elman:4", source=str(text_file), minutes=0.02, batch=4, window=16,
+                       embedding=8, unroll="scan", observers=(), sample_length=5)  # fmt: skip
+    long_ago = time.monotonic() - 100  # as if it had taken so long to start
+    lines = train(config, out=tmp_path / "late", started=long_ago, note=lambda line: None).lines()
+    assert [x for x in lines if x.startswith("time ")][0].endswith(" were start-up; 1 update")
+    result = train(config, out=tmp_path / "run", started=long_ago, note=lambda line: None,
+                   from_first_update=True)  # fmt: skip
+    [line] = [line for line in result.lines() if line.startswith("time ")]
+    found = re.match(r"time +(1\d\d\.\d) s of start-up, then (\d+\.\d) s; ([\d,]+) updates?$", line)
+    assert found is not None
+    assert float(found[2]) >= 0.1
+    assert result.model.table["loop"]["seconds"] < 60
 
 
 def test_the_same_rows_are_drawn_as_the_same_bytes(tmp_path):

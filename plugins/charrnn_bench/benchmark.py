@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from charrnn_bench.plan import Plan
+from charrnn_bench.budget import check_budget
+from charrnn_bench.plan import FIRST_UPDATE, Plan
 from charrnn_bench.progress import Display
 from charrnn_bench.results import Row, make_rows, read_outcome
 from charrnn_bench.survey import Survey, take_survey
@@ -16,7 +17,7 @@ from charrnn_bench.trainings import Interruption, Training, all_trainings, share
 from charrnn_core.errors import OptionError, RunDirectoryError
 from charrnn_core.regular import read_own
 from charrnn_core.storage import explained, locked, make_directory, write_atomically
-from charrnn_core.terminal import to_stderr
+from charrnn_core.terminal import number, to_stderr
 
 _LOCK_SECONDS = 0.2
 
@@ -129,6 +130,9 @@ class Benchmark:
 
         Returns:
             The signal that interrupted it, or None.
+
+        Raises:
+            BudgetError: the first training shows that their time is too short to compare anything.
         """
         trainings = self.trainings
         due = [training for training in trainings if not training.is_done()]
@@ -141,16 +145,31 @@ class Benchmark:
         ):
             for training in due:
                 if interruption.signal is None:
+                    self._check_budget(trainings[0])
                     self._train_one(training, interruption, display)
         return interruption.signal
+
+    def _check_budget(self, first: Training) -> None:
+        """See that what the first training got says something.
+
+        Raises:
+            BudgetError: it does not; the message says what would.
+        """
+        minutes = self.plan.settings.minutes
+        if minutes is not None and first.is_done():
+            outcome = read_outcome(first, self.survey.sha256)
+            check_budget(60 * minutes, first.title, outcome.start_up, outcome.updates)
 
     def _train_one(self, training: Training, interruption: Interruption, display: Display) -> None:
         settings = self.plan.settings
         show = partial(_show, training, self.plan, display, time.monotonic())
-        error = train(training, self._settings, settings.minutes is None, interruption, show)
+        apart = settings.minutes is not None and self.plan.clock == FIRST_UPDATE
+        error = train(training, self._settings, settings.minutes is None, interruption, show, apart)
         if interruption.signal is None:
             bits = read_outcome(training, self.survey.sha256).bits_per_char
-            good = f"{bits:.4f} bits per {self.survey.unit}" if bits is not None else "failed"
+            good = (
+                f"{number(bits, 4)} bits per {self.survey.unit}" if bits is not None else "failed"
+            )
             display.ended(f"{training.title}: {f'failed: {error}' if error else good}")
 
     def rows(self) -> list[Row]:

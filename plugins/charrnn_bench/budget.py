@@ -1,15 +1,18 @@
 """Budgets: what every cell gets alike, as a user types it, as settings of a run, and in words."""
 
+import math
 import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
-from charrnn_core.errors import OptionError
+from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.run import RunConfig
 
 _TIME = re.compile(r"(?P<number>[0-9]+(\.[0-9]*)?|\.[0-9]+)(?P<unit>s|m|min|h)")
 _MINUTES = {"s": 1 / 60, "m": 1.0, "min": 1.0, "h": 60.0}
+_START_UPS = 3
+_FEWEST_UPDATES = 20
 _SETTINGS = {
     "chars": "characters",
     "characters": "characters",
@@ -57,17 +60,57 @@ def _read(text: str) -> tuple[str, Any]:
     return _SETTINGS[name], value
 
 
-def describe_budget(settings: RunConfig) -> str:
+class BudgetError(CharRNNError):
+    """Trainings of this length say nothing."""
+
+
+def check_budget(seconds: float, title: str, start_up: float | None, updates: int | None) -> None:
+    """See that a time of the clock is long enough to compare cells by.
+
+    What is shorter than a few start-ups is decided by what else the machine did, and so are a few
+    updates.
+
+    Arguments:
+        seconds: the budget.
+        title: of the training that shows it.
+        start_up: its seconds up to the first update; None if that is not known.
+        updates: how many it made.
+
+    Raises:
+        BudgetError: it is too short; the message says what would do.
+
+    >>> check_budget(60.0, "elman, seed 0", 5.0, 3000)
+    >>> check_budget(10.0, "elman, seed 0", 12.0, 2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    charrnn_bench.budget.BudgetError: ... give each cell --budget 100s or more
+    """
+    enough = max(_START_UPS * (start_up or 0.0), seconds * _FEWEST_UPDATES / max(1, updates or 1))
+    if start_up is None or seconds >= enough:
+        return
+    needed = math.ceil(enough / 5) * 5
+    made = f"{updates:,} update{'s' if updates != 1 else ''}"
+    raise BudgetError(
+        f"{seconds:g} s are too short to compare by: {title}, took {start_up:.0f} s to start and "
+        f"made {made}, so that the machine decides more than the cell; give each cell --budget "
+        f"{needed}s or more"
+    )
+
+
+def describe_budget(settings: RunConfig, clock: str) -> str:
     """What a training gets, in words.
 
-    >>> describe_budget(RunConfig(minutes=0.5, parameters=10**6))
-    '30 s, at most 1,000,000 parameters'
-    >>> describe_budget(RunConfig(characters="20k"))
+    Arguments:
+        clock: what a time begins with.
+
+    >>> describe_budget(RunConfig(minutes=0.5, parameters=10**6), "start")
+    '30 s from its start, at most 1,000,000 parameters'
+    >>> describe_budget(RunConfig(characters="20k"), "start")
     '20,000 characters'
     """
     words = []
     if (minutes := settings.minutes) is not None:
-        words.append(f"{60 * minutes:g} s" if minutes < 2 else f"{minutes:g} min")
+        time = f"{60 * minutes:g} s" if minutes < 2 else f"{minutes:g} min"
+        words.append(f"{time} from its {clock}")
     if settings.characters is not None:
         words.append(f"{settings.characters:,} characters")
     if settings.epochs is not None:

@@ -18,6 +18,8 @@ from charrnn_core.storage import sha256
 DEFAULT_SEEDS = 3
 DEFAULT_MINUTES = 1.0
 
+FIRST_UPDATE, START = "first update", "start"
+
 _NEVER = 1e9
 _LABEL = 40
 
@@ -30,6 +32,8 @@ class Plan:
         cells: the specs of the cells that are compared, each once.
         seeds: how often each is trained: with the seeds 0 to `seeds` - 1.
         settings: those of every training, but for its cell and seed.
+        clock: what a time of the clock begins with: a training's first update, or its start, as in
+            benchmarks that an earlier version has begun.
 
     >>> plan = Plan(("elman:8", "lstm:4"), 2, RunConfig(minutes=1))
     >>> plan.config("lstm:4", seed=1).cell.argument
@@ -41,6 +45,7 @@ class Plan:
     cells: tuple[str, ...]
     seeds: int
     settings: RunConfig
+    clock: str = FIRST_UPDATE
 
     def config(self, cell: str, seed: int = 0) -> RunConfig:
         """The configuration of one training."""
@@ -48,6 +53,10 @@ class Plan:
 
     def table(self) -> dict[str, Any]:
         """The plain form, for JSON."""
+        return {**self._asked(), "clock": self.clock}
+
+    def _asked(self) -> dict[str, Any]:
+        """What a user decides."""
         return {"cells": list(self.cells), "seeds": self.seeds, "settings": self.common()}
 
     def common(self) -> dict[str, Any]:
@@ -58,7 +67,8 @@ class Plan:
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> "Plan":
         """The plan that `table` gave."""
-        return cls(tuple(table["cells"]), table["seeds"], RunConfig.read(table["settings"]))
+        settings, clock = RunConfig.read(table["settings"]), str(table.get("clock", START))
+        return cls(tuple(table["cells"]), table["seeds"], settings, clock)
 
     def differences(self, then: "Plan") -> list[str]:
         """What is not as in another plan, a phrase for each.
@@ -67,7 +77,7 @@ class Plan:
         >>> Plan(("elman",), 3, settings).differences(Plan(("elman",), 2, settings))
         ['seeds was 2 and is 3']
         """
-        now, before = ({**plan.table(), **plan.common()} for plan in (self, then))
+        now, before = ({**plan._asked(), **plan.common()} for plan in (self, then))
         return [
             f"{key} was {_shown(before.get(key))} and is {_shown(now.get(key))}"
             for key in sorted((now.keys() | before.keys()) - {"settings"})
@@ -82,7 +92,7 @@ class Plan:
         """
         source = self.settings.source
         named = f"{source.use}-{Path(source.argument or '').stem}"
-        digest = sha256(json.dumps(self.table(), sort_keys=True).encode())
+        digest = sha256(json.dumps(self._asked(), sort_keys=True).encode())
         return Path("runs") / f"bench-{label(named)}-{digest[:8]}"
 
 

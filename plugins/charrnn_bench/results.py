@@ -20,7 +20,8 @@ from charrnn_core.opening import open_checkpoint
 from charrnn_core.regular import read_own
 
 _MEBIBYTE = 2**20
-_INTERVAL = re.compile(rb"^model .* ([0-9.]+) to ([0-9.]+)$", re.MULTILINE)
+_START_UP = re.compile(rb"^time +([0-9.]+) s of start-up, then ", re.MULTILINE)
+_INTERVAL = re.compile(rb"^model .* ([0-9.e+]+) to ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Outcome:
         characters_per_second: of the rows of its log.
         peak_bytes: the most memory that its process held.
         curve: what it had learnt by when.
+        updates: how many it made.
+        start_up: seconds up to its first update, where the clock decides its length.
         error: what went wrong.
     """
 
@@ -59,6 +62,8 @@ class Outcome:
     characters_per_second: tuple[float, ...] = ()
     peak_bytes: int | None = None
     curve: tuple[Point, ...] = ()
+    updates: int | None = None
+    start_up: float | None = None
     error: str | None = None
 
     def table(self) -> dict[str, Any]:
@@ -86,14 +91,19 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
     if table["corpus"]["sha256"] != sha256:
         error = "it was trained on another text: the source has changed since the first training"
         return dataclasses.replace(failed, error=error)
+    nats = table["held_out_nats_per_char"]
+    if not math.isfinite(nats):
+        return dataclasses.replace(failed, error="its held-out loss is not a number")
     return Outcome(
         cell=training.cell,
         seed=training.seed,
-        bits_per_char=table["held_out_nats_per_char"] / math.log(2),
+        bits_per_char=nats / math.log(2),
         interval=_interval(training.log),
         characters_per_second=tuple(row["characters_per_second"] for row in rows),
         peak_bytes=record.get("peak_bytes"),
         curve=_curve(rows),
+        updates=checkpoint.table["step"],
+        start_up=_start_up(training.log),
     )
 
 
@@ -108,6 +118,12 @@ def _interval(log: Path) -> tuple[float, float] | None:
         return None
     low, high = found[-1]
     return float(low) / math.log(2), float(high) / math.log(2)
+
+
+def _start_up(log: Path) -> float | None:
+    """The seconds of start-up that the run has printed."""
+    found = _START_UP.findall(log.read_bytes()) if log.exists() else []
+    return float(found[-1]) if found else None
 
 
 def _curve(rows: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:

@@ -7,6 +7,7 @@ from charrnn_bench.budget import describe_budget
 from charrnn_bench.plan import Plan
 from charrnn_bench.results import Row
 from charrnn_bench.survey import Survey
+from charrnn_core.terminal import number
 
 OVER_TEXT = " (text)"
 """What marks an interval that is not over seeds."""
@@ -15,10 +16,11 @@ OVER_TEXT = " (text)"
 def heading(plan: Plan, survey: Survey) -> str:
     """What was compared, in a line."""
     unit, seeds = survey.unit, plan.seeds
+    budget = describe_budget(plan.settings, plan.clock)
     return (
         f"{survey.source}: {survey.held_out_characters:,} {unit}s held out "
         f"({plan.settings.split}), {survey.train_characters:,} to learn from; "
-        f"each cell {describe_budget(plan.settings)}, {seeds} seed{'s' if seeds > 1 else ''}"
+        f"each cell {budget}, {seeds} seed{'s' if seeds > 1 else ''}"
     )
 
 
@@ -63,12 +65,12 @@ def row_cells(row: Row) -> tuple[str, ...]:
     """
     interval = ""
     if row.interval is not None:
-        interval = "{:.4f} to {:.4f}".format(*row.interval)
+        interval = " to ".join(number(end, 4) for end in row.interval)
         interval += OVER_TEXT if row.interval_over == "text" else ""
     failed = len(row.outcomes) - (row.seeds or 0)
     return (
         row.name,
-        "failed" if row.bits_per_char is None else f"{row.bits_per_char:.4f}",
+        "failed" if row.bits_per_char is None else number(row.bits_per_char, 4),
         interval,
         "" if row.characters_per_second is None else f"{row.characters_per_second:,.0f}",
         "" if row.parameters is None else f"{row.parameters:,}",

@@ -80,7 +80,7 @@ class Training:
         """Whether it ran to the end of its budget, and nothing went wrong."""
         return self.status() in _DONE and self.record().get("error") is None
 
-    def begin(self, settings: Path, resumable: bool) -> list[str]:
+    def begin(self, settings: Path, resumable: bool, from_first_update: bool = False) -> list[str]:
         """Make way for a process, and give the arguments of the command that it is to run.
 
         What was interrupted goes on, unless it was to last for a time of the clock: how much of
@@ -89,6 +89,7 @@ class Training:
         Arguments:
             settings: the TOML file of what all trainings have in common.
             resumable: whether to go on with what was begun.
+            from_first_update: whether a time of the clock begins with the first update.
 
         Raises:
             RunDirectoryError: another process is at it.
@@ -109,6 +110,7 @@ class Training:
         return [
             "run", "--config", str(settings), "--cell", self.cell, "--seed", str(self.seed),
             "--quiet", "--out", str(self.directory),
+            *(["--from-first-update"] if from_first_update else []),
         ]  # fmt: skip
 
     def ended(self, code: int, peak_bytes: int, interrupted: bool) -> str | None:
@@ -186,11 +188,12 @@ def train(
     resumable: bool,
     interruption: Interruption,
     tick: Callable[[], None],
+    from_first_update: bool = False,
 ) -> str | None:
     """Train in a process of its own until it ends.
 
     Arguments:
-        settings, resumable: as for `Training.begin`.
+        settings, resumable, from_first_update: as for `Training.begin`.
         interruption: says when the process shall end early.
         tick: called a few times a second.
 
@@ -200,7 +203,7 @@ def train(
     Raises:
         RunDirectoryError, StorageError: as for `Training.begin`.
     """
-    arguments = training.begin(settings, resumable)
+    arguments = training.begin(settings, resumable, from_first_update)
     with _started(arguments, training.log) as process:
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             interruption.pass_on(process)

@@ -9,6 +9,7 @@ from typing import Any
 from charrnn_core.explain import summary
 from charrnn_core.layout import heading, labelled
 from charrnn_core.run import RunConfig
+from charrnn_core.terminal import number
 
 _COMPONENTS = ("loss", "optimizer", "sampler", "observers")
 _MOST_SYMBOLS = 120
@@ -60,7 +61,7 @@ def _result(table: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _loss(nats: Any, unit: str) -> str:
     if not isinstance(nats, float):
         return "not measured"
-    return f"{nats:.4f} nats, {nats / math.log(2):.4f} bits per {unit}"
+    return f"{number(nats, 4)} nats, {number(nats / math.log(2), 4)} bits per {unit}"
 
 
 def _unit(table: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The metrics log: one JSON object a line."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any, TextIO
@@ -71,7 +72,8 @@ class JSONLObserver:
             "held_out_nats_per_char": event.held_out_nats_per_char,
             "characters_per_second": round(event.characters_per_second, 1),
         }
-        known = {key: value for key, value in row.items() if value is not None}
+        # JSON has no NaN: a loss that is not a number is left out like one that was not measured.
+        known = {key: x for key, x in row.items() if x is not None and math.isfinite(x)}
         with explained("write", self._file.name):
             self._file.write(json.dumps(known) + "\n")
             self._file.flush()

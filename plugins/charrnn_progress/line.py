@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn_core.events import Stepped
+from charrnn_core.terminal import number
 
 _BETWEEN = 2
 _LEAST_BAR, _MOST_BAR = 6, 40
@@ -45,14 +46,14 @@ class Line:
         parts = [
             Part(f"{event.progress:4.0%}", 0, "progress.percentage"),
             Part(f"epoch {event.epoch:.1f}", 6),
-            Part(f"train {loss(event.train_nats_per_char)}", 3),
-            Part(f"held-out {loss(held_out)} nats", 1, "bold"),
-            Part(f"{loss(held_out / math.log(2))} bits", 7),
+            Part(f"train {number(event.train_nats_per_char, 3)}", 3),
+            Part(f"held-out {number(held_out, 3)} nats", 1, "bold"),
+            Part(f"{number(held_out / math.log(2), 3)} bits", 7),
             Part(f"{_speed(event.characters_per_second)} chars/s", 5),
             Part(f"{clock(event.seconds_left)} left", 2, "progress.remaining"),
         ]
         if math.isnan(held_out):
-            parts[2:5] = [Part(f"train {loss(event.train_nats_per_char)} nats", 3)]
+            parts[2:5] = [Part(f"train {number(event.train_nats_per_char, 3)} nats", 3)]
         self.parts = parts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -84,15 +85,6 @@ def fitted(parts: list[Part], width: int) -> tuple[list[Part], int]:
 
 def _length(parts: list[Part]) -> int:
     return sum(len(part.text) + _BETWEEN for part in parts) - _BETWEEN
-
-
-def loss(value: float) -> str:
-    """A loss to read at a glance.
-
-    >>> loss(1.57812), loss(1.2e18)
-    ('1.578', '1.2e+18')
-    """
-    return f"{value:.3f}" if value < 1000 else f"{value:.3g}"
 
 
 def _speed(value: float) -> str:

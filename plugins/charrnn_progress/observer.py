@@ -10,8 +10,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
-from charrnn_core.terminal import outlet, printable
-from charrnn_progress.line import Line, clock, loss
+from charrnn_core.terminal import number, outlet, printable
+from charrnn_progress.line import Line, clock
 
 _SECONDS_BETWEEN_LINES = 10.0
 _INDENT = 4
@@ -64,22 +64,21 @@ class ProgressObserver:
             held_out = ""
             if not math.isnan(self._held_out):
                 bits = self._held_out / math.log(2)
-                held_out = f"  held-out {loss(self._held_out)} nats ({loss(bits)} bits)"
+                held_out = f"  held-out {number(self._held_out, 3)} nats ({number(bits, 3)} bits)"
             self._say(
                 f"{event.progress:4.0%}  epoch {event.epoch:.1f}  "
-                f"train {loss(self._train)} nats{held_out}  "
+                f"train {number(self._train, 3)} nats{held_out}  "
                 f"{event.characters_per_second:,.0f} chars/s  {clock(event.seconds_left)} left"
             )
 
     def on_incident(self, event: Incident) -> None:
-        self._say(
-            f"update {event.step:,} is not finite (its loss was {event.nats_per_char:.3g} nats): "
-            f"{event.action}"
-        )
+        self._say(event.line())
 
     def on_sample(self, event: Sampled) -> None:
         losses = (("held-out", self._held_out), ("train", self._train))
-        known = [f", {name} {loss(nats)} nats" for name, nats in losses if not math.isnan(nats)]
+        known = [
+            f", {name} {number(nats, 3)} nats" for name, nats in losses if not math.isnan(nats)
+        ]
         heading = f"update {event.step:,}{''.join(known[:1])}"
         lines = printable(event.prompt + event.text).splitlines()
         if self.console.is_terminal:

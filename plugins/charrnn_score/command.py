@@ -13,12 +13,13 @@ import click
 from charrnn_core.devices import use_every_core
 from charrnn_core.settings import source_with
 from charrnn_core.stdout import apart
-from charrnn_core.terminal import emit, to_stderr
+from charrnn_core.terminal import emit, number, to_stderr
 
 if TYPE_CHECKING:
     from charrnn_core.api import Scored
 
 _PIECE = 4096
+_LONG = 1e15
 
 # What scores is imported inside the command: it needs jax, and --help must not.
 
@@ -81,13 +82,15 @@ def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:
     for item in scored:
         symbol, key = ("byte", "byte") if isinstance(item.symbol, int) else (symbol, "char")
         skipped = not item.known and math.isnan(item.bits)
-        line = {key: item.symbol, "bits": None if skipped else round(item.bits, 6)}
+        shown = round(item.bits, 6) if math.isfinite(item.bits) else None  # JSON has no NaN
+        line = {key: item.symbol, "bits": shown}
         write(json.dumps(line if item.known else {**line, "unknown": True}) + "\n")
         unknown += not item.known
         if not skipped:
             counted, bits = counted + 1, bits + item.bits
     mean = bits / max(counted, 1)
+    total = f"{bits:,.1f}" if bits < _LONG else number(bits, 1)
     return (
-        f"{counted:,} {symbol}s, {bits:,.1f} bits, {mean:.4f} bits and "
-        f"{mean * math.log(2):.4f} nats per {symbol}, {unknown:,} unknown"
+        f"{counted:,} {symbol}s, {total} bits, {number(mean, 4)} bits and "
+        f"{number(mean * math.log(2), 4)} nats per {symbol}, {unknown:,} unknown"
     )

@@ -1,0 +1,91 @@
+"""How the losses of a training went: the rows of its metrics log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+_SPANS = 10
+
+
+class Stage(NamedTuple):
+    """A row of the metrics log.
+
+    Fields:
+        step: updates so far.
+        characters: trained on so far.
+        train: mean training loss since the row before, in nats per character.
+        held_out: held-out loss at this update, if it was measured.
+    """
+
+    step: int
+    characters: int
+    train: float
+    held_out: float | None = None
+
+
+class Span(NamedTuple):
+    """A tenth of a training: the update it ends with, and its mean training loss."""
+
+    step: int
+    train: float
+
+
+@dataclass
+class Course:
+    """How the losses of a training went.
+
+    Arguments:
+        stages: the rows of its log, in order; empty if there is none.
+        best, best_step: the least held-out loss, and the update after which it was measured.
+        symbols: V, the size of the alphabet.
+        ended: whether training came to its end; False if it was interrupted, or goes on.
+
+    >>> course = Course([Stage(1, 100, 3.0), Stage(2, 200, 2.0, 2.5)])
+    >>> course.spans(), course.held_out()
+    ([Span(step=1, train=3.0), Span(step=2, train=2.0)], [2.5])
+    """
+
+    stages: list[Stage] = field(default_factory=list)
+    best: float | None = None
+    best_step: int | None = None
+    symbols: int | None = None
+    ended: bool = True
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take note of a row, by the names that its columns have in the metrics log.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such row.
+        """
+        held_out = row.get("held_out_nats_per_char")
+        self.stages.append(
+            Stage(
+                int(row["step"]),
+                int(row["characters"]),
+                float(row["train_nats_per_char"]),
+                None if held_out is None else float(held_out),
+            )
+        )
+
+    def forget_after(self, step: int) -> None:
+        """Take back what came after an update."""
+        self.stages = [stage for stage in self.stages if stage.step <= step]
+
+    def spans(self) -> list[Span]:
+        """The training in ten spans of equally many characters, or as many as there are rows."""
+        if not self.stages:
+            return []
+        most, total = min(_SPANS, len(self.stages)), max(1, self.stages[-1].characters)
+        sums: dict[int, tuple[int, int, float]] = {}
+        before = 0
+        for stage in self.stages:
+            size, before = stage.characters - before, stage.characters
+            number = min(most - 1, (stage.characters - 1) * most // total)
+            _, characters, nats = sums.get(number, (0, 0, 0.0))
+            sums[number] = stage.step, characters + size, nats + size * stage.train
+        spans = (sums[number] for number in sorted(sums))
+        return [Span(step, nats / characters) for step, characters, nats in spans if characters]
+
+    def held_out(self) -> list[float]:
+        """Every held-out loss, in order."""
+        return [stage.held_out for stage in self.stages if stage.held_out is not None]
