@@ -13,12 +13,15 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.batches import Batch
+from charrnn_core.blame import Call
 from charrnn_core.cell import Carry, Params
 from charrnn_core.checkpoint import Arrays
 from charrnn_core.leaves import from_arrays, to_arrays
 from charrnn_core.mesh import data_mesh
 from charrnn_core.network import Network
 from charrnn_core.randomness import random_key
+
+_MUST = "a cell, a loss and an optimizer have to be differentiable and of fixed shapes"
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[Any], optax.GradientTransformation]
@@ -156,7 +159,9 @@ class Trainer:
         dtypes = Batch(jnp.int32, jnp.int32, jnp.bool_, jnp.float32)
         batches = jax.tree.map(lambda dtype: jax.ShapeDtypeStruct(shape, dtype), dtypes)
         number = jax.ShapeDtypeStruct((), jnp.int32)
-        return advance.lower(state, batches, number, number).compile()
+        with Call("an update", None, _MUST):
+            lowered = advance.lower(state, batches, number, number)
+        return lowered.compile()
 
     def _advance(self, state: TrainState, batches: Batch, count: Any, total_steps: Any) -> Any:
         optimizer = self.make_optimizer(

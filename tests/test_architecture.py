@@ -11,21 +11,14 @@ CORE = ROOT / "charrnn_core"
 
 LAYERS = [
     {"errors", "habits"},
-    {"recognition", "regular"},
+    {"recognition", "regular", "blame"},
     {"decoding"},
     {"alphabet"},
     {"spec", "events", "terminal", "stdout", "program", "plain"},
-<<<<<<< ours
     {"signals", "devices", "mesh"},
     {"options", "layout", "stdio", "typed"},
     {"plugin", "loopstate"},
     {"manifest", "hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
-=======
-    {"signals", "devices", "mesh", "loopstate", "stdio"},
-    {"options", "layout"},
-    {"plugin"},
-    {"hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
->>>>>>> theirs
     {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
     {"encoding", "baselines", "entrypoints", "offers"},
     {
@@ -48,12 +41,12 @@ LAYERS = [
         "trace",
         "leaves",
         "run",
-        "audience",
         "recovery",
+        "fallback",
     },
     {"naming"},
-    {"gates", "stages", "directory"},
-    {"plan", "opening"},
+    {"gates", "stages", "directory", "calling", "making"},
+    {"plan", "opening", "audience"},
     {"table", "loop", "settings"},
     {"before", "stepper", "affine"},
     {"unroll"},
