@@ -73,9 +73,7 @@ def as_cell(made: Any) -> Cell:
         return NnxCell(made)
     what = f"a {type(made).__name__}" if is_module else shown(made)
     raise PluginError(
-        f"{where}: "
-        * bool(where)
-        + f"a cell plugin gave {what}; expected a Cell with init, initial_carry and step, a flax "
+        f"a cell plugin gave {what}; expected a Cell with init, initial_carry and step, a flax "
         "linen RNN cell, or a constructor of a flax nnx RNN cell"
     )
 
