@@ -46,7 +46,7 @@ def logits_of(network: Network) -> jax.Array:
 WHERE = ["trace", "make_plan", "_run_stage", "cut_into_stages", "Before"]
 
 
-@pytest.mark.parametrize("error, where", zip(FAULTS, WHERE, strict=True), ids=str)
+@pytest.mark.parametrize("error, where", list(zip(FAULTS, WHERE, strict=True)), ids=str)
 def test_a_plain_scan_takes_over_with_one_warning(monkeypatch, error, where):
     monkeypatch.setattr(unroll, where, failing(error))
     with pytest.warns(EngineWarning, match=type(error).__name__) as seen:

@@ -45,9 +45,10 @@ class LossSubject(Subject):
         Raises:
             PluginError: the author's code fails.
         """
-        got = dict(zip(("logits", "targets", "weights"), example(0), strict=True))
+        logits, targets, weights = example(0)
+        got = {"logits": logits, "targets": targets, "weights": weights}
         with Call("the loss", self.loss, "it must return one number", got):
-            jax.eval_shape(lambda *arguments: self.loss(*arguments), *got.values())
+            jax.eval_shape(lambda *arguments: self.loss(*arguments), *example(0))
 
     @cached_property
     def cost(self) -> Callable[..., jax.Array]:
