@@ -11,7 +11,7 @@ import click
 
 from charrnn_core.devices import use_every_core
 from charrnn_core.entrypoints import COMMANDS, Entry, installed
-from charrnn_core.errors import CharRNNError, OutputError
+from charrnn_core.errors import CharRNNError, EngineWarning, OutputError
 from charrnn_core.habits import option_for
 from charrnn_core.listing import first_line
 from charrnn_core.localfile import name_local_file
@@ -25,7 +25,7 @@ from charrnn_core.signals import Interrupt
 from charrnn_core.spec import Ref
 from charrnn_core.stdio import dispensable, guarded
 from charrnn_core.stdout import kept_clean
-from charrnn_core.terminal import printable, say, to_stderr
+from charrnn_core.terminal import note_warnings, printable, say, to_stderr
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
 
@@ -135,6 +135,7 @@ def _origin(entry: Entry) -> str:
 @click.version_option(package_name="charrnn", prog_name="charrnn")
 def cli(debug: bool) -> None:
     """Character-level recurrent language models in JAX."""
+    note_warnings(EngineWarning)
 
 
 _ALSO = {"characters": ("--chars",), "parameters": ("--params",)}

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from charrnn_core.blame import told_with_place
 from charrnn_core.errors import CharRNNError
 from charrnn_core.events import Event, notify
+from charrnn_core.making import make
 from charrnn_core.plain import plain
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref
@@ -34,7 +36,7 @@ class Audience:
     ) -> None:
         self._named: dict[str, Any] = {}
         for ref in refs:
-            observer = registry.load("observer", ref)(registry.options("observer", ref))
+            observer = make(registry, "observer", ref)
             self._named[_free_name(ref.use, self._named)] = observer
         self._observers = [*self._named.values(), *others]
         self._note = note
@@ -76,7 +78,7 @@ class Audience:
             # By identity: one may be equal to another, or to nothing at all.
             self._observers = [other for other in self._observers if other is not observer]
             name = type(observer).__name__
-            self._note(f"observer {name} failed and is left out: {type(error).__name__}: {error}")
+            self._note(f"observer {name} failed and is left out: {told_with_place(error)}")
 
     def _hears(self, observer: Any) -> bool:
         return any(other is observer for other in self._observers)

@@ -12,9 +12,14 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.blame import Call, home
 from charrnn_core.errors import PluginError
 from charrnn_core.noise import Noise
 from charrnn_core.spec import shown
+
+STEP_MUST = "a step must return (carry, output)"
+
+CARRY_MUST = "it must return the carry before the first step, with the batch as its first axis"
 
 Params: TypeAlias = Any
 Carry: TypeAlias = Any
@@ -103,13 +108,6 @@ class SequenceCell(Cell, Protocol):
         ...
 
 
-def training_step(cell: Cell, params: Params, carry: Carry, x: jax.Array, noise: Noise) -> Any:
-    """A cell's step while training: its `noisy_step` if it has one, else its `step`."""
-    if isinstance(cell, NoisyCell):
-        return cell.noisy_step(params, carry, x, noise)
-    return cell.step(params, carry, x)
-
-
 @dataclass(frozen=True)
 class LinenCell:
     """A flax linen RNN cell as a `Cell`.
@@ -120,9 +118,16 @@ class LinenCell:
 
     module: Any
 
+    def written(self, method: str) -> tuple[str, Any]:
+        """The cell's name, and what its author wrote for a method of `Cell`."""
+        kind = type(self.module)
+        return kind.__name__, kind.initialize_carry if method == "initial_carry" else kind.__call__
+
     def init(self, key: jax.Array, in_features: int) -> Params:
-        x = jnp.zeros((1, in_features))
-        variables = dict(self.module.init(key, self.initial_carry(None, (1, in_features)), x))
+        x, carry = jnp.zeros((1, in_features)), self.initial_carry(None, (1, in_features))
+        name, author = self.written("step")
+        with Call(f"a step of cell {name}", author, STEP_MUST, {"carry": carry, "x": x}):
+            variables = dict(self.module.init(key, carry, x))
         params = variables.pop("params", {})
         if variables:
             raise PluginError(
@@ -136,8 +141,17 @@ class LinenCell:
 
         del params  # flax cells have no learned initial carry
         if type(self.module).initialize_carry is linen.RNNCellBase.initialize_carry:
+            if not hasattr(self.module, "features"):
+                where, name = home(type(self.module)), type(self.module).__name__
+                raise PluginError(
+                    f"{where}: cell {name} does not say how its carry begins: give it a field "
+                    "features: int, the width of a carry of zeros, or a method "
+                    "initialize_carry(self, rng, input_shape)"
+                )
             return jnp.zeros((input_shape[0], self.module.features))
-        return self.module.initialize_carry(jax.random.key(0), input_shape)
+        name, author = self.written("initial_carry")
+        with Call(f"the initial carry of cell {name}", author, CARRY_MUST):
+            return self.module.initialize_carry(jax.random.key(0), input_shape)
 
     def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
         return self.module.apply({"params": params}, carry, x)
@@ -154,10 +168,17 @@ class NnxCell:
 
     make: Callable[..., Any]
 
+    def written(self, method: str) -> tuple[str, Any]:
+        """The cell's name, and what its author wrote for a method of `Cell`."""
+        name = getattr(self.make, "__name__", type(self.make).__name__)
+        written = {"init": "__init__", "initial_carry": "initialize_carry"}
+        is_class = isinstance(self.make, type)
+        return name, getattr(self.make, written.get(method, "__call__")) if is_class else self.make
+
     def init(self, key: jax.Array, in_features: int) -> Params:
         from flax import nnx
 
-        cell = self.make(in_features, rngs=nnx.Rngs(key))
+        cell = self._made(in_features, nnx.Rngs(key))
         return nnx.to_pure_dict(nnx.state(cell, nnx.Param))
 
     def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> Carry:
@@ -178,4 +199,16 @@ class NnxCell:
         from flax import nnx
 
         with jax.ensure_compile_time_eval():
-            return self.make(in_features, rngs=nnx.Rngs(0))
+            return self._made(in_features, nnx.Rngs(0))
+
+    def _made(self, in_features: int, rngs: Any) -> Any:
+        from flax import nnx
+
+        name, author = self.written("init")
+        must = "it is called as make(in_features, rngs=...) and must return a flax nnx RNN cell"
+        call = Call(f"constructor {name}", author, must)
+        with call:
+            made = self.make(in_features, rngs=rngs)
+        if not isinstance(made, nnx.Module) or not hasattr(made, "initialize_carry"):
+            raise call.fault(f"returns {shown(made)}")
+        return made

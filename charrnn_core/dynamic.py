@@ -10,6 +10,7 @@ import numpy as np
 from charrnn_core.alphabet import Ids
 from charrnn_core.cell import Carry, Params
 from charrnn_core.errors import CorpusError
+from charrnn_core.fallback import warn
 from charrnn_core.mapped import give_back
 from charrnn_core.network import Network
 from charrnn_core.scoring import Nats, nats_of
@@ -73,7 +74,9 @@ class Dynamic:
             raise CorpusError(
                 f"the training text has {len(training)} characters; expected at least 2"
             )
-        self.network = network
+        self.network, choice = network.settled(1, window)
+        if choice.failed:
+            warn(choice.why)
         self.decay = decay
         self.window = window
         self._params = jax.device_put(params, jax.devices()[0])

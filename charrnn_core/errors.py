@@ -8,6 +8,7 @@
   |  + AmbiguousNameError      two distributions provide that name
   |  + UnknownSymbolError      text holds symbols the alphabet lacks
   + PluginError                a plugin is missing, broken or breaks its contract
+  + EngineError                the unroll engine was asked for and cannot read a cell's step
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot go on (a loss that is not finite)
@@ -92,6 +93,14 @@ class UnknownSymbolError(UsageError):
 
 class PluginError(CharRNNError):
     """A plugin is missing, broken or breaks its contract."""
+
+
+class EngineError(CharRNNError, NotImplementedError):
+    """The unroll engine was asked for and cannot read a cell's step."""
+
+
+class EngineWarning(RuntimeWarning):
+    """The unroll engine failed on a cell's step, and a plain scan does its work."""
 
 
 class SourceError(CharRNNError):

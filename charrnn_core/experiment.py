@@ -13,9 +13,11 @@ from charrnn_core.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.corpus import Corpus
 from charrnn_core.encoding import encode_corpus
-from charrnn_core.errors import CharRNNError, CorpusError, OptionError
+from charrnn_core.errors import CorpusError, OptionError
 from charrnn_core.explain import explain
+from charrnn_core.fallback import REMEDY
 from charrnn_core.loopstate import Budget, Policy
+from charrnn_core.making import make_loss, optimizer_maker
 from charrnn_core.mapped import give_back
 from charrnn_core.mesh import fitting_shards
 from charrnn_core.model import build_network, build_sampler
@@ -112,8 +114,8 @@ def prepare(
             f"with: --alphabet {alphabet.kind}"
         )
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
-    loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
-    make_optimizer = _optimizer_maker(config, registry)
+    loss = make_loss(registry, config.loss)
+    make_optimizer = optimizer_maker(registry, config.optimizer)
     corpus = read(config.source, registry, note)
     if len(corpus.symbols) < 2:
         raise CorpusError(
@@ -137,19 +139,22 @@ def prepare(
         notes = (*notes, f"patience has no effect: split {config.split!r} holds nothing out")
     if network.separator and not _occurs(network.separator, train_ids):
         notes = (*notes, f"documents is {config.documents!r}, and none ends in the training text")
+    network, choice = network.settled(config.batch, config.window)
+    if choice.failed:
+        notes = (*notes, f"{choice.why}; {REMEDY}")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, started)
     return Experiment(
         config=config,
         notes=(*told, *sized, *notes),
-        unroll=explain(network.choose(config.batch, config.window)),
+        unroll=explain(choice),
         corpus=corpus,
         alphabet=alphabet,
         train_ids=train_ids,
         held_out=held_out,
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
-        sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)),
+        sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
         trainer=Trainer(
             network,
             loss,
@@ -238,19 +243,3 @@ def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
         if np.all(found, axis=0).any():
             return True
     return False
-
-
-def _optimizer_maker(config: RunConfig, registry: Registry) -> Callable[[Any], Any]:
-    target = registry.load("optimizer", config.optimizer)
-    options = registry.options("optimizer", config.optimizer)
-
-    def make(total_steps: Any) -> Any:
-        try:
-            return target(options, total_steps)
-        except jax.errors.JAXTypeError as error:  # it asks an unknown number for its value
-            raise CharRNNError(
-                f"optimizer {config.optimizer.use!r} needs to know the number of updates "
-                "in advance; use --epochs instead of --minutes"
-            ) from error
-
-    return make

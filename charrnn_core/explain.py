@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charrnn_core.affine import is_affine
+from charrnn_core.blame import told, told_with_place
 from charrnn_core.cell import as_cell
 from charrnn_core.equations import BEFORE, ONCE, Equation
 from charrnn_core.errors import CharRNNError
+from charrnn_core.fallback import attempt
 from charrnn_core.network import Network
 from charrnn_core.plan import Plan
 from charrnn_core.products import Product
@@ -36,10 +38,12 @@ def explain(choice: Choice) -> dict[str, Any]:
     >>> explain(choice)["loops"][0]["deferred"]
     [{'product': 'h[B,3] @ W[3,3]', 'merged': 1}]
     """
+    loops, fault = attempt(lambda: list(map(_loop, choice.plans)), list)
+    untold = f"; its loops cannot be told: {told(fault)}" if fault else ""
     return {
         "engine": choice.engine,
-        "why": " ".join(choice.why.split()),
-        "loops": [_loop(plan) for plan in choice.plans],
+        "why": " ".join(choice.why.split()) + untold,
+        "loops": loops,
         **({"own": True} if choice.own else {}),
     }
 
@@ -112,8 +116,7 @@ def explain_cell(ref: Ref, registry: Registry | None = None) -> dict[str, Any]:
         ours = isinstance(error, CharRNNError)
         if ours and ref.argument is not None:
             raise
-        message = " ".join(str(error).split())
-        return {"unknown": message if ours else f"{type(error).__name__}: {message}"}
+        return {"unknown": " ".join(str(error).split()) if ours else told_with_place(error)}
 
 
 def summary(explained: Mapping[str, Any]) -> str:

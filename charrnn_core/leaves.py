@@ -1,5 +1,6 @@
 """Pytrees as arrays by path, which is how a checkpoint keeps them."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_core.blame import outlined
 from charrnn_core.checkpoint import Arrays
 from charrnn_core.errors import CheckpointError
 
@@ -41,6 +43,18 @@ def from_arrays(arrays: Arrays, template: Any, prefix: str) -> Any:
         jax.tree.structure(template),
         [_restored(path, arrays[path], leaf) for path, leaf in wanted.items()],
     )
+
+
+def form(tree: Any) -> Any:
+    """What has to stay the same of a tree: its structure, and every leaf's shape and dtype.
+
+    >>> form([jax.numpy.ones(2), 0]) == form([jax.numpy.zeros(2), jax.numpy.int32(1)])
+    True
+    """
+    with contextlib.suppress(TypeError):  # a leaf that is no array is told as it is
+        tree = jax.eval_shape(lambda tree: tree, tree)
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [outlined(leaf) for leaf in leaves]
 
 
 def _restored(path: str, got: npt.NDArray[Any], leaf: Any) -> Any:

@@ -14,6 +14,7 @@ from charrnn_core.course import Course
 from charrnn_core.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError
 from charrnn_core.leaves import from_arrays
+from charrnn_core.making import make
 from charrnn_core.manifest import alphabet_of, read_manifest
 from charrnn_core.metrics import read_course
 from charrnn_core.network import Dropouts, Network
@@ -112,7 +113,7 @@ def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
         UnknownNameError, OptionError: a name or an option is wrong.
     """
     with kept_clean():
-        return Chain([registry.load("sampler", r)(registry.options("sampler", r)) for r in refs])
+        return Chain([make(registry, "sampler", ref) for ref in refs])
 
 
 def load(

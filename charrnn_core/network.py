@@ -1,7 +1,7 @@
 """The network around a cell: input layer -> cell -> readout."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,16 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from charrnn_core.cell import Carry, Cell, NoisyCell, Params, SequenceCell, training_step
-from charrnn_core.errors import OptionError, PluginError
+from charrnn_core.calling import (
+    begin,
+    check_step,
+    draw_params,
+    own_sequence,
+    take_step,
+    training_step,
+)
+from charrnn_core.cell import Carry, Cell, NoisyCell, Params, SequenceCell
+from charrnn_core.errors import OptionError
 from charrnn_core.noise import Noise, dropout
 from charrnn_core.products import rows_times
 from charrnn_core.stepper import prepare_step
@@ -95,8 +103,9 @@ class Network:
         small.
         """
         cell_key, readout_key, embedding_key = jax.random.split(key, 3)
-        cell = self.cell.init(cell_key, self.in_features)
-        shape = (self._width(cell), self.embedding if self.tied else self.symbols)
+        cell = draw_params(self.cell, cell_key, self.in_features)
+        width = check_step(self.cell, cell, self.in_features)
+        shape = (width, self.embedding if self.tied else self.symbols)
         kernel = initializers.glorot_uniform()(readout_key, shape)
         params = {"cell": cell, "readout": {"kernel": kernel, "bias": jnp.zeros(self.symbols)}}
         if self.embedding:
@@ -105,27 +114,9 @@ class Network:
             params["embedding"] = scale * embedding
         return params
 
-    def _width(self, cell_params: Params) -> int:
-        """H, the width of the cell's output; also checks what a step gives back."""
-        x = jax.ShapeDtypeStruct((2, self.in_features), jnp.float32)
-        carry = jax.eval_shape(lambda p: self.cell.initial_carry(p, x.shape), cell_params)
-        after, y = jax.eval_shape(self.cell.step, cell_params, carry, x)
-
-        def signature(tree: Any) -> Any:
-            return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree)
-
-        if signature(after) != signature(carry):
-            raise PluginError(
-                f"the cell's step turns a carry {signature(carry)} into {signature(after)}; "
-                "a step must keep the carry's structure, shapes and dtypes"
-            )
-        if y.ndim != 2 or y.shape[0] != 2:
-            raise PluginError(f"the cell's output has shape {y.shape}; expected (B, H) with B = 2")
-        return y.shape[1]
-
     def initial_carry(self, params: Params, batch: int) -> Carry:
         """The carry before the first character, for `batch` streams."""
-        carry = self.cell.initial_carry(params["cell"], (batch, self.in_features))
+        carry = self._fresh(params, batch)
         if len(self.separator) < 2:
             return carry
         return carry, jnp.full((batch, len(self.separator) - 1), -1, jnp.int32)
@@ -182,6 +173,14 @@ class Network:
             mode=self.unroll_mode,
         )
 
+    def settled(self, batch: int, window: int) -> tuple["Network", Choice]:
+        """What is to be trained so, and the choice: a plain scan if the engine fails on the cell.
+
+        That can show only where a gradient is made, after `unroll` has done its part.
+        """
+        choice = self.choose(batch, window)
+        return (replace(self, unroll_mode="scan") if choice.failed else self), choice
+
     def step(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
         """Read one character of every stream, ``ids: int32[B]``; give ``logits: float32[B,V]``."""
         logits, carry = self.unroll(params, carry, ids[None])
@@ -195,7 +194,8 @@ class Network:
             return partial(self.step, params)
         fresh, ids = self._fresh(params, batch), jax.ShapeDtypeStruct((batch,), jnp.int32)
         own = carry[0] if len(self.separator) > 1 else carry
-        read = prepare_step(self._read, params, own, ids, self.symbols)
+        forced = self.unroll_mode == "engine"
+        read = prepare_step(self._read, params, own, ids, self.symbols, forced)
 
         def step(carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
             carry, reset, tail = self._documents(carry, ids[None], None)
@@ -207,7 +207,7 @@ class Network:
         return step
 
     def _fresh(self, params: Params, batch: int) -> Carry:
-        return self.cell.initial_carry(params["cell"], (batch, self.in_features))
+        return begin(self.cell, params["cell"], (batch, self.in_features))
 
     def _documents(
         self, carry: Carry, inputs: jax.Array, reset: jax.Array | None
@@ -232,7 +232,7 @@ class Network:
         return carry, ends if reset is None else ends | reset, tail
 
     def _read(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
-        return self.cell.step(params["cell"], carry, self._embed(params, ids))
+        return take_step(self.cell, params["cell"], carry, self._embed(params, ids))
 
     def _noisy(self, key: jax.Array, inputs: Any) -> tuple[Step, Any]:
         """`_read` while training, and what it reads: the ids and the bits of each step's key."""
@@ -267,8 +267,7 @@ class Network:
         xs, rate = self._embed(params, inputs), self.dropouts.input
         if key is not None and rate:
             xs = self._drop(jax.random.fold_in(key, _INPUT), rate, xs)
-        cell: Any = self.cell
-        return cell.sequence(params["cell"], carry, xs, reset)
+        return own_sequence(self.cell, params["cell"], carry, xs, reset)
 
     def _drop(self, key: jax.Array, rate: float, xs: jax.Array) -> jax.Array:
         """Dropout of ``xs: float[T,B,H]``, with one mask for all steps if it is variational."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from charrnn_core.blame import Call
 from charrnn_core.entrypoints import PLUGINS, installed
 from charrnn_core.errors import (
     AmbiguousNameError,
@@ -35,6 +36,7 @@ from charrnn_core.provider import (
 from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
 
+_CELL_MUST = "its target is called with the options as keywords and must return a cell"
 _DEEPEST = 8
 _MOST_NESTED = 256
 
@@ -241,7 +243,8 @@ class Registry:
         target = self.load("cell", ref)
         arguments = {name: _map_refs(build_nested, value) for name, value in options.items()}
         try:
-            with kept_clean():
+            call = Call(f"cell {ref.use!r}", target, _CELL_MUST, let=(ValueError,))
+            with kept_clean(), call:
                 return finish(target(**arguments))
         except ValueError as error:
             raise OptionError(f"cell {ref.use!r}: {error}") from error

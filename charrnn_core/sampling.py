@@ -1,6 +1,6 @@
 """Sampling: read a prompt, then generate on the device, many characters per call."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -12,8 +12,10 @@ import numpy.typing as npt
 from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.alphabet import Alphabet, Ids
+from charrnn_core.blame import Call, a_pair, outlined
 from charrnn_core.cell import Params
 from charrnn_core.errors import SamplingError
+from charrnn_core.leaves import form
 from charrnn_core.mesh import data_mesh, fitting_shards
 from charrnn_core.network import Network
 
@@ -62,34 +64,85 @@ class Chain:
 
     def bind(self, context: SamplerContext) -> "Chain":
         """The chain in which every sampler that asks for the context has it."""
-        binds = [(getattr(sampler, "bind", None), sampler) for sampler in self.samplers]
-        return Chain([sampler if bind is None else bind(context) for bind, sampler in binds])
+        return Chain([_bound(sampler, context) for sampler in self.samplers])
 
     def init(self, batch: int) -> tuple[Any, ...]:
         """The state of every sampler; None for one that does not remember."""
-        inits = [getattr(sampler, "init", None) for sampler in self.samplers]
-        return tuple(init(batch) if init is not None else None for init in inits)
+        return tuple(_begin(sampler, batch) for sampler in self.samplers)
 
     def __call__(
         self, key: jax.Array, logits: jax.Array, states: tuple[Any, ...]
     ) -> tuple[jax.Array, tuple[Any, ...]]:
         after = []
         for i, (sampler, state) in enumerate(zip(self.samplers, states, strict=True)):
-            logits, state = sampler(jax.random.fold_in(key, i), logits, state)
+            logits, state = _shape(sampler, jax.random.fold_in(key, i), logits, state)
             after.append(state)
         return logits, tuple(after)
 
+    def tried(self, symbols: int) -> "Chain":
+        """The chain, once it has shaped a distribution, so that no training ends at a bad one.
+
+        Raises:
+            PluginError: the code of a sampler fails, or returns other shapes than it has to.
+        """
+        jax.eval_shape(self, jax.random.key(0), jnp.zeros((1, symbols)), self.init(1))
+        return self
+
     def observe(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
         """The states after ``ids: int32[B]``, the next character of every stream."""
-        observers = [getattr(sampler, "observe", None) for sampler in self.samplers]
-        pairs = zip(observers, states, strict=True)
-        return tuple(state if observe is None else observe(state, ids) for observe, state in pairs)
+        pairs = zip(self.samplers, states, strict=True)
+        return tuple(_observe(sampler, state, ids) for sampler, state in pairs)
 
     def observe_all(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
         """The states after ``ids: int32[T,B]``."""
         if not any(hasattr(sampler, "observe") for sampler in self.samplers):
             return states
         return jax.lax.scan(lambda states, ids: (self.observe(states, ids), None), states, ids)[0]
+
+
+_MUST = "it must return (logits, state): logits of the shape they came in, the state of its own"
+
+
+def _method(sampler: Any, name: str, must: str, got: Mapping[str, Any] | None = None) -> Call:
+    return Call(f"{name} of a sampler", getattr(sampler, name), must, got)
+
+
+def _bound(sampler: Any, context: SamplerContext) -> SamplerFunction:
+    if not hasattr(sampler, "bind"):
+        return sampler
+    with _method(sampler, "bind", "bind(context) must return a sampler"):
+        return sampler.bind(context)
+
+
+def _begin(sampler: Any, batch: int) -> Any:
+    if not hasattr(sampler, "init"):
+        return None
+    with _method(sampler, "init", "init(batch) must return its first state"):
+        return sampler.init(batch)
+
+
+def _shape(sampler: Any, key: jax.Array, logits: jax.Array, state: Any) -> tuple[jax.Array, Any]:
+    call = Call("a sampler", sampler, _MUST, {"logits": logits, "state": state})
+    with call:
+        result = sampler(key, logits, state)
+    if not a_pair(result):
+        raise call.fault(f"returns {outlined(result)}")
+    shaped, after = result
+    if jnp.shape(shaped) != logits.shape or form(after) != form(state):
+        raise call.fault(f"returns {outlined((shaped, after))}")
+    return shaped, after
+
+
+def _observe(sampler: Any, state: Any, ids: jax.Array) -> Any:
+    if not hasattr(sampler, "observe"):
+        return state
+    must = "observe(state, ids) must return its state, in the shapes it came in"
+    call = _method(sampler, "observe", must, {"state": state, "ids": ids})
+    with call:
+        after = sampler.observe(state, ids)
+    if form(after) != form(state):
+        raise call.fault(f"returns {outlined(after)}")
+    return after
 
 
 def encode_prompt(

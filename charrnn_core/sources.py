@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from charrnn_core.blame import Call
 from charrnn_core.corpus import Corpus, Known, SourceContext
-from charrnn_core.errors import CorpusError, PluginError
+from charrnn_core.errors import CorpusError
 from charrnn_core.kept import read_kept
 from charrnn_core.registry import Registry
 from charrnn_core.run import source_ref
@@ -14,6 +15,11 @@ from charrnn_core.spec import Ref
 from charrnn_core.stdout import kept_clean
 from charrnn_core.storage import cache_directory
 from charrnn_core.terminal import to_stderr
+
+_MUST = (
+    "its target is called as target(argument, options, context) and must return a Corpus of a str, "
+    "or of pieces of one"
+)
 
 
 def read_corpus(
@@ -41,11 +47,14 @@ def read_corpus(
     offline = os.environ.get("CHARRNN_OFFLINE", "0") not in ("", "0")
     context = SourceContext(cache=cache_directory(), offline=offline, note=note, known=known)
     target = registry.load("source", ref)
-    with kept_clean():
+    call = Call(f"source {ref.use!r}", target, _MUST)
+    with kept_clean(), call:
         corpus = target(ref.argument, options, context)
     if not isinstance(corpus, Corpus):
-        raise PluginError(f"source {ref.use!r} gave {type(corpus).__name__}; expected a Corpus")
-    if not corpus.characters:
+        raise call.fault(f"gave {type(corpus).__name__}; expected a Corpus")
+    with call:  # its pieces are made by the author's code, too
+        characters = corpus.characters
+    if not characters:
         raise CorpusError(f"{corpus.origin} is empty; expected some text")
     return corpus
 

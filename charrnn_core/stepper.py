@@ -3,7 +3,6 @@
 What needs the parameters alone is done once, and what needs the id alone is looked up in a table.
 """
 
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,16 +11,19 @@ import jax
 import jax.numpy as jnp
 
 from charrnn_core.equations import BEFORE, ONCE, Env, Value, read, run
+from charrnn_core.fallback import attempt, is_limit, report
 from charrnn_core.loop import run_body
 from charrnn_core.plan import make_plan
 from charrnn_core.products import Sum
 from charrnn_core.table import Table
 from charrnn_core.trace import Step, Traced, trace
 
+Prepared = Callable[[Any, Any], tuple[Any, Any]]
+
 
 def prepare_step(
-    step: Step, params: Any, carry: Any, ids: Any, symbols: int
-) -> Callable[[Any, Any], tuple[Any, Any]]:
+    step: Step, params: Any, carry: Any, ids: Any, symbols: int, forced: bool = False
+) -> Prepared:
     """``step(params, carry, ids)`` as a function of ``carry, ids`` that has done what it could.
 
     Arguments:
@@ -29,6 +31,10 @@ def prepare_step(
         params: a pytree.
         carry, ids: what the function will get, or their shapes; ``ids: int[B]``.
         symbols: V; the ids are below it.
+        forced: raise if the engine fails on the step, instead of going on without it.
+
+    Raises:
+        EngineError: it was `forced`.
 
     >>> step = lambda W, h, ids: (jnp.tanh(h @ W + jax.nn.one_hot(ids, 3)),) * 2
     >>> h, ids = jnp.zeros((2, 3)), jnp.array([0, 2])
@@ -36,14 +42,27 @@ def prepare_step(
     >>> bool(jnp.allclose(prepared(h, ids)[0], step(jnp.eye(3), h, ids)[0]))
     True
     """
-    traced = trace(step, params, carry, ids)
-    if not traced.effects:
-        with contextlib.suppress(NotImplementedError):  # a primitive without a batching rule
-            return _prepare(traced, params, symbols)
-    return partial(step, params)
+
+    def by_engine() -> Prepared:
+        traced = trace(step, params, carry, ids)
+        return partial(step, params) if traced.effects else _prepare(traced, params, symbols)
+
+    def plainly() -> Prepared:
+        jax.eval_shape(step, params, carry, ids)
+        return partial(step, params)
+
+    def told(result: Any, fault: Exception | None) -> Any:
+        if fault is not None:
+            report(fault, forced and not is_limit(fault))
+        return result
+
+    prepared = told(*attempt(by_engine, plainly))
+    return lambda carry, ids: told(
+        *attempt(partial(prepared, carry, ids), partial(step, params, carry, ids))
+    )
 
 
-def _prepare(traced: Traced, params: Any, symbols: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+def _prepare(traced: Traced, params: Any, symbols: int) -> Prepared:
     plan = make_plan(traced)
     once: Env = dict(plan.constants)
     once.update(zip(plan.params, jax.tree.leaves(params), strict=True))

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import IO, Any, TextIO, cast
 
@@ -109,6 +110,20 @@ def _write(stream: TextIO | None, text: str | bytes, flush: bool) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     if flush:
         stream.flush()
+
+
+def note_warnings(kind: type[Warning]) -> None:
+    """Show Python's warnings of a kind as lines to the user, each once; others as they were."""
+    shown, others = set[str](), warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, kind):
+            others(message, category, *where, **more)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            to_stderr(f"note: {message}")
+
+    warnings.showwarning = show
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,7 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.batches import Batch
+from charrnn_core.blame import Call
 from charrnn_core.cell import Carry, Params
 from charrnn_core.checkpoint import Arrays
 from charrnn_core.leaves import from_arrays, to_arrays
@@ -21,6 +22,8 @@ from charrnn_core.network import Network
 from charrnn_core.randomness import random_key
 from charrnn_core.soundness import all_finite, lost_rows, stays_finite
 from charrnn_core.unroll import restart
+
+_MUST = "a cell, a loss and an optimizer have to be differentiable and of fixed shapes"
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[Any], optax.GradientTransformation]
@@ -172,7 +175,9 @@ class Trainer:
         dtypes = Batch(jnp.int32, jnp.int32, jnp.bool_, jnp.float32)
         batches = jax.tree.map(lambda dtype: jax.ShapeDtypeStruct(shape, dtype), dtypes)
         number = jax.ShapeDtypeStruct((), jnp.int32)
-        return advance.lower(state, batches, number, number).compile()
+        with Call("an update", None, _MUST):
+            lowered = advance.lower(state, batches, number, number)
+        return lowered.compile()
 
     def _advance(self, state: TrainState, batches: Batch, count: Any, total_steps: Any) -> Any:
         optimizer = self.make_optimizer(

@@ -16,7 +16,9 @@ from jax import lax
 
 from charrnn_core.affine import affine_loop, is_affine
 from charrnn_core.before import Before
+from charrnn_core.blame import is_no_bug
 from charrnn_core.equations import BEFORE, HEAVY, ONCE, Atom, Env, Value, read, run
+from charrnn_core.fallback import attempt, gradient, is_limit, report, why
 from charrnn_core.loop import Feed, loop
 from charrnn_core.plan import Plan, make_plan
 from charrnn_core.products import run_over_time
@@ -66,18 +68,23 @@ def unroll(
     [0, 1, 2, 5]
     """
     whole, inputs = _whole(step, xs, reset, fresh)
-    if mode != "scan" and jax.tree.leaves(inputs)[0].shape[0]:
+
+    def plainly() -> tuple[Any, Any]:
+        return _plain_scan(whole, params, carry, inputs)
+
+    def by_engine() -> tuple[Any, Any]:
         traced = _trace(whole, params, carry, inputs)
-        if mode in _FORCED or (why := _why_not(traced)) is None:
-            try:
-                parallel = mode == "parallel" or jax.default_backend() != "cpu"
-                return _engine(traced, params, carry, inputs, symbols, parallel)
-            except NotImplementedError as error:  # a primitive without a batching rule
-                if mode in _FORCED:
-                    raise
-                why = str(error)
-        _log.info("a plain scan: %s", why)
-    return lax.scan(lambda carry, x: whole(params, carry, x), carry, inputs)
+        if mode in _FORCED or (reason := _why_not(traced)) is None:
+            return _engine(traced, params, carry, inputs, symbols, _in_parallel(mode))
+        _log.info("a plain scan: %s", reason)
+        return plainly()
+
+    if mode == "scan" or not jax.tree.leaves(inputs)[0].shape[0]:
+        return plainly()
+    result, fault = attempt(by_engine, plainly)
+    if fault is not None:
+        report(fault, forced=mode in _FORCED)
+    return result
 
 
 @dataclass(frozen=True)
@@ -89,12 +96,14 @@ class Choice:
         why: the reason, a phrase.
         plans: what the engine makes of the step, a plan for each of its loops; none for a scan.
         own: whether by a way of the cell's own instead of either.
+        failed: whether the engine failed on the step, which is a fault of charrnn.
     """
 
     engine: bool
     why: str
     plans: tuple[Plan, ...]
     own: bool = False
+    failed: bool = False
 
 
 def choose(
@@ -108,7 +117,10 @@ def choose(
     reset: Any = None,
     fresh: Any = None,
 ) -> Choice:
-    """What `unroll` would do with these arguments, which may be shapes.
+    """What `unroll` would do with these arguments, which may be shapes, and what training would.
+
+    Raises:
+        EngineError: the engine is asked for and fails.
 
     >>> step = lambda W, h, x: (jnp.tanh(h @ W + x),) * 2
     >>> choose(step, jnp.eye(3), jnp.ones((2, 3)), jnp.ones((4, 2, 3))).engine
@@ -117,18 +129,52 @@ def choose(
     if mode == "scan":  # the way out if reading a step should fail, so it is not read here either
         return Choice(False, "asked for", ())
     whole, inputs = _whole(step, xs, reset, fresh)
-    traced = _trace(whole, params, carry, inputs)
-    why = None
-    if mode == "auto" and (why := _why_not(traced)) is None:
+    shapes, forced = (params, carry, inputs), mode in _FORCED
+    plainly = partial(_plain_scan, whole)
+
+    def plan() -> Choice:
+        traced = _trace(whole, *shapes)
+        if not forced and (reason := _why_not(traced)) is not None:
+            return Choice(False, reason, ())
+        plans = tuple(make_plan(stage.traced) for stage in cut_into_stages(traced))
+        asked = "asked for" if forced else "it has products that do not need a loop"
+        return Choice(True, asked, plans)
+
+    def by_engine(params: Any, carry: Any, inputs: Any) -> tuple[Any, Any]:
+        traced = _trace(whole, params, carry, inputs)
+        return _engine(traced, params, carry, inputs, symbols, _in_parallel(mode))
+
+    def without_plan() -> Choice:
+        jax.eval_shape(plainly, *shapes)
+        return Choice(False, "", ())
+
+    choice, fault = attempt(plan, without_plan)
+    if choice.engine:
+        fault = _fault(by_engine, plainly, *shapes)
+    if fault is None:
+        return choice
+    if forced:
+        report(fault, forced)
+    return Choice(False, why(fault), (), failed=not is_limit(fault))
+
+
+def _fault(engine: Step, plainly: Step, *shapes: Any) -> Exception | None:
+    """How the engine fails where a plain scan does not; with gradients, if the step has any."""
+    for use in (gradient, jax.eval_shape):
         try:
-            jax.eval_shape(lambda p, c, x: _engine(traced, p, c, x, symbols), params, carry, inputs)
-        except NotImplementedError as error:
-            why = str(error)
-    if why is not None:
-        return Choice(False, why, ())
-    plans = tuple(make_plan(stage.traced) for stage in cut_into_stages(traced))
-    asked = "asked for" if mode in _FORCED else "it has products that do not need a loop"
-    return Choice(True, asked, plans)
+            return attempt(partial(use, engine, *shapes), partial(use, plainly, *shapes))[1]
+        except Exception as error:
+            if is_no_bug(error) or use is jax.eval_shape:
+                raise
+    return None
+
+
+def _plain_scan(step: Step, params: Any, carry: Any, xs: Any) -> tuple[Any, Any]:
+    return lax.scan(lambda carry, x: step(params, carry, x), carry, xs)
+
+
+def _in_parallel(mode: str) -> bool:
+    return mode == "parallel" or jax.default_backend() != "cpu"
 
 
 def _whole(step: Step, xs: Any, reset: Any, fresh: Any) -> tuple[Step, Any]:

@@ -72,7 +72,7 @@ def test_a_carry_that_changes_is_refused():
         def step(self, params, carry, x):
             return jnp.concatenate([carry, carry], axis=1), x
 
-    with pytest.raises(PluginError, match=r"float32\[2, 1\].*float32\[2, 2\]"):
+    with pytest.raises(PluginError, match=r"carry float32\[2,2\].* got carry float32\[2,1\]"):
         Network(Growing(), symbols=V).init(jax.random.key(0))
 
 

@@ -87,6 +87,8 @@ def of_cells() -> Iterator[str]:
         return both(nn.tanh(a + len(calls)))
 
     for step, check in (
+        (lambda h, a: a, "causality"),
+        (lambda h, a: both(a.nothing), "initialisation"),
         (lambda h, a: (a.astype(jnp.bfloat16), a), "carry-is-fixed"),
         (lambda h, a: (a, a[0]), "carry-is-fixed"),
         (lambda h, a: both(nn.tanh(a - a.mean(0, keepdims=True))), "rows-are-independent"),

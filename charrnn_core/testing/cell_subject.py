@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from charrnn_core.calling import check_step, draw_params
 from charrnn_core.cell import Cell, SequenceCell, as_cell
 from charrnn_core.options import annotations
 from charrnn_core.spec import Ref
@@ -46,6 +47,15 @@ class CellSubject(Subject):
     def params(self) -> Any:
         """Its parameters, as it draws them."""
         return self.cell.init(jax.random.key(0), INPUTS)
+
+    def try_out(self) -> None:
+        """Draw parameters, begin a carry and take a step.
+
+        Raises:
+            PluginError: it cannot be done.
+        """
+        params = draw_params(self.cell, jax.random.key(0), INPUTS)
+        check_step(self.cell, params, INPUTS)
 
     @cached_property
     def fresh(self) -> Any:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
+from charrnn_core.blame import place_of, told
 from charrnn_core.errors import CharRNNError, UnknownNameError
 from charrnn_core.stdout import kept_clean
 
 Check: TypeAlias = Callable[[Any], str | None]
 
-Status: TypeAlias = Literal["passed", "failed", "skipped", "expected", "unexpected"]
+Status: TypeAlias = Literal["passed", "failed", "skipped", "expected", "unexpected", "not run"]
 
 
 class CheckFailed(AssertionError):
@@ -34,7 +35,8 @@ class Outcome:
         check: its name.
         about: what it checks.
         status: ``passed``, ``failed``, ``skipped`` (it does not apply), ``expected`` (it failed, as
-            was declared) or ``unexpected`` (it passed although a failure was declared).
+            was declared), ``unexpected`` (it passed although a failure was declared) or ``not run``
+            (an earlier one failed because the component cannot be used at all).
         message: figures, or what is wrong.
         seconds: how long it took.
     """
@@ -49,6 +51,16 @@ class Outcome:
     def good(self) -> bool:
         """Whether it is as it should be."""
         return self.status not in ("failed", "unexpected")
+
+
+def needs_no_use(check: Check) -> Check:
+    """A check that looks at a component's registration, so that it can be run if nothing else can.
+
+    >>> needs_no_use(lambda subject: None).needs_no_use
+    True
+    """
+    check.needs_no_use = True  # type: ignore[attr-defined]  # functions may have attributes
+    return check
 
 
 def name_of(check: Check) -> str:
@@ -109,28 +121,52 @@ def run_checks(
     >>> [outcome.message for outcome in run_checks([is_positive], -3)]
     ['-3 is not positive; use its absolute value']
     """
-    reasons = expected_failures or {}
+    reasons, useless = expected_failures or {}, ""
     for check in checks:
+        if useless and not _needs_no_use(check):
+            yield Outcome(name_of(check), about(check), "not run", f"{useless} failed", 0.0)
+            continue
         started = time.perf_counter()
-        status, message = _run(check, subject)
+        status, message, told = _run(check, subject)
         if (reason := reasons.get(name_of(check))) is not None:
             if status == "failed":
                 status, message = "expected", f"{reason} ({message})"
             elif status == "passed":
                 status = "unexpected"
                 message = f"it passes, though a failure was expected ({reason}): expect it no more"
+        elif status == "failed" and not _needs_no_use(check):
+            if (line := _why_it_cannot_be_used(subject)) is not None:
+                useless, message = name_of(check), message if told else line
         seconds = time.perf_counter() - started
         yield Outcome(name_of(check), about(check), status, message, seconds)
 
 
-def _run(check: Check, subject: Any) -> tuple[Status, str]:
+def _run(check: Check, subject: Any) -> tuple[Status, str, bool]:
+    """What came of a check, and whether the check itself found out what is wrong."""
     try:
         with kept_clean():
-            return "passed", check(subject) or ""
+            return "passed", check(subject) or "", True
     except NotApplicable as reason:
-        return "skipped", str(reason)
-    except (CheckFailed, CharRNNError) as failure:
-        return "failed", str(failure)
+        return "skipped", str(reason), True
+    except CheckFailed as failure:
+        return "failed", str(failure), True
     except Exception as error:  # whatever a plugin raises is an outcome, not an end
-        text = " ".join(str(error).split())
-        return "failed", f"it raises {type(error).__name__}: {text[:500]}"
+        return "failed", str(error) if isinstance(error, CharRNNError) else _raised(error), False
+
+
+def _raised(error: Exception) -> str:
+    where = place_of(error)
+    return f"it raises {told(error)}" + (f" at {where}" if where else "")
+
+
+def _needs_no_use(check: Check) -> bool:
+    return getattr(check, "needs_no_use", False)
+
+
+def _why_it_cannot_be_used(subject: Any) -> str | None:
+    """What goes wrong when a component is used just once, in a line; None if nothing does."""
+    try:
+        getattr(subject, "try_out", lambda: None)()
+    except Exception as error:  # whatever a plugin raises is an answer
+        return str(error) if isinstance(error, CheckFailed | CharRNNError) else _raised(error)
+    return None

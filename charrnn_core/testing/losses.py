@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charrnn_core.blame import Call
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_purity, demand_true_gradients
 from charrnn_core.testing.kit import NotApplicable, fail
@@ -37,6 +38,17 @@ class LossSubject(Subject):
     def sum(self, logits: Any, targets: Any, weights: Any) -> jax.Array:
         """What it gives as one number; only `one_number` minds if it was more than one."""
         return jnp.sum(self.loss(logits, targets, weights))
+
+    def try_out(self) -> None:
+        """Compute it once, in shapes alone.
+
+        Raises:
+            PluginError: the author's code fails.
+        """
+        logits, targets, weights = example(0)
+        got = {"logits": logits, "targets": targets, "weights": weights}
+        with Call("the loss", self.loss, "it must return one number", got):
+            jax.eval_shape(lambda *arguments: self.loss(*arguments), *example(0))
 
     @cached_property
     def cost(self) -> Callable[..., jax.Array]:

@@ -9,10 +9,11 @@ from charrnn_core.errors import UnknownNameError
 from charrnn_core.options import describe_options, option_values, read_options
 from charrnn_core.provider import HEAVY
 from charrnn_core.spec import Ref
-from charrnn_core.testing.kit import NotApplicable, fail
+from charrnn_core.testing.kit import NotApplicable, fail, needs_no_use
 from charrnn_core.testing.subject import Subject
 
 
+@needs_no_use
 def light_import(subject: Subject) -> None:
     """Importing the plugin's module imports no jax, flax, optax or numpy."""
     module = subject.registry.module(subject.provider)
@@ -38,6 +39,7 @@ def light_import(subject: Subject) -> None:
         )
 
 
+@needs_no_use
 def is_described(subject: Subject) -> str:
     """It has a summary, and every option has help and, if it is an integer, bounds."""
     if subject.given:
@@ -60,6 +62,7 @@ def is_described(subject: Subject) -> str:
     return plugin.summary
 
 
+@needs_no_use
 def options_round_trip(subject: Subject) -> str:
     """Options read, written and read again are the same, and an unknown one is refused."""
     resolved = subject.registry.resolve(subject.kind, subject.ref)

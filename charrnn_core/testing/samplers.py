@@ -52,6 +52,15 @@ class SamplerSubject(Subject):
         """The sampler as the core calls it, alone."""
         return Chain([self.sampler])
 
+    def try_out(self) -> None:
+        """Shape one distribution.
+
+        Raises:
+            PluginError: the author's code fails, or returns other shapes than it has to.
+        """
+        logits, chain = jnp.zeros((ROWS, SYMBOLS)), self.chain
+        jax.eval_shape(chain, jax.random.key(0), logits, chain.init(ROWS))
+
     @cached_property
     def history(self) -> Callable[[Numbers], Any]:
         """From ``ids: int32[T,B]`` to what it remembers after them."""

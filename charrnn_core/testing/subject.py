@@ -65,6 +65,9 @@ class Subject:
         """Whether it was given as an object, so that there is no plugin around it."""
         return self.ref.use == GIVEN
 
+    def try_out(self) -> None:
+        """Use it once, if its kind has a way to; what that raises makes all checks useless."""
+
     def options(self) -> Any:
         """Its options, as the spec gives them."""
         return self.registry.options(self.kind, self.ref)

@@ -65,12 +65,13 @@ def check(
     outcomes = []
     for outcome in testing.check(kind, name, only=only, expected_failures=reasons):
         outcomes.append(outcome)
-        if not as_json:
+        if not as_json and outcome.status != "not run":
             say(line(outcome))
     good = all(outcome.good for outcome in outcomes)
     table: dict[str, Any] = {"kind": kind, "name": name, "passed": good}
     table["checks"] = [dataclasses.asdict(outcome) for outcome in outcomes]
-    if kind == "cell" and performance and not only:
+    useless = any(outcome.status == "not run" for outcome in outcomes)
+    if kind == "cell" and performance and not only and not useless:
         table["performance"] = _performance(name, as_json)
     took = time.monotonic() - began
     if as_json:
@@ -100,12 +101,14 @@ def verdict(outcomes: "list[Outcome]", seconds: float) -> str:
     ('all 1 checks passed in 3 s', '1 checks passed, 1 does not apply, in 3 s')
     """
     bad = [outcome.check for outcome in outcomes if not outcome.good]
+    not_run = [outcome.check for outcome in outcomes if outcome.status == "not run"]
     idle = sum(outcome.status == "skipped" for outcome in outcomes)
-    tried = len(outcomes) - idle
+    tried = len(outcomes) - idle - len(not_run)
     rest = f", {idle} {'does' if idle == 1 else 'do'} not apply," if idle else ""
     took = f"in {seconds:.0f} s"
     if bad:
-        return f"{len(bad)} of {tried} checks failed{rest} {took}: {', '.join(bad)}"
+        more = f"; {len(not_run)} not run because of that: {', '.join(not_run)}" if not_run else ""
+        return f"{len(bad)} of {tried} checks failed{rest} {took}: {', '.join(bad)}{more}"
     return f"{'' if idle else 'all '}{tried} checks passed{rest} {took}"
 
 

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from charrnn_core import Cell
-from charrnn_core.cell import training_step
+from charrnn_core.calling import (
+    begin,
+    check_step,
+    draw_params,
+    output_width,
+    take_step,
+    training_step,
+)
 from charrnn_core.noise import Noise, dropout
 
 
@@ -45,22 +51,22 @@ class StackedCell:
     def init(self, key: jax.Array, in_features: int) -> dict[str, Any]:
         params: dict[str, Any] = {}
         for i, cell in enumerate(self.layers):
-            params[_layer(i)] = cell.init(jax.random.fold_in(key, i), in_features)
-            in_features = _out_features(cell, params[_layer(i)], in_features)
+            params[_layer(i)] = draw_params(cell, jax.random.fold_in(key, i), in_features)
+            in_features = check_step(cell, params[_layer(i)], in_features)
         return params
 
     def initial_carry(self, params: Any, input_shape: tuple[int, int]) -> tuple[Any, ...]:
         batch, in_features = input_shape
         carry = []
         for i, cell in enumerate(self.layers):
-            carry.append(cell.initial_carry(params[_layer(i)], (batch, in_features)))
-            in_features = _out_features(cell, params[_layer(i)], in_features)
+            carry.append(begin(cell, params[_layer(i)], (batch, in_features)))
+            in_features = output_width(cell, params[_layer(i)], in_features)
         return tuple(carry)
 
     def step(
         self, params: Any, carry: tuple[Any, ...], x: jax.Array
     ) -> tuple[tuple[Any, ...], jax.Array]:
-        return self._through(params, carry, x, lambda i, cell, *args: cell.step(*args))
+        return self._through(params, carry, x, lambda i, cell, *args: take_step(cell, *args))
 
     def noisy_step(
         self, params: Any, carry: tuple[Any, ...], x: jax.Array, noise: Noise
@@ -89,12 +95,3 @@ class StackedCell:
 
 def _layer(i: int) -> str:
     return f"layer_{i}"
-
-
-def _out_features(cell: Cell, params: Any, in_features: int) -> int:
-    """The width of a layer's output, found without computing it."""
-
-    def step(x: jax.Array) -> jax.Array:
-        return cell.step(params, cell.initial_carry(params, (1, in_features)), x)[1]
-
-    return jax.eval_shape(step, jax.ShapeDtypeStruct((1, in_features), jnp.float32)).shape[1]
