@@ -26,7 +26,6 @@ from charrnn_core.spec import Ref, shown
 from charrnn_core.stdout import kept_clean
 from charrnn_core.storage import user_path
 from charrnn_core.terminal import to_stderr
-from charrnn_core.typed import for_json
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ def describe_run(
     return {
         "checkpoint": str(path),
         "status": status,
-        **for_json(table),
+        **table,
         "alphabet": alphabet_of(table).symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
     }

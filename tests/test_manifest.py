@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from charrnn_core.loopstate import LoopState
 from charrnn_core.manifest import RESUMING, read_manifest
 from charrnn_core.model import describe_run
 from charrnn_core.opening import saved_network, saved_shards
-from charrnn_core.typed import check
+from charrnn_core.typed import check, for_json
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
 from tests.resuming import quiet
 
 PATH = Path("a.crn")
+ESCAPES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +98,8 @@ def test_info_of_any_table(newest, sound, tmp_path_factory, seed):
 
     def info():
         shown = describe_run(path, note=quiet)
-        json.dumps(shown, allow_nan=False)
-        lines(shown, 80)
+        json.dumps(for_json(shown), allow_nan=False)
+        assert ESCAPES.search("".join(lines(shown, 80))) is None
 
     in_one_line(info)
     for early in (saved_shards, saved_network):
@@ -171,7 +173,7 @@ def test_info_is_json_whatever_an_observer_remembers(newest, sound, tmp_path):
     kept = {"mine": {"digest": b"ho", "best": float("nan")}}
     table = {**sound.table, "observers": kept, "held_out_nats_per_char": float("inf")}
     save_checkpoint(tmp_path / "a.crn", table, sound.arrays)
-    shown = json.loads(json.dumps(describe_run(tmp_path / "a.crn"), allow_nan=False))
+    shown = json.loads(json.dumps(for_json(describe_run(tmp_path / "a.crn")), allow_nan=False))
     assert shown["observers"] == {"mine": {"digest": "686f", "best": "nan"}}
     assert shown["held_out_nats_per_char"] == "inf"
 

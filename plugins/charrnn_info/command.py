@@ -6,6 +6,7 @@ import click
 
 from charrnn_core.layout import room
 from charrnn_core.terminal import emit, say_json
+from charrnn_core.typed import for_json
 
 
 @click.command()
@@ -22,6 +23,6 @@ def info(run: Path, as_json: bool, best: bool) -> None:
 
     table = describe_run(run, best=best)
     if as_json:
-        say_json(table)
+        say_json(for_json(table))
     else:
         emit("".join(f"{line}\n" for line in lines(table, room())))
