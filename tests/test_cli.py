@@ -234,10 +234,10 @@ def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_pa
 def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_directory):
     from concurrent.futures import ThreadPoolExecutor
 
-    from charrnn_core.directory import _number
+    from charrnn_core.naming import new_directory
 
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(lambda _: _number(tmp_path / "runs", "same"), range(40)))
+        claimed = list(pool.map(lambda _: new_directory(tmp_path / "runs", "same"), range(40)))
     assert len(set(claimed)) == 40
     (tmp_path / "half" / "checkpoints").mkdir(parents=True)
     [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from charrnn_text import FileOptions
+from charrnn_text import CSVOptions, FileOptions, RowOptions
 from charrnn_text.files import file
+from charrnn_text.tables import csv, jsonl
 
 from charrnn_core import RunConfig, evaluate, load, resume, train
 from charrnn_core.api import training_ids
@@ -221,6 +222,23 @@ def test_what_has_changed_in_both_places_is_what_was_typed(elsewhere):
     context = SourceContext(elsewhere, known=Known("standard input", "0" * 64))
     with pytest.raises(SourceError, match="no file 'b.txt'.*name the place .* --source$"):
         file("b.txt", FileOptions(), context)
+
+
+@pytest.mark.parametrize(
+    "read, name, row, options",
+    [
+        (csv, "a.csv#text", "text\nho ho\n", CSVOptions()),
+        (jsonl, "a.jsonl#text", '{"text": "ho ho"}\n', RowOptions()),
+    ],
+)
+def test_tables_are_looked_for_in_both_places_too(read, name, row, options, elsewhere, monkeypatch):
+    Path(name.partition("#")[0]).write_text(row)
+    found = read(name, options, SourceContext(elsewhere))
+    (elsewhere / "there").mkdir()
+    monkeypatch.chdir("there")
+    known = Known(found.origin, found.sha256)
+    again = read(name, options, SourceContext(elsewhere, known=known))
+    assert (again.sha256, again.name, again.origin) == (found.sha256, found.name, found.origin)
 
 
 def test_options_of_a_source_that_is_named(elsewhere):

@@ -1,6 +1,5 @@
 """The target of the source ``file``: from paths to one text, which may be of any size."""
 
-import dataclasses
 import difflib
 import functools
 import glob
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from charrnn_core.corpus import Corpus, Known, SourceContext
+from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.decoding import TextDecoder, check_is_text
 from charrnn_core.errors import CorpusError, SourceError
 from charrnn_core.storage import explained
@@ -24,6 +23,7 @@ from charrnn_core.terminal import tell_of_waiting
 from charrnn_text import FileOptions
 from charrnn_text.archives import read_file
 from charrnn_text.inspection import suggest_tables, texts_among
+from charrnn_text.places import absolute, wherever
 
 LARGEST_TEXT = 1 << 24
 """Characters of the longest text that is kept in memory; longer ones are read again as needed."""
@@ -56,37 +56,7 @@ def file(argument: str | None, options: FileOptions, context: SourceContext) -> 
     if argument == "-":
         files = [("standard input", _standard_input(context))]
         return _corpus(argument, "standard input", files, options, context.note, once=True)
-    if context.known is None:
-        return _at(argument, options, context.note)
-    return _again(argument, options, context.known, context.note)
-
-
-def _again(
-    argument: str, options: FileOptions, known: Known, note: Callable[[str], None]
-) -> Corpus:
-    """The text that was read before: at the place that was typed, or else where that was then."""
-    places = [argument]
-    if os.path.isabs(known.origin) and known.origin != _absolute(argument):
-        places.append(known.origin)
-    others, errors = list[Corpus](), list[SourceError | CorpusError]()
-    for place in places:
-        try:
-            corpus = _at(place, options, note)
-        except (SourceError, CorpusError) as error:
-            errors.append(error)
-            continue
-        if corpus.sha256 == known.sha256:
-            if place != argument:
-                note(f"note: the text is read from {place}, where the run found it before")
-            return dataclasses.replace(corpus, name=f"file:{argument}")
-        others.append(corpus)
-    if others:
-        return others[0]  # it has changed, and whoever wants it compares
-    first, *then = map(str, errors)
-    raise type(errors[0])(
-        "; ".join([first, *(f"nor where the run found it before: {line}" for line in then)])
-        + "; put it back, or name the place where it is now with --source"
-    )
+    return wherever("file", argument, context, lambda place: _at(place, options, context.note))
 
 
 def _at(argument: str, options: FileOptions, note: Callable[[str], None]) -> Corpus:
@@ -95,11 +65,7 @@ def _at(argument: str, options: FileOptions, note: Callable[[str], None]) -> Cor
         found = texts_among(argument, found, note)
     suggest_tables(argument, found, note)
     files = [(str(path), partial(read_file, path)) for path in found]
-    return _corpus(argument, _absolute(argument), files, options, note)
-
-
-def _absolute(argument: str) -> str:
-    return os.path.abspath(os.path.expanduser(argument))
+    return _corpus(argument, absolute(argument), files, options, note)
 
 
 def _corpus(

@@ -3,7 +3,6 @@
 import csv as reading
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.errors import CharRNNError, SourceError
 from charrnn_text import CSVOptions, RowOptions
 from charrnn_text.files import find_files
+from charrnn_text.places import absolute, wherever
 from charrnn_text.rows import LONGEST_LINE, Rows, lines_of, rows_corpus, shown_name, unknown_name
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -31,8 +31,12 @@ def csv(argument: str | None, options: CSVOptions, context: SourceContext) -> Co
         CorpusError: a file is not UTF-8, or no row has any text.
     """
     names = partial(_header, options=options)
-    paths, column = _chosen("csv", "COLUMN", argument, names)
-    return _corpus("csv", argument, options, partial(_columns, paths, column, options), context)
+
+    def at(place: str | None) -> Corpus:
+        paths, column = _chosen("csv", "COLUMN", place, names)
+        return _corpus("csv", place, options, partial(_columns, paths, column, options), context)
+
+    return wherever("csv", argument, context, at) if argument else at(argument)
 
 
 def jsonl(argument: str | None, options: RowOptions, context: SourceContext) -> Corpus:
@@ -46,8 +50,12 @@ def jsonl(argument: str | None, options: RowOptions, context: SourceContext) -> 
         UnknownNameError: no object has that field; those that are there are listed.
         CorpusError: a file is not UTF-8, or no object has any text.
     """
-    paths, field = _chosen("jsonl", "FIELD", argument, _fields)
-    return _corpus("jsonl", argument, options, partial(_values, paths, field), context)
+
+    def at(place: str | None) -> Corpus:
+        paths, field = _chosen("jsonl", "FIELD", place, _fields)
+        return _corpus("jsonl", place, options, partial(_values, paths, field), context)
+
+    return wherever("jsonl", argument, context, at) if argument else at(argument)
 
 
 def _corpus(
@@ -57,7 +65,7 @@ def _corpus(
     read: Callable[[], Rows],
     context: SourceContext,
 ) -> Corpus:
-    origin = os.path.abspath(os.path.expanduser(argument or ""))
+    origin = absolute(argument or "")
     corpus = rows_corpus(f"{source}:{argument}", origin, read, context.note)
     return corpus if options.documents else dataclasses.replace(corpus, documents=None)
 
