@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from charrnn_core import ObserverPlugin, RunConfig, hookimpl, train
 from charrnn_core.audience import MOST_BYTES, Audience
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import open_checkpoint
 from charrnn_core.errors import CheckpointError
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.plain import plain
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref

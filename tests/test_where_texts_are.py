@@ -15,7 +15,7 @@ from charrnn_text.files import file
 from charrnn_core import RunConfig, evaluate, load, resume, train
 from charrnn_core.api import training_ids
 from charrnn_core.corpus import Corpus, Known, SourceContext
-from charrnn_core.directory import RunDirectory, open_checkpoint
+from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import (
     CharRNNError,
     CorpusError,
@@ -26,6 +26,7 @@ from charrnn_core.errors import (
 )
 from charrnn_core.kept import KEPT_NAME, keep_text, read_kept
 from charrnn_core.localfile import VARIABLE, keep_copies, local_files, name_local_file
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.run import source_ref
 from charrnn_core.settings import moved, read_settings, source_with
 from charrnn_core.storage import cache_directory
