@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from charrnn_core.course import Course
+from charrnn_core.errors import StorageError
+from charrnn_core.regular import own
 
 _MOST_BYTES = 1 << 26
 
@@ -37,10 +37,6 @@ def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Co
 
 def _read(file: Path) -> bytes:
     """The bytes of a regular file; none if it is something else."""
-    with contextlib.suppress(OSError):
-        # Who gave the run away may have put a link or a pipe there.
-        number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(number, "rb") as opened:
-            if stat.S_ISREG(os.fstat(number).st_mode):
-                return opened.read(_MOST_BYTES)
+    with contextlib.suppress(OSError, StorageError), open(file, "rb", opener=own) as opened:
+        return opened.read(_MOST_BYTES)
     return b""

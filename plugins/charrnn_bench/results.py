@@ -122,7 +122,7 @@ def _interval(log: Path) -> tuple[float, float] | None:
 
 def _start_up(log: Path) -> float | None:
     """The seconds of start-up that the run has printed."""
-    found = _START_UP.findall(log.read_bytes()) if log.exists() else []
+    found = _START_UP.findall(read_own(log)) if log.exists() else []
     return float(found[-1]) if found else None
 
 
