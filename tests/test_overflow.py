@@ -20,9 +20,9 @@ from charrnn_core import (
 )
 from charrnn_core.alphabet import Alphabet
 from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.directory import open_checkpoint
 from charrnn_core.dynamic import RATES, Dynamic
 from charrnn_core.errors import TrainingError
+from charrnn_core.opening import open_checkpoint
 from charrnn_core.registry import Registry
 from charrnn_core.spec import Ref
 from tests.resuming import quiet
