@@ -151,7 +151,7 @@ def test_another_text_is_not_told_of_the_training(fast, tmp_path, small_text):
     [line] = evaluate(load(run), source=str(other)).warnings()
     assert "the likeliest causes: " in line
     file = tmp_path / "alone.crn"
-    file.write_bytes(load(run).path.read_bytes())
+    file.write_bytes(max((run / "checkpoints").glob("*.crn")).read_bytes())
     assert "the likeliest causes: " in evaluate(load(file)).warnings()[0]
 
 
