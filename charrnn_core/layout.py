@@ -49,8 +49,8 @@ def folded(text: str, width: int | None, first: str = "", rest: str = "") -> lis
         width: in columns; None is any.
         first, rest: what the first line and the others begin with.
 
-    >>> folded("a cell\\nthat is small", 12, "* ", "  ")
-    ['* a cell', '  that is', '  small']
+    >>> folded("a cell\\nthat is not all that large", 24, "* ", "  ")
+    ['* a cell that is not all', '  that large']
     """
     text = printable(" ".join(text.split()))
     if width is None or width - len(rest) < _NARROWEST:

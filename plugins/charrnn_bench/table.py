@@ -94,6 +94,7 @@ def remarks(survey: Survey, rows: Iterable[Row]) -> list[str]:
 
 
 def about(survey: Survey) -> list[str]:
+    """What computed, a line each."""
     versions = ", ".join(f"{name} {number}" for name, number in survey.versions.items())
     return [f"machine: {survey.machine}", f"versions: {versions}"]
 
