@@ -37,7 +37,8 @@ def make(registry: Registry, kind: str, ref: Ref) -> Any:
     call = Call(f"{kind} {ref.use!r}", target, _MUST[kind])
     with call:
         made = target(options)
-    if kind != "observer" and not callable(made):
+    bound_later = kind == "sampler" and callable(getattr(made, "bind", None))
+    if kind != "observer" and not callable(made) and not bound_later:
         raise call.fault(f"returns {shown(made)}")
     return made
 
