@@ -282,6 +282,7 @@ def _train(call: Callable[..., Any]) -> None:
         to_stderr(f"note: {error}; the run is saved in {trained.directory}")
     if trained.reason == "interrupted":
         to_stderr("interrupted: what was learnt so far is saved")
+    if interrupt():  # perhaps only while baselines were counted
         sys.exit(interrupt.exit_code)
 
 

@@ -3,6 +3,8 @@
 import bz2
 import lzma
 import math
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -184,6 +186,49 @@ def test_a_training_that_is_stopped_does_not_wait_for_counting(monkeypatch, text
                    stop=lambda: next(looks, True), updates_per_call=1)  # fmt: skip
     assert result.held_out is not None and not result.held_out.baselines
     assert result.held_out.remarks == ("no baselines: counting was interrupted",)
+
+
+def test_a_signal_while_it_counts_ends_the_command(text_file, tmp_path):
+    """All is shown but what was not counted, and the exit code is that of the signal."""
+    program = f"""
+import os, signal, sys, time
+from charrnn.cli import main
+from charrnn_core import baselines
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def count(training, pieces, symbols, look):
+    while not os.path.exists({str(tmp_path / "run" / "ended")!r}):
+        look()
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        look()
+        time.sleep(0.01)
+
+from charrnn_core import session
+finish = session.Session._save
+
+def save(self, status=None):
+    saved = finish(self, status)
+    if self.loop.status == "finished":
+        open({str(tmp_path / "run" / "ended")!r}, "w").close()
+    return saved
+
+session.Session._save = save
+baselines.witten_bell = count
+main()
+"""
+    given = [
+        "run", "--cell", "elman:4", "--source", text_file, "--chars", "600", "--batch", "4",
+        "--window", "8", "--sample-length", "1", "--out", tmp_path / "run", "--quiet",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, given)],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "note: no baselines: counting was interrupted" in done.stdout
+    assert "sample  " in done.stdout and "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")
