@@ -121,6 +121,7 @@ def test_what_needs_one_is_refused_in_a_line(bench, quiet, cell, code, message):
     )
 
 
+@pytest.mark.slow
 def test_what_prints_and_is_half_broken_is_used_to_the_end(bench, path):
     """Trained, sampled from and evaluated; standard output holds what was asked for."""
     run = str(bench.train("beside", "--cell", "loud", path=path))

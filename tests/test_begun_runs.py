@@ -50,6 +50,7 @@ def test_it_begins_with_the_bits_it_would_have_had(config, tmp_path):
     assert not run.is_to_begin()
 
 
+@pytest.mark.slow
 def test_what_resume_is_given_counts(config, tmp_path):
     run = begun(config, tmp_path / "run")
     resume(run.path, budget={"epochs": 1}, quiet=True, watch=["progress"], note=quiet)
@@ -78,6 +79,7 @@ def test_readers_say_what_to_do(config, tmp_path):
         resume(run.path)
 
 
+@pytest.mark.slow
 def test_a_single_file_plugin_is_kept_from_the_start(config, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(FILE)
@@ -95,6 +97,7 @@ def test_a_single_file_plugin_is_kept_from_the_start(config, tmp_path):
     assert resume(run.path, registry=named, note=quiet).reason == "finished"
 
 
+@pytest.mark.slow
 def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
     first = train(config, out=tmp_path / "first", note=quiet)
     settings = RunConfig.read({**config.table(), "init_from": str(first.directory)})
@@ -105,6 +108,7 @@ def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
     assert_same(run.path, bits(tmp_path / "straight"))
 
 
+@pytest.mark.slow
 def test_observers_may_change_between_sittings(config, tmp_path):
     run = tmp_path / "run"
     trained = train(watched(config, False, ["progress"]), out=run, note=quiet)

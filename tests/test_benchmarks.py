@@ -23,7 +23,13 @@ def benchmark(name: str, *arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("sides", ["engine,scan", "sharded-scan,linen", "nnx"])
+@pytest.mark.parametrize(
+    "sides",
+    [
+        "engine",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("scan,sharded-scan", "linen,nnx")),
+    ],
+)
 def test_unroll(sides):
     printed = benchmark("unroll.py", "--cells", "gru", "--sides", sides, "--json", *TINY)
     row = json.loads(printed.splitlines()[0])
