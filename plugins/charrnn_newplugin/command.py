@@ -1,10 +1,10 @@
 """``charrnn new-plugin``: write a project that is a plugin, ready to be edited and installed."""
 
-import shlex
 from pathlib import Path
 
 import click
 
+from charrnn_core.program import command
 from charrnn_core.storage import user_path
 from charrnn_core.terminal import say
 from charrnn_newplugin.project import words, write_project
@@ -30,9 +30,9 @@ def new_plugin(kind: str, name: str, into: Path) -> None:
     root = into / made["distribution"]
     steps = {
         f"edit {root / made['module'] / kind}.py": "the idea",
-        f"pip install -e {shlex.quote(str(root))}": "charrnn finds it",
-        f"charrnn check {kind} {name}": "does it do what charrnn expects?",
-        made["use"]: "use it",
+        command("install", "-e", root): "charrnn finds it",
+        command("check", kind, name): "does it do what charrnn expects?",
+        command(*made["use"].split()[1:]): "use it",
     }
     width = max(map(len, steps))
     say("\n".join(["next:", *(f"  {step:{width}}  # {why}" for step, why in steps.items())]))
