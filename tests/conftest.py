@@ -28,6 +28,43 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("default")
 
 
+_SLOW = (
+    "test_affine.py::test_cells[minlstm",
+    "test_affine.py::test_cells[rglru",
+    "test_affine.py::test_cells[stacked",
+    "test_affine.py::test_inside[",
+    "test_baselines.py::test_published_figures_of_compressors",
+    "test_baselines.py::test_published_figures_of_n_grams[last-5%",
+    "test_begun_runs.py::test_it_begins_with_the_bits_it_would_have_had",
+    "test_bytes.py::test_characters_that_stand_for_bytes_are_written_as_bytes",
+    "test_cells.py::test_a_built_in_cell[slstm",
+    "test_cells.py::test_flax_cells_and_stacks_in_short[flax:nnx",
+    "test_corpora.py::test_memory_stays_bounded",
+    "test_docs.py::test_what_a_page_shows_works[evaluation.md]",
+    "test_docs.py::test_what_a_page_shows_works[hooks/",
+    "test_dynamic.py::test_without_learning_it_is_the_single_pass[stacked",
+    "test_example_plugin.py::test_its_cell_nests_in_stacked",
+    "test_live_runs.py::test_the_machine_that_resumes_may_have_fewer_cores",
+    "test_local_files.py::test_a_run_keeps_a_copy_and_says_how_to_go_on",
+    "test_policies.py::test_a_new_training_begins_with_the_parameters_of_another",
+    "test_resume.py::test_every_cell[stacked",
+    "test_resume.py::test_every_optimizer[adamw",
+    "test_resume.py::test_every_optimizer[rmsprop",
+    "test_resume.py::test_every_optimizer[sgd",
+    "test_resume.py::test_noise_averages_and_documents",
+    "test_selfcheck.py::test_an_optimizer_that_remembers_outside_its_state_is_caught",
+    "test_settings_of_networks.py::test_a_model_of_lines_knows_nothing_of_the_line_before",
+)
+"""Variations, of many seconds each, of what is tested beside them; ``pytest -m slow`` has them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(name in item.nodeid for name in _SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def registry():
     from charrnn_core.registry import Registry
