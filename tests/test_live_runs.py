@@ -137,7 +137,8 @@ def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file
     """A run cut into 4 shards gives the same bits on one core as on all of them."""
     one_core = {min(os.sched_getaffinity(0))}
     shards = ("--shards", 4, "--batch", 16)
-    assert start(*begin(text_file, "a", 20_000), *shards).wait(timeout=120) == 0
+    first = start(*begin(text_file, "a", 20_000), *shards)
+    assert first.wait(timeout=120) == 0, first.communicate()
     process = start(*begin(text_file, "b", 20_000), *shards)
     wait_for_step(tmp_path / "b", 20, process)
     process.send_signal(signal.SIGINT)
