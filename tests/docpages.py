@@ -135,6 +135,9 @@ class Reader:
         for name, module in tools.items():
             self._script(binaries / name, f'exec {python} -m {module} "$@"')
         self._script(binaries / "python", f'exec {python} "$@"')
+        if (program := Path(python).with_name("charrnn")).exists():
+            (binaries / "charrnn").unlink()  # charrnn shows commands as its own name finds it
+            (binaries / "charrnn").symlink_to(program)
         path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
         self.environ = {**environ, "PATH": path, "CHARRNN_CACHE": str(home / ".cache")}
 
