@@ -134,7 +134,7 @@ def begin_baselines(
         try:
             rows.extend(baselines(training, pieces, alphabet, look=look, failed=failed))
         except _Interrupted:
-            pass
+            pass  # whoever gives up wants no more rows, and no remark
         except CorpusError as error:
             remarks.append(str(error))
         except Exception as error:

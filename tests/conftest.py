@@ -131,3 +131,17 @@ def text_file(tmp_path_factory, small_text) -> Path:
     path = tmp_path_factory.mktemp("text") / "small.txt"
     path.write_text(small_text)
     return path
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, text_file) -> Path:
+    """A run that was interrupted at once."""
+    from charrnn_core import RunConfig, train
+
+    out = tmp_path_factory.mktemp("begun") / "run"
+    config = RunConfig(
+        source=str(text_file), cell="elman:4", batch=4, window=8, characters=2000,
+        observers="jsonl", sample_length=5, shards=1,
+    )  # fmt: skip
+    train(config, out=out, stop=lambda: True, note=lambda line: None)
+    return out

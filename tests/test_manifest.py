@@ -12,7 +12,7 @@ from charrnn_info.screen import lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn_core import RunConfig, load, resume, sitting, train
+from charrnn_core import load, resume, sitting
 from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import CharRNNError, CheckpointError
@@ -28,18 +28,6 @@ from tests.resuming import quiet
 
 PATH = Path("a.crn")
 ESCAPES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory, text_file):
-    """A run that was interrupted at once."""
-    out = tmp_path_factory.mktemp("begun") / "run"
-    config = RunConfig(
-        source=str(text_file), cell="elman:4", batch=4, window=8, characters=2000,
-        observers="jsonl", sample_length=5, shards=1,
-    )  # fmt: skip
-    train(config, out=out, stop=lambda: True, note=quiet)
-    return out
 
 
 @pytest.fixture(scope="module")

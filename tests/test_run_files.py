@@ -47,18 +47,6 @@ def no_waiting():
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory, text_file):
-    """A run that was interrupted at once."""
-    out = tmp_path_factory.mktemp("begun") / "run"
-    config = RunConfig(
-        source=str(text_file), cell="elman:4", batch=4, window=8, characters=2000,
-        observers="jsonl", sample_length=5, shards=1,
-    )  # fmt: skip
-    train(config, out=out, stop=lambda: True, note=quiet)
-    return out
-
-
 @pytest.fixture
 def run(begun, tmp_path):
     """A copy of that run."""
