@@ -9,22 +9,22 @@ from typing import Any
 
 import click
 
+from charrnn_core.console.stdio import dispensable, guarded
+from charrnn_core.console.stdout import kept_clean
 from charrnn_core.devices import use_every_core
-from charrnn_core.entrypoints import COMMANDS, Entry, installed
 from charrnn_core.errors import CharRNNError, EngineWarning, OutputError
-from charrnn_core.habits import option_for
-from charrnn_core.listing import first_line
-from charrnn_core.localfile import name_local_file
-from charrnn_core.options import annotations, placeholder
-from charrnn_core.provider import whose
 from charrnn_core.recipes import LIKE, RECIPES
-from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig
-from charrnn_core.settings import CHANGES, COMPONENTS, read_settings, source_with
+from charrnn_core.registry.entrypoints import COMMANDS, Entry, installed
+from charrnn_core.registry.habits import option_for
+from charrnn_core.registry.listing import first_line
+from charrnn_core.registry.options import annotations, placeholder
+from charrnn_core.registry.provider import whose
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.single_file import name_local_file
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.settings import CHANGES, COMPONENTS, read_settings, source_with
 from charrnn_core.signals import Interrupt
-from charrnn_core.spec import Ref
-from charrnn_core.stdio import dispensable, guarded
-from charrnn_core.stdout import kept_clean
 from charrnn_core.terminal import note_warnings, printable, say, to_stderr
 
 # What trains and samples is imported inside the commands: it needs jax, and --help must not.
@@ -209,7 +209,7 @@ def run(
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
-    from charrnn_core.directory import RunDirectory
+    from charrnn_core.runs.directory import RunDirectory
 
     options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
     more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
@@ -257,8 +257,8 @@ def resume(
     **budget: str | None,
 ) -> None:
     """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.directory import RunDirectory
-    from charrnn_core.opening import saved_shards
+    from charrnn_core.runs.directory import RunDirectory
+    from charrnn_core.runs.opening import saved_shards
 
     directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
     with directory.going_on():

@@ -18,7 +18,7 @@ from typing import Any
 
 from machine import machine, print_machine
 
-from charrnn_core.model import describe_run
+from charrnn_core.runs.model import describe_run
 
 CELLS = (
     "elman", "stacked:indrnn:256*3", "mgu", "gru", "lstm", "mlstm", "mogrifier", "rhn", "slstm",

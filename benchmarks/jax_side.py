@@ -20,12 +20,12 @@ from flax import linen, nnx  # noqa: E402
 from task import LEARNING_RATE, SYMBOLS, Task  # noqa: E402
 from turns import serve  # noqa: E402
 
-from charrnn_core.batches import Streams, stack_batches  # noqa: E402
 from charrnn_core.cell import as_cell  # noqa: E402
-from charrnn_core.network import Network  # noqa: E402
-from charrnn_core.registry import Registry  # noqa: E402
-from charrnn_core.spec import Ref  # noqa: E402
-from charrnn_core.training import Trainer  # noqa: E402
+from charrnn_core.network.network import Network  # noqa: E402
+from charrnn_core.registry.registry import Registry  # noqa: E402
+from charrnn_core.registry.spec import Ref  # noqa: E402
+from charrnn_core.training.batches import Streams, stack_batches  # noqa: E402
+from charrnn_core.training.update import Trainer  # noqa: E402
 
 LINEN = {"elman": linen.SimpleCell, "gru": linen.GRUCell, "lstm": linen.OptimizedLSTMCell}
 NNX = {"elman": nnx.SimpleCell, "gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}

@@ -24,18 +24,18 @@ import numpy as np
 import optax
 from machine import machine, print_machine
 
-from charrnn_core.alphabet import Alphabet, Ids
-from charrnn_core.batches import Subsequences
-from charrnn_core.encoding import encode_corpus
 from charrnn_core.events import Stepped
-from charrnn_core.loopstate import Budget, LoopState, Policy
-from charrnn_core.model import build_network
 from charrnn_core.randomness import random_key
-from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig
-from charrnn_core.session import Session, Tools
-from charrnn_core.sources import read_corpus
-from charrnn_core.training import Trainer
+from charrnn_core.registry.registry import Registry
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.model import build_network
+from charrnn_core.text.alphabet import Alphabet, Ids
+from charrnn_core.text.encode import encode_corpus
+from charrnn_core.text.load import read_corpus
+from charrnn_core.training.batches import Subsequences
+from charrnn_core.training.loop import Session, Tools
+from charrnn_core.training.state import Budget, LoopState, Policy
+from charrnn_core.training.update import Trainer
 
 FOREVER = 10**9
 LEARNING_RATE = 1e-3

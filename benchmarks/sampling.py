@@ -20,10 +20,10 @@ import jax  # noqa: E402  # it has to see the cores first
 import numpy as np  # noqa: E402
 
 from charrnn_core.cell import as_cell  # noqa: E402
-from charrnn_core.network import Network  # noqa: E402
-from charrnn_core.registry import Registry  # noqa: E402
-from charrnn_core.sampling import Chain, make_generator  # noqa: E402
-from charrnn_core.spec import parse_refs  # noqa: E402
+from charrnn_core.network.network import Network  # noqa: E402
+from charrnn_core.registry.registry import Registry  # noqa: E402
+from charrnn_core.registry.spec import parse_refs  # noqa: E402
+from charrnn_core.sampling.draw import Chain, make_generator  # noqa: E402
 
 SYMBOLS = 90
 

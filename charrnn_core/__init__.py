@@ -8,9 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from charrnn_core.errors import CharRNNError, CorpusError, OptionError, SourceError
-from charrnn_core.hookspecs import hookimpl
-from charrnn_core.options import CellRef, NoOptions, opt
-from charrnn_core.plugin import (
+from charrnn_core.registry.descriptors import (
     PLUGIN_API,
     CellPlugin,
     LossPlugin,
@@ -19,9 +17,10 @@ from charrnn_core.plugin import (
     SamplerPlugin,
     SourcePlugin,
 )
+from charrnn_core.registry.hookspecs import hookimpl
+from charrnn_core.registry.options import CellRef, NoOptions, opt
 
 if TYPE_CHECKING:
-    from charrnn_core.alphabet import Alphabet as Alphabet
     from charrnn_core.api import Trained as Trained
     from charrnn_core.api import evaluate as evaluate
     from charrnn_core.api import generate as generate
@@ -32,26 +31,27 @@ if TYPE_CHECKING:
     from charrnn_core.api import train as train
     from charrnn_core.cell import Cell as Cell
     from charrnn_core.cell import as_cell as as_cell
-    from charrnn_core.corpus import Corpus as Corpus
-    from charrnn_core.corpus import SourceContext as SourceContext
-    from charrnn_core.decoding import decode_text as decode_text
-    from charrnn_core.evaluation import Evaluation as Evaluation
-    from charrnn_core.model import Model as Model
-    from charrnn_core.network import Network as Network
-    from charrnn_core.run import RunConfig as RunConfig
+    from charrnn_core.evaluation.report import Evaluation as Evaluation
+    from charrnn_core.network.network import Network as Network
+    from charrnn_core.runs.config import RunConfig as RunConfig
+    from charrnn_core.runs.model import Model as Model
+    from charrnn_core.text.alphabet import Alphabet as Alphabet
+    from charrnn_core.text.corpus import Corpus as Corpus
+    from charrnn_core.text.corpus import SourceContext as SourceContext
+    from charrnn_core.text.decode import decode_text as decode_text
 
 _LAZY = {
-    "Alphabet": "alphabet",
+    "Alphabet": "text.alphabet",
     "Cell": "cell",
-    "Corpus": "corpus",
-    "Evaluation": "evaluation",
-    "Model": "model",
-    "Network": "network",
-    "RunConfig": "run",
-    "SourceContext": "corpus",
+    "Corpus": "text.corpus",
+    "Evaluation": "evaluation.report",
+    "Model": "runs.model",
+    "Network": "network.network",
+    "RunConfig": "runs.config",
+    "SourceContext": "text.corpus",
     "Trained": "api",
     "as_cell": "cell",
-    "decode_text": "decoding",
+    "decode_text": "text.decode",
     "evaluate": "api",
     "generate": "api",
     "load": "api",

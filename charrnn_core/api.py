@@ -6,17 +6,17 @@ The command line does nothing that these do not.
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from charrnn_core.assessment import Scored, evaluate, score
 from charrnn_core.errors import OptionError
-from charrnn_core.launch import Trained, resume, train
-from charrnn_core.model import Model, build_sampler, load, require_plugins
+from charrnn_core.evaluation.evaluate import Scored, evaluate, score
+from charrnn_core.evaluation.training_text import training_ids
 from charrnn_core.randomness import random_key
-from charrnn_core.sampling import SamplerContext, encode_prompt, make_drawer
-from charrnn_core.sources import read_corpus
-from charrnn_core.spec import parse_refs
+from charrnn_core.registry.spec import parse_refs
+from charrnn_core.runs.model import Model, build_sampler, load, require_plugins
+from charrnn_core.sampling.draw import SamplerContext, encode_prompt, make_drawer
+from charrnn_core.sampling.text import FARTHEST, Written, can_write, read_stops, written
 from charrnn_core.terminal import to_stderr
-from charrnn_core.training_text import training_ids
-from charrnn_core.writing import FARTHEST, Written, can_write, read_stops, written
+from charrnn_core.text.load import read_corpus
+from charrnn_core.training.train import Trained, resume, train
 
 __all__ = [
     "Scored", "Trained", "evaluate", "generate", "load", "read_corpus", "resume", "score", "stream",
@@ -55,7 +55,7 @@ def write(
         unknown: ``"error"`` or ``"skip"``: what to do with prompt characters the alphabet lacks.
         stop: a sample ends before this string, or the first of several, which is not written.
         until_sentence: go on after `length` to the end of the sentence, though no further than
-            1000 characters, see `charrnn_core.writing.Ending`.
+            1000 characters, see `charrnn_core.sampling.text.Ending`.
         scored: whether to give the characters, too.
         note: takes a line for each stop string that the model can never write.
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn_core.corpus import SourceContext
 from charrnn_core.download import Answer
 from charrnn_core.errors import SourceError, StorageError
-from charrnn_core.regular import read_own
-from charrnn_core.storage import explained, locked, make_directory, sha256, write_atomically
+from charrnn_core.files.atomic import explained, locked, make_directory, sha256, write_atomically
+from charrnn_core.files.regular import read_own
+from charrnn_core.text.corpus import SourceContext
 
 
 class Found(NamedTuple):

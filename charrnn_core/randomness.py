@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from charrnn_core.errors import OptionError
-from charrnn_core.spec import shown
+from charrnn_core.registry.spec import shown
 
 SEEDS = 2**32
 """How many seeds there are: jax takes the remainder of others."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from charrnn_core.checkpoint import Arrays
 from charrnn_core.events import Sampled
-from charrnn_core.launch import resume, train
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig
-from charrnn_core.spec import Ref
+from charrnn_core.files.checkpoint import Arrays
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.training.train import resume, train
 
 _UPDATES = 12
 _STOP_AFTER = 5

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.alphabet import Ids
 from charrnn_core.errors import CorpusError
+from charrnn_core.text.alphabet import Ids
 
 MOST = 1 << 23
 """The longest text an automaton is built for: building takes some 200 bytes of memory for each

@@ -6,7 +6,7 @@
 
 All of them escape what the encoding of the stream cannot hold. A failure to tell somebody something
 on standard error costs only what was to be told; a failure to write to standard output is raised,
-for a command may have no other result. `charrnn_core.stdio` says what becomes of it.
+for a command may have no other result. `charrnn_core.console.stdio` says what becomes of it.
 """
 
 import contextlib

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn_core.unroll import unroll
+from charrnn_core.engine.unroll import unroll
 
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """For programs that run once: most of the time they take is the compiler's."""

@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def registry():
-    from charrnn_core.registry import Registry
+    from charrnn_core.registry.registry import Registry
 
     return Registry.installed()
 

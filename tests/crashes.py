@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from charrnn_core.checkpoint import Checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.storage import Disk, make_directory
+from charrnn_core.files.atomic import Disk, make_directory
+from charrnn_core.files.checkpoint import Checkpoint, save_checkpoint
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEP_LAST = 2

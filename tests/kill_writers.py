@@ -25,10 +25,10 @@ from typing import Any
 
 import filelock  # noqa: F401  # here, so that no child has to import it
 
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import StorageError
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.storage import Disk, make_directory
+from charrnn_core.files.atomic import Disk, make_directory
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.crashes import (
     LARGE,
     SMALL,

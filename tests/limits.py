@@ -14,8 +14,8 @@ from pathlib import Path
 
 import filelock  # noqa: F401  # here: later, it might not be allowed to be read
 
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import StorageError
+from charrnn_core.runs.directory import RunDirectory
 from tests.crashes import SMALL, found, make_run, save, temporaries
 
 _NOBODY = 65534

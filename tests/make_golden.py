@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.make_golden
 
-Only for a new format: raise FORMAT in charrnn_core/checkpoint.py first. The files of older formats
+Only for a new format: raise FORMAT in charrnn_core/files/checkpoint.py first. The files of older formats
 stay as they are.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from charrnn_core.checkpoint import FORMAT, save_checkpoint
+from charrnn_core.files.checkpoint import FORMAT, save_checkpoint
 
 DATA = Path(__file__).resolve().parent / "data"
 TABLE: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.runs.opening import open_checkpoint
 
 CLOCKED = {"seconds", "row_seconds"}
 """What a checkpoint says of the clock, which is never the same twice."""

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from charrnn_core.affine import is_affine, recurrence
 from charrnn_core.cell import as_cell
-from charrnn_core.spec import Ref
-from charrnn_core.unroll import choose, unroll
+from charrnn_core.engine.affine import is_affine, recurrence
+from charrnn_core.engine.unroll import choose, unroll
+from charrnn_core.registry.spec import Ref
 from tests.agreement import QUICKLY, agree, float64, normal, randomly, scalar
 
 T, B, H, V = 7, 3, 5, 6

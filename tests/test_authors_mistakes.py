@@ -11,11 +11,11 @@ import pytest
 from charrnn.cli import cli
 
 from charrnn_core import RunConfig, testing, train
-from charrnn_core.audience import Audience
 from charrnn_core.errors import PluginError
 from charrnn_core.events import Saved
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.training.observers import Audience
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -368,7 +368,7 @@ def test_a_machine_without_memory_is_not_the_authors_fault(mine):
         def step(self, params, h, x):
             return h, h
 
-    from charrnn_core.network import Network
+    from charrnn_core.network.network import Network
 
     with pytest.raises(MemoryError):
         Network(Hungry(), 5).init(jax.random.key(0))

@@ -13,11 +13,17 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from charrnn_core import baselines as module
-from charrnn_core.alphabet import Alphabet, ByteAlphabet
-from charrnn_core.baselines import baselines, begin_baselines, witten_bell, xz_bits, xz_nats
 from charrnn_core.errors import CorpusError
-from charrnn_core.split import Piece, Split
+from charrnn_core.evaluation import baselines as module
+from charrnn_core.evaluation.baselines import (
+    baselines,
+    begin_baselines,
+    witten_bell,
+    xz_bits,
+    xz_nats,
+)
+from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.text.split import Piece, Split
 from tests.conftest import SHARED
 
 V = 5
@@ -193,7 +199,7 @@ def test_a_signal_while_it_counts_ends_the_command(text_file, tmp_path):
     program = f"""
 import os, signal, sys, time
 from charrnn.cli import main
-from charrnn_core import baselines
+from charrnn_core.evaluation import baselines
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def count(training, pieces, symbols, look):
@@ -205,7 +211,7 @@ def count(training, pieces, symbols, look):
         look()
         time.sleep(0.01)
 
-from charrnn_core import session
+from charrnn_core.training import loop as session
 finish = session.Session._save
 
 def save(self, status=None):

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.batches import (
+from charrnn_core.errors import CorpusError
+from charrnn_core.training.batches import (
     MINIMUM_WINDOW,
     Streams,
     Subsequences,
     fit_geometry,
     stack_batches,
 )
-from charrnn_core.errors import CorpusError
 
 lengths, sizes = st.integers(2, 300), st.integers(1, 20)
 

@@ -10,14 +10,14 @@ import tomllib
 
 import pytest
 
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import ResumeError, RunDirectoryError
-from charrnn_core.launch import resume, train
-from charrnn_core.opening import check_run, saved_shards
-from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig
-from charrnn_core.settings import watched
-from charrnn_core.spec import Ref
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import check_run, saved_shards
+from charrnn_core.runs.settings import watched
+from charrnn_core.training.train import resume, train
 from tests.resuming import assert_same, bits, quiet
 from tests.test_local_files import FILE
 

@@ -26,10 +26,6 @@ from charrnn_bench.survey import Survey
 from charrnn_bench.trainings import Training, share_done
 
 from charrnn_core import RunConfig
-from charrnn_core.alphabet import Alphabet
-from charrnn_core.baselines import witten_bell
-from charrnn_core.corpus import Corpus
-from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import (
     CharRNNError,
     OptionError,
@@ -37,7 +33,11 @@ from charrnn_core.errors import (
     SpecError,
     UnknownNameError,
 )
-from charrnn_core.split import Split
+from charrnn_core.evaluation.baselines import witten_bell
+from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.text.corpus import Corpus
+from charrnn_core.text.encode import encode_corpus
+from charrnn_core.text.split import Split
 from tests.signalled import signalled
 from tests.test_light_imports import HEAVY, modules_after
 

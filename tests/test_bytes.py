@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.alphabet import ALPHABETS, Alphabet, ByteAlphabet, read_alphabet
 from charrnn_core.errors import CheckpointError, CorpusError, OptionError
-from charrnn_core.model import alphabet_of
-from charrnn_core.run import RunConfig
-from charrnn_core.sampling import Drawn, encode_prompt
-from charrnn_core.writing import written
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.model import alphabet_of
+from charrnn_core.sampling.draw import Drawn, encode_prompt
+from charrnn_core.sampling.text import written
+from charrnn_core.text.alphabet import ALPHABETS, Alphabet, ByteAlphabet, read_alphabet
 
 any_text = st.text(st.characters(exclude_categories=()))
 some_bytes = st.lists(

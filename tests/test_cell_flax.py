@@ -7,7 +7,7 @@ import pytest
 
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import OptionError, UnknownNameError
-from charrnn_core.spec import Ref
+from charrnn_core.registry.spec import Ref
 
 B, V = 4, 6
 CLASSES = [

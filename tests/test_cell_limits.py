@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.explain import explain
-from charrnn_core.network import Network
-from charrnn_core.spec import Ref
-from charrnn_core.unroll import unroll
+from charrnn_core.engine.unroll import unroll
+from charrnn_core.network.explain import explain
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
 
 B, H, V = 4, 5, 6
 HUGE = 100.0

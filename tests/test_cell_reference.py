@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.spec import Ref
-from charrnn_core.unroll import unroll
+from charrnn_core.engine.unroll import unroll
+from charrnn_core.registry.spec import Ref
 from tests.agreement import QUICKLY, float64
 
 T, B, H, V = 3, 4, 5, 6

@@ -8,7 +8,7 @@ from flax import nnx
 
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import PluginError
-from charrnn_core.network import Network
+from charrnn_core.network.network import Network
 from charrnn_core.testing import checks, parametrize_checks
 
 H, V = 5, 6

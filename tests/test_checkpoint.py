@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core import storage
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.errors import CheckpointError, StorageError
-from charrnn_core.leaves import from_arrays, to_arrays
+from charrnn_core.files import atomic as storage
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.network.pytree import from_arrays, to_arrays
 
 TABLE = {"step": 3, "config": {"cell": {"use": "elman"}}, "alphabet": [97, 98]}
 

@@ -143,7 +143,7 @@ def test_a_plain_scan_is_recorded_and_quiet_hides_it(charrnn, text_file):
 
 
 def test_checkpoints_from_before_unroll_was_recorded(charrnn, run_directory, tmp_path):
-    from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
+    from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 
     [*_, newest] = sorted((run_directory[0] / "checkpoints").iterdir())
     checkpoint = load_checkpoint(newest)
@@ -234,7 +234,7 @@ def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_pa
 def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_directory):
     from concurrent.futures import ThreadPoolExecutor
 
-    from charrnn_core.naming import new_directory
+    from charrnn_core.runs.naming import new_directory
 
     with ThreadPoolExecutor(8) as pool:
         claimed = list(pool.map(lambda _: new_directory(tmp_path / "runs", "same"), range(40)))

@@ -19,17 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core import Corpus, RunConfig, SourcePlugin, hookimpl, resume, train
-from charrnn_core.alphabet import Alphabet, ByteAlphabet
-from charrnn_core.batches import Streams, stack_batches
-from charrnn_core.corpus import SourceContext
-from charrnn_core.decoding import ERRORS, TextDecoder
-from charrnn_core.encoding import encode_corpus
 from charrnn_core.errors import CorpusError, ResumeError, StorageError, UnknownSymbolError
-from charrnn_core.experiment import prepare
-from charrnn_core.mapped import give_back, open_ids, write_ids
-from charrnn_core.registry import Registry
-from charrnn_core.sources import read_corpus
-from charrnn_core.storage import Disk
+from charrnn_core.files.atomic import Disk
+from charrnn_core.registry.registry import Registry
+from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.text.corpus import SourceContext
+from charrnn_core.text.decode import ERRORS, TextDecoder
+from charrnn_core.text.encode import encode_corpus
+from charrnn_core.text.load import read_corpus
+from charrnn_core.text.mapped import give_back, open_ids, write_ids
+from charrnn_core.training.batches import Streams, stack_batches
+from charrnn_core.training.setup import prepare
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and all
 file_bytes = st.lists(
@@ -58,7 +58,7 @@ def silent(line: str) -> None:
 @pytest.fixture
 def everything_is_long(tmp_path, monkeypatch) -> Path:
     """Take the way of long texts for short ones; the cache."""
-    monkeypatch.setattr("charrnn_core.encoding.IN_MEMORY", 0)
+    monkeypatch.setattr("charrnn_core.text.encode.IN_MEMORY", 0)
     monkeypatch.setattr("charrnn_text.files.LARGEST_TEXT", 10)
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -228,7 +228,7 @@ def test_a_text_that_changes_while_it_is_read_is_not_kept(everything_is_long, mo
         with pytest.raises(CorpusError, match="nowhere has changed while it was read"):
             encode_corpus(corpus, Alphabet(" ho"), note=lambda line: None)
         assert list(everything_is_long.glob("ids/*/*[!k]")) == []
-        monkeypatch.setattr("charrnn_core.encoding.IN_MEMORY", 100)
+        monkeypatch.setattr("charrnn_core.text.encode.IN_MEMORY", 100)
 
 
 def test_a_cache_that_is_read_only_or_full(everything_is_long, monkeypatch):
@@ -244,7 +244,7 @@ def test_a_cache_that_is_read_only_or_full(everything_is_long, monkeypatch):
     assert list(everything_is_long.glob("ids/*/*[!k]")) == []
     encode_corpus(corpus, alphabet, note=lambda line: None)
     for function in ("make_directory", "write_ids"):
-        monkeypatch.setattr(f"charrnn_core.encoding.{function}", refuse)
+        monkeypatch.setattr(f"charrnn_core.text.encode.{function}", refuse)
     monkeypatch.setattr("os.utime", refuse)
     assert encode_corpus(corpus, alphabet, note=silent).tolist() == [1, 2, 0, 1, 2]
 
@@ -270,9 +270,9 @@ def test_what_nobody_uses_is_removed(everything_is_long):
 
 def test_two_processes_encode_once(tmp_path):
     script = (
-        "import sys, time, charrnn_core.encoding as encoding\n"
-        "from charrnn_core.alphabet import Alphabet\n"
-        "from charrnn_core.corpus import Corpus\n"
+        "import sys, time, charrnn_core.text.encode as encoding\n"
+        "from charrnn_core.text.alphabet import Alphabet\n"
+        "from charrnn_core.text.corpus import Corpus\n"
         "encoding.IN_MEMORY = 0\n"
         "def pieces():\n"
         "    for _ in range(20):\n"
@@ -363,7 +363,7 @@ def small_run(text: Path, **settings) -> RunConfig:
 def test_training_on_a_mapped_text_is_the_same_to_the_bit(
     request, text_file, tmp_path, monkeypatch, settings
 ):
-    monkeypatch.setattr("charrnn_core.encoding.IN_MEMORY", 1 << 24)
+    monkeypatch.setattr("charrnn_core.text.encode.IN_MEMORY", 1 << 24)
     config = small_run(text_file, **settings)
     one = train(config, out=tmp_path / "one", note=lambda line: None)
     request.getfixturevalue("everything_is_long")
@@ -397,10 +397,10 @@ def test_memory_stays_bounded(tmp_path):
             written.write((f"{number} héllo wörld, ".encode() * 100_000)[: 1 << 20] + b"\n")
     script = (
         "import resource, sys, numpy as np\n"
-        "from charrnn_core.sources import read_corpus\n"
-        "from charrnn_core.alphabet import ALPHABETS\n"
-        "from charrnn_core.batches import Streams, stack_batches\n"
-        "from charrnn_core.encoding import encode_corpus\n"
+        "from charrnn_core.text.load import read_corpus\n"
+        "from charrnn_core.text.alphabet import ALPHABETS\n"
+        "from charrnn_core.training.batches import Streams, stack_batches\n"
+        "from charrnn_core.text.encode import encode_corpus\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10\n"
         "before = peak()\n"
         "for alphabet in ALPHABETS.values():\n"

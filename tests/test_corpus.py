@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.alphabet import Alphabet
-from charrnn_core.corpus import Corpus
-from charrnn_core.decoding import decode_text
 from charrnn_core.errors import CorpusError, UnknownSymbolError
+from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.text.corpus import Corpus
+from charrnn_core.text.decode import decode_text
 
 TEXT = st.characters(exclude_categories=("Cs", "Cc"), include_characters="\t\n\r")
 """What texts have; those full of control characters are taken for binary data."""

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.files.checkpoint import save_checkpoint
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.crashes import SMALL, content, found, make_run, save
 
 

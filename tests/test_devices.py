@@ -11,13 +11,13 @@ PROGRAM = """
 import json, jax, jax.numpy as jnp, numpy as np, optax
 from functools import partial
 from jax.sharding import AxisType, PartitionSpec as P
-from charrnn_core.batches import Streams, stack_batches
+from charrnn_core.training.batches import Streams, stack_batches
 from charrnn_core.cell import as_cell
-from charrnn_core.network import Network
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
-from charrnn_core.training import Trainer
-from charrnn_core.unroll import unroll
+from charrnn_core.network.network import Network
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.training.update import Trainer
+from charrnn_core.engine.unroll import unroll
 import flax.linen as nn
 
 V, B, T, H = 7, 16, 5, 6

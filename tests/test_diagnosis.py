@@ -8,11 +8,11 @@ import os
 import pytest
 
 from charrnn_core import RunConfig, evaluate, load, resume, train
-from charrnn_core.course import Course
-from charrnn_core.diagnosis import diagnose
-from charrnn_core.evaluation import Evaluation, Row
-from charrnn_core.metrics import read_course
-from charrnn_core.spec import Ref
+from charrnn_core.evaluation.diagnosis import diagnose
+from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.course import Course
+from charrnn_core.runs.metrics import read_course
 from tests.resuming import quiet
 
 SYMBOLS = 60

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from charrnn_core import directory as directory_module
-from charrnn_core import recovery
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import RunDirectoryError, StorageError
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.run import RunConfig
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.runs import directory as directory_module
+from charrnn_core.runs import recovery
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.crashes import SMALL, content, found, make_run, save
 
 

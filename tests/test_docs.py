@@ -15,7 +15,7 @@ from charrnn.cli import cli
 
 import charrnn_core
 from charrnn_core import RunConfig, hookspecs, testing, train
-from charrnn_core.plugin import KINDS
+from charrnn_core.registry.descriptors import KINDS
 from tests.conftest import ROOT, SHARED
 from tests.docpages import DOCS, HOOKS, PAGES, Reader, agrees, blocks, hasty_reader, marks
 from tests.environments import Environment

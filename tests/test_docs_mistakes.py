@@ -17,12 +17,12 @@ import pytest
 from charrnn.cli import cli
 
 from charrnn_core import Corpus, NoOptions, hookimpl, opt, plugin, testing
-from charrnn_core.audience import Audience
 from charrnn_core.errors import CharRNNError
 from charrnn_core.events import Sampled
-from charrnn_core.plugin import CellPlugin
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.descriptors import CellPlugin
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.training.observers import Audience
 from tests.docpages import HOOKS, agrees
 
 

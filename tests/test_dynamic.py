@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.dynamic import RATES, Dynamic
 from charrnn_core.errors import CorpusError
-from charrnn_core.network import Network
-from charrnn_core.scoring import make_scorer
-from charrnn_core.spec import Ref
-from charrnn_core.split import Piece
+from charrnn_core.evaluation.dynamic import RATES, Dynamic
+from charrnn_core.evaluation.scoring import make_scorer
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
+from charrnn_core.text.split import Piece
 
 T, V, H = 4, 6, 5
 RATE, DECAY = 0.02, 0.3

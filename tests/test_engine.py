@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charrnn_core.plan import make_plan
-from charrnn_core.products import Group
-from charrnn_core.trace import trace
-from charrnn_core.unroll import choose, unroll
+from charrnn_core.engine.plan import make_plan
+from charrnn_core.engine.products import Group
+from charrnn_core.engine.trace import trace
+from charrnn_core.engine.unroll import choose, unroll
 from tests.agreement import compare, float64, integers, normal, randomly
 
 T, B, H, V = 7, 3, 5, 6

@@ -15,8 +15,8 @@ from charrnn_stacked.cell import StackedCell
 from flax import nnx
 
 from charrnn_core.cell import as_cell
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
 from tests.agreement import compare, float64, randomly
 
 T, B, H, V = 7, 3, 5, 6

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from charrnn.cli import cli
 
-from charrnn_core import affine, equations, loop, stepper, unroll
 from charrnn_core.cell import as_cell
+from charrnn_core.engine import affine, equations, loop, stepper, unroll
 from charrnn_core.errors import EngineError, EngineWarning
-from charrnn_core.explain import explain, explain_cell, summary
-from charrnn_core.network import Network
-from charrnn_core.spec import Ref
+from charrnn_core.network.explain import explain, explain_cell, summary
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
 
 V, H, B, T = 6, 5, 3, 4
 FAULTS = [AttributeError("'Var' has no 'aval'"), TypeError("bind"), IndexError("7"),
@@ -136,7 +136,7 @@ def test_plugins_show_says_it(monkeypatch, registry):
 
 
 def test_a_loop_that_cannot_be_described_costs_the_description_alone(monkeypatch, registry):
-    from charrnn_core import explain as module
+    from charrnn_core.network import explain as module
 
     monkeypatch.setattr(module, "is_affine", failing(KeyError("copy")))
     told = explain_cell(Ref.parse("elman:4"), registry)

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.network import Network
-from charrnn_core.spec import Ref
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
 
 T, H, V = 32, 64, 64
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charrnn_core.unroll import unroll
+from charrnn_core.engine.unroll import unroll
 from tests.agreement import agree, compare, float64, normal, scalar
 
 T, B, H, V = 6, 3, 5, 4

@@ -7,10 +7,10 @@ import pytest
 from charrnn_install.distributions import find
 from charrnn_install.distributions import installed as distributions
 
-from charrnn_core.entrypoints import COMMANDS, PLUGINS, Entry, installed
 from charrnn_core.errors import PluginError, UnknownNameError
-from charrnn_core.listing import list_plugins, list_requirements
-from charrnn_core.registry import Registry
+from charrnn_core.registry.entrypoints import COMMANDS, PLUGINS, Entry, installed
+from charrnn_core.registry.listing import list_plugins, list_requirements
+from charrnn_core.registry.registry import Registry
 
 CELL = """
 from charrnn_core import CellPlugin, hookimpl

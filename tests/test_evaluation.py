@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.evaluation import Evaluation, Row, Tally, tally
+from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
 
 
 def normal(characters, seed=0):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from charrnn_core import as_cell
-from charrnn_core.unroll import unroll
+from charrnn_core.engine.unroll import unroll
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "charrnn-irnn"
 SMALL = ["--characters", "4000", "--batch", "4", "--window", "16", "--quiet"]

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from charrnn_core.cell import as_cell
+from charrnn_core.engine.trace import trace
+from charrnn_core.engine.unroll import Choice, choose
 from charrnn_core.errors import OptionError
-from charrnn_core.explain import explain, explain_cell, lines, summary
-from charrnn_core.hookspecs import hookimpl
-from charrnn_core.network import Network
-from charrnn_core.plugin import CellPlugin
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
-from charrnn_core.trace import trace
-from charrnn_core.unroll import Choice, choose
+from charrnn_core.network.explain import explain, explain_cell, lines, summary
+from charrnn_core.network.network import Network
+from charrnn_core.registry.descriptors import CellPlugin
+from charrnn_core.registry.hookspecs import hookimpl
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
 
 T, B, H, V = 7, 3, 5, 6
 
@@ -166,7 +166,7 @@ def test_a_reason_is_one_line():
 @pytest.mark.parametrize("embedding", [0, 4])
 def test_it_is_what_training_does(registry, monkeypatch, embedding):
     """The plans of a training's unroll, recorded while it is traced, are those explained."""
-    import charrnn_core.unroll as engine
+    import charrnn_core.engine.unroll as engine
 
     cell = registry.build_cell(Ref.parse("stacked:elman:4,elman:5"), as_cell)
     network = Network(cell, V, embedding)

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from charrnn_core import storage
-from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import StorageError
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.files import atomic as storage
+from charrnn_core.files.checkpoint import save_checkpoint
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.crashes import (
     ROOT,
     SMALL,

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from charrnn_core.checkpoint import _DTYPES, FORMAT, load_checkpoint, save_checkpoint
+from charrnn_core.files.checkpoint import _DTYPES, FORMAT, load_checkpoint, save_checkpoint
 from tests.crashes import same
 from tests.make_golden import TABLE, arrays, golden
 
 CHANGED = (
-    "the layout of checkpoint files has changed: raise FORMAT in charrnn_core/checkpoint.py, keep "
+    "the layout of checkpoint files has changed: raise FORMAT in charrnn_core/files/checkpoint.py, keep "
     "reading the older formats, and write the new golden file with: python -m tests.make_golden"
 )
 

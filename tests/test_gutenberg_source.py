@@ -18,9 +18,9 @@ from charrnn_gutenberg.wrapper import STRIPPER_VERSION
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError, StorageError
-from charrnn_core.storage import sha256
+from charrnn_core.files.atomic import sha256
+from charrnn_core.text.corpus import Corpus, SourceContext
 from tests.loopback import Mirror, redirect, running_mirror, short, status, text
 
 REAL_MIRROR = Path(__file__).parents[2] / "shared" / "gutenberg"
@@ -265,7 +265,7 @@ import sys
 from pathlib import Path
 from charrnn_gutenberg import GutenbergOptions
 from charrnn_gutenberg.source import gutenberg
-from charrnn_core.corpus import SourceContext
+from charrnn_core.text.corpus import SourceContext
 sys.stdin.readline()
 print(gutenberg("520", GutenbergOptions(), SourceContext(Path(sys.argv[1]))).sha256)
 """

@@ -8,8 +8,8 @@ from charrnn.cli import Commands, _taking_plugins, cli
 from click.testing import CliRunner
 
 from charrnn_core.errors import UnknownNameError
-from charrnn_core.habits import _HABITS
-from charrnn_core.run import RunConfig
+from charrnn_core.registry.habits import _HABITS
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.testing import Outcome
 from tests.test_local_files import FILE
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.storage import remove_temporaries
+from charrnn_core.files.atomic import remove_temporaries
+from charrnn_core.files.checkpoint import save_checkpoint
 from tests.crashes import ROOT, SMALL, Dead, Killed, content, found, make_run, save, temporaries
 
 

@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 from charrnn_core import CellPlugin, hookimpl, opt
-from charrnn_core.registry import Registry
+from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import CheckFailed, check, check_cell, checks, parametrize_checks
 
 H = 7

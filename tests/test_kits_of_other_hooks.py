@@ -21,7 +21,7 @@ import optax
 import pytest
 
 from charrnn_core import Corpus, OptimizerPlugin, SourceError, hookimpl, opt
-from charrnn_core.registry import Registry
+from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import CheckFailed, check, check_sampler, parametrize_checks
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "charrnn-irnn"

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from charrnn_core.directory import RunDirectory
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.resuming import assert_same, bits, quiet
 from tests.signalled import signalled
 

@@ -12,16 +12,17 @@ from charrnn_info.screen import lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn_core import load, resume, sitting
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory
+from charrnn_core import load, resume
 from charrnn_core.errors import CharRNNError, CheckpointError
-from charrnn_core.explain import summary
-from charrnn_core.loopstate import LoopState
-from charrnn_core.manifest import RESUMING, read_manifest
-from charrnn_core.model import describe_run
-from charrnn_core.opening import saved_network, saved_shards
-from charrnn_core.typed import check, for_json
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.files.typed import check, for_json
+from charrnn_core.network.explain import summary
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.manifest import RESUMING, read_manifest
+from charrnn_core.runs.model import describe_run
+from charrnn_core.runs.opening import saved_network, saved_shards
+from charrnn_core.training import run as sitting
+from charrnn_core.training.state import LoopState
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
 from tests.resuming import quiet

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import OptionError
-from charrnn_core.network import Dropouts, Network
+from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.noise import dropout, variational, zoneout
 
 T, B, H, V = 3, 4, 5, 6

@@ -14,9 +14,9 @@ import pytest
 from charrnn_newplugin.project import write_project
 
 from charrnn_core.errors import StorageError, UnknownNameError, UsageError
-from charrnn_core.plugin import KINDS
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
 from tests.conftest import ROOT
 from tests.environments import Environment
 from tests.test_light_imports import HEAVY, modules_after

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core import suffixes
-from charrnn_core.alphabet import Alphabet
 from charrnn_core.errors import CorpusError, SamplingError
-from charrnn_core.sampling import Chain, SamplerContext, make_generator
-from charrnn_core.spec import parse_refs
+from charrnn_core.registry.spec import parse_refs
+from charrnn_core.sampling.draw import Chain, SamplerContext, make_generator
 from charrnn_core.suffixes import suffix_automaton
+from charrnn_core.text.alphabet import Alphabet
 
 TEXTS = st.lists(st.integers(0, 3), max_size=30)
 

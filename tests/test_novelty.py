@@ -4,7 +4,7 @@ from charrnn_novelty.report import compare
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
 
 
 @given(st.text("ab", min_size=1, max_size=40), st.text("abc", max_size=30), st.integers(0, 4))

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core import ObserverPlugin, RunConfig, hookimpl, train
-from charrnn_core.audience import MOST_BYTES, Audience
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.errors import CheckpointError
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.plain import plain
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.files.plain import plain
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.training.observers import MOST_BYTES, Audience
 
 Kind = enum.StrEnum("Kind", {"COLD": "cold"})
 

@@ -20,7 +20,7 @@ import pytest
 from charrnn_core import terminal
 from charrnn_core.errors import OutputError, ReaderLeftError
 from charrnn_core.events import Sampled, Stepped
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.runs.opening import open_checkpoint
 from tests.resuming import quiet
 from tests.signalled import signalled
 
@@ -258,7 +258,7 @@ def test_a_training_goes_on_without_a_reader(trained):
 @pytest.fixture
 def broken(monkeypatch):
     """Make standard output one that cannot be written to, as `guarded` would."""
-    from charrnn_core import stdio
+    from charrnn_core.console import stdio
 
     def make(how):
         reader, writer = os.pipe()
@@ -310,7 +310,7 @@ def test_a_command_whose_output_is_its_result_says_that_it_failed(how, command, 
 
 
 def test_what_is_dispensable_is_lost_without_harm(broken):
-    from charrnn_core.stdio import dispensable
+    from charrnn_core.console.stdio import dispensable
 
     for how, told in (("full", ["No space left"]), ("closed", ["it is closed"]), ("unread", [])):
         output = broken(how)
@@ -342,7 +342,7 @@ def test_the_streams_of_a_process(redirection, code, words, tmp_path):
 def test_no_file_becomes_a_stream_that_was_closed(tmp_path):
     program = (
         "import sys, os\n"
-        "from charrnn_core.stdio import dispensable, guarded\n"
+        "from charrnn_core.console.stdio import dispensable, guarded\n"
         "with guarded(), dispensable():\n"
         "    with open('kept', 'w') as kept:\n"
         "        print('lost'); print('lost', file=sys.stderr); os.system('echo lost >&2')\n"
@@ -369,7 +369,7 @@ def made_evil(value):
 @pytest.fixture(scope="module")
 def crafted(trained):
     """Checkpoints of which one part each is full of control characters."""
-    from charrnn_core.checkpoint import save_checkpoint
+    from charrnn_core.files.checkpoint import save_checkpoint
 
     _, good = open_checkpoint(trained[0] / "ascii", quiet)
     letters = sorted({*good.table["alphabet"][3:], *map(ord, "\x1b\x9b\u202e")})

@@ -18,13 +18,13 @@ from charrnn_core import (
     resume,
     train,
 )
-from charrnn_core.alphabet import Alphabet
-from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.dynamic import RATES, Dynamic
 from charrnn_core.errors import TrainingError
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.evaluation.dynamic import RATES, Dynamic
+from charrnn_core.files.checkpoint import save_checkpoint
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.text.alphabet import Alphabet
 from tests.resuming import quiet
 
 BATCH, WINDOW = 4, 8
@@ -169,7 +169,7 @@ def test_an_optimizer_whose_state_overflows_is_noticed(text, registry, tmp_path,
 
 def test_a_rate_that_overflows_is_not_chosen(registry, monkeypatch):
     from charrnn_core.cell import as_cell
-    from charrnn_core.network import Network
+    from charrnn_core.network.network import Network
 
     network = Network(registry.build_cell(Ref("elman", "4"), as_cell), symbols=6)
     dynamic = Dynamic(network, network.init(jax.random.key(0)), np.arange(60) % 6, rate=0.01)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from charrnn_core import LossPlugin, RunConfig, evaluate, hookimpl, load, resume, train
-from charrnn_core.checkpoint import save_checkpoint
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import ResumeError, TrainingError
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.registry import Registry
-from charrnn_core.settings import read_settings
-from charrnn_core.spec import Ref
+from charrnn_core.files.checkpoint import save_checkpoint
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.settings import read_settings
 from tests.resuming import quiet, rows
 
 
@@ -140,7 +140,7 @@ def poisoned(at):
 
 
 def test_skip_leaves_out_the_update_and_goes_on(config, tmp_path, small_text):
-    from charrnn_core.alphabet import Alphabet
+    from charrnn_core.text.alphabet import Alphabet
 
     ids = Alphabet.of(small_text).encode(small_text).astype(np.int32)
     third = ids[2 * 8 + 1 : 2 * 8 + 9]  # the targets of the first stream's third window

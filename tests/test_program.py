@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_core import program
+from charrnn_core.console import program
 
 
 @pytest.fixture

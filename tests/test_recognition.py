@@ -12,11 +12,11 @@ import pytest
 from charrnn_text import FileOptions
 from charrnn_text.files import file
 
-from charrnn_core.corpus import Corpus, SourceContext
-from charrnn_core.decoding import decode_text
 from charrnn_core.errors import CorpusError, OptionError
-from charrnn_core.options import read_options
-from charrnn_core.recognition import is_binary, kind_of_file, likely_encoding, wide_encoding
+from charrnn_core.registry.options import read_options
+from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_core.text.decode import decode_text
+from charrnn_core.text.recognition import is_binary, kind_of_file, likely_encoding, wide_encoding
 
 RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья\n"
 JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n"

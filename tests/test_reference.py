@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.network import Network
-from charrnn_core.spec import Ref
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
 
 T, B, H, V = 3, 4, 5, 6
 

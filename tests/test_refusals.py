@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from charrnn_core import RunConfig, resume, train
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import (
     CharRNNError,
     CheckpointError,
@@ -17,7 +15,9 @@ from charrnn_core.errors import (
     RunDirectoryError,
     UnknownNameError,
 )
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.resuming import quiet
 
 

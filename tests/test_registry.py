@@ -12,9 +12,9 @@ from charrnn_core.errors import (
     PluginError,
     UnknownNameError,
 )
-from charrnn_core.listing import describe_plugin, list_plugins, list_requirements
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.listing import describe_plugin, list_plugins, list_requirements
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
 
 
 def module(**hooks):

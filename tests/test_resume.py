@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charrnn_core import RunConfig, resume, train
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.directory import RunDirectory
-from charrnn_core.opening import open_checkpoint
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.recipes import RECIPES
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
 from tests.conftest import ROOT
 from tests.resuming import Samples, assert_same, bits, quiet
 
@@ -197,7 +197,7 @@ def test_a_crash_goes_back_to_a_checkpoint_and_comes_out_the_same(
 
 
 def test_a_random_key_in_the_state_is_restored(tmp_path):
-    from charrnn_core.leaves import from_arrays, to_arrays
+    from charrnn_core.network.pytree import from_arrays, to_arrays
 
     tree = {"key": jax.random.key(7), "keys": jax.random.split(jax.random.key(8, impl="rbg"), 3)}
     save_checkpoint(tmp_path / "a.crn", {}, to_arrays({"state": tree}))

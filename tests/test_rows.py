@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charrnn_core import rows
-from charrnn_core.rows import row_times, row_times_transposed
+from charrnn_core.engine import matvec as rows
+from charrnn_core.engine.matvec import row_times, row_times_transposed
 from tests.agreement import agree, compare, normal
 
 SHAPES = [(6, 5), (7, 4), (512, 256), (513, 256), (514, 257)]

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from charrnn_core.rowwise import Rows
-from charrnn_core.trace import trace
+from charrnn_core.engine.rowwise import Rows
+from charrnn_core.engine.trace import trace
 
 N = 4  # rows, columns and symbols: no axis can be told from another by its length
 

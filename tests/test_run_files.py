@@ -14,18 +14,18 @@ from charrnn_gutenberg.politeness import Pace
 from charrnn_jsonl.observer import JSONLObserver
 
 from charrnn_core import RunConfig, load, resume, train
-from charrnn_core.checkpoint import FORMAT, load_checkpoint
-from charrnn_core.directory import RunDirectory
 from charrnn_core.downloaded import Downloaded
 from charrnn_core.errors import CheckpointError, StorageError
-from charrnn_core.incidents import cut_log
-from charrnn_core.localfile import keep_copies
-from charrnn_core.mapped import open_ids
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.registry import Registry
-from charrnn_core.regular import cut_own, named, own, read_own
-from charrnn_core.run import read_toml
-from charrnn_core.storage import is_locked, locked
+from charrnn_core.files.atomic import is_locked, locked
+from charrnn_core.files.checkpoint import FORMAT, load_checkpoint
+from charrnn_core.files.regular import cut_own, named, own, read_own
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.single_file import keep_copies
+from charrnn_core.runs.config import read_toml
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.text.mapped import open_ids
+from charrnn_core.training.incidents import cut_log
 from tests.crashes import ROOT
 from tests.fuzz.nasty import array
 from tests.resuming import quiet
@@ -284,16 +284,22 @@ def test_a_long_plugin_is_not_read(tmp_path):
 
 
 UNGUARDED = {
-    "charrnn_core/regular.py": {"os.open"},
-    "charrnn_core/storage.py": {"os.open", "write_bytes"},  # exclusively; directories; a new name
+    "charrnn_core/files/regular.py": {"os.open"},
+    "charrnn_core/files/atomic.py": {
+        "os.open",
+        "write_bytes",
+    },  # exclusively; directories; a new name
     "charrnn_core/selfcheck.py": {"read_text"},  # a temporary directory of its own
-    "plugins/charrnn_newplugin/project.py": {"read_text", "write_text"},  # a package's; new files
-    "plugins/charrnn_install/pip.py": {"read_text"},  # a temporary directory of its own
-    "plugins/charrnn_bench/machine.py": {"open"},  # /proc/cpuinfo
-    "plugins/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
-    "charrnn_core/stdout.py": {"os.open"},  # /dev/null
-    "charrnn_core/stdio.py": {"os.open"},  # /dev/null
-    "charrnn_core/entrypoints.py": {"read_bytes"},  # of what is installed
+    "plugins/commands/charrnn_newplugin/project.py": {
+        "read_text",
+        "write_text",
+    },  # a package's; new files
+    "plugins/commands/charrnn_install/pip.py": {"read_text"},  # a temporary directory of its own
+    "plugins/commands/charrnn_bench/machine.py": {"open"},  # /proc/cpuinfo
+    "plugins/sources/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
+    "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null
+    "charrnn_core/console/stdio.py": {"os.open"},  # /dev/null
+    "charrnn_core/registry/entrypoints.py": {"read_bytes"},  # of what is installed
     "cli.py": {"os.open"},  # /dev/null
 }
 OPENING = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "truncate"}
@@ -321,5 +327,5 @@ def test_every_file_is_opened_by_an_opener_that_looks_what_it_is():
     for path in modules:
         name = str(path.relative_to(ROOT))
         more = unguarded(path.read_text()) - UNGUARDED.get(name, set())
-        more -= {"truncate"} if name == "charrnn_core/regular.py" else set()
-        assert not more, f"{name} opens files by {more}: use `charrnn_core.regular`"
+        more -= {"truncate"} if name == "charrnn_core/files/regular.py" else set()
+        assert not more, f"{name} opens files by {more}: use `charrnn_core.files.regular`"

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from charrnn_core.alphabet import Alphabet
 from charrnn_core.errors import SamplingError
-from charrnn_core.sampling import Chain, SamplerContext, make_drawer, make_generator
-from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.registry.spec import Ref, parse_refs
+from charrnn_core.sampling.draw import Chain, SamplerContext, make_drawer, make_generator
+from charrnn_core.text.alphabet import Alphabet
 
 V = 7
 

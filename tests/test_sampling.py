@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charrnn_core import sampling
-from charrnn_core.alphabet import Alphabet
 from charrnn_core.cell import as_cell
-from charrnn_core.network import Network
-from charrnn_core.sampling import Chain, encode_prompt, make_generator
-from charrnn_core.spec import Ref
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
+from charrnn_core.sampling import draw as sampling
+from charrnn_core.sampling.draw import Chain, encode_prompt, make_generator
+from charrnn_core.text.alphabet import Alphabet
 
 V = 6
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import CorpusError
-from charrnn_core.network import Network
-from charrnn_core.scoring import cut_stretches, make_scorer
-from charrnn_core.spec import Ref
-from charrnn_core.split import Piece
+from charrnn_core.evaluation.scoring import cut_stretches, make_scorer
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
+from charrnn_core.text.split import Piece
 
 V = 6
 
@@ -100,7 +100,7 @@ def test_a_warm_up_over_the_whole_text_is_the_single_pass(network, params):
 
 
 def test_long_texts_are_read_in_rounds(network, params, by_hand, monkeypatch):
-    monkeypatch.setattr("charrnn_core.scoring._MOST_STEPS", 60)
+    monkeypatch.setattr("charrnn_core.evaluation.scoring._MOST_STEPS", 60)
     pieces = make_pieces(400)
     rounds = [*make_scorer(network, streams=2, warm_up=25)(params, pieces)]
     assert [len(nats) for nats in rounds] == [95, 70, 70, 70, 70, 25]
@@ -117,9 +117,9 @@ def test_devices_do_not_change_the_result():
 import jax, numpy as np
 import flax.linen as nn
 from charrnn_core.cell import as_cell
-from charrnn_core.network import Network
-from charrnn_core.scoring import make_scorer
-from charrnn_core.split import Piece
+from charrnn_core.network.network import Network
+from charrnn_core.evaluation.scoring import make_scorer
+from charrnn_core.text.split import Piece
 network = Network(as_cell(nn.GRUCell(5)), 6)
 params = network.init(jax.random.key(0))
 pieces = [Piece(0, np.random.default_rng(0).integers(6, size=900))]

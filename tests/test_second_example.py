@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from charrnn_core.registry import Registry
+from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import check_cell, check_observer, check_sampler
 from tests.test_example_plugin import EXAMPLE, Bench, done
 

@@ -6,9 +6,9 @@ import optax
 import pytest
 
 from charrnn_core import OptimizerPlugin, RunConfig, hookimpl
-from charrnn_core.registry import Registry
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
 from charrnn_core.selfcheck import check_resume
-from charrnn_core.spec import Ref
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from charrnn_core import RunConfig, api, experiment, train
-from charrnn_core.alphabet import Alphabet
-from charrnn_core.batches import Streams
 from charrnn_core.errors import OptionError, UnknownNameError, UnknownSymbolError, UsageError
-from charrnn_core.experiment import prepare
-from charrnn_core.model import build_network, count_parameters
+from charrnn_core.network.sizing import _widths, size_cell
 from charrnn_core.recipes import LIKE, RECIPES
-from charrnn_core.settings import read_settings
-from charrnn_core.sizing import _widths, size_cell
+from charrnn_core.runs.model import build_network, count_parameters
+from charrnn_core.runs.settings import read_settings
+from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.training.batches import Streams
+from charrnn_core.training.setup import prepare
 
 ALPHABET = Alphabet("\n abcdef")
 

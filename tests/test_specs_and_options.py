@@ -15,10 +15,16 @@ from charrnn_core.errors import (
     SpecError,
     UnknownNameError,
 )
-from charrnn_core.options import CellRef, check_options_type, opt, option_values, read_options
-from charrnn_core.plugin import CellPlugin
-from charrnn_core.run import RunConfig
-from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.registry.descriptors import CellPlugin
+from charrnn_core.registry.options import (
+    CellRef,
+    check_options_type,
+    opt,
+    option_values,
+    read_options,
+)
+from charrnn_core.registry.spec import Ref, parse_refs
+from charrnn_core.runs.config import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

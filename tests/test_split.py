@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core.errors import UnknownNameError
-from charrnn_core.split import PARTS, SPLITS, Piece, Split, count_characters, first_characters
+from charrnn_core.text.split import PARTS, SPLITS, Piece, Split, count_characters, first_characters
 
 INTERLEAVED = "char-rnn-95/5-interleaved"
 names = st.sampled_from(sorted(SPLITS))

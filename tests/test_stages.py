@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from charrnn_core.stages import cut_into_stages
-from charrnn_core.trace import trace
+from charrnn_core.engine.stages import cut_into_stages
+from charrnn_core.engine.trace import trace
 from tests.agreement import compare, float64, normal
 
 T, B, H = 5, 3, 4

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from charrnn_core.stdout import kept_clean
+from charrnn_core.console.stdout import kept_clean
 
 PROGRAM = """
 import os, subprocess, sys
-from charrnn_core.stdout import kept_clean
+from charrnn_core.console.stdout import kept_clean
 
 print("before")
 try:
@@ -60,7 +60,7 @@ def test_without_standard_error_it_goes_nowhere():
 def test_without_standard_output_a_file_in_its_place_is_left_alone(tmp_path):
     """A descriptor that was closed at the start is given to the next file that is opened."""
     program = f"file = open({str(tmp_path / 'file')!r}, 'w'); assert file.fileno() == 1\n"
-    program += "from charrnn_core.stdout import kept_clean\n"
+    program += "from charrnn_core.console.stdout import kept_clean\n"
     program += "with kept_clean():\n    print('noise', file=file, flush=True); print('more')\n"
     done = run(program, ">&-")
     assert done.returncode == 0, done.stderr
@@ -68,6 +68,6 @@ def test_without_standard_output_a_file_in_its_place_is_left_alone(tmp_path):
 
 
 def test_a_full_disk_is_told_to_whoever_prints():
-    done = run("from charrnn_core.stdout import kept_clean\nprint('x')\nwith kept_clean(): pass",
+    done = run("from charrnn_core.console.stdout import kept_clean\nprint('x')\nwith kept_clean(): pass",
                "> /dev/full")  # fmt: skip
     assert "No space left on device" in done.stderr

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.network import Network
-from charrnn_core.spec import Ref
-from charrnn_core.stepper import prepare_step
+from charrnn_core.engine.stepper import prepare_step
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
 
 B, H, V = 3, 5, 6
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from charrnn_core.cell import as_cell
-from charrnn_core.spec import Ref
+from charrnn_core.registry.spec import Ref
 from tests.agreement import compare, float64, integers, normal, randomly
 
 H = 5

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core import RunConfig
-from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError, UnknownNameError
-from charrnn_core.experiment import _with_documents, prepare
 from charrnn_core.testing import check
+from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_core.training.setup import _with_documents, prepare
 
 TWEETS = ["a fox", "a \N{FOX FACE} and\na loop", "", None, "the end"]
 

@@ -16,11 +16,11 @@ from charrnn_text import FileOptions
 from charrnn_text.files import Texts, file
 from charrnn_text.python_docs import docstrings, python_docs
 
-from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError
-from charrnn_core.options import NoOptions
-from charrnn_core.run import source_ref
-from charrnn_core.spec import Ref
+from charrnn_core.registry.options import NoOptions
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import source_ref
+from charrnn_core.text.corpus import Corpus, SourceContext
 
 CONTEXT = SourceContext(Path("/nonexistent"), offline=True)
 PACKERS = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}

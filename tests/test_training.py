@@ -16,8 +16,6 @@ import optax
 import pytest
 
 from charrnn_core import RunConfig, train
-from charrnn_core.audience import Audience
-from charrnn_core.batches import Streams, stack_batches
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import (
     CharRNNError,
@@ -26,16 +24,18 @@ from charrnn_core.errors import (
     StorageError,
     TrainingError,
 )
-from charrnn_core.evaluation import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation, Row
 from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepped
-from charrnn_core.loopstate import Budget, LoopState, Policy
-from charrnn_core.network import Dropouts, Network
+from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.randomness import random_key
+from charrnn_core.registry.spec import Ref
 from charrnn_core.schedules import constant, cosine, exponential, linear
-from charrnn_core.session import Session, Tools
-from charrnn_core.sitting import Trained
-from charrnn_core.spec import Ref
-from charrnn_core.training import Trainer
+from charrnn_core.training.batches import Streams, stack_batches
+from charrnn_core.training.loop import Session, Tools
+from charrnn_core.training.observers import Audience
+from charrnn_core.training.run import Trained
+from charrnn_core.training.state import Budget, LoopState, Policy
+from charrnn_core.training.update import Trainer
 from tests.agreement import agree
 
 B, T, V = 3, 4, 6
@@ -251,7 +251,7 @@ def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, regi
     import types
 
     from charrnn_core import OptimizerPlugin, hookimpl
-    from charrnn_core.registry import Registry
+    from charrnn_core.registry.registry import Registry
 
     module = types.ModuleType("watched")
     module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
@@ -269,7 +269,7 @@ def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
     import types
 
     from charrnn_core import OptimizerPlugin, hookimpl
-    from charrnn_core.registry import Registry
+    from charrnn_core.registry.registry import Registry
 
     module = types.ModuleType("stiff")
     module.charrnn_optimizers = hookimpl(

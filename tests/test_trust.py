@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_core.checkpoint import save_checkpoint
+from charrnn_core.files.checkpoint import save_checkpoint
 from tests.crashes import ROOT
 from tests.fuzz import targets
 from tests.fuzz.nasty import nasty

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.alphabet import Alphabet, ByteAlphabet
-from charrnn_core.corpus import Corpus
-from charrnn_core.unknown import find_unknown
+from charrnn_core.evaluation.unknown import find_unknown
+from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.text.corpus import Corpus
 
 texts = st.text(st.sampled_from("abcXYZ\U0001f98a\ud800"), max_size=30)
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn_core.unroll import unroll
+from charrnn_core.engine.unroll import unroll
 
 
 def step(params, carry, x):

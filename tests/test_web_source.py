@@ -12,14 +12,14 @@ from charrnn_web.client import WebClient
 from charrnn_web.source import decode, http, https
 
 from charrnn_core.addresses import is_public
-from charrnn_core.corpus import Corpus, SourceContext
+from charrnn_core.console.program import command
 from charrnn_core.download import Limits
 from charrnn_core.downloaded import Found
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError
-from charrnn_core.program import command
-from charrnn_core.run import source_ref
-from charrnn_core.sources import read_corpus
+from charrnn_core.runs.config import source_ref
 from charrnn_core.testing import check
+from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_core.text.load import read_corpus
 from tests.loopback import Mirror, drip, redirect, running_mirror, short, status, text
 
 TALE = "A fox’s tale.\n" * 30

@@ -15,8 +15,6 @@ from charrnn_text.tables import csv, jsonl
 
 from charrnn_core import RunConfig, evaluate, load, resume, train
 from charrnn_core.api import training_ids
-from charrnn_core.corpus import Corpus, Known, SourceContext
-from charrnn_core.directory import RunDirectory
 from charrnn_core.errors import (
     CharRNNError,
     CorpusError,
@@ -25,13 +23,15 @@ from charrnn_core.errors import (
     StorageError,
     UsageError,
 )
-from charrnn_core.kept import KEPT_NAME, keep_text, read_kept
-from charrnn_core.localfile import VARIABLE, keep_copies, local_files, name_local_file
-from charrnn_core.opening import open_checkpoint
-from charrnn_core.run import source_ref
-from charrnn_core.settings import moved, read_settings, source_with
-from charrnn_core.storage import cache_directory
+from charrnn_core.files.atomic import cache_directory
+from charrnn_core.registry.single_file import VARIABLE, keep_copies, local_files, name_local_file
+from charrnn_core.runs.config import source_ref
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.settings import moved, read_settings, source_with
 from charrnn_core.terminal import tell_of_waiting
+from charrnn_core.text.corpus import Corpus, Known, SourceContext
+from charrnn_core.text.kept import KEPT_NAME, keep_text, read_kept
 from tests.resuming import quiet
 
 SETTINGS = {"cell": "elman:4", "batch": 4, "window": 8, "observers": "jsonl", "sample_length": 5}
@@ -127,9 +127,9 @@ def test_without_a_copy_it_must_be_piped_again(piped, elsewhere, monkeypatch, sm
 
 @pytest.mark.parametrize("text, kept", [("ho\udcff—" * 10, True), ("ho\udcff—" * 11, False)])
 def test_how_much_is_kept(text, kept, tmp_path, monkeypatch):
-    monkeypatch.setattr("charrnn_core.kept.KEPT_BYTES", 80)
-    monkeypatch.setattr("charrnn_core.kept._IN_MEMORY", 10)
-    monkeypatch.setattr("charrnn_core.kept._CHUNK", 3)
+    monkeypatch.setattr("charrnn_core.text.kept.KEPT_BYTES", 80)
+    monkeypatch.setattr("charrnn_core.text.kept._IN_MEMORY", 10)
+    monkeypatch.setattr("charrnn_core.text.kept._CHUNK", 3)
     corpus, notes = Corpus(text=text, name="n", origin="o", once=True), []
     keep_text(tmp_path, corpus, notes.append)
     record = {"name": "n", "origin": "o", "licence": None, "sha256": corpus.sha256}

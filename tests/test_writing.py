@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_core import api
-from charrnn_core.alphabet import Alphabet, ByteAlphabet
-from charrnn_core.batches import Subsequences
 from charrnn_core.errors import OptionError
-from charrnn_core.model import Model, build_network
-from charrnn_core.run import RunConfig
-from charrnn_core.sampling import Drawn
-from charrnn_core.writing import Ending, can_write, written
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.model import Model, build_network
+from charrnn_core.sampling.draw import Drawn
+from charrnn_core.sampling.text import Ending, can_write, written
+from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.training.batches import Subsequences
 
 
 def cut(text, sizes):

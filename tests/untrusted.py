@@ -17,9 +17,9 @@ from typing import Any
 import ml_dtypes  # noqa: F401  # what the reader needs is imported before it is watched
 import msgpack
 
-from charrnn_core import checkpoint
-from charrnn_core.checkpoint import load_checkpoint
 from charrnn_core.errors import CheckpointError
+from charrnn_core.files import checkpoint
+from charrnn_core.files.checkpoint import load_checkpoint
 from tests.fuzz.nasty import array, nasty
 from tests.fuzz.targets import enveloped, sealed
 

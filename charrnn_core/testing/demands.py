@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.leaves import from_arrays, to_arrays
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.network.pytree import from_arrays, to_arrays
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.kit import fail
 from charrnn_core.testing.trees import farthest, shapes

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from charrnn_core.blame import place_of, told
+from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, UnknownNameError
-from charrnn_core.stdout import kept_clean
 
 Check: TypeAlias = Callable[[Any], str | None]
 

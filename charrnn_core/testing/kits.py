@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from charrnn_core.errors import UnknownNameError
-from charrnn_core.plugin import KINDS
-from charrnn_core.registry import Registry
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import kit
-from charrnn_core.testing.cell_learning import LEARNING
-from charrnn_core.testing.cell_subject import CellSubject
-from charrnn_core.testing.cells import CONTRACT
+from charrnn_core.testing.cell.contract import CONTRACT
+from charrnn_core.testing.cell.learning import LEARNING
+from charrnn_core.testing.cell.subject import CellSubject
 from charrnn_core.testing.kit import Check, CheckFailed, Outcome
 from charrnn_core.testing.losses import LOSSES, LossSubject
 from charrnn_core.testing.observers import OBSERVERS, ObserverSubject

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.audience import MOST_BYTES
-from charrnn_core.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.events import (
     METHODS,
@@ -27,10 +25,12 @@ from charrnn_core.events import (
     Stepped,
     notify,
 )
-from charrnn_core.plain import plain
-from charrnn_core.run import RunConfig
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.files.plain import plain
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.testing.kit import NotApplicable, fail
 from charrnn_core.testing.subject import Subject
+from charrnn_core.training.observers import MOST_BYTES
 
 _ODD = "\x1b]0;a title\x07"
 _ODD_TEXTS = {

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from charrnn_core.options import annotations
+from charrnn_core.registry.options import annotations
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_fixed_shapes, demand_purity, demand_safe_keeping
 from charrnn_core.testing.kit import NotApplicable, fail

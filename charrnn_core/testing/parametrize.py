@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from charrnn_core.spec import Ref
+from charrnn_core.registry.spec import Ref
 from charrnn_core.testing.kit import Check, CheckFailed, name_of, run_checks, select
 from charrnn_core.testing.kits import KITS
 

@@ -12,16 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from charrnn_core.batches import Batch
 from charrnn_core.cell import as_cell
-from charrnn_core.model import count_parameters
-from charrnn_core.network import Network
-from charrnn_core.registry import Registry
-from charrnn_core.run import RunConfig
-from charrnn_core.sizing import size_cell
-from charrnn_core.spec import Ref
-from charrnn_core.testing.cell_subject import CellSubject
-from charrnn_core.training import Trainer
+from charrnn_core.network.network import Network
+from charrnn_core.network.sizing import size_cell
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.model import count_parameters
+from charrnn_core.testing.cell.subject import CellSubject
+from charrnn_core.training.batches import Batch
+from charrnn_core.training.update import Trainer
 
 RIVALS = ("elman", "lstm")
 """The built-in cells that a cell is compared with."""

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 from charrnn_core.errors import UnknownNameError
-from charrnn_core.options import describe_options, option_values, read_options
-from charrnn_core.provider import HEAVY
-from charrnn_core.spec import Ref
+from charrnn_core.registry.options import describe_options, option_values, read_options
+from charrnn_core.registry.provider import HEAVY
+from charrnn_core.registry.spec import Ref
 from charrnn_core.testing.kit import NotApplicable, fail, needs_no_use
 from charrnn_core.testing.subject import Subject
 

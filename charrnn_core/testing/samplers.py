@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn_core.alphabet import Alphabet
-from charrnn_core.network import Network
-from charrnn_core.sampling import Chain, SamplerContext, encode_prompt, make_generator
+from charrnn_core.network.network import Network
+from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt, make_generator
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_fixed_shapes, demand_purity
 from charrnn_core.testing.kit import fail
 from charrnn_core.testing.subject import Subject
 from charrnn_core.testing.trees import Numbers, farthest, shapes
+from charrnn_core.text.alphabet import Alphabet
 
 ALPHABET = Alphabet.of("\nabcdef")
 ROWS, SYMBOLS = 3, len(ALPHABET)

@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.corpus import Corpus, SourceContext
 from charrnn_core.errors import CharRNNError
-from charrnn_core.sources import read_corpus
-from charrnn_core.storage import cache_directory
+from charrnn_core.files.atomic import cache_directory
 from charrnn_core.testing.auditing import address, changed_paths, listening
 from charrnn_core.testing.kit import NotApplicable, fail
 from charrnn_core.testing.subject import Subject
+from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_core.text.load import read_corpus
 
 _SHOWN = 60
 _NONSENSE = ("", "\0", "no such text \N{SNOWMAN}", "x" * 5000)

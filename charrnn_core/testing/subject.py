@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from charrnn_core.plugin import KINDS
-from charrnn_core.provider import Provider
-from charrnn_core.registry import Registry
-from charrnn_core.spec import Ref
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.provider import Provider
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
 
 GIVEN = "given"
 """The name of a component that was given as an object."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.leaves import to_arrays
+from charrnn_core.network.pytree import to_arrays
 
 Numbers = npt.NDArray[Any]
 

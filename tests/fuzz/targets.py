@@ -25,10 +25,10 @@ from charrnn_gutenberg.source import book_number, cached_book
 from charrnn_gutenberg.wrapper import LONGEST_WRAPPER, remnants, strip_wrapper, trim_blank_lines
 from charrnn_text.files import find_files
 
-from charrnn_core.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from charrnn_core.errors import CharRNNError, StorageError
-from charrnn_core.run import RunConfig, read_toml, source_ref
-from charrnn_core.spec import Ref, parse_refs
+from charrnn_core.files.checkpoint import FORMAT, Checkpoint, load_checkpoint
+from charrnn_core.registry.spec import Ref, parse_refs
+from charrnn_core.runs.config import RunConfig, read_toml, source_ref
 
 SETTINGS = {field.name for field in dataclasses.fields(RunConfig)}
 

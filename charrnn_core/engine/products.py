@@ -1,0 +1,243 @@
+"""Products with a weight, the sums they stand in, and groups of sums that share one product."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Atom, Env, Equation, Value, read
+from charrnn_core.engine.matvec import row_times, row_times_transposed
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """``operand W`` or ``W operand``: a ``dot_general`` of carry-dependent and fixed operands."""
+
+    equation: Equation
+    operand: Value
+    weight: Atom
+    operand_first: bool
+
+    def __call__(self, operand: Any, weight: Any) -> Any:
+        if self._one_row:
+            return row_times(operand, weight, self._precision)
+        pair = (operand, weight) if self.operand_first else (weight, operand)
+        return self.equation.source.primitive.bind(*pair, **self.equation.source.params)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is ``[..., n] @ [n, m]``, so that products can share one."""
+        contract, batch = self.equation.source.params["dimension_numbers"]
+        ndim = self.operand.aval.ndim
+        canonical = contract == ((ndim - 1,), (0,)) and batch == ((), ())
+        weight_ndim = self.weight.aval.ndim if isinstance(self.weight, Value) else 0
+        return self.operand_first and canonical and weight_ndim == 2
+
+    def over_time(self, operands: Any, weight: Any) -> Any:
+        """The product at every step: ``operands`` has time first."""
+        if self.plain:
+            return rows_times(operands, weight, tuple(self._precision.items()))
+        return jax.vmap(lambda operand: self(operand, weight))(operands)
+
+    @property
+    def _one_row(self) -> bool:
+        return self.plain and self.operand.aval.size == self.operand.aval.shape[-1]
+
+    def turned(self, weight: Any) -> Any:
+        """The weight as `operand_gradient` wants it, made once for all steps."""
+        return weight.T if self.plain and not self._one_row else weight
+
+    def operand_gradient(self, operand: Any, turned: Any, gradient: Any) -> Any:
+        """The gradient of the operand from that of the product."""
+        if self._one_row:
+            back = row_times_transposed(gradient, turned, self._precision)
+            return back.astype(operand.dtype)
+        if self.plain:
+            axes = ((gradient.ndim - 1,), (0,))
+            back = jax.lax.dot_general(gradient, turned, (axes, ((), ())), **self._precision)
+            return back.astype(operand.dtype)
+        return jax.linear_transpose(lambda o: self(o, turned), operand)(gradient)[0]
+
+    def weight_gradient(self, operands: Any, weight: Any, gradients: Any) -> Any:
+        """The gradient of the weight from those of the product at every step."""
+        if self.plain:
+            back = _plain_weight_gradient(operands, gradients, self._precision)
+            return back.astype(weight.dtype)
+        return jax.linear_transpose(lambda w: self.over_time(operands, w), weight)(gradients)[0]
+
+    @property
+    def _precision(self) -> dict[str, Any]:
+        params = self.equation.source.params
+        return {k: params[k] for k in ("precision", "preferred_element_type")}
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def rows_times(operands: Any, weight: Any, precision: Any = ()) -> Any:
+    """``[..., n] @ [n, m]``, whose backward pass is two products without a transposed copy.
+
+    jax's own rule gives the weight's gradient transposed, and XLA then transposes the long operand.
+    """
+    axes = ((operands.ndim - 1,), (0,))
+    return jax.lax.dot_general(operands, weight, (axes, ((), ())), **dict(precision))
+
+
+def _rows_times_forward(operands: Any, weight: Any, precision: Any) -> Any:
+    return rows_times(operands, weight, precision), (operands, weight)
+
+
+def _rows_times_backward(precision: Any, residuals: Any, gradients: Any) -> Any:
+    operands, weight = residuals
+    axes = ((gradients.ndim - 1,), (1,))
+    back = jax.lax.dot_general(gradients, weight, (axes, ((), ())), **dict(precision))
+    weight_gradient = _plain_weight_gradient(operands, gradients, dict(precision))
+    return back.astype(operands.dtype), weight_gradient.astype(weight.dtype)
+
+
+rows_times.defvjp(_rows_times_forward, _rows_times_backward)
+
+
+def _plain_weight_gradient(operands: Any, gradients: Any, precision: Mapping[str, Any]) -> Any:
+    leading = tuple(range(operands.ndim - 1))
+    # Kept apart from what made the operands: XLA would compute that in transposed order, slowly.
+    columns = jax.lax.optimization_barrier(
+        jnp.moveaxis(jax.lax.optimization_barrier(operands), -1, 0)
+    )
+    after_first = tuple(range(1, operands.ndim))
+    return jax.lax.dot_general(columns, gradients, ((after_first, leading), ((), ())), **precision)
+
+
+_SLOPES: dict[str, Callable[[Any], Any]] = {
+    "tanh": lambda y: 1 - y * y,
+    "logistic": lambda y: y * (1 - y),
+}
+"""The derivatives of functions of one number that can be told from their value."""
+
+
+def is_activation(equation: Equation) -> bool:
+    """Whether its derivative can be told from its result."""
+    return equation.name in _SLOPES
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """``output = sum of products + sum of extra + sum of rest``, perhaps ``kept = f(output)``.
+
+    Arguments:
+        output: the sum.
+        products: at least one.
+        extra: what is added that does not need the carry.
+        rest: what is added that does.
+        activation: the only equation that reads the output, if it `is_activation`.
+    """
+
+    output: Value
+    products: tuple[Product, ...]
+    extra: tuple[Atom, ...] = ()
+    rest: tuple[Atom, ...] = ()
+    activation: Equation | None = None
+
+    @property
+    def kept(self) -> Value:
+        """The value that the rest of the step reads."""
+        return self.output if self.activation is None else self.activation.outputs[0]
+
+    def finish(self, total: Any) -> Any:
+        """The kept value from the sum."""
+        return total if self.activation is None else self.activation(total)[0]
+
+    def pull(self, kept: Any, gradient: Any) -> Any:
+        """The gradient of the sum from that of the kept value."""
+        if self.activation is None:
+            return gradient
+        return gradient * _SLOPES[self.activation.name](kept)
+
+    @property
+    def extra_kind(self) -> int:
+        """FIXED if nothing is added, BEFORE if that differs from step to step, else ONCE."""
+        kinds = [atom.kind for atom in self.extra]
+        return FIXED if not kinds else BEFORE if BEFORE in kinds else ONCE
+
+    def add_extra(self, *extra: Any) -> Any:
+        """The sum of the extra, in the shape of the output."""
+        values = [jnp.broadcast_to(value, self.output.aval.shape) for value in extra]
+        return sum(values[1:], start=values[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Sums over the same left operands, computed as one product per operand."""
+
+    sums: tuple[Sum, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return tuple(product.operand for product in self.sums[0].products)
+
+    def weights(self, env: Env) -> list[Any]:
+        """One weight per operand; merged ones side by side."""
+        columns = zip(*(item.products for item in self.sums), strict=True)
+        stacks = [[read(env, product.weight) for product in column] for column in columns]
+        return [stack[0] if len(stack) == 1 else jnp.concatenate(stack, axis=1) for stack in stacks]
+
+    def multiply(self, operands: Sequence[Any], weights: Sequence[Any]) -> list[Any]:
+        """The sum of the products, for every sum."""
+        first = self.sums[0].products
+        terms = [product(o, w) for product, o, w in zip(first, operands, weights, strict=True)]
+        return self.split(sum(terms[1:], start=terms[0]))
+
+    def finish(self, products: Any, extras: Any, rest: Any) -> list[Any]:
+        """What is kept of every sum, from its product, its extra if any, and what else is added."""
+        parts = zip(self.sums, products, extras, rest, strict=True)
+        return [
+            item.finish(sum(added, start=product if extra is None else product + extra))
+            for item, product, extra, added in parts
+        ]
+
+    def split(self, total: Any) -> list[Any]:
+        """Each sum's share of a merged result."""
+        if len(self.sums) == 1:
+            return [total]
+        widths = [item.output.aval.shape[-1] for item in self.sums]
+        return jnp.split(total, list(accumulate(widths[:-1])), axis=-1)
+
+    def join(self, parts: Sequence[Any]) -> Any:
+        """The inverse of `split`."""
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+def as_product(equation: Equation, least: int) -> Product | None:
+    """The equation as a product of a weight and an operand of at least that kind, if it is one."""
+    if equation.name != "dot_general":
+        return None
+    if not jnp.issubdtype(equation.outputs[0].aval.dtype, jnp.inexact):
+        return None  # it has no gradient
+    left, right = equation.inputs
+    if left.kind >= least and right.kind <= ONCE and isinstance(left, Value):
+        return Product(equation, left, right, operand_first=True)
+    if right.kind >= least and left.kind <= ONCE and isinstance(right, Value):
+        return Product(equation, right, left, operand_first=False)
+    return None
+
+
+def run_over_time(equations: Sequence[Equation], once: Env, per_step: Env) -> Env:
+    """What the equations compute at every step, time first.
+
+    Arguments:
+        once: values that are the same at every step.
+        per_step: values that differ from step to step, time first.
+    """
+    env = dict(per_step)
+    for equation in equations:
+        axes = [0 if atom in env else None for atom in equation.inputs]
+        values = [env[a] if a in env else read(once, a) for a in equation.inputs]
+        product = as_product(equation, BEFORE)
+        if product is not None and axes == [0, None]:
+            results = [product.over_time(*values)]
+        else:
+            results = jax.vmap(equation, in_axes=axes)(*values)
+        env.update(zip(equation.outputs, results, strict=True))
+    return env

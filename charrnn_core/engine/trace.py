@@ -1,0 +1,60 @@
+"""A step as its equations."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from charrnn_core.engine.equations import BEFORE, LOOP, ONCE, Atom, Equation, Value, flatten, wanted
+
+Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """What tracing ``step(params, carry, x) -> (carry, y)`` finds.
+
+    Arguments:
+        params, carry, inputs: the step's arguments, flat.
+        carry_out, outputs: what it gives back, flat.
+        equations: in their order; those that nothing wants are left out.
+        constants: values the step closed over.
+        effects: whether it does more than compute.
+        structure: that of ``(carry, y)``.
+    """
+
+    params: tuple[Value, ...]
+    carry: tuple[Value, ...]
+    inputs: tuple[Value, ...]
+    carry_out: tuple[Atom, ...]
+    outputs: tuple[Atom, ...]
+    equations: tuple[Equation, ...]
+    constants: Mapping[Value, Any]
+    effects: bool
+    structure: Any
+
+
+def trace(step: Step, params: Any, carry: Any, x: Any) -> Traced:
+    """Trace a step; the arguments may be arrays or shapes."""
+    closed, shapes = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
+    groups = [jax.tree.leaves(tree) for tree in (params, carry, x)]
+    kinds = [k for k, leaves in zip((ONCE, LOOP, BEFORE), groups, strict=True) for _ in leaves]
+    invars = closed.jaxpr.invars
+    arguments = [Value(v.aval, kind) for v, kind in zip(invars, kinds, strict=True)]
+    constants: dict[Value, Any] = {}
+    equations: list[Equation] = []
+    results = flatten(closed, arguments, constants, equations)
+    by_kind = {kind: tuple(a for a in arguments if a.kind == kind) for kind in (ONCE, LOOP, BEFORE)}
+    count = len(by_kind[LOOP])
+    return Traced(
+        params=by_kind[ONCE],
+        carry=by_kind[LOOP],
+        inputs=by_kind[BEFORE],
+        carry_out=tuple(results[:count]),
+        outputs=tuple(results[count:]),
+        equations=tuple(wanted(equations, results)),
+        constants=constants,
+        effects=bool(closed.jaxpr.effects),
+        structure=jax.tree.structure(shapes),
+    )

@@ -1,0 +1,179 @@
+"""Dynamic evaluation: a model that goes on learning from the text it has just been scored on."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from charrnn_core.cell import Carry, Params
+from charrnn_core.engine.fallback import warn
+from charrnn_core.errors import CorpusError
+from charrnn_core.evaluation.scoring import Nats, nats_of
+from charrnn_core.network.network import Network
+from charrnn_core.text.alphabet import Ids
+from charrnn_core.text.mapped import give_back
+from charrnn_core.text.split import Piece
+
+RATES = (2.5e-4, 5e-4, 1e-3, 2e-3)
+"""The learning rates that are tried on the training text."""
+
+_TRIED = 10_000
+_SAMPLED = 256
+_WINDOWS_PER_CALL = 64
+
+
+class Dynamic:
+    """Scores a text window by window, and learns from each window after it was scored.
+
+    ``w' = w - rate * g / (r + e) + min(decay * r / e, 1) * (w_0 - w)``, where g is the gradient of
+    a window's mean nats, r the root of the mean square of such gradients at the end of the training
+    text, e the mean of all r, and w_0 the trained parameters.
+
+    The text is read as one stream: the parameters go on from piece to piece, the carry begins
+    afresh in each. Nothing is chosen on held-out text: the rate is the one of `RATES` that scores
+    the last 10,000 characters of the training text best, and the rest is fixed.
+
+    Arguments:
+        network: any network.
+        params: its trained parameters, w_0.
+        training: the training text, in ids.
+        rate: a learning rate instead.
+        decay: how fast the parameters return to what they were.
+        window: T, characters per update.
+
+    Raises:
+        CorpusError: the training text has fewer than two characters.
+
+    Source: Krause, Kahembwe, Murray and Renals, Dynamic Evaluation of Neural Sequence Models, 2018,
+    arXiv 1709.07432. There e is a constant beside r; here it follows the gradients, so that the
+    same rates serve networks of all sizes.
+
+    >>> import flax.linen as nn
+    >>> from charrnn_core.cell import as_cell
+    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6)
+    >>> text = np.arange(200) % 6
+    >>> dynamic = Dynamic(network, network.init(jax.random.key(0)), text[:60], rate=0.01)
+    >>> nats = np.concatenate([*dynamic.score([Piece(5, text)])])
+    >>> nats.shape, bool(nats[:9].mean() > nats[-9:].mean())
+    ((200,), True)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        params: Params,
+        training: Ids,
+        *,
+        rate: float | None = None,
+        decay: float = 1e-3,
+        window: int = 20,
+    ) -> None:
+        if len(training) < 2:
+            raise CorpusError(
+                f"the training text has {len(training)} characters; expected at least 2"
+            )
+        self.network, choice = network.settled(1, window)
+        if choice.failed:
+            warn(choice.why)
+        self.decay = decay
+        self.window = window
+        self._params = jax.device_put(params, jax.devices()[0])
+        self._read = jax.jit(self._learn_windows)
+        self._roots = self._root_mean_squares(training)
+        self.rate = self._best_rate(training) if rate is None else rate
+
+    @property
+    def name(self) -> str:
+        """What it is called in a table, with its settings."""
+        return f"dynamic, rate {self.rate:g}, decay {self.decay:g}, window {self.window}"
+
+    def score(self, pieces: Sequence[Piece]) -> Iterator[Nats]:
+        """The nats of every character, in order, as float32 arrays."""
+        return self._score(pieces, self.rate)
+
+    def _score(self, pieces: Sequence[Piece], rate: float) -> Iterator[Nats]:
+        params = self._params
+        for piece in pieces:
+            carry = self.network.initial_carry(params, 1)
+            for windows in self._calls(piece):
+                params, carry, nats = self._read(
+                    self._params, self._roots, jnp.float32(rate), params, carry, windows
+                )
+                yield np.asarray(nats)[windows[2] > 0]
+
+    def _best_rate(self, training: Ids) -> float:
+        tried = training[-_TRIED - 1 :]
+        piece = Piece(int(tried[0]), tried[1:])
+        sums = [
+            sum(float(nats.sum(dtype=np.float64)) for nats in self._score([piece], rate))
+            for rate in RATES
+        ]
+        # One that makes the model overflow is none to choose: NaN would count as the least.
+        return RATES[int(np.argmin(np.nan_to_num(sums, nan=np.inf)))]
+
+    def _calls(self, piece: Piece) -> Iterator[tuple[Any, Any, Any]]:
+        """A piece as inputs, targets and weights [K,T]; the last ones are padded."""
+        before, ids = piece
+        shape = (_WINDOWS_PER_CALL, self.window)
+        room = _WINDOWS_PER_CALL * self.window
+        for start in range(0, len(ids), room):
+            targets = np.asarray(ids[start : start + room], np.int32)
+            give_back(ids)
+            inputs = np.concatenate([np.array([before], np.int32), targets[:-1]])
+            weights = np.ones(len(targets), np.float32)
+            before, pad = int(targets[-1]), (0, room - len(targets))
+            yield (
+                np.pad(inputs, pad).reshape(shape),
+                np.pad(targets, pad).reshape(shape),
+                np.pad(weights, pad).reshape(shape),
+            )
+
+    def _objective(self, params: Params, carry: Carry, window: Any) -> Any:
+        """The mean nats of one window; what is padding counts as if it were predicted for sure."""
+        inputs, targets, weights = window
+        logits, carry = self.network.unroll(params, carry, inputs[:, None])
+        nats = nats_of(logits[:, 0], targets)
+        return jnp.mean(nats * weights), (carry, nats)
+
+    def _learn_windows(
+        self, trained: Params, roots: Params, rate: Any, params: Params, carry: Carry, windows: Any
+    ) -> tuple[Params, Carry, jax.Array]:
+        """Score windows one after the other, and learn from each."""
+        leaves = jax.tree.leaves(roots)
+        e = sum(jnp.sum(r) for r in leaves) / sum(r.size for r in leaves)
+
+        def step(before: Any, window: Any) -> Any:
+            params, carry = before
+            grads, (carry, nats) = jax.grad(self._objective, has_aux=True)(params, carry, window)
+            counts = window[2][0]  # 0 for a window of padding, which must not let anything decay
+
+            def changed(w: jax.Array, w_0: jax.Array, g: jax.Array, r: jax.Array) -> jax.Array:
+                back = jnp.minimum(self.decay * r / e, 1.0)
+                return w + counts * (back * (w_0 - w) - rate * g / (r + e))
+
+            return (jax.tree.map(changed, params, trained, grads, roots), carry), nats
+
+        (params, carry), nats = jax.lax.scan(step, (params, carry), windows)
+        return params, carry, nats
+
+    def _root_mean_squares(self, training: Ids) -> Params:
+        """The root mean square of each element of a window's gradient, over the last windows."""
+        params = self._params
+
+        @jax.jit
+        def add(squares: Params, carry: Carry, windows: Any) -> tuple[Params, Carry]:
+            def one(before: Any, window: Any) -> Any:
+                squares, carry = before
+                grads, (carry, _) = jax.grad(self._objective, has_aux=True)(params, carry, window)
+                return (jax.tree.map(lambda s, g: s + g * g, squares, grads), carry), None
+
+            return jax.lax.scan(one, (squares, carry), windows)[0]
+
+        count = min(_SAMPLED, max(1, (len(training) - 1) // self.window))
+        last = training[-count * self.window - 1 :]
+        squares, carry = jax.tree.map(jnp.zeros_like, params), self.network.initial_carry(params, 1)
+        for windows in self._calls(Piece(int(last[0]), last[1:])):
+            squares, carry = add(squares, carry, windows)
+        return jax.tree.map(lambda s: jnp.sqrt(s / count), squares)

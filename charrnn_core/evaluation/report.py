@@ -1,0 +1,210 @@
+"""What an evaluation found: nats per character, how sure that is, and what it compares with."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_core.evaluation.diagnosis import diagnose
+from charrnn_core.runs.course import Course
+from charrnn_core.terminal import aligned, number
+
+_BLOCK = 1000
+_FEWEST_BLOCKS, _MOST_BLOCKS = 20, 2000
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """How well something predicts a text.
+
+    Arguments:
+        name: what predicts it.
+        nats_per_char: mean negative log-likelihood per character.
+        interval: where 95 % of the means lie that resampling gives, see `Tally`.
+
+    >>> Row(name="a fair coin", nats_per_char=math.log(2)).bits_per_char
+    1.0
+    """
+
+    name: str
+    nats_per_char: float
+    interval: tuple[float, float] | None = None
+
+    @property
+    def bits_per_char(self) -> float:
+        return self.nats_per_char / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
+
+    def table(self) -> dict[str, Any]:
+        """The plain form, for JSON."""
+        return {
+            "name": self.name,
+            "nats_per_char": _plain(self.nats_per_char),
+            "bits_per_char": _plain(self.bits_per_char),
+            "perplexity": _plain(self.perplexity),
+            "interval": None if self.interval is None else [*map(_plain, self.interval)],
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as it is printed."""
+        span = " to ".join(number(end, 4) for end in self.interval or ())
+        numbers = number(self.nats_per_char, 4), number(self.bits_per_char, 4)
+        return (self.name, *numbers, number(self.perplexity, 3), span)
+
+
+def _plain(value: float) -> float | None:
+    """A number as JSON has it, which knows none that is not finite."""
+    return value if math.isfinite(value) else None
+
+
+class Tally:
+    """Adds up the nats of a text, block by block of consecutive characters.
+
+    The interval is a bootstrap of blocks that do not overlap (Carlstein 1986): blocks of 1000
+    characters, or as many as make 20 blocks of a short text and 2000 of a long one, are drawn with
+    replacement as often as there are blocks, 2000 times over; it spans the middle 95 % of the
+    means. It says how much the mean would move with another text of this kind and length; what
+    another seed of training would do, it cannot know.
+
+    Arguments:
+        characters: how many there will be.
+
+    >>> tally = Tally(3)
+    >>> tally.add(np.array([1.0, 2.0], np.float32))
+    >>> tally.add(np.array([6.0], np.float32))
+    >>> tally.row("model").nats_per_char
+    3.0
+    """
+
+    def __init__(self, characters: int) -> None:
+        fitting = max(1, min(_BLOCK, characters // _FEWEST_BLOCKS))
+        self._size = max(fitting, -(-characters // _MOST_BLOCKS))
+        self._sums = np.zeros(-(-characters // self._size), np.float64)
+        self.characters = 0
+
+    def add(self, nats: npt.NDArray[np.floating[Any]]) -> None:
+        """Count the next characters."""
+        blocks = np.arange(self.characters, self.characters + len(nats)) // self._size
+        self._sums += np.bincount(blocks, nats, len(self._sums))
+        self.characters += len(nats)
+
+    @property
+    def mean(self) -> float:
+        """Nats per character of what was added."""
+        return float(self._sums.sum() / self.characters)
+
+    def row(self, name: str) -> Row:
+        """The mean of what was added, and its interval."""
+        blocks = len(self._sums)
+        if blocks < 2:
+            return Row(name=name, nats_per_char=self.mean)
+        sizes = np.full(blocks, self._size)
+        sizes[-1] = self.characters - self._size * (blocks - 1)
+        drawn = np.random.default_rng(0).integers(blocks, size=(_RESAMPLES, blocks))
+        means = self._sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        return Row(name=name, nats_per_char=self.mean, interval=(float(low), float(high)))
+
+
+def tally(nats: Iterable[npt.NDArray[np.floating[Any]]], characters: int) -> Tally:
+    """Add up arrays of nats of so many characters in all."""
+    counted = Tally(characters)
+    for some in nats:
+        counted.add(some)
+    return counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a model predicts a text.
+
+    Arguments:
+        model: the model's own row.
+        characters: how many characters were predicted.
+        split: the preset that cut the text, and `part` the part that was read.
+        symbol: what stands for a character: ``"character"``, or ``"byte"``.
+        dynamic: the row of the model that goes on learning as it reads, if it was asked for.
+        baselines: the rows of what knows no network, see `charrnn_core.evaluation.baselines`.
+        remarks: what a reader of the numbers has to know.
+        course: how the model's training went, if that has a bearing on the result.
+
+    >>> row = Row(name="model", nats_per_char=math.log(2))
+    >>> Evaluation(model=row, characters=8, split="all", part="train").bits_per_char
+    1.0
+    """
+
+    model: Row
+    characters: int
+    split: str = ""
+    part: str = ""
+    symbol: str = "character"
+    dynamic: Row | None = None
+    baselines: tuple[Row, ...] = ()
+    remarks: tuple[str, ...] = field(default=())
+    course: Course | None = field(default=None, repr=False)
+
+    @property
+    def nats_per_char(self) -> float:
+        return self.model.nats_per_char
+
+    @property
+    def bits_per_char(self) -> float:
+        return self.model.bits_per_char
+
+    @property
+    def perplexity(self) -> float:
+        return self.model.perplexity
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return self.model.interval
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows: the model's, then what it compares with."""
+        return (self.model, *([self.dynamic] if self.dynamic else []), *self.baselines)
+
+    def line(self) -> str:
+        """The model's result in words."""
+        where = "whole text" if self.part == "all" else f"{self.part} part of {self.split}"
+        return (
+            f"{number(self.nats_per_char, 4)} nats, {number(self.bits_per_char, 4)} bits per "
+            f"{self.symbol}, perplexity {number(self.perplexity, 3)} "
+            f"({where}, {self.characters:,} {self.symbol}s)"
+        )
+
+    def lines(self) -> list[str]:
+        """What the user should see: the result, what it compares with, remarks and warnings."""
+        head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
+        compared = [head, *(row.cells() for row in self.rows)] if len(self.rows) > 1 else []
+        if not compared and self.interval is not None:
+            compared = [head, self.model.cells()]
+        remarks = [f"note: {remark}" for remark in self.remarks]
+        return [self.line(), *(aligned(compared) if compared else []), *remarks, *self.warnings()]
+
+    def warnings(self) -> list[str]:
+        """A line if something is wrong with the model, see `charrnn_core.evaluation.diagnosis`."""
+        better = [row.name for row in self.baselines if row.nats_per_char < self.nats_per_char]
+        found = diagnose(self.nats_per_char, better, self.course)
+        return [] if found is None else [found.line]
+
+    def table(self) -> dict[str, Any]:
+        """The plain form, for JSON."""
+        return {
+            **{key: value for key, value in self.model.table().items() if key != "name"},
+            "characters": self.characters,
+            "split": self.split,
+            "part": self.part,
+            "symbol": self.symbol,
+            "dynamic": None if self.dynamic is None else self.dynamic.table(),
+            "baselines": [row.table() for row in self.baselines],
+            "remarks": list(self.remarks),
+            "warnings": self.warnings(),
+        }

@@ -1,0 +1,258 @@
+"""Checkpoint files: a table and arrays in one self-contained, checked file. Imports no jax.
+
+Layout, all numbers little-endian: the magic ``CRNN``, a format version (u16), the length of the
+header (u32), the header (msgpack: the table, and path, dtype, shape, offset and size of every
+array), the arrays one after the other, and the SHA-256 of everything before it. The reader
+compares the file's length with the header's and verifies the digest before it gives anything back;
+nothing in the file is imported or executed.
+docs/durability.md describes the format; tests/data holds a file of every version.
+"""
+
+import hashlib
+import math
+import os
+import reprlib
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_core.devices import memory_bytes
+from charrnn_core.errors import CheckpointError
+from charrnn_core.files.atomic import DISK, Disk, explained, write_atomically
+from charrnn_core.files.regular import own
+
+FORMAT = 1
+_MAGIC = b"CRNN"
+_PREFIX = struct.Struct("<4sHI")
+_DIGEST_BYTES = 32
+_LONGEST_HEADER = 2**26
+_MOST_DIMENSIONS = 32
+_DTYPES = {
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
+}  # fmt: skip
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Arguments:
+        table: plain data: configuration, alphabet, plugins, corpus, metrics.
+        arrays: arrays by path, such as ``"params/cell/W/kernel"``.
+    """
+
+    table: Mapping[str, Any]
+    arrays: Arrays
+
+
+def save_checkpoint(
+    path: Path, table: Mapping[str, Any], arrays: Arrays, disk: Disk = DISK
+) -> None:
+    """Write a table of plain data and arrays by path to one file, atomically.
+
+    Raises:
+        StorageError: the file cannot be written.
+        CheckpointError: an array has a dtype that the format lacks, or the table is too long or
+            not plain.
+    """
+    index, offset = [], 0
+    for name, array in arrays.items():
+        if str(array.dtype) not in _DTYPES:
+            raise CheckpointError(
+                f"cannot save {name}: its dtype is {array.dtype}; expected one of "
+                f"{', '.join(sorted(_DTYPES))}"
+            )
+        place = {"path": name, "dtype": str(array.dtype), "shape": list(array.shape)}
+        index.append({**place, "offset": offset, "nbytes": array.nbytes})
+        offset += array.nbytes
+    try:
+        header = msgpack.packb({"table": dict(table), "arrays": index})
+        assert isinstance(header, bytes)
+        # Not all that can be written can be read again: a table with a number as a key cannot.
+        if msgpack.packb(_unpack(memoryview(header))) != header:
+            raise ValueError("it is another when it is read again")
+    except (TypeError, ValueError, OverflowError, msgpack.UnpackException) as error:
+        raise CheckpointError(f"cannot save {path}: its table is not plain: {error}") from error
+    if len(header) > _longest_header(offset):
+        raise CheckpointError(
+            f"cannot save {path}: its table takes {len(header)} bytes; expected at most "
+            f"{_longest_header(offset)} beside {offset} bytes of arrays"
+        )
+    write_atomically(path, _digested(header, arrays), disk)
+
+
+def _digested(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
+    """The pieces of the file; the last one is the digest of all before it."""
+    digest = hashlib.sha256()
+
+    def pieces() -> Iterator[bytes | memoryview]:
+        yield _PREFIX.pack(_MAGIC, FORMAT, len(header)) + header
+        for array in arrays.values():
+            # A view of bytes: bfloat16 is no type that Python's buffers know.
+            yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+    for piece in pieces():
+        digest.update(piece)
+        yield piece
+    yield digest.digest()
+
+
+def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Checkpoint:
+    """Read a checkpoint and verify it.
+
+    How long the file must be is told by its header, and is compared before the arrays are read. The
+    arrays are read-only views of the bytes read, so memory is that of the file.
+
+    Arguments:
+        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for what a user
+            names, which may be a link.
+
+    Raises:
+        CheckpointError: the file is damaged, foreign, too large or from a newer charrnn.
+        StorageError: it cannot be read, or is no regular file.
+    """
+    with explained("read", path), open(path, "rb", opener=opener) as file:
+        size = os.fstat(file.fileno()).st_size
+        prefix = file.read(_PREFIX.size)
+        length = _read_prefix(prefix, path)
+        rest = size - _PREFIX.size - length - _DIGEST_BYTES
+        # Whatever the file holds: what is allocated is not more than it has.
+        if rest < 0 or length > _longest_header(rest):
+            raise _damaged(path, f"a header of {length} bytes in a file of {size}")
+        header = file.read(length)
+        table, index = _read_header(header, rest, path)
+        data = _read_arrays(file, rest, path)
+        digest = file.read(_DIGEST_BYTES + 1)
+    sha256 = hashlib.sha256(prefix + header)
+    sha256.update(data)
+    if digest != sha256.digest():
+        raise _damaged(path, "its digest does not match")
+    return Checkpoint(
+        table,
+        {place.path: np.frombuffer(data[place.bytes], place.dtype).reshape(place.shape)
+         for place in index},
+    )  # fmt: skip
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: {why}; use another checkpoint")
+
+
+def _read_arrays(file: BinaryIO, length: int, path: Path) -> memoryview:
+    """The bytes of all arrays, which are what is left but for the digest."""
+    there = memory_bytes()
+    try:
+        if length > there:
+            raise MemoryError
+        data = bytearray(length)
+    except MemoryError as error:
+        raise CheckpointError(
+            f"{path} has arrays of {length / 2**30:,.1f} GiB, and this machine has "
+            f"{there / 2**30:,.1f} GiB of memory; use a machine with more"
+        ) from error
+    if file.readinto(data) != length:  # type: ignore[attr-defined]
+        raise _damaged(path, "it ends early")
+    return memoryview(data).toreadonly()
+
+
+def _read_prefix(prefix: bytes, path: Path) -> int:
+    """The length of the header, after magic and version have been checked."""
+    if len(prefix) < _PREFIX.size or prefix[:4] != _MAGIC:
+        raise CheckpointError(f"{path} is not a charrnn checkpoint")
+    _, version, header_length = _PREFIX.unpack(prefix)
+    if version > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {version}; this charrnn reads up to {FORMAT}: upgrade charrnn"
+        )
+    if version < 1:
+        raise CheckpointError(f"{path} is damaged: there is no format {version}")
+    return header_length
+
+
+def _longest_header(array_bytes: int) -> int:
+    """How many bytes a header may have; unpacked, a byte can take 72 (an empty table does)."""
+    return min(2**19 + array_bytes // 128, _LONGEST_HEADER)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an array lies among the bytes of all, and what it is."""
+
+    path: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    bytes: slice
+
+
+def _read_header(
+    header: bytes, array_bytes: int, path: Path
+) -> tuple[dict[str, Any], list[_Place]]:
+    """The table and the places of the arrays, which must take `array_bytes`."""
+    try:
+        content = _unpack(header)
+        if not isinstance(content["table"], dict):
+            raise ValueError("no table")
+        return content["table"], _places(content["arrays"], array_bytes)
+    except (
+        ValueError, KeyError, TypeError, OverflowError, RecursionError, msgpack.UnpackException
+    ) as error:  # fmt: skip
+        raise _damaged(path, f"its header is not valid: {error}") from error
+
+
+def _unpack(header: bytes | memoryview) -> Any:
+    """What a header holds. Lengths are checked first: room is made for them before they are read.
+
+    Raises:
+        ValueError, msgpack.UnpackException: it is not msgpack, or too deep.
+    """
+    scanner = msgpack.Unpacker(max_buffer_size=len(header))
+    scanner.feed(header)
+    scanner.skip()
+    return msgpack.unpackb(header)
+
+
+def _places(index: Any, array_bytes: int) -> list[_Place]:
+    """The arrays' places, after dtypes and shapes have been checked: no gap, no overlap."""
+    places: dict[str, _Place] = {}
+    end = 0
+    for item in index:
+        path, shape = item["path"], item["shape"]
+        shown = reprlib.repr(path)
+        if not isinstance(path, str) or path in places:
+            raise ValueError(f"the path {shown} is no text, or there twice")
+        if item["dtype"] not in _DTYPES:
+            raise ValueError(f"{shown}: dtype {reprlib.repr(item['dtype'])}")
+        dtype = _dtype(item["dtype"])
+        if not _is_shape(shape):
+            raise ValueError(f"{shown}: shape {reprlib.repr(shape)}")
+        start, size = end, math.prod(shape) * dtype.itemsize
+        if item["offset"] != start or item["nbytes"] != size or start + size > array_bytes:
+            raise ValueError(f"{shown}: its bytes are not where they should be")
+        end = start + size
+        places[path] = _Place(path, dtype, tuple(shape), slice(start, end))
+    if end != array_bytes:
+        raise ValueError(f"{array_bytes - end} bytes that belong to no array")
+    return list(places.values())
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
+        return False
+    return all(type(length) is int and length >= 0 for length in shape)
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    if name == "bfloat16":
+        import ml_dtypes  # it teaches NumPy that name
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)

@@ -1,0 +1,286 @@
+"""The network around a cell: input layer -> cell -> readout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers
+
+from charrnn_core.cell import Carry, Cell, NoisyCell, Params, SequenceCell
+from charrnn_core.engine.products import rows_times
+from charrnn_core.engine.stepper import prepare_step
+from charrnn_core.engine.trace import Step
+from charrnn_core.engine.unroll import Choice, choose, restart, unroll
+from charrnn_core.errors import OptionError
+from charrnn_core.network.calling import (
+    begin,
+    check_step,
+    draw_params,
+    own_sequence,
+    take_step,
+    training_step,
+)
+from charrnn_core.noise import Noise, dropout
+
+_CELL, _INPUT, _OUTPUT = range(3)
+"""The parts of the network that draw random numbers while training."""
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """How much of what goes into a cell and comes out of it is dropped while training.
+
+    Arguments:
+        input: share of the elements of the cell's input.
+        output: share of the elements of its output.
+        variational: draw one mask per window, not one per character (Gal and Ghahramani 2016,
+            arXiv 1512.05287).
+    """
+
+    input: float = 0.0
+    output: float = 0.0
+    variational: bool = False
+
+
+@dataclass(frozen=True)
+class Network:
+    """Ids to logits: ``x = onehot(id)`` or ``E[id]``; ``h, y = cell(h, x)``; ``o = y R + c``.
+
+    Arguments:
+        cell: any recurrent cell.
+        symbols: V, the size of the alphabet.
+        embedding: width of the embedding E; 0 feeds one-hot characters.
+        tied: read out with the embedding: ``R = P E^T``, with a projection P (Press and Wolf 2017,
+            arXiv 1608.05859; Inan et al. 2017, arXiv 1611.01462).
+        dropouts: what is dropped while training.
+        separator: ids that end a document. The carry starts afresh before the last of them, so that
+            all the model knows at the beginning of a document is that symbol.
+        unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.engine.unroll.unroll`.
+
+    Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
+    embedding, ``"embedding": [V,embedding]``; tied, the kernel is P, ``[H,embedding]``.
+
+    Raises:
+        OptionError: there is no embedding to tie the readout to.
+
+    >>> import flax.linen as nn
+    >>> from charrnn_core.cell import as_cell
+    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6)
+    >>> params = network.init(jax.random.key(0))
+    >>> carry = network.initial_carry(params, 2)
+    >>> logits, carry = network.unroll(params, carry, jnp.zeros((3, 2), jnp.int32))
+    >>> logits.shape
+    (3, 2, 6)
+    """
+
+    cell: Cell
+    symbols: int
+    embedding: int = 0
+    tied: bool = False
+    dropouts: Dropouts = Dropouts()
+    separator: tuple[int, ...] = ()
+    unroll_mode: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.tied and not self.embedding:
+            raise OptionError(
+                "a tied readout needs an embedding, and embedding is 0; expected a width such as "
+                "--embedding 64"
+            )
+
+    @property
+    def in_features(self) -> int:
+        """The width of the cell's input."""
+        return self.embedding or self.symbols
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh parameters: the readout Glorot-uniform, the embedding normal.
+
+        The embedding's deviation is 1; tied, it is ``embedding ** -0.5``, so that logits start
+        small.
+        """
+        cell_key, readout_key, embedding_key = jax.random.split(key, 3)
+        cell = draw_params(self.cell, cell_key, self.in_features)
+        width = check_step(self.cell, cell, self.in_features)
+        shape = (width, self.embedding if self.tied else self.symbols)
+        kernel = initializers.glorot_uniform()(readout_key, shape)
+        params = {"cell": cell, "readout": {"kernel": kernel, "bias": jnp.zeros(self.symbols)}}
+        if self.embedding:
+            scale = self.embedding**-0.5 if self.tied else 1.0
+            embedding = jax.random.normal(embedding_key, (self.symbols, self.embedding))
+            params["embedding"] = scale * embedding
+        return params
+
+    def initial_carry(self, params: Params, batch: int) -> Carry:
+        """The carry before the first character, for `batch` streams."""
+        carry = self._fresh(params, batch)
+        if len(self.separator) < 2:
+            return carry
+        return carry, jnp.full((batch, len(self.separator) - 1), -1, jnp.int32)
+
+    def unroll(
+        self,
+        params: Params,
+        carry: Carry,
+        inputs: jax.Array,
+        reset: jax.Array | None = None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, Carry]:
+        """Read ``inputs: int32[T,B]``; give ``logits: float32[T,B,V]`` and the carry after them.
+
+        Arguments:
+            reset: bool[T,B]; starts a row afresh before that character.
+            key: of all that is random while training; None when the network is only used.
+        """
+        carry, reset, tail = self._documents(carry, inputs, reset)
+        if self._has_own_sequence(training=key is not None):
+            carry, ys = self._own_sequence(params, carry, inputs, reset, key)
+        else:
+            step, xs = (self._read, inputs) if key is None else self._noisy(key, inputs)
+            carry, ys = unroll(
+                step,
+                params,
+                carry,
+                xs,
+                reset=reset,
+                fresh=lambda params: self._fresh(params, inputs.shape[1]),
+                symbols=self.symbols,
+                mode=self.unroll_mode,
+            )
+        if key is not None and self.dropouts.output:
+            ys = self._drop(jax.random.fold_in(key, _OUTPUT), self.dropouts.output, ys)
+        return self._read_out(params, ys), carry if tail is None else (carry, tail)
+
+    def choose(self, batch: int, window: int) -> Choice:
+        """How `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
+        if self._has_own_sequence(training=True):
+            return Choice(False, "the cell has one", (), own=True)
+        params = jax.eval_shape(self.init, jax.random.key(0))
+        carry = jax.eval_shape(lambda params: self._fresh(params, batch), params)
+        inputs = jax.ShapeDtypeStruct((window, batch), jnp.int32)
+        step, xs = self._noisy(jax.random.key(0), inputs)
+        return choose(
+            step,
+            params,
+            carry,
+            xs,
+            reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_),
+            fresh=lambda params: self._fresh(params, batch),
+            symbols=self.symbols,
+            mode=self.unroll_mode,
+        )
+
+    def settled(self, batch: int, window: int) -> tuple["Network", Choice]:
+        """What is to be trained so, and the choice: a plain scan if the engine fails on the cell.
+
+        That can show only where a gradient is made, after `unroll` has done its part.
+        """
+        choice = self.choose(batch, window)
+        return (replace(self, unroll_mode="scan") if choice.failed else self), choice
+
+    def step(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
+        """Read one character of every stream, ``ids: int32[B]``; give ``logits: float32[B,V]``."""
+        logits, carry = self.unroll(params, carry, ids[None])
+        return logits[0], carry
+
+    def stepper(
+        self, params: Params, carry: Carry, batch: int
+    ) -> Callable[[Carry, jax.Array], tuple[jax.Array, Carry]]:
+        """`step` as a function of ``carry, ids``, for many steps with the same parameters."""
+        if self.unroll_mode == "scan":
+            return partial(self.step, params)
+        fresh, ids = self._fresh(params, batch), jax.ShapeDtypeStruct((batch,), jnp.int32)
+        own = carry[0] if len(self.separator) > 1 else carry
+        forced = self.unroll_mode == "engine"
+        read = prepare_step(self._read, params, own, ids, self.symbols, forced)
+
+        def step(carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
+            carry, reset, tail = self._documents(carry, ids[None], None)
+            if reset is not None:
+                carry = restart(reset[0], carry, fresh)
+            carry, y = read(carry, ids)
+            return self._read_out(params, y), carry if tail is None else (carry, tail)
+
+        return step
+
+    def _fresh(self, params: Params, batch: int) -> Carry:
+        return begin(self.cell, params["cell"], (batch, self.in_features))
+
+    def _documents(
+        self, carry: Carry, inputs: jax.Array, reset: jax.Array | None
+    ) -> tuple[Carry, jax.Array | None, jax.Array | None]:
+        """The cell's carry, where it starts afresh, and the ids that may begin a separator."""
+        length = len(self.separator)
+        if not length:
+            return carry, reset, None
+        before, tail = length - 1, None
+        read, begun = inputs, jnp.zeros(inputs.shape, jnp.int32)  # how many texts had begun
+        if reset is not None:
+            begun = jnp.cumsum(reset, axis=0, dtype=jnp.int32)
+        if before:
+            carry, tail = carry
+            read = jnp.concatenate([tail.T, inputs])
+            begun = jnp.concatenate([jnp.zeros(tail.T.shape, jnp.int32), begun])
+            tail = jnp.where(begun == begun[-1:], read, -1)[-before:].T
+        steps = inputs.shape[0]
+        ends = jnp.ones(inputs.shape, bool)
+        for i, symbol in enumerate(self.separator):
+            ends &= (read[i : i + steps] == symbol) & (begun[i : i + steps] == begun[before:])
+        return carry, ends if reset is None else ends | reset, tail
+
+    def _read(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
+        return take_step(self.cell, params["cell"], carry, self._embed(params, ids))
+
+    def _noisy(self, key: jax.Array, inputs: Any) -> tuple[Step, Any]:
+        """`_read` while training, and what it reads: the ids and the bits of each step's key."""
+        step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
+        bits = jax.random.key_data(jax.random.split(step_key, inputs.shape[0]))
+        window = jax.random.key_data(window_key)
+
+        def read(params: Params, carry: Carry, item: Any) -> tuple[Carry, jax.Array]:
+            ids, bits = item
+            noise = Noise(bits, window)
+            x = self._embed(params, ids)
+            if self.dropouts.input:
+                of_input = noise.fold_in(_INPUT).keys()
+                which = "window" if self.dropouts.variational else "step"
+                x = dropout(of_input[which], self.dropouts.input, x)
+                noise = noise.fold_in(_CELL)  # a cell may draw from parts of the same numbers
+            return training_step(self.cell, params["cell"], carry, x, noise)
+
+        return read, (inputs, bits)
+
+    def _has_own_sequence(self, training: bool) -> bool:
+        if self.unroll_mode not in ("auto", "parallel") or not isinstance(self.cell, SequenceCell):
+            return False
+        return not (training and isinstance(self.cell, NoisyCell))
+
+    def _own_sequence(
+        self, params: Params, carry: Carry, inputs: jax.Array, reset: Any, key: jax.Array | None
+    ) -> tuple[Carry, jax.Array]:
+        """What `unroll` gives, by the cell's own way."""
+        if reset is None:
+            reset = jnp.zeros(inputs.shape, bool)
+        xs, rate = self._embed(params, inputs), self.dropouts.input
+        if key is not None and rate:
+            xs = self._drop(jax.random.fold_in(key, _INPUT), rate, xs)
+        return own_sequence(self.cell, params["cell"], carry, xs, reset)
+
+    def _drop(self, key: jax.Array, rate: float, xs: jax.Array) -> jax.Array:
+        """Dropout of ``xs: float[T,B,H]``, with one mask for all steps if it is variational."""
+        if self.dropouts.variational:
+            return jax.vmap(partial(dropout, key, rate))(xs)
+        return dropout(key, rate, xs)
+
+    def _embed(self, params: Params, ids: jax.Array) -> jax.Array:
+        return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
+
+    def _read_out(self, params: Params, ys: jax.Array) -> jax.Array:
+        product: Any = rows_times(ys, params["readout"]["kernel"])
+        if self.tied:
+            product = rows_times(product, params["embedding"].T)
+        logits = product.astype(jnp.float32)
+        return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)

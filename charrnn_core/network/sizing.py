@@ -1,0 +1,114 @@
+"""A cell as wide as a number of parameters allows."""
+
+import bisect
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from charrnn_core.devices import memory_bytes
+from charrnn_core.errors import OptionError
+from charrnn_core.network.network import Network
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.model import count_parameters
+
+WIDTH = "features"
+"""The option that every cell calls its width by."""
+
+_WIDEST = 2**20
+_COPIES = 4
+
+
+def size_cell(
+    config: RunConfig, build: Callable[[RunConfig], Network], budget: int
+) -> tuple[RunConfig, str]:
+    """The same run with the widest cell whose network has at most `budget` parameters.
+
+    All layers of a stack keep the ratio of their widths. The cell's other options stay. No cell of
+    more than twice that width is tried: some cannot be described without being made.
+
+    Arguments:
+        config: a resolved configuration.
+        build: makes its network.
+        budget: how many parameters are wanted.
+
+    Returns:
+        The configuration, with `budget` spent, and a line for the user.
+
+    Raises:
+        OptionError: the cell has no width to change, or even the narrowest has more parameters.
+    """
+
+    def cell_of(width: int) -> Ref:
+        return _scaled(config.cell, width / max(widths))
+
+    def count(width: int) -> int:
+        network = build(dataclasses.replace(config, cell=cell_of(width)))
+        return count_parameters(jax.eval_shape(network.init, jax.random.key(0)))
+
+    if not (widths := _widths(config.cell)):
+        raise OptionError(
+            f"parameters is {budget}, but cell {config.cell.use!r} has no option {WIDTH!r} that "
+            "could be changed to reach it; give the cell its size instead"
+        )
+    if (least := count(1)) > budget:
+        raise OptionError(
+            f"parameters is {budget}; a network with {config.cell.use!r} of one unit has "
+            f"{least}: expected more, or a narrower embedding"
+        )
+    high = 2
+    while high < _WIDEST and count(high) <= budget:
+        high *= 2
+    width = bisect.bisect_right(range(high), budget, lo=high // 2, key=count) - 1
+    cell = cell_of(width)
+    shown = ", ".join(map(str, _widths(cell)))
+    line = f"{WIDTH} {shown}: {count(width):,} parameters, of {budget:,} asked for"
+    return dataclasses.replace(config, cell=cell, parameters=None), line
+
+
+def refuse_too_large(network: Network) -> None:
+    """Refuse a network that this machine cannot train, before XLA fails to make it.
+
+    Raises:
+        OptionError: its parameters, their gradient and Adam's two averages exceed the memory.
+    """
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    needed = _COPIES * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    there = memory_bytes()
+    if needed > there:
+        raise OptionError(
+            f"a network of {count_parameters(shapes):,} parameters needs {needed / 2**30:,.0f} GiB "
+            f"to be trained, and there are {there / 2**30:,.0f}; expected a narrower cell, such as "
+            "--params 1M"
+        )
+
+
+def _widths(ref: Ref) -> list[int]:
+    found = []
+    for name, value in ref.options.items():
+        if name == WIDTH and isinstance(value, int):
+            found.append(value)
+        found += [width for inner in _inner(value) for width in _widths(inner)]
+    return found
+
+
+def _scaled(ref: Ref, scale: float) -> Ref:
+    """A cell with every width in it multiplied, to at least 1."""
+
+    def change(name: str, value: Any) -> Any:
+        if name == WIDTH and isinstance(value, int):
+            return max(1, round(value * scale))
+        if isinstance(value, Ref):
+            return _scaled(value, scale)
+        if isinstance(value, tuple):
+            return tuple(_scaled(v, scale) if isinstance(v, Ref) else v for v in value)
+        return value
+
+    return Ref(ref.use, ref.argument, {k: change(k, v) for k, v in ref.options.items()})
+
+
+def _inner(value: Any) -> list[Ref]:
+    entries = value if isinstance(value, tuple) else (value,)
+    return [entry for entry in entries if isinstance(entry, Ref)]

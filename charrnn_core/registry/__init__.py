@@ -1,0 +1,5 @@
+"""From a name to a component: specs, options, descriptors, hooks and the plugins installed.
+
+Imports no jax; knows `files` and `console` alone. Only this room imports pluggy. Begin with `spec`
+and `descriptors`; `registry` puts them together.
+"""

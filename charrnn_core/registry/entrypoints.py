@@ -1,0 +1,204 @@
+"""Entry points of installed distributions, read from their metadata; no plugin is imported.
+
+What one distribution left behind or wrote wrong is a fault of that distribution, by its directory,
+and hides no other.
+"""
+
+import functools
+import importlib.metadata
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.errors import PluginError
+from charrnn_core.registry.provider import Fault, canonical
+
+PLUGINS = "charrnn"
+"""The group of entry points that name modules with hooks."""
+
+COMMANDS = "charrnn.commands"
+"""The group of entry points that add commands."""
+
+GROUPS = (PLUGINS, COMMANDS)
+"""The groups of entry points that make a distribution a plugin."""
+
+_FILE = "entry_points.txt"
+_LEFT_OVER = "~"
+"""How the name of what pip was about to remove begins; it takes no such directory for installed."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry point, and whose it is.
+
+    Arguments:
+        group, name: one of `GROUPS`, and its name there.
+        value: ``"package.module"`` or ``"package.module:attribute"``.
+        distribution, version: the distribution's.
+    """
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+    version: str
+
+    @property
+    def module(self) -> str:
+        """The module that it names."""
+        return self.value.partition("[")[0].partition(":")[0].strip()
+
+    @property
+    def attribute(self) -> str:
+        """What in the module it names; empty for the module itself."""
+        return self.value.partition("[")[0].partition(":")[2].strip()
+
+    def load(self) -> Any:
+        """Import what it names.
+
+        Raises:
+            Exception: whatever importing it raises, or that it names nothing.
+        """
+        return importlib.metadata.EntryPoint(self.name, self.value, self.group).load()
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is installed.
+
+    Arguments:
+        entries: by group, distribution and name.
+        faults: the distributions that cannot be used as they are.
+    """
+
+    entries: tuple[Entry, ...]
+    faults: tuple[Fault, ...]
+
+    def group(self, name: str) -> list[Entry]:
+        """The entry points of a group."""
+        return [entry for entry in self.entries if entry.group == name]
+
+
+def installed() -> Installed:
+    """The entry points in `GROUPS` of all distributions on the path.
+
+    Of several distributions of one name the first on the path counts, as it does for ``import``;
+    where they lie in one directory, what is not used is a fault.
+
+    >>> "charrnn" in {entry.distribution for entry in installed().group(COMMANDS)}
+    True
+    """
+    entries: list[Entry] = []
+    faults: list[Fault] = []
+    taken: dict[str, list[_Metadata]] = {}
+    for metadata in _on_the_path():
+        points: list[importlib.metadata.EntryPoint] = []
+        name = metadata.name_of_directory
+        try:
+            points = metadata.points()
+            if points:
+                name, version = metadata.name_and_version()
+                if metadata.stands_behind(taken.get(canonical(name), ())):
+                    continue
+                entries += [Entry(p.group, p.name, p.value, name, version) for p in points]
+        except PluginError as error:
+            what = ", ".join(point.name for point in points) or _FILE
+            faults.append(Fault(name, "unknown", what, str(error)))
+            continue
+        taken.setdefault(canonical(name), []).append(metadata)
+    entries.sort(key=lambda entry: (entry.group, entry.distribution, entry.name))
+    return Installed(tuple(entries), tuple(faults))
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """A directory with the metadata of a distribution, which anybody may have left there."""
+
+    path: Path
+    distribution: importlib.metadata.Distribution
+
+    @property
+    def name_of_directory(self) -> str:
+        """The distribution's name, as far as can be told without reading anything."""
+        return self.path.stem.partition("-")[0] or self.path.name
+
+    def points(self) -> list[importlib.metadata.EntryPoint]:
+        """The entry points in `GROUPS`.
+
+        Raises:
+            PluginError: they cannot be read, although they seem to be ours.
+        """
+        try:
+            return [point for point in self.distribution.entry_points if point.group in GROUPS]
+        except Exception as error:  # the reader trusts what it reads to be well-formed
+            if not self._speaks_of_us():
+                return []
+            raise PluginError(
+                f"{self.path / _FILE} cannot be read: {type(error).__name__}: {error}; expected "
+                "lines such as 'mycell = charrnn_mycell' below '[charrnn]'; install it again"
+            ) from error
+
+    def _speaks_of_us(self) -> bool:
+        try:
+            return PLUGINS.encode() in (self.path / _FILE).read_bytes()
+        except OSError:
+            return False
+
+    def name_and_version(self) -> tuple[str, str]:
+        """What the distribution calls itself.
+
+        Raises:
+            PluginError: its metadata does not say.
+        """
+        try:
+            table = self.distribution.metadata
+            name = table["Name"] if "Name" in table else ""
+            version = table["Version"] if "Version" in table else ""
+        except Exception as error:  # as above
+            raise self._useless(f"{type(error).__name__}: {error}") from error
+        if not name or not version:
+            raise self._useless(f"METADATA is missing, or has no {'version' if name else 'name'}")
+        if self.path.name.startswith(_LEFT_OVER):
+            raise self._useless(f"pip was about to remove this {name} {version}")
+        return name, version
+
+    def _useless(self, why: str) -> PluginError:
+        return PluginError(
+            f"{self.path} is not the metadata of an installed distribution: {why}; remove that "
+            "directory, and install again what it belongs to if you still want it"
+        )
+
+    def stands_behind(self, others: Iterable["_Metadata"]) -> bool:
+        """Whether another distribution of this name comes first.
+
+        Raises:
+            PluginError: it lies in the same directory, where there can be but one.
+        """
+        for other in others:
+            if other.path.parent == self.path.parent:
+                raise self._useless(f"{other.path.name} is beside it")
+            if other.is_sound():
+                return True
+        return False
+
+    def is_sound(self) -> bool:
+        """Whether it says what it is."""
+        try:
+            return bool(self.name_and_version())
+        except PluginError:
+            return False
+
+
+def _on_the_path() -> Iterator[_Metadata]:
+    """All distributions, each once, in the order of the path; the newest of a directory first."""
+    found: dict[str, dict[str, importlib.metadata.Distribution]] = {}
+    real = functools.cache(os.path.realpath)
+    for distribution in importlib.metadata.distributions():
+        path = str(getattr(distribution, "_path", None) or distribution.locate_file("unknown"))
+        directory, name = os.path.split(path)
+        found.setdefault(real(directory), {}).setdefault(name, distribution)
+    for directory, inside in found.items():
+        for name in sorted(inside, reverse=True):
+            yield _Metadata(Path(directory, name), inside[name])

@@ -1,0 +1,151 @@
+"""What plugins there are, as plain data for ``charrnn plugins``."""
+
+import ast
+import importlib.util
+from typing import Any
+
+from charrnn_core.console.stdout import kept_clean
+from charrnn_core.errors import UnknownNameError
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.entrypoints import COMMANDS, installed
+from charrnn_core.registry.options import describe_options
+from charrnn_core.registry.provider import Fault, Import, Provider, requirement
+from charrnn_core.registry.registry import Registry
+
+
+def list_plugins(registry: Registry | None = None) -> list[dict[str, str]]:
+    """One row for each component on offer and for each plugin that failed to load.
+
+    Arguments:
+        registry: the plugins to list; by default those installed.
+
+    >>> rows = list_plugins()
+    >>> [row["status"] for row in rows if row["name"] == "elman"]
+    ['ok']
+    """
+    registry = registry or Registry.installed()
+    rows = []
+    for provider in registry.providers:
+        plugin = provider.plugin
+        rivals = [
+            rival.distribution
+            for rival in registry.providers
+            if rival is not provider
+            and (rival.plugin.kind, rival.plugin.name) == (plugin.kind, plugin.name)
+        ]
+        status = "ok"
+        if rivals:
+            status = f"ambiguous: also offered by {', '.join(rivals)}"
+        elif not provider.file and (heavy := _import_of(provider, registry).heavy):
+            status = f"slow: its registration imports {', '.join(heavy)}"
+        rows.append(_row(plugin.kind, plugin.name, provider, status, plugin.summary))
+    for fault in registry.faults:
+        rows.append(_row("unknown", fault.entry_point, fault, f"failed: {fault.error}", ""))
+    return sorted(rows, key=lambda row: (row["kind"], row["name"], row["distribution"]))
+
+
+def list_timings(registry: Registry | None = None) -> list[dict[str, Any]]:
+    """How long each plugin took to import, the slowest first, and what it should not import.
+
+    >>> list(list_timings()[0])
+    ['distribution', 'entry_point', 'milliseconds', 'imports']
+    """
+    registry = registry or Registry.installed()
+    slowest_first = sorted(registry.imports.items(), key=lambda item: -item[1].seconds)
+    return [
+        {
+            "distribution": who,
+            "entry_point": name,
+            "milliseconds": round(1000 * cost.seconds, 1),
+            "imports": ", ".join(cost.heavy),
+        }
+        for (who, name), cost in slowest_first
+    ]
+
+
+def list_requirements(registry: Registry | None = None) -> list[str]:
+    """The distributions of all plugins, pinned, as pip reads them; what it cannot get as comments.
+
+    >>> list_requirements()[0].startswith("charrnn==")
+    True
+    """
+    registry = registry or Registry.installed()
+    files = {provider.distribution for provider in registry.providers if provider.file}
+    offers = {(o.distribution, o.version) for o in (*registry.providers, *registry.faults)}
+    offers |= {(entry.distribution, entry.version) for entry in installed().group(COMMANDS)}
+    return sorted(
+        f"# {who} {version}, a single file" if who in files else _pinned(who, version)
+        for who, version in offers
+    )
+
+
+def _pinned(distribution: str, version: str) -> str:
+    pin = requirement(distribution, version)
+    return pin or f"# {distribution!r} {version!r}, which no package index has"
+
+
+def _import_of(provider: Provider, registry: Registry) -> Import:
+    return registry.imports[provider.distribution, provider.entry_point]
+
+
+def _row(
+    kind: str, name: str, origin: Provider | Fault, status: str, summary: str
+) -> dict[str, str]:
+    return {
+        "kind": kind,
+        "name": name,
+        "distribution": origin.distribution,
+        "version": origin.version,
+        "status": status,
+        "summary": summary,
+    }
+
+
+def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> dict[str, Any]:
+    """A component's provider, spec and options.
+
+    Raises:
+        UnknownNameError: there is no such kind or name.
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind of plugin", kind, KINDS)
+    provider = (registry or Registry.installed()).find(kind, use)
+    plugin = provider.plugin
+    target = plugin.target if isinstance(plugin.target, str) else repr(plugin.target)
+    spec = plugin.name if plugin.argument is None else f"{plugin.name}:{plugin.argument.upper()}"
+    about = {"summary": plugin.summary, "spec": spec, "target": target}
+    return provider.record() | about | {"options": describe_options(plugin.options)}
+
+
+def option_lines(options: list[dict[str, Any]]) -> list[str]:
+    """Two lines for each option that `describe_plugin` gives: its type and default, its meaning."""
+    lines = []
+    for option in options:
+        optional = "default none" if option["type"].endswith("or none") else "required"
+        default = optional if option["default"] is None else f"default {option['default']}"
+        lines.append(f"  {option['name']}: {option['type']}, {default}")
+        lines.append(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
+    return lines
+
+
+def first_line(module: str, name: str) -> str:
+    """The first line of the docstring of a module's function, which is not imported but read.
+
+    Empty if it has none, or cannot be found. (The packages around the module are imported.)
+
+    >>> first_line("charrnn_core.registry.listing", "first_line")
+    "The first line of the docstring of a module's function, which is not imported but read."
+    """
+    try:
+        with kept_clean():
+            spec = importlib.util.find_spec(module)
+        loader: Any = spec and spec.loader
+        tree = ast.parse(loader.get_source(module))
+    except (
+        Exception,
+        SystemExit,
+    ):  # a plugin's package must not spoil the help of others
+        return ""
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    found = next((function for function in functions if function.name == name), None)
+    return (found and ast.get_docstring(found) or "").partition("\n")[0]

@@ -1,0 +1,268 @@
+"""The configuration of a run, which is the only home of defaults, and its recipes."""
+
+import dataclasses
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from charrnn_core.text.decode import decode_text
+from charrnn_core.errors import (
+    CorpusError,
+    OptionError,
+    SourceError,
+    SpecError,
+    UnknownNameError,
+)
+from charrnn_core.registry.options import check_plain, opt, option_values, read_options, settle
+from charrnn_core.recipes import RECIPES
+from charrnn_core.registry.registry import Registry
+from charrnn_core.files.regular import named
+from charrnn_core.registry.spec import Ref, shown
+from charrnn_core.files.atomic import explained, user_path
+
+PATH_SOURCE = "file"
+"""The source that reads an existing path given alone."""
+
+BUDGETS = ("epochs", "minutes", "characters")
+"""The settings that say how long a run is."""
+
+_DEFAULT_CHARACTERS = 5_000_000
+_LARGEST_TOML = 2**20
+_MOST_KEY_PARTS = 32
+# For a dotted key tomllib takes memory by the square of its parts: 40 kB of "a.a.a" cost 1.5 GB.
+_KEY_PART = r"""(?>[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(
+    rf"""(?<![\w-]){_KEY_PART}(?>[ \t]*+\.[ \t]*+{_KEY_PART}){{{_MOST_KEY_PARTS}}}"""
+)
+_COMPONENTS = {"source": "source", "cell": "cell", "loss": "loss", "optimizer": "optimizer"}
+_COMPONENT_LISTS = {"sampler": "sampler", "observers": "observer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run. Components may be given as specs or tables.
+
+    Raises:
+        SpecError, OptionError: a value has the wrong type or is out of bounds.
+
+    >>> config = RunConfig(cell="stacked:elman:128*2", epochs=3)
+    >>> config.cell.use, config.window, config.sampler[0].use
+    ('stacked', 64, 'temperature')
+    """
+
+    source: Ref = opt(
+        Ref("python-docs"),
+        help="the text: a source spec, an existing path, or - for standard input, of which the run "
+        "keeps a copy up to 64 MiB",
+    )
+    cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
+    embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
+    tied: bool = opt(False, help="read out with the embedding: a projection onto it, then E^T")
+    parameters: int | None = opt(
+        None,
+        help="widen or narrow the cell to a network of at most so many parameters",
+        ge=1,
+    )
+    dropout_input: float = opt(0.0, help="share of the cell's input dropped", ge=0, lt=1)
+    dropout_output: float = opt(0.2, help="share of the cell's output dropped", ge=0, lt=1)
+    variational: bool = opt(False, help="draw these dropout masks once per window, not per step")
+    average: float = opt(
+        0.0, help="decay of a moving average of the parameters, which is then used; 0 has none",
+        ge=0, lt=1,
+    )  # fmt: skip
+    loss: Ref = opt(Ref("crossentropy"), help="the training loss")
+    optimizer: Ref = opt(Ref("adam"), help="the optimizer")
+    alphabet: Literal["chars", "bytes"] = opt(
+        "chars", help="what is predicted: characters, or the bytes of the text in UTF-8"
+    )
+    split: str = opt("last-10%", help="which part of the text is held out")
+    documents: str | None = opt(
+        None,
+        help="start afresh after each document; they end with the end of a line (lines), with an "
+        "empty line (blank), or with the text given here",
+    )
+    batching: Literal["streams", "subsequences"] = opt(
+        "streams", help="read parallel streams, or one random stretch per epoch"
+    )
+    batch: int = opt(32, help="parallel streams (B)", ge=1)
+    window: int = opt(64, help="characters per window of truncated backpropagation (T)", ge=1)
+    stretch: int = opt(5000, help="characters per epoch of subsequences", ge=1)
+    unroll: Literal["auto", "engine", "parallel", "scan"] = opt(
+        "auto", help="how time steps run: by the engine, by a plain scan, or whichever fits"
+    )
+    epochs: float | None = opt(None, help="stop after this many epochs", gt=0)
+    minutes: float | None = opt(
+        None, help="stop after this wall-clock time, start-up and compilation included", gt=0
+    )
+    characters: int | None = opt(
+        None, help="stop after training on this many characters (default: 5000000)", ge=1
+    )
+    eval_every: float | None = opt(
+        None, help="epochs between evaluations (default: a tenth of the run)", gt=0
+    )
+    eval_characters: int = opt(
+        1_000_000, help="evaluate at most this many held-out characters", ge=1
+    )
+    patience: int = opt(
+        0, help="stop after this many evaluations without a new best; 0 never stops early", ge=0
+    )
+    sample_every: float | None = opt(
+        None, help="epochs between samples (default: a tenth of the run)", gt=0
+    )
+    sample_length: int = opt(200, help="characters per sample", ge=1)
+    prompt: str = opt("", help="what samples begin with")
+    unknown: Literal["error", "skip"] = opt(
+        "error", help="what to do with prompt characters outside the alphabet"
+    )
+    save_every: float = opt(1.0, help="minutes between checkpoints", gt=0)
+    keep_last: int = opt(2, help="checkpoints to keep, besides the best one", ge=1)
+    keep_every: int = opt(
+        0, help="also keep the checkpoint of every k-th evaluation; 0 keeps none of them", ge=0
+    )
+    non_finite: Literal["stop", "skip", "rollback"] = opt(
+        "stop", help="what to do when a loss is not finite; rollback halves the learning rate"
+    )
+    shards: int | None = opt(
+        None, help="devices that share the streams (default: as many as pay, one per core)", ge=1
+    )
+    init_from: str | None = opt(
+        None, help="begin with the parameters of this run or checkpoint; a new training, not resume"
+    )
+    sampler: tuple[Ref, ...] = opt((Ref("temperature", "0.7"),), help="the sampler, or a chain")
+    observers: tuple[Ref, ...] = opt((Ref("progress"), Ref("jsonl")), help="who watches")
+    seed: int = opt(0, help="decides everything random", ge=0, lt=2**32)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, str):
+            object.__setattr__(self, "source", source_ref(self.source))
+        settle(self, "the run")
+        try:
+            json.dumps(self.table(), ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError as error:
+            raise OptionError(
+                f"a setting of the run has {error.object[error.start]!r}, which stands for a byte "
+                "that is not UTF-8, and files cannot keep it; give the path another name, and a "
+                "prompt only to: charrnn sample"
+            ) from error
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """A configuration from text or plain values by name, with ``recipe`` naming a preset.
+
+        Raises:
+            UnknownNameError: a name is not a setting, or there is no such recipe.
+            OptionError: a value has the wrong type or is out of bounds.
+
+        >>> RunConfig.read({"recipe": "notebook", "window": "32"}).batching
+        'subsequences'
+        """
+        check_plain(values)
+        chosen = dict(values)
+        recipe = chosen.pop("recipe", "default")
+        if not isinstance(recipe, str) or recipe not in RECIPES:
+            raise UnknownNameError("recipe", str(recipe), RECIPES)
+        if isinstance(chosen.get("source"), str):
+            chosen["source"] = source_ref(chosen["source"])
+        return read_options(cls, layered(RECIPES[recipe], chosen), "the run")
+
+    def resolve(self, registry: Registry | None = None) -> "RunConfig":
+        """The same run with every option of every component filled in, and a budget set.
+
+        Arguments:
+            registry: the plugins to use; by default those installed.
+
+        Raises:
+            UnknownNameError, AmbiguousNameError, OptionError: a component does not fit.
+        """
+        registry = registry or Registry.installed()
+        changes: dict[str, Any] = {
+            name: registry.resolve(kind, getattr(self, name)) for name, kind in _COMPONENTS.items()
+        }
+        for name, kind in _COMPONENT_LISTS.items():
+            changes[name] = tuple(registry.resolve(kind, ref) for ref in getattr(self, name))
+        if self.epochs is None and self.minutes is None and self.characters is None:
+            changes["characters"] = _DEFAULT_CHARACTERS
+        return dataclasses.replace(self, **changes)
+
+    def records(self, registry: Registry) -> list[dict[str, Any]]:
+        """What a checkpoint remembers of every plugin used; call it on a resolved configuration."""
+        refs = [(kind, getattr(self, name)) for name, kind in _COMPONENTS.items()]
+        refs += [(kind, r) for name, kind in _COMPONENT_LISTS.items() for r in getattr(self, name)]
+        found: list[dict[str, Any]] = []
+        for kind, ref in refs:
+            found += [record for record in registry.records(kind, ref) if record not in found]
+        return found
+
+    def table(self) -> dict[str, Any]:
+        """The plain form, for TOML and checkpoints; settings that are None are left out."""
+        values = Ref("run", None, option_values(self)).table()
+        return {key: item for key, item in values.items() if key != "use" and item is not None}
+
+
+def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings on top of others; a budget on top replaces every budget below.
+
+    >>> layered({"epochs": 3, "batch": 8}, {"minutes": 1})
+    {'batch': 8, 'minutes': 1}
+    """
+    replaced = BUDGETS if any(name in above for name in BUDGETS) else ()
+    return {k: v for k, v in below.items() if k not in replaced} | dict(above)
+
+
+def source_ref(text: str) -> Ref:
+    """Read a source spec; an existing path alone, a pattern, or ``-`` means ``file:PATH``.
+
+    Raises:
+        SourceError: the text looks like a path, but there is nothing there.
+
+    >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
+    ['gutenberg', 'file', 'file', 'file']
+    """
+    if text == "-" or os.path.exists(os.path.expanduser(text)):
+        return Ref(PATH_SOURCE, text)
+    try:
+        return Ref.parse(text)
+    except SpecError as error:
+        if any(symbol in text for symbol in "*?["):
+            return Ref(PATH_SOURCE, text)
+        raise SourceError(
+            f"{shown(text)} is neither an existing path nor a source such as gutenberg:520"
+        ) from error
+
+
+def read_toml(path: Path, opener: Callable[[str, int], int] = named) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Arguments:
+        opener: from `charrnn_core.files.regular`: `named` for what a user names, `own` for a run's file.
+
+    Raises:
+        StorageError: the file cannot be read, or is no regular file.
+        OptionError: it is not TOML; the message has the line.
+    """
+    path = user_path(path)
+    with explained("read", path), open(path, "rb", opener=opener) as file:
+        data = file.read(_LARGEST_TOML + 1)  # a wrong file may have no end
+    if len(data) > _LARGEST_TOML:
+        raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")
+    try:
+        text = decode_text(data, str(path))
+        if _LONG_KEY.search(text):
+            raise ValueError(f"a key of more than {_MOST_KEY_PARTS} parts")
+        values = tomllib.loads(text)
+    except CorpusError as error:
+        raise OptionError(f"{error}; settings are in TOML, which is UTF-8") from error
+    except RecursionError as error:
+        raise OptionError(f"{path}: its values are nested too deep") from error
+    except ValueError as error:  # of tomllib, of the decoder, or for an integer of 5000 digits
+        raise OptionError(f"{path} is not TOML: {error}") from error
+    try:
+        check_plain(values)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from error
+    return values

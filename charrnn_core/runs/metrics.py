@@ -1,0 +1,42 @@
+"""The metrics log of a run, read again."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.runs.course import Course
+from charrnn_core.errors import StorageError
+from charrnn_core.files.regular import own
+
+_MOST_BYTES = 1 << 26
+
+
+def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Course:
+    """How a training went up to a checkpoint, as far as its metrics log tells.
+
+    Nothing depends on the log but advice: what cannot be read is left out.
+
+    Arguments:
+        file: the log, which need not be there; None if there is none.
+        table: the checkpoint's.
+        symbols: V, the size of the alphabet.
+    """
+    course, step = Course(symbols=symbols), table.get("step")
+    loop = table.get("loop")
+    if isinstance(loop, Mapping):
+        course.best, course.best_step = loop.get("best"), loop.get("best_step")
+        course.ended = loop.get("status") in ("finished", "stopped early")
+    for line in _read(file).splitlines() if file else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            course.add(json.loads(line))
+    course.forget_after(step if isinstance(step, int) else 0)
+    return course
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of a regular file; none if it is something else."""
+    with contextlib.suppress(OSError, StorageError), open(file, "rb", opener=own) as opened:
+        return opened.read(_MOST_BYTES)
+    return b""

@@ -1,0 +1,226 @@
+"""A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.cell import Params, as_cell
+from charrnn_core.files.checkpoint import Checkpoint
+from charrnn_core.runs.course import Course
+from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
+from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError
+from charrnn_core.network.pytree import from_arrays
+from charrnn_core.runs.components import make
+from charrnn_core.runs.manifest import alphabet_of, read_manifest
+from charrnn_core.runs.metrics import read_course
+from charrnn_core.network.network import Dropouts, Network
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.registry.registry import Registry
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.sampling.draw import Chain
+from charrnn_core.registry.spec import Ref, shown
+from charrnn_core.console.stdout import kept_clean
+from charrnn_core.files.atomic import user_path
+from charrnn_core.terminal import to_stderr
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that can score and write text.
+
+    Arguments:
+        config: the resolved configuration it was made with.
+        alphabet: the symbols it knows.
+        network: the network.
+        params: its parameters.
+        registry: where samplers are found.
+        table: what its checkpoint says of the run: step, metrics, plugins, corpus, unroll.
+        directory: the directory of the run, which may have kept the text.
+    """
+
+    config: RunConfig
+    alphabet: Alphabet
+    network: Network
+    params: Params = field(repr=False)
+    registry: Registry = field(repr=False)
+    table: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    directory: Path | None = None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has learnt."""
+        return count_parameters(self.params)
+
+    def course(self) -> Course:
+        """How its training went, as far as its run directory tells."""
+        run = self.directory
+        file = None if run is None else RunDirectory(run).metrics_file
+        return read_course(file, self.table, len(self.alphabet))
+
+
+def count_parameters(params: Params) -> int:
+    """How many numbers a tree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:
+    """The network a configuration describes, without parameters."""
+    return Network(
+        registry.build_cell(config.cell, as_cell),
+        len(alphabet),
+        config.embedding,
+        tied=config.tied,
+        dropouts=Dropouts(config.dropout_input, config.dropout_output, config.variational),
+        separator=separator_ids(config.documents, alphabet),
+        unroll_mode=config.unroll,
+    )
+
+
+_SEPARATORS = {"lines": "\n", "blank": "\n\n"}
+
+
+def separator_ids(documents: str | None, alphabet: Alphabet) -> tuple[int, ...]:
+    """The ids of what ends a document: nothing, ``lines``, ``blank``, or a text of one's own.
+
+    Raises:
+        UnknownSymbolError: the alphabet lacks a character of it.
+
+    >>> separator_ids("lines", Alphabet("\\nab")), separator_ids("ab", Alphabet("\\nab"))
+    ((0,), (1, 2))
+    """
+    if documents is None:
+        return ()
+    separator = _SEPARATORS.get(documents, documents)
+    try:
+        return tuple(alphabet.encode(separator).tolist())
+    except UnknownSymbolError as error:
+        raise UnknownSymbolError(
+            f"documents is {shown(documents)}, and the alphabet of {len(alphabet)} symbols lacks "
+            f"some of {shown(separator)}; expected lines, blank, or what stands between the "
+            "documents of the text, character by character"
+        ) from error
+
+
+def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
+    """The chain of samplers that these specs name.
+
+    Raises:
+        UnknownNameError, OptionError: a name or an option is wrong.
+    """
+    with kept_clean():
+        return Chain([make(registry, "sampler", ref) for ref in refs])
+
+
+def load(
+    run: str | Path,
+    registry: Registry | None = None,
+    *,
+    best: bool = False,
+    note: Callable[[str], None] = to_stderr,
+) -> Model:
+    """Read the newest model of a run; only its cell's plugins are needed, not its text.
+
+    Arguments:
+        run: a run directory, which may be live, or a checkpoint file.
+        registry: the plugins to use; by default those installed.
+        best: read the model with the least held-out loss instead.
+        note: takes a line for each damaged checkpoint that was passed over.
+
+    Raises:
+        RunDirectoryError: there is no such run, or it has no checkpoint.
+        CheckpointError: the checkpoint is damaged or does not fit.
+        PluginError: a plugin the model needs is missing; the message names its distribution.
+    """
+    registry = registry or Registry.installed()
+    path, checkpoint = open_checkpoint(Path(run), note, best)
+    return restore_model(path, checkpoint, registry)
+
+
+def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Model:
+    """Build the model that a checkpoint holds; `path` is for messages."""
+    table = read_manifest(path, checkpoint.table)
+    registry = registry.preferring(table["plugins"])
+    require_plugins(table, "cell", registry)
+    config, alphabet = read_config(path, table), alphabet_of(table)
+    network, template = _template(path, config, alphabet, registry)
+    params = learnt_params(checkpoint, template)
+    directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
+    return Model(config, alphabet, network, params, registry, table, directory)
+
+
+def read_config(path: Path, table: Mapping[str, Any]) -> RunConfig:
+    """The configuration in a checkpoint's table; `path` is for messages.
+
+    Raises:
+        CheckpointError: a setting is unknown, of the wrong type or out of bounds.
+    """
+    try:
+        return RunConfig.read(table["config"])
+    except CharRNNError as error:
+        raise CheckpointError(f"{path} has a config that cannot be used: {error}") from error
+
+
+def _template(
+    path: Path, config: RunConfig, alphabet: Alphabet, registry: Registry
+) -> tuple[Network, Params]:
+    """The network of a checkpoint, and the shapes of its parameters."""
+    try:
+        network = build_network(config, alphabet, registry)
+        return network, jax.eval_shape(network.init, jax.random.key(0))
+    except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
+        # A width of 10**12: what jax and cells say of it is not about the checkpoint.
+        cell, embedding = config.cell.table(), config.embedding
+        raise CheckpointError(
+            f"{path} describes a network that cannot be made, of the cell {shown(cell)} and an "
+            f"embedding of {embedding}: {type(error).__name__}"
+        ) from error
+
+
+def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
+    """The parameters to use that a checkpoint holds: their moving average, if it has one.
+
+    Raises:
+        CheckpointError: it does not hold those of `template`.
+    """
+    averaged = any(name.startswith("average/") for name in checkpoint.arrays)
+    return from_arrays(checkpoint.arrays, template, "average" if averaged else "params")
+
+
+def describe_run(
+    run: Path, *, best: bool = False, note: Callable[[str], None] = to_stderr
+) -> dict[str, Any]:
+    """What the newest checkpoint of a run says, as plain data; none of its plugins is needed.
+
+    Raises:
+        RunDirectoryError: there is no such run, or it has no checkpoint.
+        CheckpointError: every checkpoint is damaged.
+    """
+    run = user_path(run)
+    path, checkpoint = open_checkpoint(run, note, best)
+    arrays, table = checkpoint.arrays.items(), read_manifest(path, checkpoint.table)
+    status = table.get("loop", {}).get("status", "unknown")
+    directory = RunDirectory(run)
+    if status == "running" and run.is_dir() and not directory.is_live():
+        status = f"ended without notice; go on with: {directory.command('resume', run)}"
+    return {
+        "checkpoint": str(path),
+        "status": status,
+        **table,
+        "alphabet": alphabet_of(table).symbols,
+        "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
+    }
+
+
+def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:
+    """Check that the plugins of a kind which a checkpoint remembers are here.
+
+    Raises:
+        PluginError: one is missing; the message names its distribution.
+    """
+    for record in table["plugins"]:
+        if record["kind"] == kind:
+            registry.require(record)

@@ -1,0 +1,65 @@
+"""Which of several checkpoints can be trusted."""
+
+import re
+import reprlib
+from collections.abc import Callable
+from pathlib import Path
+
+from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
+from charrnn_core.errors import CheckpointError, StorageError
+
+_NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9})\.crn")
+
+
+def checkpoint_name(step: int) -> str:
+    """The file name of an update's checkpoint.
+
+    >>> checkpoint_name(1234)
+    'step-000001234.crn'
+    """
+    return f"step-{step:09d}.crn"
+
+
+def step_of(name: str) -> int | None:
+    """The update that a file name stands for; None if it is no checkpoint's.
+
+    >>> step_of("step-000001234.crn"), step_of("step-1.crn")
+    (1234, None)
+    """
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def first_good(paths: list[Path], note: Callable[[str], None]) -> tuple[Path, Checkpoint] | None:
+    """The first file that can be trusted; None if one has vanished: then there are newer ones."""
+    reasons: list[str] = []
+    for path in paths:
+        try:
+            checkpoint = load_step(path)
+        except StorageError as error:
+            reasons.append(str(error))
+            continue
+        if checkpoint is None:
+            return None
+        if reasons:
+            note(f"{'; '.join(reasons)}; using {path.name}")
+        return path, checkpoint
+    raise CheckpointError(
+        f"no checkpoint in {paths[0].parent} can be used: {reasons[0]}"
+        f"{f' (and {len(reasons) - 1} more)' if len(reasons) > 1 else ''}; "
+        "restore one from a backup, or start a new run"
+    )
+
+
+def load_step(path: Path) -> Checkpoint | None:
+    """A checkpoint whose content is that of its name, or None if it has vanished."""
+    try:
+        checkpoint = load_checkpoint(path)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
+            return None  # a link that leads nowhere is still there
+        raise
+    # Swapped files are whole, but wrong.
+    if (step := checkpoint.table.get("step")) != step_of(path.name):
+        raise CheckpointError(f"{path} is misplaced: it holds update {reprlib.repr(step)}")
+    return checkpoint

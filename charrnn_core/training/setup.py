@@ -1,0 +1,245 @@
+"""An experiment: all that a configuration asks for, built and checked before a file is written."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from charrnn_core.engine.fallback import REMEDY
+from charrnn_core.errors import CorpusError, OptionError
+from charrnn_core.network.explain import explain
+from charrnn_core.network.mesh import fitting_shards
+from charrnn_core.network.network import Network
+from charrnn_core.network.sizing import refuse_too_large, size_cell
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.components import make_loss, optimizer_maker
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.model import build_network, build_sampler
+from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt
+from charrnn_core.terminal import to_stderr
+from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
+from charrnn_core.text.corpus import Corpus
+from charrnn_core.text.encode import encode_corpus
+from charrnn_core.text.load import read_corpus
+from charrnn_core.text.mapped import give_back
+from charrnn_core.text.split import Piece, Split, count_characters, first_characters
+from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
+from charrnn_core.training.state import Budget, Policy
+from charrnn_core.training.update import Trainer
+
+_MOST_STEPS = 2**31 - 1
+"""Updates are counted in int32."""
+
+_SEARCHED_AT_ONCE = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What one training needs.
+
+    Arguments:
+        config: the resolved configuration, its geometry adapted to the text.
+        notes: what was adapted, for the user.
+        unroll: how time steps run and why, see `charrnn_core.network.explain.explain`.
+        corpus, alphabet: the text and its symbols.
+        train_ids, held_out: its parts, the held-out one in pieces.
+        prompt: what samples begin with, in ids.
+        network, sampler, trainer, batching, budget: the built components.
+    """
+
+    config: RunConfig
+    notes: tuple[str, ...]
+    unroll: Mapping[str, Any]
+    corpus: Corpus
+    alphabet: Alphabet
+    train_ids: Ids
+    held_out: list[Piece]
+    prompt: Ids
+    network: Network
+    sampler: Chain
+    trainer: Trainer
+    batching: Batching
+    budget: Budget
+
+    @property
+    def policy(self) -> Policy:
+        """What is due when, in updates."""
+        config = self.config
+        return Policy(
+            eval_interval=_updates(config.eval_every, self.batching),
+            sample_interval=_updates(config.sample_every, self.batching),
+            save_seconds=60 * config.save_every,
+            keep_every=config.keep_every,
+            patience=config.patience,
+            non_finite=config.non_finite,
+        )
+
+
+def prepare(
+    config: RunConfig,
+    registry: Registry | None = None,
+    started: float | None = None,
+    note: Callable[[str], None] = to_stderr,
+    *,
+    alphabet: Alphabet | None = None,
+    unknown: str = "error",
+    check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
+    read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
+) -> Experiment:
+    """Resolve names, read the text and build every component.
+
+    Arguments:
+        registry: the plugins to use; by default those installed.
+        started: the clock's reading from which a wall-clock budget counts; now if None.
+        note: takes lines the user should see.
+        alphabet: the symbols of the model, if it has been trained before; else those of the text.
+        unknown: ``"error"`` or ``"skip"``: what to do with characters that `alphabet` lacks.
+        check: looks at the text and its own alphabet before anything is made of them.
+        read: gives the text of a source; the default reads it for the first time.
+
+    Raises:
+        CharRNNError: the leaf says what is wrong with the configuration or the text.
+    """
+    registry = registry or Registry.installed()
+    started = time.monotonic() if started is None else started
+    config = config.resolve(registry)
+    if alphabet is not None and alphabet.kind != config.alphabet:
+        raise OptionError(
+            f"the model's alphabet is {alphabet.kind}, and alphabet is {config.alphabet!r}; go on "
+            f"with: --alphabet {alphabet.kind}"
+        )
+    split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
+    loss = make_loss(registry, config.loss)
+    make_optimizer = optimizer_maker(registry, config.optimizer)
+    corpus = read(config.source, registry, note)
+    if len(corpus.symbols) < 2:
+        raise CorpusError(
+            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "
+            "nothing to predict: use a text with at least two"
+        )
+    found = ALPHABETS[config.alphabet].of(corpus.symbols)
+    check(corpus, found)
+    alphabet = alphabet or found
+    config, told = _with_documents(config, corpus)
+    config, sized = _sized(config, partial(build_network, alphabet=alphabet, registry=registry))
+    network = build_network(config, alphabet, registry)
+    refuse_too_large(network)
+    ids = encode_corpus(corpus, alphabet, unknown, note)
+    train_ids = split.training(ids)
+    config, notes = _fit(config, len(train_ids), alphabet.unit)
+    beginning = encode_prompt(alphabet, "", separator=network.separator)
+    held_out = split.pieces(ids, "valid", int(beginning[0]))
+    held_out = first_characters(held_out, config.eval_characters)
+    if config.patience and not count_characters(held_out):
+        notes = (*notes, f"patience has no effect: split {config.split!r} holds nothing out")
+    if network.separator and not _occurs(network.separator, train_ids):
+        notes = (*notes, f"documents is {config.documents!r}, and none ends in the training text")
+    network, choice = network.settled(config.batch, config.window)
+    if choice.failed:
+        notes = (*notes, f"{choice.why}; {REMEDY}")
+    batching = _batching(config, train_ids)
+    budget = _budget(config, batching, started)
+    return Experiment(
+        config=config,
+        notes=(*told, *sized, *notes),
+        unroll=explain(choice),
+        corpus=corpus,
+        alphabet=alphabet,
+        train_ids=train_ids,
+        held_out=held_out,
+        prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
+        network=network,
+        sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
+        trainer=Trainer(
+            network,
+            loss,
+            make_optimizer,
+            streams=config.batch,
+            shards=config.shards or 1,
+            total_steps=budget.steps if budget.deadline is None else None,
+            skip=config.non_finite == "skip",
+            average=config.average,
+            seed=config.seed,
+        ),
+        batching=batching,
+        budget=budget,
+    )
+
+
+def _with_documents(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, tuple[str, ...]]:
+    """The run with the documents that its source has, if it does not say itself."""
+    if config.documents is not None or corpus.documents is None:
+        return config, ()
+    config = dataclasses.replace(config, documents=corpus.documents)
+    return config, (f"documents is {corpus.documents!r}: {corpus.name} is made of documents",)
+
+
+def _fit(config: RunConfig, length: int, unit: str) -> tuple[RunConfig, tuple[str, ...]]:
+    """Adapt the batch geometry to the text and the devices, with a note for every change."""
+    wanted = 1 if config.batching == "subsequences" else config.batch
+    batch, window = fit_geometry(length, wanted, config.window, unit)
+    notes = []
+    for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
+        if has != had:
+            why = f"the training text has {length} {unit}s"
+            if name == "batch" and config.batching == "subsequences":
+                why = "subsequences are read one at a time"
+            notes.append(f"{name} is {has} instead of {had}: {why}")
+    shards = config.shards or fitting_shards(batch, len(jax.devices()))
+    if batch % shards:
+        raise OptionError(
+            f"shards is {shards}; expected a number that divides the batch of {batch} streams"
+        )
+    return dataclasses.replace(config, batch=batch, window=window, shards=shards), tuple(notes)
+
+
+def _sized(
+    config: RunConfig, build: Callable[[RunConfig], Network]
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """The run with a cell of the width that its number of parameters asks for, if it has one."""
+    if config.parameters is None:
+        return config, ()
+    config, line = size_cell(config, build, config.parameters)
+    return config, (line,)
+
+
+def _batching(config: RunConfig, ids: Ids) -> Batching:
+    if config.batching == "subsequences":
+        return Subsequences(ids, config.stretch, config.window, config.seed)
+    return Streams(ids, config.batch, config.window)
+
+
+def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
+    per_epoch = batching.steps_per_epoch
+    limits = []
+    if (updates := _updates(config.epochs, batching)) is not None:
+        limits.append(updates)
+    if config.characters is not None:
+        limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
+    deadline = None if config.minutes is None else started + 60 * config.minutes
+    steps = min(*limits, _MOST_STEPS) if limits else None
+    return Budget(steps, started, deadline)
+
+
+def _updates(epochs: float | None, batching: Batching) -> int | None:
+    """The updates of so many epochs, at least one."""
+    if epochs is None:
+        return None
+    return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))
+
+
+def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
+    """Whether a text has these symbols somewhere, one after the other."""
+    for start in range(0, len(ids), _SEARCHED_AT_ONCE):
+        some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
+        places = max(0, len(some) - len(symbols) + 1)
+        found = [some[i : i + places] == symbol for i, symbol in enumerate(symbols)]
+        give_back(ids)
+        if np.all(found, axis=0).any():
+            return True
+    return False

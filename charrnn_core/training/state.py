@@ -1,0 +1,163 @@
+"""What decides how training goes on, besides the `TrainState`: plain numbers, saved with it."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from charrnn_core.errors import CheckpointError
+from charrnn_core.files.typed import Between, Count, check
+
+Status = Literal["running", "finished", "stopped early", "interrupted", "diverged"]
+Step = Annotated[int, Between(0, 2**31 - 1)]
+"""A number of updates, which are counted in int32."""
+
+Seconds = Annotated[float, Between(0, 1e10)]
+
+
+@dataclass
+class LoopState:
+    """Where training is and how it went so far.
+
+    Arguments:
+        status: what training was doing when this was saved.
+        step: updates so far, those that were skipped included.
+        characters: characters trained on up to the last row of the metrics log.
+        row_nats, row_characters, row_seconds: what the next row has gathered.
+        seconds: wall-clock time used, start-up included.
+        tenths: tenths of a wall-clock budget that were completed.
+        held_out: the last held-out loss in nats per character.
+        best, best_step: the least held-out loss, and the update after which it was measured.
+        evaluations, stale: evaluations so far, and those since the best one.
+        anchor: the update of the last evaluation, to which training rolls back.
+        kept: updates whose checkpoints are kept for ever.
+        skipped: updates skipped in a row up to now.
+        rollbacks: how often training was rolled back.
+        incident_bytes: how long the log of incidents is.
+
+    >>> state = LoopState()
+    >>> state.evaluated(1.5), state.evaluated(1.6), state.best, state.stale
+    (None, None, 1.5, 1)
+    """
+
+    status: Status = "running"
+    step: Step = 0
+    characters: Count = 0
+    row_nats: float = 0.0
+    row_characters: Count = 0
+    row_seconds: Seconds = 0.0
+    seconds: Seconds = 0.0
+    tenths: Annotated[int, Between(0, 10)] = 0
+    held_out: float | None = None
+    best: Annotated[float, Between(-1e300, 1e300)] | None = None
+    best_step: Step | None = None
+    evaluations: Count = 0
+    stale: Count = 0
+    anchor: Step = 0
+    kept: list[Step] = dataclasses.field(default_factory=list)
+    skipped: Count = 0
+    rollbacks: Count = 0
+    incident_bytes: Count = 0
+
+    def table(self) -> dict[str, Any]:
+        """The plain form, for a checkpoint."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def read(cls, table: Any) -> "LoopState":
+        """The state that `table` gave.
+
+        Raises:
+            CheckpointError: it is not such a table; the field that is wrong is named.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(table, Mapping) or table.keys() != names:
+            raise CheckpointError(
+                "the checkpoint does not say how training stood: it is for sampling only, or from "
+                "another version of charrnn; train anew from it with: charrnn run --init-from"
+            )
+        try:
+            check(table, cls, "loop")
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint cannot be used: {error}") from error
+        return cls(**table)
+
+    def evaluated(self, nats: float) -> None:
+        """Take note of a held-out loss measured at this update."""
+        self.held_out = nats
+        self.evaluations += 1
+        if math.isfinite(nats) and (self.best is None or nats < self.best):
+            self.best, self.best_step, self.stale = nats, self.step, 0
+        else:
+            self.stale += 1
+
+    def count(self, nats: float, characters: int) -> None:
+        """Add an update to the next row; one at a time, so that no grouping can change the sum."""
+        self.row_nats += nats * characters
+        self.row_characters += characters
+
+    def end_row(self) -> None:
+        """Begin the next row of the metrics log."""
+        self.characters += self.row_characters
+        self.row_nats, self.row_characters, self.row_seconds = 0.0, 0, 0.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is due when, and what to do if an update is not finite.
+
+    Arguments:
+        eval_interval, sample_interval: updates between evaluations and between samples; None is a
+            tenth of the budget.
+        save_seconds: seconds between checkpoints; one is also written at every evaluation.
+        keep_every: keep the checkpoint of every k-th evaluation for ever; 0 keeps none.
+        patience: end after this many evaluations in a row that were not the best; 0 never does.
+        non_finite: ``"stop"``, ``"skip"`` the update, or ``"rollback"`` to the last evaluation and
+            halve the learning rate.
+    """
+
+    eval_interval: int | None = None
+    sample_interval: int | None = None
+    save_seconds: float = 60.0
+    keep_every: int = 0
+    patience: int = 0
+    non_finite: Literal["stop", "skip", "rollback"] = "stop"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When training ends: after `steps` updates, or when the clock reads `deadline`.
+
+    `started` is when the clock began to count, which may be before training did.
+    """
+
+    steps: int | None
+    started: float
+    deadline: float | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def begun_at(self, started: float) -> "Budget":
+        """The same budget with a clock that begins to count then.
+
+        >>> Budget(None, started=0.0, deadline=60.0).begun_at(10.0).deadline
+        70.0
+        """
+        if self.deadline is None:
+            return self
+        later = started - self.started
+        return dataclasses.replace(self, started=started, deadline=self.deadline + later)
+
+    def progress(self, step: int) -> float:
+        """The share of the budget used, 0 to 1.
+
+        >>> Budget(steps=10, started=0.0).progress(4)
+        0.4
+        """
+        shares = [0.0]
+        if self.steps is not None:
+            shares.append(step / self.steps)
+        if self.deadline is not None:
+            shares.append((self.clock() - self.started) / (self.deadline - self.started))
+        return min(1.0, max(shares))

@@ -1,0 +1,120 @@
+"""Budgets: what every cell gets alike, as a user types it, as settings of a run, and in words."""
+
+import math
+import re
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+from charrnn_core.errors import CharRNNError, OptionError
+from charrnn_core.runs.config import RunConfig
+
+_TIME = re.compile(r"(?P<number>[0-9]+(\.[0-9]*)?|\.[0-9]+)(?P<unit>s|m|min|h)")
+_MINUTES = {"s": 1 / 60, "m": 1.0, "min": 1.0, "h": 60.0}
+_START_UPS = 3
+_FEWEST_UPDATES = 20
+_SETTINGS = {
+    "chars": "characters",
+    "characters": "characters",
+    "params": "parameters",
+    "parameters": "parameters",
+}
+
+
+def read_budget(texts: Iterable[str]) -> dict[str, Any]:
+    """The settings of a run that a budget stands for.
+
+    A time or a number of characters says how long a training is, a number of parameters how large
+    its network.
+
+    Arguments:
+        texts: such as ``"60s"``, ``"chars=50M"`` or ``"2m,params=1M"``.
+
+    Raises:
+        OptionError: one is none of these, or says again what another has said.
+
+    >>> read_budget(["90s", "params=1M"])
+    {'minutes': 1.5, 'parameters': '1M'}
+    """
+    found: dict[str, Any] = {}
+    for text in chain.from_iterable(text.split(",") for text in texts):
+        name, value = _read(text.strip())
+        if name in found or {name, *found} >= {"minutes", "characters"}:
+            raise OptionError(
+                f"budget {text.strip()!r} comes after another that settles this already; expected "
+                "one time or one number of characters, and at most one number of parameters"
+            )
+        found[name] = value
+    return found
+
+
+def _read(text: str) -> tuple[str, Any]:
+    if time := _TIME.fullmatch(text):
+        return "minutes", float(time["number"]) * _MINUTES[time["unit"]]
+    name, equals, value = text.partition("=")
+    if not equals or name not in _SETTINGS:
+        raise OptionError(
+            f"budget {text!r} cannot be read; expected a time such as 60s, 2m or 1h, or chars=50M, "
+            "or params=1M"
+        )
+    return _SETTINGS[name], value
+
+
+class BudgetError(CharRNNError):
+    """Trainings of this length say nothing."""
+
+
+def check_budget(seconds: float, title: str, start_up: float | None, updates: int | None) -> None:
+    """See that a time of the clock is long enough to compare cells by.
+
+    What is shorter than a few start-ups is decided by what else the machine did, and so are a few
+    updates.
+
+    Arguments:
+        seconds: the budget.
+        title: of the training that shows it.
+        start_up: its seconds up to the first update; None if that is not known.
+        updates: how many it made.
+
+    Raises:
+        BudgetError: it is too short; the message says what would do.
+
+    >>> check_budget(60.0, "elman, seed 0", 5.0, 3000)
+    >>> check_budget(10.0, "elman, seed 0", 12.0, 2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    charrnn_bench.budget.BudgetError: ... give each cell --budget 100s or more
+    """
+    enough = max(_START_UPS * (start_up or 0.0), seconds * _FEWEST_UPDATES / max(1, updates or 1))
+    if start_up is None or seconds >= enough:
+        return
+    needed = math.ceil(enough / 5) * 5
+    made = f"{updates:,} update{'s' if updates != 1 else ''}"
+    raise BudgetError(
+        f"{seconds:g} s are too short to compare by: {title}, took {start_up:.0f} s to start and "
+        f"made {made}, so that the machine decides more than the cell; give each cell --budget "
+        f"{needed}s or more"
+    )
+
+
+def describe_budget(settings: RunConfig, clock: str) -> str:
+    """What a training gets, in words.
+
+    Arguments:
+        clock: what a time begins with.
+
+    >>> describe_budget(RunConfig(minutes=0.5, parameters=10**6), "start")
+    '30 s from its start, at most 1,000,000 parameters'
+    >>> describe_budget(RunConfig(characters="20k"), "start")
+    '20,000 characters'
+    """
+    words = []
+    if (minutes := settings.minutes) is not None:
+        time = f"{60 * minutes:g} s" if minutes < 2 else f"{minutes:g} min"
+        words.append(f"{time} from its {clock}")
+    if settings.characters is not None:
+        words.append(f"{settings.characters:,} characters")
+    if settings.epochs is not None:
+        words.append(f"{settings.epochs:g} epochs")
+    if settings.parameters is not None:
+        words.append(f"at most {settings.parameters:,} parameters")
+    return ", ".join(words)

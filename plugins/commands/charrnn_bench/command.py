@@ -1,0 +1,101 @@
+"""The command ``charrnn bench``; what it needs is imported inside it, for --help must not wait."""
+
+import importlib.util
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from charrnn_core.console.layout import room
+from charrnn_core.files.atomic import user_path
+from charrnn_core.terminal import emit, say, to_stderr
+
+if TYPE_CHECKING:
+    from charrnn_bench.benchmark import Benchmark
+    from charrnn_bench.results import Row
+
+
+@click.command()
+@click.option("--cells", multiple=True, metavar="LIST", help="Cells, separated by commas.")
+@click.option(
+    "--cell", multiple=True, metavar="SPEC",
+    help="One more cell, which may have commas in it: stacked:lstm:64,gru:64.",
+)  # fmt: skip
+@click.option("--source", metavar="SPEC", help="The text  [default: python-docs]")
+@click.option("--split", metavar="NAME", help="What of it is held out  [default: last-10%]")
+@click.option(
+    "--budget", multiple=True, metavar="60s|chars=50M|params=1M",
+    help="How long every training is, by the clock or in characters, and how large its network; "
+    "may be repeated.  [default: 60s]",
+)  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of each cell  [default: 3]")
+@click.option("--config", type=click.Path(path_type=Path), help="Other settings, as for run.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory  [default: runs/bench-...]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench(
+    cells: tuple[str, ...],
+    cell: tuple[str, ...],
+    source: str | None,
+    split: str | None,
+    budget: tuple[str, ...],
+    seeds: int | None,
+    config: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare cells: charrnn bench --cells elman,lstm --budget 60s
+
+    Each cell is trained with the same budget, once for every seed, as charrnn run does it. The
+    table and the learning curves are kept beside the trainings. The same command again goes on
+    with what was interrupted or has failed, and so does --out alone.
+    """
+    from charrnn_bench.benchmark import Benchmark
+    from charrnn_bench.plan import make_plan
+
+    command = shlex.join(["charrnn", *sys.argv[1:]])
+    plan = None
+    if out is None or any((cells, cell, source, split, budget, seeds, config)):
+        plan = make_plan(
+            cells, cell, source=source, split=split, budget=budget, seeds=seeds, config=config
+        )
+        out = out or plan.directory()
+    out = user_path(out)
+    with Benchmark.opened(plan, out, command) as benchmark:
+        interrupted = benchmark.train()
+        if interrupted is not None:
+            done = [training.is_done() for training in benchmark.trainings]
+            to_stderr(
+                f"interrupted: {sum(done)} of {len(done)} trainings are done and kept; go on with "
+                f"the same command: {command}"
+            )
+            sys.exit(128 + interrupted)
+        rows = benchmark.rows()
+        _report(benchmark, rows, as_json)
+    sys.exit(1 if any(row.errors for row in rows) else 0)
+
+
+def _report(benchmark: "Benchmark", rows: "list[Row]", as_json: bool) -> None:
+    """Print the table, and keep it and the learning curves."""
+    from charrnn_bench import table
+    from charrnn_bench.screen import text
+    from charrnn_core.files.atomic import write_atomically
+
+    about = (benchmark.plan, benchmark.survey, rows, benchmark.command)
+    data = json.dumps(table.plain(*about), indent=2)
+    write_atomically(benchmark.directory / "results.md", [table.markdown(*about).encode()])
+    write_atomically(benchmark.directory / "results.json", [data.encode()])
+    if as_json:
+        emit(f"{data}\n")
+    else:
+        say("\n".join(text(*about, room())))
+    if importlib.util.find_spec("matplotlib") is None:
+        lacking = "matplotlib is missing; pip install 'charrnn[plot]'"
+        to_stderr(f"note: no learning curves: {lacking}")
+    else:
+        from charrnn_bench.curves import draw
+
+        draw(rows, benchmark.directory, table.heading(*about[:2]), benchmark.survey.unit)
+    to_stderr(f"kept in {shlex.quote(str(benchmark.directory))}")

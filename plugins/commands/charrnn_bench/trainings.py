@@ -1,0 +1,258 @@
+"""The trainings of a benchmark: each is a ``charrnn run`` in a process of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from charrnn_bench.plan import Plan, label
+from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
+from charrnn_core.files.atomic import explained, write_atomically
+from charrnn_core.files.regular import own, read_own
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.manifest import RESUMING, read_manifest
+from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.terminal import to_stderr
+
+_SECONDS_BETWEEN_LOOKS = 0.2
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_DONE = ("finished", "stopped early")
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a benchmark.
+
+    Arguments:
+        cell, seed: what is trained.
+        directory: its run directory; what is known of its processes lies beside it.
+
+    >>> Training("elman:8", 1, Path("runs/b/trainings/1-elman-8-seed-1")).title
+    'elman:8, seed 1'
+    """
+
+    cell: str
+    seed: int
+    directory: Path
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{self.cell}, seed {self.seed}"
+
+    @property
+    def log(self) -> Path:
+        """What its processes wrote to the terminal that they do not have."""
+        return self.directory.with_name(f"{self.directory.name}.log")
+
+    @property
+    def _record(self) -> Path:
+        return self.directory.with_name(f"{self.directory.name}.json")
+
+    def record(self) -> dict[str, Any]:
+        """What is known of its processes: ``peak_bytes``, ``exit_code`` and ``error``."""
+        with explained("read", self._record), contextlib.suppress(FileNotFoundError, ValueError):
+            return json.loads(read_own(self._record))
+        return {}
+
+    def status(self) -> str | None:
+        """What its newest checkpoint says of it; None if there is none that is good."""
+        try:
+            path, checkpoint = open_checkpoint(self.directory, note=lambda line: None)
+            return read_manifest(path, checkpoint.table, RESUMING)["loop"].get("status")
+        except (RunDirectoryError, CheckpointError):
+            return None
+
+    def is_done(self) -> bool:
+        """Whether it ran to the end of its budget, and nothing went wrong."""
+        return self.status() in _DONE and self.record().get("error") is None
+
+    def begin(self, settings: Path, resumable: bool, from_first_update: bool = False) -> list[str]:
+        """Make way for a process, and give the arguments of the command that it is to run.
+
+        What was interrupted goes on, unless it was to last for a time of the clock: how much of
+        that has passed is not the same to a machine that did something else in between.
+
+        Arguments:
+            settings: the TOML file of what all trainings have in common.
+            resumable: whether to go on with what was begun.
+            from_first_update: whether a time of the clock begins with the first update.
+
+        Raises:
+            RunDirectoryError: another process is at it.
+            StorageError: what is left of an earlier attempt cannot be removed.
+        """
+        if RunDirectory(self.directory).is_live():
+            raise RunDirectoryError(
+                f"{self.directory} is being trained by another process, which a benchmark that was "
+                "killed may have left behind; wait until it has ended, or end it"
+            )
+        if resumable and self.status() in ("running", "interrupted"):
+            return ["resume", str(self.directory)]
+        with explained("remove", self.directory):
+            for file in (self.log, self._record):
+                file.unlink(missing_ok=True)
+            if self.directory.exists():
+                shutil.rmtree(self.directory)
+        return [
+            "run", "--config", str(settings), "--cell", self.cell, "--seed", str(self.seed),
+            "--quiet", "--out", str(self.directory),
+            *(["--from-first-update"] if from_first_update else []),
+        ]  # fmt: skip
+
+    def ended(self, code: int, peak_bytes: int, interrupted: bool) -> str | None:
+        """Keep what is known of a process that has ended; what went wrong, or None.
+
+        The peak is that of all the processes that a training took.
+        """
+        error = None
+        if not interrupted and not (code == 0 and self.status() in _DONE):
+            error = self._why(code)
+        peak = max(peak_bytes, self.record().get("peak_bytes") or 0)
+        table = {"exit_code": code, "peak_bytes": peak, "error": error}
+        write_atomically(self._record, [json.dumps(table).encode()])
+        return error
+
+    def _why(self, code: int) -> str:
+        if code < 0:
+            return f"ended by {signal.Signals(-code).name}"
+        lines = read_own(self.log).decode("utf-8", errors="replace").split("\n")
+        errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+        last = [line.strip() for line in lines if line.strip()]
+        return (errors or last or [f"exit code {code}"])[-1]
+
+
+def all_trainings(plan: Plan, directory: Path) -> list[Training]:
+    """Every training of a plan, seed by seed, so that an early end has seen all cells.
+
+    >>> plan = Plan(("elman:8", "gru"), 2, RunConfig(minutes=1))
+    >>> [training.directory.name for training in all_trainings(plan, Path("runs/b"))][1:3]
+    ['2-gru-seed-0', '1-elman-8-seed-1']
+    """
+    return [
+        Training(cell, seed, directory / f"{number}-{label(cell)}-seed-{seed}")
+        for seed in range(plan.seeds)
+        for number, cell in enumerate(plan.cells, 1)
+    ]
+
+
+class Interruption:
+    """Notices signals that ask a program to end, for the time of a ``with`` block.
+
+    They are passed on to the training that runs, which saves what it has learnt; a second one ends
+    it at once. One that is ignored, as under ``nohup``, stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._unsent: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._notice)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _notice(self, number: int, frame: FrameType | None) -> None:
+        self.signal = self.signal or number
+        self._unsent.append(number)
+
+    def pass_on(self, process: "subprocess.Popen[bytes]") -> None:
+        """Send a process the signals that have come since this was last called."""
+        while self._unsent:
+            process.send_signal(self._unsent.pop(0))
+            to_stderr("stopping when the training has saved; the same again to stop it at once")
+
+
+def train(
+    training: Training,
+    settings: Path,
+    resumable: bool,
+    interruption: Interruption,
+    tick: Callable[[], None],
+    from_first_update: bool = False,
+) -> str | None:
+    """Train in a process of its own until it ends.
+
+    Arguments:
+        settings, resumable, from_first_update: as for `Training.begin`.
+        interruption: says when the process shall end early.
+        tick: called a few times a second.
+
+    Returns:
+        What went wrong, in a line; None if it ended well, or was interrupted.
+
+    Raises:
+        RunDirectoryError, StorageError: as for `Training.begin`.
+    """
+    arguments = training.begin(settings, resumable, from_first_update)
+    with _started(arguments, training.log) as process:
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            interruption.pass_on(process)
+            tick()
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        _, status, usage = ended
+        process.returncode = os.waitstatus_to_exitcode(status)
+    peak = usage.ru_maxrss * _RSS_UNIT
+    return training.ended(process.returncode, peak, interruption.signal is not None)
+
+
+@contextlib.contextmanager
+def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command of charrnn as a process, which does not outlive the block."""
+    with explained("write", log), open(log, "ab", opener=own) as output:
+        # In a group of its own Ctrl-C does not reach it: a second signal would have it not save.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "charrnn_core", *arguments],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+
+
+def share_done(training: Training, config: RunConfig, seconds: float) -> float:
+    """How much of its budget a training has used, 0 to 1, as far as can be told from outside.
+
+    Arguments:
+        config: what it was started with.
+        seconds: since then.
+    """
+    if config.minutes is not None:
+        return min(1.0, seconds / (60 * config.minutes))
+    try:
+        last = json.loads(read_own(RunDirectory(training.directory).metrics_file).splitlines()[-1])
+    except (
+        OSError,
+        StorageError,
+        ValueError,
+        IndexError,
+    ):  # there is none yet, or it is being written
+        return 0.0
+    used = [
+        last[key] / most
+        for key, most in (("characters", config.characters), ("epoch", config.epochs))
+        if most is not None
+    ]
+    return min(1.0, max(used, default=0.0))

@@ -1,0 +1,132 @@
+"""``charrnn check``: a plugin's conformance kit as a card of passes and failures."""
+
+import dataclasses
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from charrnn_core.registry.listing import describe_plugin
+from charrnn_core.registry.spec import Ref
+from charrnn_core.terminal import aligned, say, say_json
+
+if TYPE_CHECKING:
+    from charrnn_core.testing import Outcome
+
+# What checks is imported inside the command: it needs jax, and --help must not.
+
+_SIGNS = {
+    "passed": "ok",
+    "failed": "FAILED",
+    "skipped": "-",
+    "expected": "xfail",
+    "unexpected": "XPASS",
+}
+
+
+@click.command()
+@click.argument("kind", metavar="KIND")
+@click.argument("name", metavar="NAME[:ARGUMENT]")
+@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; repeatable.")
+@click.option(
+    "--expect-failure", "expected", multiple=True, metavar="CHECK=REASON",
+    help="A check that is known to fail, and why; repeatable.",
+)  # fmt: skip
+@click.option("--list", "listing", is_flag=True, help="Only list the checks.")
+@click.option("--performance/--no-performance", default=True, help="Of a cell: also its speed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(
+    kind: str,
+    name: str,
+    only: tuple[str, ...],
+    expected: tuple[str, ...],
+    listing: bool,
+    performance: bool,
+    as_json: bool,
+) -> None:
+    """Check that a plugin does what charrnn expects of it.
+
+    KIND is cell, source, loss, sampler, optimizer or observer. The exit code is 1 if a check fails.
+    """
+    began = time.monotonic()
+    if not listing:
+        describe_plugin(kind, Ref.parse(name).use)  # a wrong name is told before jax is imported
+    from charrnn_core import testing
+
+    if listing:
+        found = testing.checks(kind)
+        if as_json:
+            say_json(found)
+        else:
+            say("\n".join(aligned(list(found.items()))))
+        return
+    reasons = {check: reason for check, _, reason in (item.partition("=") for item in expected)}
+    outcomes = []
+    for outcome in testing.check(kind, name, only=only, expected_failures=reasons):
+        outcomes.append(outcome)
+        if not as_json and outcome.status != "not run":
+            say(line(outcome))
+    good = all(outcome.good for outcome in outcomes)
+    table: dict[str, Any] = {"kind": kind, "name": name, "passed": good}
+    table["checks"] = [dataclasses.asdict(outcome) for outcome in outcomes]
+    useless = any(outcome.status == "not run" for outcome in outcomes)
+    if kind == "cell" and performance and not only and not useless:
+        table["performance"] = _performance(name, as_json)
+    took = time.monotonic() - began
+    if as_json:
+        say_json(table)
+    else:
+        say(verdict(outcomes, took))
+    sys.exit(0 if good else 1)
+
+
+def line(outcome: "Outcome") -> str:
+    """One row of the card.
+
+    >>> from charrnn_core.testing import Outcome
+    >>> line(Outcome("causality", "", "passed", "", 0.25))
+    'ok      causality                 0.2 s'
+    """
+    row = f"{_SIGNS[outcome.status]:6}  {outcome.check:24} {outcome.seconds:4.1f} s"
+    return f"{row}  {outcome.message}" if outcome.message else row
+
+
+def verdict(outcomes: "list[Outcome]", seconds: float) -> str:
+    """The last line of the card; `seconds` is how long all of it took.
+
+    >>> from charrnn_core.testing import Outcome
+    >>> rows = [Outcome("pure", "", "passed", "", 2.0), Outcome("scan", "", "skipped", "", 0.0)]
+    >>> verdict(rows[:1], 3.0), verdict(rows, 3.0)
+    ('all 1 checks passed in 3 s', '1 checks passed, 1 does not apply, in 3 s')
+    """
+    bad = [outcome.check for outcome in outcomes if not outcome.good]
+    not_run = [outcome.check for outcome in outcomes if outcome.status == "not run"]
+    idle = sum(outcome.status == "skipped" for outcome in outcomes)
+    tried = len(outcomes) - idle - len(not_run)
+    rest = f", {idle} {'does' if idle == 1 else 'do'} not apply," if idle else ""
+    took = f"in {seconds:.0f} s"
+    if bad:
+        more = f"; {len(not_run)} not run because of that: {', '.join(not_run)}" if not_run else ""
+        return f"{len(bad)} of {tried} checks failed{rest} {took}: {', '.join(bad)}{more}"
+    return f"{'' if idle else 'all '}{tried} checks passed{rest} {took}"
+
+
+def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
+    """A cell's speed beside that of its rivals, printed unless `quiet`."""
+    from charrnn_core.console.stdout import kept_clean
+    from charrnn_core.network.explain import explain_cell, lines
+    from charrnn_core.testing.cell.subject import CellSubject
+    from charrnn_core.testing.performance import (
+        compare_performance,
+        performance_lines,
+        performance_table,
+    )
+
+    with kept_clean():
+        subject = CellSubject.of("cell", name)
+        rows = list(compare_performance(subject))
+        explained = [] if quiet else lines(explain_cell(subject.ref, subject.registry))
+    if not quiet:
+        say("\n".join(["", *explained, "", *performance_lines(rows), ""]))
+    return performance_table(rows)

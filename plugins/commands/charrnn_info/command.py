@@ -1,0 +1,28 @@
+"""``charrnn info``: what a run has come to, and what it is; what reads it is imported inside."""
+
+from pathlib import Path
+
+import click
+
+from charrnn_core.console.layout import room
+from charrnn_core.files.typed import for_json
+from charrnn_core.terminal import emit, say_json
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all there is.")
+@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+def info(run: Path, as_json: bool, best: bool) -> None:
+    """Show what a RUN has come to, and what it is; needs none of its plugins."""
+    from charrnn_core.runs.opening import check_run
+
+    check_run(run)
+    from charrnn_core.runs.model import describe_run
+    from charrnn_info.screen import lines
+
+    table = describe_run(run, best=best)
+    if as_json:
+        say_json(for_json(table))
+    else:
+        emit("".join(f"{line}\n" for line in lines(table, room())))

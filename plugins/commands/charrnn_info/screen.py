@@ -1,0 +1,168 @@
+"""What a checkpoint says, for a person: the result first, then what the model is."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any
+
+from charrnn_core.console.layout import heading, labelled
+from charrnn_core.network.explain import summary
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.terminal import number
+
+_COMPONENTS = ("loss", "optimizer", "sampler", "observers")
+_MOST_SYMBOLS = 120
+_ELSEWHERE = (*_COMPONENTS, "cell", "source", "alphabet", "embedding", "tied", "split")
+
+
+def lines(table: Mapping[str, Any], width: int | None) -> list[str]:
+    """The parts one below the other, each with a heading.
+
+    Arguments:
+        table: of `charrnn_core.runs.model.describe_run`.
+        width: of the terminal; None does not fold lines.
+    """
+    parts = {
+        "result": _result(table),
+        "model": _model(table),
+        "text": _text(table),
+        "options": _options(table),
+        "made with": _origin(table),
+    }
+    told: list[str] = []
+    for name, rows in parts.items():
+        if rows := [(label, text) for label, text in rows if text]:
+            told += ["", heading(name), *labelled(rows, width, "  ")]
+    return told[1:]
+
+
+def _result(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    loop = table.get("loop") or {}
+    step, best = table.get("step"), loop.get("best_step")
+    rows = [
+        ("status", str(table["status"])),
+        ("held-out", _loss(table.get("held_out_nats_per_char"), _unit(table))),
+    ]
+    if best is not None and best != step:
+        rows.append(("best", f"{_loss(loop.get('best'), _unit(table))}, after update {best:,}"))
+    if isinstance(step, int):
+        done = [f"{step:,} updates"]
+        if characters := (loop.get("characters") or 0) + (loop.get("row_characters") or 0):
+            done.append(f"{characters:,} {_unit(table)}s")
+        if seconds := loop.get("seconds"):
+            done.append(f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} minutes")
+        rows.append(("trained", ", ".join(done)))
+    if troubles := [f"{loop[key]} {key}" for key in ("skipped", "rollbacks") if loop.get(key)]:
+        rows.append(("trouble", ", ".join(troubles)))
+    return [*rows, ("checkpoint", str(table["checkpoint"]))]
+
+
+def _loss(nats: Any, unit: str) -> str:
+    if not isinstance(nats, float):
+        return "not measured"
+    return f"{number(nats, 4)} nats, {number(nats / math.log(2), 4)} bits per {unit}"
+
+
+def _unit(table: Mapping[str, Any]) -> str:
+    return "byte" if table["config"].get("alphabet") == "bytes" else "character"
+
+
+def _model(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    config = table["config"]
+    embedding = config.get("embedding")
+    widths = "one-hot input" if embedding == 0 else f"embedding of {embedding}"
+    tied = ", tied to the readout" if config.get("tied") else ""
+    size = f"{table['parameters']:,} parameters"
+    unroll = table.get("unroll")
+    return [
+        ("cell", component(config.get("cell"))),
+        ("network", size if embedding is None else f"{size}, {widths}{tied}"),
+        ("alphabet", _alphabet(table)),
+        ("unroll", summary(unroll) if unroll else ""),
+    ]
+
+
+def _alphabet(table: Mapping[str, Any]) -> str:
+    if _unit(table) == "byte":
+        return "the 256 bytes"
+    symbols = ["space" if symbol == " " else repr(symbol)[1:-1] for symbol in table["alphabet"]]
+    more = len(symbols) - _MOST_SYMBOLS
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f"{len(symbols):,} symbols: {' '.join(symbols[:_MOST_SYMBOLS])}{rest}"
+
+
+def _text(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    corpus, config = table.get("corpus") or {}, table["config"]
+    characters = corpus.get("characters")
+    return [
+        ("source", component(config.get("source"))),
+        ("origin", str(corpus.get("origin") or "")),
+        ("licence", str(corpus.get("licence") or "")),
+        ("length", f"{characters:,} characters" if isinstance(characters, int) else ""),
+        ("split", str(config.get("split", ""))),
+        ("sha256", str(corpus.get("sha256") or "")),
+    ]
+
+
+def _options(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The components, and the settings that are not as they are by default."""
+    config, usual = table["config"], RunConfig().table()
+    rows = [(name, component(config.get(name))) for name in _COMPONENTS]
+    others = [
+        (name, _value(value))
+        for name, value in config.items()
+        if name not in _ELSEWHERE and value != usual.get(name)
+    ]
+    return [*rows, *others, ("others", "as by default; --json has all")]
+
+
+def _origin(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    versions = ", ".join(f"{key} {value}" for key, value in _items(table.get("environment")))
+
+    def provider(plugin: Mapping[str, Any]) -> str:
+        return f"{plugin['distribution']} {plugin['version']}"
+
+    plugins = sorted(table.get("plugins") or (), key=provider)
+    used = [
+        f"{who}: {', '.join(' '.join((plugin['kind'], plugin['name'])) for plugin in some)}"
+        for who, some in groupby(plugins, key=provider)
+    ]
+    return [
+        ("charrnn", " of ".join(str(table[key]) for key in ("charrnn", "created") if key in table)),
+        ("versions", versions),
+        *zip(["plugins", *[""] * len(used)], used, strict=False),
+    ]
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, Mapping) else ()
+
+
+def component(value: Any) -> str:
+    """A component with its options, or a list of them, as a person reads it.
+
+    >>> component({"use": "lstm", "features": 8, "layer_norm": False})
+    'lstm: features=8, layer_norm=false'
+    >>> component({"use": "stacked", "layers": [{"use": "gru", "features": 8}] * 2})
+    'stacked: layers=(gru: features=8; gru: features=8)'
+    """
+    if isinstance(value, list):
+        return "; ".join(map(component, value))
+    if not isinstance(value, Mapping):
+        return _value(value)
+    options = [f"{key}={_value(item)}" for key, item in value.items() if key != "use"]
+    name = _value(value.get("use"))
+    return f"{name}: {', '.join(options)}" if options else name
+
+
+def _value(value: Any) -> str:
+    """An option's value as it is typed."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping | list):
+        return f"({component(value)})"
+    text = str(value)
+    return text if text and text == "".join(text.split()) else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,143 @@
+"""A new plugin's project: its name and its files, made from the templates beside this module."""
+
+import importlib.metadata
+import importlib.resources
+import importlib.util
+import itertools
+import re
+from pathlib import Path
+from string import Template
+
+from charrnn_core.errors import PluginError, UnknownNameError, UsageError
+from charrnn_core.files.atomic import explained
+from charrnn_core.registry import descriptors as plugin
+from charrnn_core.registry import listing
+from charrnn_newplugin.kinds import KINDS
+
+_FILES = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    ".gitignore": "gitignore",
+    "$module/__init__.py": "registration.py",
+    "$module/$kind.py": "$kind.py",
+    "tests/test_$identifier.py": "test.py",
+}
+
+
+_BENCH = (
+    "\n| `charrnn bench --cells elman,lstm,{name}` "
+    "| ... bits per character, ... characters per second |"
+)
+
+
+def words(kind: str, name: str) -> dict[str, str]:
+    """What the placeholders of the templates stand for.
+
+    >>> found = words("cell", "my-cell")
+    >>> found["distribution"], found["module"], found["target"], found["use"]
+    ('charrnn-my-cell', 'charrnn_my_cell', 'MyCell', 'charrnn run --cell my-cell')
+    """
+    identifier, facts = name.replace("-", "_"), KINDS[kind]
+    stem = name.removesuffix(kind)  # so that the class of mycell is MyCell, not MycellCell
+    given = {
+        "kind": kind,
+        "name": name,
+        "identifier": identifier,
+        "distribution": f"charrnn-{name}",
+        "module": f"charrnn_{identifier}",
+        "Class": "".join(part.capitalize() for part in re.split("[-_]", stem)),
+        "Plugin": plugin.KINDS[kind].__name__,
+        "argument": f'\n        argument="{facts.argument}",' if facts.argument else "",
+        "bench": _BENCH.format(name=name) if kind == "cell" else "",
+    }
+    more = {key: getattr(facts, key) for key in ("hook", "target", "option", "summary", "use")}
+    return given | {key: Template(text).substitute(given) for key, text in more.items()}
+
+
+def files(kind: str, name: str) -> dict[str, str]:
+    """The texts of a project by their paths in it.
+
+    >>> list(files("cell", "mycell"))[3:5]
+    ['charrnn_mycell/__init__.py', 'charrnn_mycell/cell.py']
+    """
+    meaning = words(kind, name)
+    templates = importlib.resources.files("charrnn_newplugin") / "templates"
+    made = {}
+    for path, template in _FILES.items():
+        source = templates / f"{Template(template).substitute(meaning)}.template"
+        text = Template(source.read_text(encoding="utf-8")).substitute(meaning)
+        made[Template(path).substitute(meaning)] = text
+    return made
+
+
+def check_name(kind: str, name: str) -> None:
+    """Make sure that a new plugin can be called so.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+        UsageError: it is no name, or an installed plugin has it.
+
+    >>> check_name("cell", "elman")
+    Traceback (most recent call last):
+    charrnn_core.errors.UsageError: cell 'elman' is offered by charrnn ... already; choose \
+another name, such as 'my-elman'
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind of plugin", kind, KINDS)
+    try:
+        plugin.KINDS[kind](name=name, target="nowhere:nothing")
+    except PluginError as error:
+        raise UsageError(str(error)) from error
+    if not name[-1].isalnum():
+        raise UsageError(
+            f"{name!r} cannot name a distribution; expected a letter or a digit at its end"
+        )
+    if holder := _holder(kind, name):
+        others = itertools.chain([f"my-{name}"], (f"{name}-{i}" for i in itertools.count(2)))
+        free = next(other for other in others if not _holder(kind, other))
+        raise UsageError(f"{holder} already; choose another name, such as {free!r}")
+
+
+def _holder(kind: str, name: str) -> str:
+    """Who has a name, in words; empty if nobody."""
+    for row in listing.list_plugins():
+        if (row["kind"], row["name"]) == (kind, name):
+            return f"{kind} {name!r} is offered by {row['distribution']} {row['version']}"
+    made = words(kind, name)
+    if importlib.util.find_spec(made["module"]):
+        return f"the module {made['module']} can be imported"
+    try:
+        version = importlib.metadata.version(made["distribution"])
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    return f"{made['distribution']} {version} is installed"
+
+
+def write_project(kind: str, name: str, into: Path) -> list[Path]:
+    """Write a project into a directory of its own; the paths of its files.
+
+    Arguments:
+        kind: such as ``"cell"``.
+        name: how users will call the plugin.
+        into: where the directory ``charrnn-NAME`` is made.
+
+    Raises:
+        UnknownNameError, UsageError: the name cannot be taken, or the directory exists.
+        StorageError: the files cannot be written.
+    """
+    check_name(kind, name)
+    root = into / words(kind, name)["distribution"]
+    if root.exists():
+        raise UsageError(
+            f"{root} exists already; choose another name, or another place with --into DIR"
+        )
+    with explained("create", root):
+        root.mkdir(parents=True)
+    written = []
+    for path, text in files(kind, name).items():
+        file = root / path
+        with explained("write", file):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        written.append(file)
+    return written

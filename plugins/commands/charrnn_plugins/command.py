@@ -1,0 +1,65 @@
+"""``charrnn plugins``: what is installed, what failed to load, and what each component offers."""
+
+import click
+
+from charrnn_core.console.layout import room
+from charrnn_core.console.stdout import kept_clean
+from charrnn_core.registry.listing import (
+    describe_plugin,
+    list_plugins,
+    list_requirements,
+    list_timings,
+    option_lines,
+)
+from charrnn_core.registry.spec import Ref
+from charrnn_core.terminal import aligned, emit, say, say_json
+from charrnn_plugins.screen import for_programs, for_terminal
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
+@click.option("--timings", is_flag=True, help="How long each took to import, the slowest first.")
+@click.option("--requirements", is_flag=True, help="A pinned list of what is installed, for pip.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool) -> None:
+    """List the plugins that are installed, and those that failed to load."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if requirements:
+        pins = list_requirements()
+        if as_json:
+            say_json(pins)
+        else:
+            say("\n".join(pins))
+        return
+    rows = list_timings() if timings else list_plugins()
+    if as_json:
+        say_json(rows)
+    elif timings:
+        table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)] if rows else []
+        say("\n".join(aligned(table)) if table else "there is no plugin")
+    else:
+        width = room()
+        lines = for_programs(rows) if width is None else for_terminal(rows, width)
+        emit("".join(f"{line}\n" for line in lines))
+
+
+@plugins.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(kind: str, name: str, as_json: bool) -> None:
+    """Show a plugin's provider and options; of a cell or its spec also what the engine makes."""
+    ref, more = Ref.parse(name), []
+    table = describe_plugin(kind, ref.use)
+    if kind == "cell":
+        from charrnn_core.network.explain import explain_cell, lines
+
+        with kept_clean():
+            table["unroll"] = explain_cell(ref)
+        more = lines(table["unroll"])
+    if as_json:
+        say_json(table)
+        return
+    facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
+    say("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))

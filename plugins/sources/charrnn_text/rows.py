@@ -1,0 +1,124 @@
+"""The rows of a table to one text, in which each is a document."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from charrnn_core.errors import CorpusError, SourceError, UnknownNameError
+from charrnn_core.text.corpus import Corpus
+from charrnn_core.text.decode import TextDecoder
+from charrnn_text.archives import read_file
+from charrnn_text.files import LARGEST_TEXT
+
+LONGEST_LINE = 1 << 26
+"""Characters that a line of a table has at most; a wrong file may have no line's end at all."""
+
+_PIECE = 1 << 17
+_SEPARATORS = {"\n": "lines", "\n\n": "blank", "\n\n\n": "\n\n\n", "\x1e": "\x1e"}
+"""What may end a row in the text, and what the setting ``documents`` calls it."""
+
+_LONE = re.compile("[\ud800-\udfff]")
+_MOST_SHOWN, _LONGEST_SHOWN = 20, 60
+
+Rows = Iterator[str | None]
+"""The text of each row; None if it has none."""
+
+
+def rows_corpus(
+    name: str, origin: str, read: Callable[[], Rows], note: Callable[[str], None]
+) -> Corpus:
+    """A text of rows, each ended by what none of them contains: a line's end, if that will do.
+
+    Line ends around a row's text are cut; those inside are line feeds. Half a surrogate pair, which
+    JSON can spell, is read as U+FFFD.
+
+    Arguments:
+        read: reads the rows from the first one.
+        note: is told how many rows have no text, and how many characters were replaced.
+
+    Raises:
+        CorpusError: no row has any text.
+
+    >>> rows = ["one\\ntwo", None, "three\\r\\n"]
+    >>> corpus = rows_corpus("a test", "here", lambda: iter(rows), print)
+    note: a test: 1 of 3 rows have no text and are left out
+    >>> corpus.text, corpus.documents
+    ('one\\ntwo\\n\\nthree\\n\\n', 'blank')
+    """
+    rows = empty = replaced = characters = 0
+    left = list(_SEPARATORS)
+    for row in read():
+        rows += 1
+        text = _cleaned(row)
+        empty += not text
+        replaced += len(_LONE.findall(row or ""))
+        characters += len(text)
+        left = [separator for separator in left if separator not in text]
+        if not left:
+            raise CorpusError(
+                f"{origin}: row {rows} and those before it have line feeds of every number and the "
+                "character U+001E, so that nothing can end a document; take one of them out"
+            )
+    if rows == empty:
+        raise CorpusError(f"{origin} is empty: none of its {rows} rows has any text")
+    if empty:
+        note(f"note: {name}: {empty:,} of {rows:,} rows have no text and are left out")
+    if replaced:
+        note(f"note: {name}: {replaced:,} halves of surrogate pairs were read as U+FFFD")
+    pieces, documents = partial(_pieces, read, left[0]), _SEPARATORS[left[0]]
+    if characters > LARGEST_TEXT:
+        return Corpus(pieces=pieces, name=name, origin=origin, documents=documents)
+    return Corpus(text="".join(pieces()), name=name, origin=origin, documents=documents)
+
+
+def _cleaned(row: str | None) -> str:
+    """A row as it stands in the text; empty if there is nothing to read in it."""
+    text = _LONE.sub("\ufffd", row or "").replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    return text if text.strip() else ""
+
+
+def _pieces(read: Callable[[], Rows], separator: str) -> Iterator[str]:
+    held: list[str] = []
+    size = 0
+    for text in filter(None, map(_cleaned, read())):
+        held += (text, separator)
+        size += len(text)
+        if size > _PIECE:
+            yield "".join(held)
+            held, size = [], 0
+    yield "".join(held)
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    """The lines of a file, each with its line feed; unpacked as its name says.
+
+    Raises:
+        SourceError: it cannot be read or unpacked, or a line is too long.
+        CorpusError: it is not UTF-8.
+    """
+    decoder, held, number = TextDecoder(str(path)), "", 1
+    for piece in chain(map(decoder.feed, read_file(path)), map(decoder.end, (b"",))):
+        *lines, held = (held + piece).split("\n")
+        for line in lines:
+            yield f"{line}\n"
+        number += len(lines)
+        if len(held) > LONGEST_LINE:
+            raise SourceError(f"{path}: line {number} has more than {LONGEST_LINE} characters")
+    if held:
+        yield held
+
+
+def unknown_name(what: str, path: Path, name: str, known: list[str]) -> UnknownNameError:
+    """The error that a table has nothing of that name; what there is is shown in one line."""
+    return UnknownNameError(f"{what} of {path}", name, map(shown_name, known[:_MOST_SHOWN]))
+
+
+def shown_name(name: str) -> str:
+    """A name from a table as a message shows it.
+
+    >>> shown_name("text"), shown_name("two\\nlines")
+    ('text', "'two\\\\nlines'")
+    """
+    return (name if name.isprintable() else repr(name))[:_LONGEST_SHOWN]

@@ -1,0 +1,179 @@
+"""The targets of the sources ``csv`` and ``jsonl``: a column or a field, row by row."""
+
+import csv as reading
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.errors import CharRNNError, SourceError
+from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_text import CSVOptions, RowOptions
+from charrnn_text.files import find_files
+from charrnn_text.places import absolute, wherever
+from charrnn_text.rows import LONGEST_LINE, Rows, lines_of, rows_corpus, shown_name, unknown_name
+
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+_MOST_NAMES = 1000
+
+
+def csv(argument: str | None, options: CSVOptions, context: SourceContext) -> Corpus:
+    """A column of tables of comma-separated values, whose first row has the names of the columns.
+
+    Arguments:
+        argument: ``FILE#COLUMN``; the file may be a pattern or a directory.
+
+    Raises:
+        SourceError: there is no such file, or a row is malformed; the message has its line.
+        UnknownNameError: there is no such column; those that are there are listed.
+        CorpusError: a file is not UTF-8, or no row has any text.
+    """
+    names = partial(_header, options=options)
+
+    def at(place: str | None) -> Corpus:
+        paths, column = _chosen("csv", "COLUMN", place, names)
+        return _corpus("csv", place, options, partial(_columns, paths, column, options), context)
+
+    return wherever("csv", argument, context, at) if argument else at(argument)
+
+
+def jsonl(argument: str | None, options: RowOptions, context: SourceContext) -> Corpus:
+    """A field of the objects in files of JSON Lines.
+
+    Arguments:
+        argument: ``FILE#FIELD``; the file may be a pattern or a directory.
+
+    Raises:
+        SourceError: there is no such file, or a line is no JSON object; the message has its number.
+        UnknownNameError: no object has that field; those that are there are listed.
+        CorpusError: a file is not UTF-8, or no object has any text.
+    """
+
+    def at(place: str | None) -> Corpus:
+        paths, field = _chosen("jsonl", "FIELD", place, _fields)
+        return _corpus("jsonl", place, options, partial(_values, paths, field), context)
+
+    return wherever("jsonl", argument, context, at) if argument else at(argument)
+
+
+def _corpus(
+    source: str,
+    argument: str | None,
+    options: RowOptions,
+    read: Callable[[], Rows],
+    context: SourceContext,
+) -> Corpus:
+    origin = absolute(argument or "")
+    corpus = rows_corpus(f"{source}:{argument}", origin, read, context.note)
+    return corpus if options.documents else dataclasses.replace(corpus, documents=None)
+
+
+def _chosen(
+    source: str, what: str, argument: str | None, names: Callable[[Path], list[str]]
+) -> tuple[list[Path], str]:
+    """The files and the name of a column or field that an argument stands for."""
+    path, _, name = (argument or "").rpartition("#")
+    if path and name:
+        return find_files(path), name
+    expected = f"expected {source}:FILE#{what}"
+    if not argument:
+        got = source if argument is None else f"{source}:"
+        raise SourceError(f"{got!r} names no table; {expected}")
+    found = find_files(argument.removesuffix("#"))[0]
+    try:
+        there_are = ", ".join(map(shown_name, names(found)[:20]))
+    except CharRNNError as error:
+        there_are = str(error)
+    raise SourceError(
+        f"{f'{source}:{argument}'!r} names no {what.lower()}; {expected}; {found} has: {there_are}"
+    )
+
+
+def _columns(paths: list[Path], column: str, options: CSVOptions) -> Rows:
+    """The text of a column, row by row."""
+    for path in paths:
+        records = _records(path, options)
+        _, header = next(records, (0, []))
+        if header.count(column) != 1:
+            if column in header:
+                raise SourceError(f"{path} has {header.count(column)} columns named {column!r}")
+            raise unknown_name("column", path, column, header)
+        place = header.index(column)
+        for number, record in records:
+            if record and len(record) <= place:
+                raise SourceError(
+                    f"{path}: the row at line {number} has {len(record)} columns, and "
+                    f"{column!r} is number {place + 1} of {len(header)}; is the delimiter another "
+                    "(--source-opt delimiter=semicolon), or a quote missing?"
+                )
+            if record:
+                yield record[place]
+
+
+def _records(path: Path, options: CSVOptions) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table, each with the number of its last line."""
+    name = options.delimiter
+    if name == "auto":
+        name = "tab" if ".tsv" in path.suffixes else "comma"
+    # The limit is the whole process's, and a book is longer than it is by default.
+    reading.field_size_limit(max(reading.field_size_limit(), LONGEST_LINE))
+    reader = reading.reader(lines_of(path), delimiter=_DELIMITERS[name], strict=True)
+    try:
+        for record in reader:
+            yield reader.line_num, record
+    except reading.Error as error:
+        raise SourceError(
+            f"{path}: line {reader.line_num} ends no row of a table: {error}; is a quote missing, "
+            "or one inside a field not doubled?"
+        ) from error
+
+
+def _header(path: Path, options: CSVOptions) -> list[str]:
+    return next(_records(path, options), (0, []))[1]
+
+
+def _values(paths: list[Path], field: str) -> Rows:
+    """The text of a field, object by object."""
+    for path in paths:
+        known: dict[str, None] = {}
+        missing = True
+        for number, record in _objects(path):
+            missing = missing and field not in record
+            if missing and len(known) < _MOST_NAMES:
+                known |= dict.fromkeys(record)
+            value = record.get(field)
+            if not isinstance(value, str | None):
+                raise SourceError(
+                    f"{path}: {field!r} of line {number} is {type(value).__name__}, not a text"
+                )
+            yield value
+        if missing and known:
+            raise unknown_name("field", path, field, list(known))
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects in a file of JSON Lines, each with the number of its line."""
+    for number, line in enumerate(lines_of(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or (
+                "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+            )
+            raise SourceError(
+                f"{path}: line {number} is no JSON ({reason}); expected an object on each line"
+            ) from error
+        if not isinstance(record, dict):
+            raise SourceError(
+                f"{path}: line {number} is JSON, but no object; expected one on each line, such as "
+                '{"text": "..."}'
+            )
+        yield number, record
+
+
+def _fields(path: Path) -> list[str]:
+    return list(next(_objects(path), (0, {}))[1])
