@@ -28,13 +28,14 @@ from charrnn_core.events import Stepped
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import build_network
 from charrnn_core.text.alphabet import Alphabet, Ids
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
 from charrnn_core.training.batches import Subsequences
 from charrnn_core.training.loop import Session, Tools
-from charrnn_core.training.state import Budget, LoopState, Policy
+from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.update import Trainer
 
 FOREVER = 10**9

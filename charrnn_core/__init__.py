@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from charrnn_core.network.network import Network as Network
     from charrnn_core.runs.config import RunConfig as RunConfig
     from charrnn_core.runs.model import Model as Model
+    from charrnn_core.sampling.draw import SamplerContext as SamplerContext
     from charrnn_core.text.alphabet import Alphabet as Alphabet
     from charrnn_core.text.corpus import Corpus as Corpus
     from charrnn_core.text.corpus import SourceContext as SourceContext
@@ -48,6 +49,7 @@ _LAZY = {
     "Model": "runs.model",
     "Network": "network.network",
     "RunConfig": "runs.config",
+    "SamplerContext": "sampling.draw",
     "SourceContext": "text.corpus",
     "Trained": "api",
     "as_cell": "cell",
@@ -79,6 +81,7 @@ __all__ = [
     "OptionError",
     "PLUGIN_API",
     "RunConfig",
+    "SamplerContext",
     "SamplerPlugin",
     "SourceContext",
     "SourceError",

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from charrnn_core.blame import Call, home
-from charrnn_core.errors import PluginError
+from charrnn_core.errors import PluginError, shown
 from charrnn_core.noise import Noise
-from charrnn_core.registry.spec import shown
 
 STEP_MUST = "a step must return (carry, output)"
 

@@ -27,9 +27,10 @@ prints it as one line and leaves with `exit_code`; a library user catches `CharR
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 _MOST_SHOWN = 200
+_LONGEST_VALUE = 200
 
 
 class CharRNNError(Exception):
@@ -147,3 +148,16 @@ class CheckpointError(StorageError):
 
 class RunDirectoryError(StorageError):
     """A path is not a run directory."""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: in one line, and not a long one.
+
+    >>> shown("elman"), shown([0] * 1000)[-9:]
+    ("'elman'", ', 0, 0...')
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of 5000 digits, a list 1000 deep
+        return f"a value of type {type(value).__name__}, too large to show"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

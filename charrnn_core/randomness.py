@@ -6,8 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from charrnn_core.errors import OptionError
-from charrnn_core.registry.spec import shown
+from charrnn_core.errors import OptionError, shown
 
 SEEDS = 2**32
 """How many seeds there are: jax takes the remainder of others."""

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tests.make_golden
 
-Only for a new format: raise FORMAT in charrnn_core/files/checkpoint.py first. The files of older formats
-stay as they are.
+Only for a new format: raise FORMAT in charrnn_core/files/checkpoint.py first. The files of older
+formats stay as they are.
 """
 
 from pathlib import Path

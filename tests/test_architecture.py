@@ -1,6 +1,7 @@
 """Who imports whom, read from the source: the design's arrows, and nothing else."""
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -9,78 +10,52 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "charrnn_core"
 
-LAYERS = [
-    {"errors", "habits"},
-    {"recognition", "regular", "blame"},
-    {"decoding"},
-    {"alphabet"},
-    {"spec", "events", "terminal", "stdout", "program", "plain"},
-    {"signals", "devices", "mesh", "course"},
-    {"options", "layout", "stdio", "typed", "diagnosis"},
-    {"plugin", "loopstate"},
-    {"manifest", "hookspecs", "storage", "corpus", "evaluation", "download", "addresses"},
-    {"mapped", "split", "unknown", "suffixes", "provider", "localfile", "downloaded", "kept"},
-    {"encoding", "baselines", "entrypoints", "offers"},
-    {
+GROUND = {
+    "addresses",
+    "blame",
+    "cell",
+    "devices",
+    "download",
+    "errors",
+    "events",
+    "noise",
+    "randomness",
+    "recipes",
+    "schedules",
+    "signals",
+    "terminal",
+}
+"""The modules at the root that import no room; every room may import them."""
+
+ROOF = {"api", "downloaded", "selfcheck", "suffixes", "__init__", "__main__"}
+"""The modules at the root that import rooms; no room may import them."""
+
+MAY_IMPORT = {
+    "console": set(),
+    "files": set(),
+    "engine": set(),
+    "registry": {"console", "files"},
+    "text": {"console", "files", "registry"},
+    "network": {"engine", "files", "registry"},
+    "sampling": {"network", "registry", "text"},
+    "runs": {"console", "files", "network", "registry", "sampling", "text"},
+    "evaluation": {"engine", "network", "registry", "runs", "sampling", "text"},
+    "training": {
+        "engine",
+        "evaluation",
+        "files",
+        "network",
         "registry",
-        "randomness",
-        "schedules",
-        "recipes",
-        "noise",
-        "equations",
-        "rows",
-        "checkpoint",
-        "incidents",
-        "soundness",
+        "runs",
+        "sampling",
+        "text",
     },
-    {
-        "cell",
-        "listing",
-        "batches",
-        "products",
-        "rowwise",
-        "trace",
-        "leaves",
-        "run",
-        "recovery",
-        "metrics",
-        "fallback",
-    },
-    {"naming"},
-    {"gates", "stages", "directory", "calling", "making"},
-    {"plan", "opening", "audience"},
-    {"table", "loop", "settings"},
-    {"before", "stepper", "affine"},
-    {"unroll"},
-    {"network"},
-    {"scoring", "sampling", "explain"},
-    {"model", "sources", "training", "dynamic", "writing"},
-    {"sizing"},
-    {"experiment", "session", "training_text"},
-    {"record", "assessment", "trained"},
-    {"sitting"},
-    {"launch"},
-    {"selfcheck", "api"},
-    {"__init__", "__main__"},
-    {"testing.kit", "testing.subject", "testing.compiling", "testing.auditing", "testing.trees"},
-    {"testing.registration", "testing.demands", "testing.cell_subject"},
-    {
-        "testing.cells",
-        "testing.cell_learning",
-        "testing.performance",
-        "testing.losses",
-        "testing.observers",
-        "testing.optimizers",
-        "testing.samplers",
-        "testing.sources",
-    },
-    {"testing.kits"},
-    {"testing.parametrize"},
-    {"testing.__init__"},
-]
+}
+"""Which rooms a room may import, besides the ground; from the ground up."""
+
 ONLY_IN = {
-    "pluggy": {"hookspecs", "offers"},
-    "msgpack": {"checkpoint"},
+    "pluggy": {"registry.hookspecs", "registry.offers"},
+    "msgpack": {"files.checkpoint"},
     "click": set(),
     "rich": set(),
     "urllib3": {"download", "addresses"},
@@ -105,35 +80,65 @@ def core_modules() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """How `LAYERS` call a core module: ``"errors"``, ``"testing.kit"``."""
+    """How this page calls a core module: ``"errors"``, ``"testing.kit"``."""
     return ".".join(path.relative_to(CORE).with_suffix("").parts)
 
 
-def test_every_core_module_has_a_layer():
-    assert {name_of(path) for path in core_modules()} == set().union(*LAYERS)
+def room_of(name: str) -> str:
+    """The room of a core module: a folder, or ``"ground"`` or ``"roof"`` for those at the root."""
+    first, dot, _ = name.partition(".")
+    return first if dot else "ground" if first in GROUND else "roof"
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The core modules that a file imports, as `name_of` calls them."""
+    known = set(map(name_of, core_modules()))
+    names = {name.removeprefix("charrnn_core.") for name in imported(path)}
+    return {name for name in names if name in known}
+
+
+def test_every_module_at_the_root_is_ground_or_roof():
+    at_the_root = {path.stem for path in CORE.glob("*.py")}
+    assert at_the_root == GROUND | ROOF and not GROUND & ROOF
+
+
+def test_every_folder_has_a_line():
+    assert {path.parent.name for path in CORE.glob("*/__init__.py")} == {*MAY_IMPORT, "testing"}
+
+
+def test_no_arrow_runs_back_up():
+    seen: set[str] = set()
+    for room, below in MAY_IMPORT.items():
+        assert below <= seen, f"{room} may import {below - seen}, which come after it"
+        seen.add(room)
 
 
 @pytest.mark.parametrize("path", core_modules(), ids=name_of)
-def test_core_modules_import_lower_layers_only(path):
-    level = next(i for i, layer in enumerate(LAYERS) if name_of(path) in layer)
-    lower, modules = set().union(*LAYERS[:level]), set().union(*LAYERS)
+def test_rooms_import_what_they_may(path):
+    room = room_of(name_of(path))
+    rooms = {room_of(name) for name in imported_modules(path)} - {room}
+    if room == "ground":
+        assert not rooms
+    elif room in MAY_IMPORT:
+        assert rooms <= MAY_IMPORT[room] | {"ground"}
+    elif room == "roof":
+        assert "testing" not in rooms
     for name in imported(path):
-        package, _, module = name.partition(".")
-        if package == "charrnn_core" and module in modules:
-            assert module in lower, f"{path.stem} imports {module}"
+        package = name.partition(".")[0]
         if path.stem != "__main__":
-            assert (
-                package != "charrnn"
-                and not package.startswith("charrnn_")
-                or (package == "charrnn_core")
-            ), f"{path.stem} imports {name}"
+            assert package == "charrnn_core" or not re.match(r"charrnn(_|$)", package), name
         if package in ONLY_IN:
-            assert path.stem in ONLY_IN[package], f"{path.stem} imports {package}"
+            assert name_of(path) in ONLY_IN[package], f"{path} imports {package}"
+
+
+def test_no_circle():
+    arrows = {name_of(path): imported_modules(path) for path in core_modules()}
+    graphlib.TopologicalSorter(arrows).prepare()
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted((ROOT / "plugins").glob("*/*.py")),
+    sorted((ROOT / "plugins").glob("*/*/*.py")),
     ids=lambda path: f"{path.parent.name}.{path.stem}",
 )
 def test_plugins_know_the_core_alone(path):
@@ -146,7 +151,7 @@ def test_plugins_know_the_core_alone(path):
 
 
 def test_registration_modules_are_light():
-    for path in (ROOT / "plugins").glob("*/__init__.py"):
+    for path in (ROOT / "plugins").glob("*/*/__init__.py"):
         assert {name.partition(".")[0] for name in imported(path)} <= {
             "dataclasses", "typing", "charrnn_core",
         }, path  # fmt: skip
@@ -183,7 +188,7 @@ def test_what_prints_is_recognised(code, found):
     "path",
     [
         path
-        for path in [*core_modules(), *sorted((ROOT / "plugins").glob("*/*.py")), ROOT / "cli.py"]
+        for path in [*core_modules(), *sorted(ROOT.glob("plugins/*/*/*.py")), ROOT / "cli.py"]
         if path != CORE / "terminal.py"
     ],
     ids=lambda path: f"{path.parent.name}.{path.stem}",
@@ -195,5 +200,5 @@ def test_text_leaves_through_one_module(path):
 
 
 def test_files_are_read_in_one_sitting():
-    for path in [*core_modules(), *(ROOT / "plugins").glob("*/*.py"), ROOT / "cli.py"]:
+    for path in [*core_modules(), *(ROOT / "plugins").glob("*/*/*.py"), ROOT / "cli.py"]:
         assert len(path.read_text().splitlines()) <= 320, path

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(
     ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
-    for base, pattern in ((ROOT, "charrnn_core/**/*.py"), (ROOT / "plugins", "*/*.py"))
-    for path in base.glob(pattern)
+    for base in (ROOT, *(ROOT / "plugins").glob("[a-z]*"))
+    for path in base.glob("charrnn_*/**/*.py")
     if path.stem != "__main__"
 )
 

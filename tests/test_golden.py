@@ -9,8 +9,9 @@ from tests.crashes import same
 from tests.make_golden import TABLE, arrays, golden
 
 CHANGED = (
-    "the layout of checkpoint files has changed: raise FORMAT in charrnn_core/files/checkpoint.py, keep "
-    "reading the older formats, and write the new golden file with: python -m tests.make_golden"
+    "the layout of checkpoint files has changed: raise FORMAT in "
+    "charrnn_core/files/checkpoint.py, keep reading the older formats, "
+    "and write the new golden file with: python -m tests.make_golden"
 )
 
 

@@ -18,11 +18,11 @@ from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.files.typed import check, for_json
 from charrnn_core.network.explain import summary
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.model import describe_run
 from charrnn_core.runs.opening import saved_network, saved_shards
 from charrnn_core.training import run as sitting
-from charrnn_core.training.state import LoopState
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
 from tests.resuming import quiet

@@ -18,7 +18,7 @@ PACKAGES = set(CONFIG["tool"]["setuptools"]["packages"])
 
 def test_every_package_is_listed():
     found = {"charrnn"}
-    for base in (ROOT, ROOT / "plugins"):
+    for base in (ROOT, *(ROOT / "plugins").glob("[a-z]*")):
         for init in base.glob("charrnn_*/**/__init__.py"):
             found.add(".".join(init.parent.relative_to(base).parts))
     assert PACKAGES == found
@@ -31,7 +31,7 @@ def test_the_root_has_only_cli_py():
 def test_every_plugin_has_an_entry_point():
     groups = CONFIG["project"]["entry-points"].values()
     entries = [entry.partition(".")[0] for group in groups for entry in group.values()]
-    inits = (ROOT / "plugins").glob("*/__init__.py")
+    inits = (ROOT / "plugins").glob("*/*/__init__.py")
     assert set(entries) == {path.parent.name for path in inits}
 
 
@@ -76,7 +76,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel):
     whole = {package for package in PACKAGES if "." not in package}
     assert tops == whole | {f"charrnn-{CONFIG['project']['version']}.dist-info"}
     assert [name for name in names if name.startswith("charrnn/")] == ["charrnn/cli.py"]
-    for base in (ROOT / "charrnn_core", *(ROOT / "plugins").glob("charrnn_*")):
+    for base in (ROOT / "charrnn_core", *(ROOT / "plugins").glob("*/charrnn_*")):
         for path in base.rglob("*.py"):
             assert path.relative_to(base.parent).as_posix() in names
     assert "charrnn_core/py.typed" in names

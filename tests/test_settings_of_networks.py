@@ -8,13 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from charrnn_core import RunConfig, api, experiment, train
+from charrnn_core import RunConfig, api, train
 from charrnn_core.errors import OptionError, UnknownNameError, UnknownSymbolError, UsageError
+from charrnn_core.network.pytree import count_parameters
 from charrnn_core.network.sizing import _widths, size_cell
 from charrnn_core.recipes import LIKE, RECIPES
-from charrnn_core.runs.model import build_network, count_parameters
+from charrnn_core.runs.model import build_network
 from charrnn_core.runs.settings import read_settings
 from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.training import setup
 from charrnn_core.training.batches import Streams
 from charrnn_core.training.setup import prepare
 
@@ -26,13 +28,14 @@ def sized(registry, cell, budget, **more):
 
     tried = []
 
-    def build(config):
-        tried.append(max(_widths(config.cell)))
-        return build_network(config, ALPHABET, registry)
+    def build(cell):
+        tried.append(max(_widths(cell)))
+        return build_network(dataclasses.replace(config, cell=cell), ALPHABET, registry)
 
-    config, line = size_cell(config, build, budget)
-    assert len(tried) < 25 and max(tried) <= 2 * max(_widths(config.cell))
-    network = build(config)
+    cell, line = size_cell(config.cell, build, budget)
+    assert len(tried) < 25 and max(tried) <= 2 * max(_widths(cell))
+    network = build(cell)
+    config = dataclasses.replace(config, cell=cell, parameters=None)
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     return config, count_parameters(shapes), line
 
@@ -128,16 +131,16 @@ def test_documents_that_never_end_are_told(registry, tmp_path):
 
 
 def test_a_separator_is_found_wherever_it_stands(monkeypatch):
-    monkeypatch.setattr(experiment, "_SEARCHED_AT_ONCE", 4)
+    monkeypatch.setattr(setup, "_SEARCHED_AT_ONCE", 4)
     for length in (3, 8, 9):
         for at in range(length - 1):
             ids = np.zeros(length, np.uint8)
             ids[at : at + 2] = 1, 2
-            assert experiment._occurs((1, 2), ids) and not experiment._occurs((2, 1), ids)
+            assert setup._occurs((1, 2), ids) and not setup._occurs((2, 1), ids)
 
 
 def test_epochs_beyond_counting():
-    budget = experiment._budget(RunConfig(epochs=1e308), Streams(np.zeros(9), 1, 2), 0.0)
+    budget = setup._budget(RunConfig(epochs=1e308), Streams(np.zeros(9), 1, 2), 0.0)
     assert budget.steps == 2**31 - 1
 
 

@@ -68,6 +68,6 @@ def test_without_standard_output_a_file_in_its_place_is_left_alone(tmp_path):
 
 
 def test_a_full_disk_is_told_to_whoever_prints():
-    done = run("from charrnn_core.console.stdout import kept_clean\nprint('x')\nwith kept_clean(): pass",
-               "> /dev/full")  # fmt: skip
+    code = "from charrnn_core.console.stdout import kept_clean\nprint('x')\nwith kept_clean(): pass"
+    done = run(code, "> /dev/full")
     assert "No space left on device" in done.stderr

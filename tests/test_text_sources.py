@@ -18,8 +18,7 @@ from charrnn_text.python_docs import docstrings, python_docs
 
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError
 from charrnn_core.registry.options import NoOptions
-from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.config import source_ref
+from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.text.corpus import Corpus, SourceContext
 
 CONTEXT = SourceContext(Path("/nonexistent"), offline=True)

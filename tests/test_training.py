@@ -29,12 +29,13 @@ from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepp
 from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.schedules import constant, cosine, exponential, linear
 from charrnn_core.training.batches import Streams, stack_batches
 from charrnn_core.training.loop import Session, Tools
 from charrnn_core.training.observers import Audience
+from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.run import Trained
-from charrnn_core.training.state import Budget, LoopState, Policy
 from charrnn_core.training.update import Trainer
 from tests.agreement import agree
 

@@ -16,7 +16,7 @@ from charrnn_core.console.program import command
 from charrnn_core.download import Limits
 from charrnn_core.downloaded import Found
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError
-from charrnn_core.runs.config import source_ref
+from charrnn_core.registry.spec import source_ref
 from charrnn_core.testing import check
 from charrnn_core.text.corpus import Corpus, SourceContext
 from charrnn_core.text.load import read_corpus

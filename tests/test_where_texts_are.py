@@ -25,7 +25,7 @@ from charrnn_core.errors import (
 )
 from charrnn_core.files.atomic import cache_directory
 from charrnn_core.registry.single_file import VARIABLE, keep_copies, local_files, name_local_file
-from charrnn_core.runs.config import source_ref
+from charrnn_core.registry.spec import source_ref
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.settings import moved, read_settings, source_with

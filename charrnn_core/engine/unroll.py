@@ -1,8 +1,8 @@
 """The unroll engine: a cell's step over time, made fast for any cell.
 
-`unroll` reads the step (`charrnn_core.engine.plan`), runs what needs no carry for all steps at once, and
-loops over the rest with a backward pass of its own (`charrnn_core.engine.loop`). What it cannot improve or
-cannot prove safe is left to ``lax.scan``.
+`unroll` reads the step (`charrnn_core.engine.plan`), runs what needs no carry for all steps at
+once, and loops over the rest with a backward pass of its own (`charrnn_core.engine.loop`). What it
+cannot improve or cannot prove safe is left to ``lax.scan``.
 """
 
 import logging
@@ -54,8 +54,8 @@ def unroll(
         symbols: V, if `xs` is one array of ids ``int[T,B]`` of so many symbols; what the step makes
             of them is then computed once per symbol.
         mode: ``"engine"``, ``"scan"`` for plain ``lax.scan``, or ``"auto"``; ``"parallel"`` is the
-            engine with an associative scan (`charrnn_core.engine.affine`) wherever the recurrence allows
-            it, which otherwise is done on accelerators only.
+            engine with an associative scan (`charrnn_core.engine.affine`) wherever the recurrence
+            allows it, which otherwise is done on accelerators only.
 
     Returns:
         The carry after the last step, and the outputs ``[T, ...]``.

@@ -113,8 +113,8 @@ def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Chec
     arrays are read-only views of the bytes read, so memory is that of the file.
 
     Arguments:
-        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for what a user
-            names, which may be a link.
+        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for what a
+            user names, which may be a link.
 
     Raises:
         CheckpointError: the file is damaged, foreign, too large or from a newer charrnn.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin
 
-from charrnn_core.registry.spec import shown
+from charrnn_core.errors import shown
 
 _DEEPEST = 64
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {

@@ -58,7 +58,7 @@ class Network:
         dropouts: what is dropped while training.
         separator: ids that end a document. The carry starts afresh before the last of them, so that
             all the model knows at the beginning of a document is that symbol.
-        unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.engine.unroll.unroll`.
+        unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.engine.unroll`.
 
     Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
     embedding, ``"embedding": [V,embedding]``; tied, the kernel is P, ``[H,embedding]``.

@@ -90,3 +90,8 @@ def _leaves(tree: Any, root: str) -> Iterator[tuple[str, Any]]:
         if _is_key(leaf):  # another implementation of random keys is another leaf
             path = f"{path}#{leaf.dtype}"
         yield (root + path if path else ""), leaf
+
+
+def count_parameters(params: Any) -> int:
+    """How many numbers a tree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

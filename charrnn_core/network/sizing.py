@@ -1,7 +1,6 @@
 """A cell as wide as a number of parameters allows."""
 
 import bisect
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,8 @@ import jax
 from charrnn_core.devices import memory_bytes
 from charrnn_core.errors import OptionError
 from charrnn_core.network.network import Network
+from charrnn_core.network.pytree import count_parameters
 from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.model import count_parameters
 
 WIDTH = "features"
 """The option that every cell calls its width by."""
@@ -21,51 +19,49 @@ _WIDEST = 2**20
 _COPIES = 4
 
 
-def size_cell(
-    config: RunConfig, build: Callable[[RunConfig], Network], budget: int
-) -> tuple[RunConfig, str]:
-    """The same run with the widest cell whose network has at most `budget` parameters.
+def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[Ref, str]:
+    """The widest cell of this kind whose network has at most `budget` parameters.
 
     All layers of a stack keep the ratio of their widths. The cell's other options stay. No cell of
     more than twice that width is tried: some cannot be described without being made.
 
     Arguments:
-        config: a resolved configuration.
-        build: makes its network.
+        cell: a cell whose options are all resolved.
+        build: makes the network of a cell.
         budget: how many parameters are wanted.
 
     Returns:
-        The configuration, with `budget` spent, and a line for the user.
+        The cell, and a line for the user.
 
     Raises:
         OptionError: the cell has no width to change, or even the narrowest has more parameters.
     """
 
     def cell_of(width: int) -> Ref:
-        return _scaled(config.cell, width / max(widths))
+        return _scaled(cell, width / max(widths))
 
     def count(width: int) -> int:
-        network = build(dataclasses.replace(config, cell=cell_of(width)))
+        network = build(cell_of(width))
         return count_parameters(jax.eval_shape(network.init, jax.random.key(0)))
 
-    if not (widths := _widths(config.cell)):
+    if not (widths := _widths(cell)):
         raise OptionError(
-            f"parameters is {budget}, but cell {config.cell.use!r} has no option {WIDTH!r} that "
+            f"parameters is {budget}, but cell {cell.use!r} has no option {WIDTH!r} that "
             "could be changed to reach it; give the cell its size instead"
         )
     if (least := count(1)) > budget:
         raise OptionError(
-            f"parameters is {budget}; a network with {config.cell.use!r} of one unit has "
+            f"parameters is {budget}; a network with {cell.use!r} of one unit has "
             f"{least}: expected more, or a narrower embedding"
         )
     high = 2
     while high < _WIDEST and count(high) <= budget:
         high *= 2
     width = bisect.bisect_right(range(high), budget, lo=high // 2, key=count) - 1
-    cell = cell_of(width)
-    shown = ", ".join(map(str, _widths(cell)))
+    widest = cell_of(width)
+    shown = ", ".join(map(str, _widths(widest)))
     line = f"{WIDTH} {shown}: {count(width):,} parameters, of {budget:,} asked for"
-    return dataclasses.replace(config, cell=cell, parameters=None), line
+    return widest, line
 
 
 def refuse_too_large(network: Network) -> None:

@@ -135,8 +135,8 @@ class SamplerPlugin(Plugin):
       row depends on another. Without it the state is None.
     * ``observe(state, ids) -> state``: takes ``ids: int32[B]``, the next character of every row: of
       the prompt first (an empty one stands for a line's end), then those that were drawn.
-    * ``bind(context) -> sampler``: called once, with a `charrnn_core.sampling.draw.SamplerContext`, for
-      the sampler to use; so one can know the alphabet, and the text the model was trained on.
+    * ``bind(context) -> sampler``: called once, with a `charrnn_core.SamplerContext`, for the
+      sampler to use; so one can know the alphabet, and the text the model was trained on.
     * ``constraint = True``: what it forbids must never be drawn, so it comes first in every chain,
       and the others choose among what it allows.
     """

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-from charrnn_core.errors import OptionError, UnknownNameError
+from charrnn_core.errors import OptionError, UnknownNameError, shown
 from charrnn_core.registry.habits import setting_for
-from charrnn_core.registry.spec import Ref, parse_refs, shown
+from charrnn_core.registry.spec import Ref, parse_refs
 
 CellRef: TypeAlias = Ref
 """The annotation of an option that names a cell; the core builds it and passes it finished."""

@@ -5,31 +5,20 @@ In TOML the same is a table: ``{use = "elman", features = 256}``. Both become a 
 the core works with. A list of specs is separated by commas; ``*N`` repeats an entry.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from charrnn_core.errors import SpecError
+from charrnn_core.errors import SourceError, SpecError, shown
 
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[a-z][a-z0-9_-]+")
 _REPEAT = re.compile(r"(?P<spec>.*)\*(?P<times>[0-9]+)", re.DOTALL)
 _MOST_REPEATS = 64
-_MOST_SHOWN = 200
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: in one line, and not a long one.
-
-    >>> shown("elman"), shown([0] * 1000)[-9:]
-    ("'elman'", ', 0, 0...')
-    """
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of 5000 digits, a list 1000 deep
-        return f"a value of type {type(value).__name__}, too large to show"
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+_PATH_SOURCE = "file"
+"""The source that reads an existing path given alone."""
 
 
 def _frozen(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -137,3 +126,24 @@ def parse_refs(value: Any) -> tuple[Ref, ...]:
                 entry = match["spec"]
         refs += [Ref.parse(entry)] * times
     return tuple(refs)
+
+
+def source_ref(text: str) -> Ref:
+    """Read a source spec; an existing path alone, a pattern, or ``-`` means ``file:PATH``.
+
+    Raises:
+        SourceError: the text looks like a path, but there is nothing there.
+
+    >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
+    ['gutenberg', 'file', 'file', 'file']
+    """
+    if text == "-" or os.path.exists(os.path.expanduser(text)):
+        return Ref(_PATH_SOURCE, text)
+    try:
+        return Ref.parse(text)
+    except SpecError as error:
+        if any(symbol in text for symbol in "*?["):
+            return Ref(_PATH_SOURCE, text)
+        raise SourceError(
+            f"{shown(text)} is neither an existing path nor a source such as gutenberg:520"
+        ) from error

@@ -22,11 +22,9 @@ from charrnn_core.registry.options import check_plain, opt, option_values, read_
 from charrnn_core.recipes import RECIPES
 from charrnn_core.registry.registry import Registry
 from charrnn_core.files.regular import named
-from charrnn_core.registry.spec import Ref, shown
+from charrnn_core.errors import shown
+from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.files.atomic import explained, user_path
-
-PATH_SOURCE = "file"
-"""The source that reads an existing path given alone."""
 
 BUDGETS = ("epochs", "minutes", "characters")
 """The settings that say how long a run is."""
@@ -212,27 +210,6 @@ def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """
     replaced = BUDGETS if any(name in above for name in BUDGETS) else ()
     return {k: v for k, v in below.items() if k not in replaced} | dict(above)
-
-
-def source_ref(text: str) -> Ref:
-    """Read a source spec; an existing path alone, a pattern, or ``-`` means ``file:PATH``.
-
-    Raises:
-        SourceError: the text looks like a path, but there is nothing there.
-
-    >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
-    ['gutenberg', 'file', 'file', 'file']
-    """
-    if text == "-" or os.path.exists(os.path.expanduser(text)):
-        return Ref(PATH_SOURCE, text)
-    try:
-        return Ref.parse(text)
-    except SpecError as error:
-        if any(symbol in text for symbol in "*?["):
-            return Ref(PATH_SOURCE, text)
-        raise SourceError(
-            f"{shown(text)} is neither an existing path nor a source such as gutenberg:520"
-        ) from error
 
 
 def read_toml(path: Path, opener: Callable[[str, int], int] = named) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from charrnn_core.text.alphabet import Alphabet, read_alphabet
 from charrnn_core.errors import CheckpointError, CorpusError
-from charrnn_core.training.state import LoopState, Step
+from charrnn_core.runs.loop_state import LoopState, Step
 from charrnn_core.files.typed import AlsoBytes, Count, Like, Name, check
 
 
@@ -60,7 +60,7 @@ class UnrollRecord(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The table of a run's checkpoint; see `charrnn_core.training.record.describe`."""
+    """The table of a run's checkpoint; see `charrnn_core.training.setup.TrainingSetup`."""
 
     config: dict[str, Any]
     alphabet: Any

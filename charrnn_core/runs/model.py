@@ -13,7 +13,7 @@ from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError
-from charrnn_core.network.pytree import from_arrays
+from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.runs.components import make
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
@@ -22,7 +22,8 @@ from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.sampling.draw import Chain
-from charrnn_core.registry.spec import Ref, shown
+from charrnn_core.errors import shown
+from charrnn_core.registry.spec import Ref
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.files.atomic import user_path
 from charrnn_core.terminal import to_stderr
@@ -60,11 +61,6 @@ class Model:
         run = self.directory
         file = None if run is None else RunDirectory(run).metrics_file
         return read_course(file, self.table, len(self.alphabet))
-
-
-def count_parameters(params: Params) -> int:
-    """How many numbers a tree of parameters holds."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:

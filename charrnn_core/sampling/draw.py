@@ -49,7 +49,7 @@ class Chain:
 
     Arguments:
         samplers: ``(key, logits, state) -> (logits, state)``, perhaps with ``init(batch)``,
-            ``observe(state, ids)``, ``bind(context)``; see `charrnn_core.registry.descriptors.SamplerPlugin`.
+            ``observe(state, ids)``, ``bind(context)``; see `charrnn_core.SamplerPlugin`.
 
     >>> double = lambda key, logits, state: (2 * logits, state)
     >>> logits, _ = Chain([double, double])(jax.random.key(0), jnp.ones((1, 2)), (None, None))

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn_core.errors import OptionError, UnknownSymbolError
-from charrnn_core.registry.spec import shown
+from charrnn_core.errors import OptionError, UnknownSymbolError, shown
 from charrnn_core.sampling.draw import Drawn
 from charrnn_core.text.alphabet import Alphabet
 

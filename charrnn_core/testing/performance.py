@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,11 +15,11 @@ import optax
 
 from charrnn_core.cell import as_cell
 from charrnn_core.network.network import Network
+from charrnn_core.network.pytree import count_parameters
 from charrnn_core.network.sizing import size_cell
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.model import count_parameters
 from charrnn_core.testing.cell.subject import CellSubject
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.update import Trainer
@@ -63,9 +64,9 @@ def compare_performance(subject: CellSubject) -> Iterator[Performance]:
     for rival in RIVALS:
         if rival == subject.ref.use:
             continue
-        config = RunConfig(cell=Ref(rival), embedding=0).resolve(registry)
-        config, _ = size_cell(config, lambda c: _network(registry, c.cell), first.parameters)
-        yield measure_performance(registry, config.cell)
+        cell = RunConfig(cell=Ref(rival), embedding=0).resolve(registry).cell
+        cell, _ = size_cell(cell, partial(_network, registry), first.parameters)
+        yield measure_performance(registry, cell)
 
 
 def measure_performance(registry: Registry, ref: Ref) -> Performance:

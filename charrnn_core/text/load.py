@@ -10,8 +10,7 @@ from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CorpusError
 from charrnn_core.files.atomic import cache_directory
 from charrnn_core.registry.registry import Registry
-from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.config import source_ref
+from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.corpus import Corpus, Known, SourceContext
 from charrnn_core.text.kept import read_kept

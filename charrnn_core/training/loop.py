@@ -11,8 +11,9 @@ import numpy as np
 from charrnn_core.cell import Params
 from charrnn_core.errors import TrainingError
 from charrnn_core.events import Evaluated, Event, Incident, Sampled, Saved, Stepped
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.training.batches import Batch, Batching, stack_batches
-from charrnn_core.training.state import Budget, LoopState, Policy
+from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.update import Measured, Trainer, TrainState
 
 _CHARACTERS_PER_CALL = 2**16

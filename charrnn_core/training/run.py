@@ -19,28 +19,27 @@ from charrnn_core.evaluation.scoring import make_scorer
 from charrnn_core.events import Ended, Incident, Started, Stepped
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.network.explain import summary
-from charrnn_core.network.pytree import to_arrays
+from charrnn_core.network.pytree import count_parameters, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
-from charrnn_core.runs.model import count_parameters, load
+from charrnn_core.runs.model import load
 from charrnn_core.sampling.draw import make_generator
 from charrnn_core.text.split import count_characters
 from charrnn_core.training.incidents import append_incident, cut_log
 from charrnn_core.training.loop import Session, Tools
 from charrnn_core.training.observers import Audience
-from charrnn_core.training.record import describe
 from charrnn_core.training.setup import Experiment
-from charrnn_core.training.state import LoopState
 from charrnn_core.training.trained import Trained, describe_incidents, describe_time
 from charrnn_core.training.update import TrainState
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """Who watches a training, and who may end it; the arguments of `charrnn_core.training.train.train`."""
+    """Who watches a training, and who may end it; the arguments of `train`."""
 
     registry: Registry
     observers: tuple[Any, ...]
@@ -185,7 +184,7 @@ class Sitting:
         )
 
     def _save(self, state: TrainState, loop: LoopState) -> Path:
-        table = describe(self.experiment, self._records, loop)
+        table = self.experiment.table(self._records, loop)
         path = self.directory.checkpoint_file(loop.step)
         save_checkpoint(
             path, {**table, "observers": self._audience.states()}, to_arrays(state._asdict())

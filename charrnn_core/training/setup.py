@@ -3,7 +3,8 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -19,6 +20,8 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.components import make_loss, optimizer_maker
 from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.environment import environment
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import build_network, build_sampler
 from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt
 from charrnn_core.terminal import to_stderr
@@ -29,7 +32,7 @@ from charrnn_core.text.load import read_corpus
 from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
-from charrnn_core.training.state import Budget, Policy
+from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.update import Trainer
 
 _MOST_STEPS = 2**31 - 1
@@ -79,6 +82,29 @@ class Experiment:
             non_finite=config.non_finite,
         )
 
+    def table(self, plugins: list[dict[str, Any]], loop: LoopState) -> dict[str, Any]:
+        """The table of a checkpoint: plain data, enough to sample and, with the text, to go on."""
+        corpus = self.corpus
+        return {
+            "charrnn": version("charrnn"),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "environment": environment(),
+            "config": self.config.table(),
+            "alphabet": self.alphabet.table(),
+            "plugins": plugins,
+            "corpus": {
+                "name": corpus.name,
+                "origin": corpus.origin,
+                "licence": corpus.licence,
+                "sha256": corpus.sha256,
+                "characters": corpus.characters,
+            },
+            "unroll": dict(self.unroll),
+            "step": loop.step,
+            "held_out_nats_per_char": loop.held_out,
+            "loop": loop.table(),
+        }
+
 
 def prepare(
     config: RunConfig,
@@ -126,7 +152,7 @@ def prepare(
     check(corpus, found)
     alphabet = alphabet or found
     config, told = _with_documents(config, corpus)
-    config, sized = _sized(config, partial(build_network, alphabet=alphabet, registry=registry))
+    config, sized = _sized(config, alphabet, registry)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
     ids = encode_corpus(corpus, alphabet, unknown, note)
@@ -199,13 +225,17 @@ def _fit(config: RunConfig, length: int, unit: str) -> tuple[RunConfig, tuple[st
 
 
 def _sized(
-    config: RunConfig, build: Callable[[RunConfig], Network]
+    config: RunConfig, alphabet: Alphabet, registry: Registry
 ) -> tuple[RunConfig, tuple[str, ...]]:
     """The run with a cell of the width that its number of parameters asks for, if it has one."""
     if config.parameters is None:
         return config, ()
-    config, line = size_cell(config, build, config.parameters)
-    return config, (line,)
+
+    def build(cell: Ref) -> Network:
+        return build_network(dataclasses.replace(config, cell=cell), alphabet, registry)
+
+    cell, line = size_cell(config.cell, build, config.parameters)
+    return dataclasses.replace(config, cell=cell, parameters=None), (line,)
 
 
 def _batching(config: RunConfig, ids: Ids) -> Batching:

@@ -21,6 +21,8 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import BUDGETS, RunConfig, layered, read_toml
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.environment import note_environment
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, alphabet_of, read_manifest
 from charrnn_core.runs.model import learnt_params, read_config
 from charrnn_core.runs.opening import open_checkpoint
@@ -28,15 +30,13 @@ from charrnn_core.runs.settings import CHANGES, moved, watched
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.kept import keep_text
 from charrnn_core.text.load import read_again
-from charrnn_core.training.record import (
+from charrnn_core.training.changes import (
     check_config,
     check_plugins,
     check_text,
-    note_environment,
 )
 from charrnn_core.training.run import Sitting, Surroundings
 from charrnn_core.training.setup import Experiment, prepare
-from charrnn_core.training.state import LoopState
 from charrnn_core.training.trained import Trained
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from charrnn_bench.budget import read_budget
 from charrnn_core.errors import OptionError
 from charrnn_core.files.atomic import sha256
-from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.config import BUDGETS, RunConfig, source_ref
+from charrnn_core.registry.spec import Ref, source_ref
+from charrnn_core.runs.config import BUDGETS, RunConfig
 from charrnn_core.runs.settings import read_settings
 
 DEFAULT_SEEDS = 3

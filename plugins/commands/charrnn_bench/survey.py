@@ -91,7 +91,7 @@ def _survey(plan: Plan) -> Survey:
 
     from charrnn_core.errors import CorpusError
     from charrnn_core.evaluation.baselines import begin_baselines
-    from charrnn_core.runs.model import count_parameters
+    from charrnn_core.network.pytree import count_parameters
     from charrnn_core.text.split import count_characters
     from charrnn_core.training.setup import Experiment, prepare
 

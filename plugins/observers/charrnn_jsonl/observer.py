@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
-from charrnn_core.errors import CheckpointError
+from charrnn_core.errors import CheckpointError, shown
 from charrnn_core.events import Ended, Started, Stepped
 from charrnn_core.files.atomic import explained
 from charrnn_core.files.regular import cut_own, own
-from charrnn_core.registry.spec import shown
 
 
 class JSONLObserver:

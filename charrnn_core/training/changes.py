@@ -1,72 +1,14 @@
-"""What a checkpoint says of its run, and what must not have changed when the run goes on."""
+"""What must not have changed when a run is resumed."""
 
-import functools
-import platform
-from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-
-import jax
 
 from charrnn_core.errors import ResumeError
 from charrnn_core.runs.config import BUDGETS
 from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.text.corpus import Corpus
-from charrnn_core.training.setup import Experiment
-from charrnn_core.training.state import LoopState
 
 _DIGITS = 12
-
-
-@functools.cache
-def environment() -> dict[str, str]:
-    """The versions that decide results to the last bit."""
-    return {
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "jaxlib": version("jaxlib"),
-        "optax": version("optax"),
-        "flax": version("flax"),
-        "platform": platform.platform(),
-        "backend": jax.default_backend(),
-    }
-
-
-def note_environment(then: Mapping[str, str], note: Callable[[str], None]) -> None:
-    """Say which versions are not those the checkpoint was made with."""
-    for name, now in environment().items():
-        if then.get(name) != now:
-            note(
-                f"note: {name} was {then.get(name)} and is {now} now; the last bits of results may "
-                "differ from an uninterrupted run's"
-            )
-
-
-def describe(
-    experiment: Experiment, plugins: list[dict[str, Any]], loop: LoopState
-) -> dict[str, Any]:
-    """The table of a checkpoint: plain data, enough to sample and, with the text, to go on."""
-    corpus = experiment.corpus
-    return {
-        "charrnn": version("charrnn"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
-        "config": experiment.config.table(),
-        "alphabet": experiment.alphabet.table(),
-        "plugins": plugins,
-        "corpus": {
-            "name": corpus.name,
-            "origin": corpus.origin,
-            "licence": corpus.licence,
-            "sha256": corpus.sha256,
-            "characters": corpus.characters,
-        },
-        "unroll": dict(experiment.unroll),
-        "step": loop.step,
-        "held_out_nats_per_char": loop.held_out,
-        "loop": loop.table(),
-    }
 
 
 def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Collection[str]) -> None:
