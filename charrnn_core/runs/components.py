@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from charrnn_core.blame import Call, a_pair, outlined
-from charrnn_core.errors import CharRNNError
+from charrnn_core.errors import CharRNNError, shown
 from charrnn_core.network.pytree import form
 from charrnn_core.registry.registry import Registry
-from charrnn_core.errors import shown
 from charrnn_core.registry.spec import Ref
 
 _CALLED = "its target is called as target(options) and must return"

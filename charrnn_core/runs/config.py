@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -10,21 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from charrnn_core.text.decode import decode_text
 from charrnn_core.errors import (
     CorpusError,
     OptionError,
-    SourceError,
-    SpecError,
     UnknownNameError,
 )
-from charrnn_core.registry.options import check_plain, opt, option_values, read_options, settle
-from charrnn_core.recipes import RECIPES
-from charrnn_core.registry.registry import Registry
-from charrnn_core.files.regular import named
-from charrnn_core.errors import shown
-from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.files.atomic import explained, user_path
+from charrnn_core.files.regular import named
+from charrnn_core.recipes import RECIPES
+from charrnn_core.registry.options import check_plain, opt, option_values, read_options, settle
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref, source_ref
+from charrnn_core.text.decode import decode_text
 
 BUDGETS = ("epochs", "minutes", "characters")
 """The settings that say how long a run is."""
@@ -216,7 +212,8 @@ def read_toml(path: Path, opener: Callable[[str, int], int] = named) -> dict[str
     """Read a TOML file.
 
     Arguments:
-        opener: from `charrnn_core.files.regular`: `named` for what a user names, `own` for a run's file.
+        opener: from `charrnn_core.files.regular`: `named` for what a user names, `own` for a
+            run's file.
 
     Raises:
         StorageError: the file cannot be read, or is no regular file.

@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from charrnn_core.errors import ResumeError, RunDirectoryError, StorageError
-from charrnn_core.registry.single_file import keep_copies
-from charrnn_core.runs.naming import label, new_directory
 from charrnn_core.console.program import command
-from charrnn_core.runs.recovery import checkpoint_name, first_good, step_of
-from charrnn_core.registry.registry import Registry
-from charrnn_core.files.regular import check_own_directory, read_own
-from charrnn_core.runs.config import RunConfig
+from charrnn_core.errors import ResumeError, RunDirectoryError, StorageError
 from charrnn_core.files.atomic import (
     DISK,
     Disk,
@@ -29,6 +23,12 @@ from charrnn_core.files.atomic import (
     user_path,
     write_atomically,
 )
+from charrnn_core.files.regular import check_own_directory, read_own
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.single_file import keep_copies
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.naming import label, new_directory
+from charrnn_core.runs.recovery import checkpoint_name, first_good, step_of
 
 _LOCK_SECONDS = 0.2
 """How long a writer waits for the lock: readers that ask whether a run is live hold it a moment."""

@@ -2,8 +2,7 @@
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -102,5 +101,3 @@ class LoopState:
         """Begin the next row of the metrics log."""
         self.characters += self.row_characters
         self.row_nats, self.row_characters, self.row_seconds = 0.0, 0, 0.0
-
-

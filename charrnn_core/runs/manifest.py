@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from charrnn_core.text.alphabet import Alphabet, read_alphabet
 from charrnn_core.errors import CheckpointError, CorpusError
-from charrnn_core.runs.loop_state import LoopState, Step
 from charrnn_core.files.typed import AlsoBytes, Count, Like, Name, check
+from charrnn_core.runs.loop_state import LoopState, Step
+from charrnn_core.text.alphabet import Alphabet, read_alphabet
 
 
 class PluginRecord(TypedDict):

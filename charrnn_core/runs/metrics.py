@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.runs.course import Course
 from charrnn_core.errors import StorageError
 from charrnn_core.files.regular import own
+from charrnn_core.runs.course import Course
 
 _MOST_BYTES = 1 << 26
 

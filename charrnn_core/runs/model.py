@@ -7,26 +7,25 @@ from typing import Any
 
 import jax
 
-from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.cell import Params, as_cell
+from charrnn_core.console.stdout import kept_clean
+from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
+from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
+from charrnn_core.network.network import Dropouts, Network
+from charrnn_core.network.pytree import count_parameters, from_arrays
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.components import make
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
-from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError
-from charrnn_core.network.pytree import count_parameters, from_arrays
-from charrnn_core.runs.components import make
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
-from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.runs.opening import open_checkpoint
-from charrnn_core.registry.registry import Registry
-from charrnn_core.runs.config import RunConfig
 from charrnn_core.sampling.draw import Chain
-from charrnn_core.errors import shown
-from charrnn_core.registry.spec import Ref
-from charrnn_core.console.stdout import kept_clean
-from charrnn_core.files.atomic import user_path
 from charrnn_core.terminal import to_stderr
+from charrnn_core.text.alphabet import Alphabet
 
 
 @dataclass(frozen=True)

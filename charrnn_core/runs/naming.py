@@ -4,8 +4,8 @@ import itertools
 import re
 from pathlib import Path
 
-from charrnn_core.runs.config import RunConfig
 from charrnn_core.files.atomic import DISK, explained
+from charrnn_core.runs.config import RunConfig
 
 _LONGEST_LABEL = 100
 

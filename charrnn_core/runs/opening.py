@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.errors import RunDirectoryError
-from charrnn_core.runs.manifest import read_manifest
-from charrnn_core.runs.recovery import first_good, load_step
+from charrnn_core.files.atomic import explained, user_path
+from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.files.regular import named, own
 from charrnn_core.runs.config import read_toml
-from charrnn_core.files.atomic import explained, user_path
+from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.manifest import read_manifest
+from charrnn_core.runs.recovery import first_good, load_step
 
 _MOST_SHARDS = 1024
 

@@ -5,8 +5,8 @@ import reprlib
 from collections.abc import Callable
 from pathlib import Path
 
-from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.errors import CheckpointError, StorageError
+from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 
 _NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9})\.crn")
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from charrnn_core.errors import UnknownNameError, UsageError
 from charrnn_core.recipes import LIKE
-from charrnn_core.registry.spec import source_ref
+from charrnn_core.registry.spec import Ref, parse_refs, source_ref
 from charrnn_core.runs.config import RunConfig, layered, read_toml
-from charrnn_core.registry.spec import Ref, parse_refs
 
 COMPONENTS = ("optimizer", "sampler", "loss", "source", "cell")
 """The components whose options can be set one by one."""
