@@ -26,7 +26,7 @@ from charrnn_core.runs.settings import (
     CHANGES,
     WITH_OPTIONS,
     imitations,
-    read_settings,
+    read_typed,
     recipe_names,
     source_with,
 )
@@ -208,6 +208,14 @@ def _watching(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _check_resume(ctx: click.Context) -> click.Command:
+    """``charrnn check resume``, which is a plugin's, for its alias."""
+    check = cli.get_command(ctx, "check")
+    if isinstance(check, click.Group) and (command := check.get_command(ctx, "resume")):
+        return command
+    raise click.UsageError("--self-check-resume needs the command 'charrnn check resume'")
+
+
 @cli.command()
 @_setting_options
 @_component_options
@@ -221,10 +229,10 @@ def _watching(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
 @click.option("--from-first-update", is_flag=True, help="--minutes begin with the first update.")
 @click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
+@click.pass_context
 def run(
-    config: Path | None,
+    ctx: click.Context,
     out: Path | None,
-    quiet: bool,
     from_first_update: bool,
     self_check_resume: bool,
     **given: Any,
@@ -232,18 +240,12 @@ def run(
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
     from charrnn_core.runs.directory import RunDirectory
 
-    options = {kind: given.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
-    more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
+    if self_check_resume:
+        ctx.invoke(_check_resume(ctx), **given)
     registry = Registry.installed()
-    settings = read_settings(config, given, options, quiet=quiet, registry=registry, **more)
+    settings = read_typed(given, registry)
     settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
     use_every_core(least=settings.shards or 1)
-    if self_check_resume:
-        from charrnn_core.selfcheck import check_resume
-
-        verdict = check_resume(settings, registry)
-        say("\n".join(verdict.lines()))
-        sys.exit(0 if verdict.exact else 1)
     if from_first_update and settings.minutes is None:
         raise click.UsageError("--from-first-update is about --minutes, and none are given")
     # The directory is claimed before jax is imported: who comes second learns it at once.
