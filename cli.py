@@ -209,13 +209,12 @@ def run(
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
-    from charrnn_core.runs.directory import RunDirectory
+    from charrnn_core.runs.writer import RunWriter
 
     options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
     more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
     settings = read_settings(config, given, options, quiet=quiet, **more)
     registry = Registry.installed()
-    settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
     use_every_core(least=settings.shards or 1)
     if self_check_resume:
         from charrnn_core.selfcheck import check_resume
@@ -226,9 +225,9 @@ def run(
     if from_first_update and settings.minutes is None:
         raise click.UsageError("--from-first-update is about --minutes, and none are given")
     # The directory is claimed before jax is imported: who comes second learns it at once.
-    with RunDirectory.claim(settings, out, registry) as directory:
-        more = {"out": directory, "registry": registry, "from_first_update": from_first_update}
-        _train(lambda api, **how: api.train(settings, **more, **how))
+    with RunWriter.claim(settings, out, registry) as writer:
+        more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
+        _train(lambda api, **how: api.train(**more, **how))
 
 
 @cli.command()
@@ -257,17 +256,16 @@ def resume(
     **budget: str | None,
 ) -> None:
     """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.runs.directory import RunDirectory
-    from charrnn_core.runs.opening import saved_shards
+    from charrnn_core.runs.writer import RunWriter
 
-    directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
-    with directory.going_on():
-        use_every_core(least=saved_shards(run))
+    given = {name: value for name, value in budget.items() if value is not None}
+    with RunWriter.resuming(run, to_stderr) as writer:
+        use_every_core(least=writer.shards)
         how = {
             "budget": given, "allow": allow_change, "quiet": quiet, "watch": observer,
             "source": source_with(source, source_opt),
         }  # fmt: skip
-        _train(lambda api, **more: api.resume(directory, **how, **more))
+        _train(lambda api, **more: api.resume(writer, **how, **more))
 
 
 def _train(call: Callable[..., Any]) -> None:
