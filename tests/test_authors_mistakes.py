@@ -225,7 +225,7 @@ OTHERS = {
     ("sampler", "forgetful"): "and state float32[1]; it must return (logits, state)",
     ("optimizer", "three"): "optimizer 'three' returns 3; its target is called as target(options,",
     ("optimizer", "counting"): "optimizer 'counting' turns a state int32[] into float32[]",
-    ("source", "astr"): "source 'astr' gave str; expected a Corpus",
+    ("source", "astr"): "source 'astr' returned str; expected a Corpus",
     ("source", "pieces"): "source 'pieces' raises AttributeError: 'NoneType' object has no",
 }
 

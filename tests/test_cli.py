@@ -42,7 +42,7 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
     names = [re.split(r"  +|, order", row)[0] for row in table]
     assert names == ["per character", "model", "unigram", "n-gram"]
-    assert warning.startswith("warning: the model loses to counting (")
+    assert warning.startswith("warning: a baseline beats the model (")
     assert run.split() == ["run", str(directory)]
     program, *words = sample.split()[1:4]
     assert program.endswith("charrnn") and words == ["sample", str(directory)]
@@ -282,7 +282,7 @@ def test_control_c_saves_and_says_so(text_file, tmp_path):
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopping after this device call" in errors and "Traceback" not in errors
-    assert "interrupted: what was learnt so far is saved" in errors
+    assert "interrupted: progress so far is saved" in errors
     assert "charrnn resume" in output and list((tmp_path / "run" / "checkpoints").glob("*.crn"))
 
 

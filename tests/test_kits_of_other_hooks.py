@@ -642,7 +642,7 @@ def printing(argument: Any, options: Any, context: Any) -> Any:
 @pytest.mark.parametrize(
     ("source", "culprit", "parts"),
     [
-        (no_corpus, "gives-a-corpus", ["gave str", "expected a Corpus"]),
+        (no_corpus, "gives-a-corpus", ["returned str", "expected a Corpus"]),
         (nameless, "says-where-from", ["the origin 'here\\nand there'", "one line"]),
         (half_a_character, "no-lone-surrogates", ["character 3 is the lone surrogate '\\udcff'"]),
         (ever_longer(), "same-text-twice", ["3 characters", "then 6 with"]),

@@ -179,7 +179,7 @@ def test_a_missing_column_shows_the_nearest_and_what_there_are():
     for spec, what in (("jsonl:t.jsonl#txt", "field"), ("csv:t.csv#txt", "column")):
         message = error(UnknownNameError, spec)
         assert f"no {what} of t." in message and "did you mean 'text'?" in message
-        assert "there are: id, text" in message
+        assert "available: id, text" in message
     assert "has: id, text" in error(SourceError, "csv:t.csv")
     assert "has: id, text" in error(SourceError, "jsonl:t.jsonl#")
 
@@ -233,7 +233,7 @@ def test_lines_are_bounded(monkeypatch):
 @pytest.mark.parametrize("data", ["", "text\n", 'text\n""\n'])
 def test_no_text_is_an_error(data):
     write("t.csv", data)
-    with pytest.raises(CharRNNError, match="empty|there are none"):
+    with pytest.raises(CharRNNError, match="empty|none are available"):
         read("csv:t.csv#text")
     write("t.jsonl", '{"text": ""}' if data else "")
     assert "is empty" in error(CorpusError, "jsonl:t.jsonl#text")
