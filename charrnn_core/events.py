@@ -91,7 +91,8 @@ class Incident:
         epoch: passes over the training text so far, with a fraction.
         positions: where each stream's window begins, in characters of the training text.
         nats_per_char: its loss.
-        gradient_norms: the norm of its gradient by parameter; empty if the gradient is finite.
+        gradient_norms: the norm of its gradient by parameter; empty after ``"skip"`` and
+            ``"restart"``.
         action: the reaction: ``"stop"``, ``"skip"``, ``"rollback"``, or ``"restart"`` of streams
             after an update that was kept.
         streams: the streams whose carry was not finite, counted from 0.

@@ -313,7 +313,7 @@ class TwentyCharacters:
         (Rumour(), "rows-are-independent", ["state it keeps for row 0 moved", "row 1"]),
         (Calls(), "pure", ["a second call", "keep what it remembers in the state"]),
         (decimal, "pure", ["compiled by jax.jit"]),
-        (TwentyCharacters(), "writes-text", ["nothing can be drawn as symbol 18"]),
+        (TwentyCharacters(), "writes-text", ["cannot draw symbol 18"]),
         (in_crowds, "writes-text", ["symbols written by 64 rows", "the number of rows"]),
     ],
     ids=called,

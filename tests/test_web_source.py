@@ -105,11 +105,11 @@ def test_offline_asks_nobody(server, read):
         (status(200, b"\x89PNG", Content_Type="image/png"), "'image/png'"),
         (text(b"%PDF-1.7"), "not a plain text"),
         (redirect("/again"), "more than 5"),
-        (redirect("ftp://example.org/"), "no http(s) address"),
+        (redirect("ftp://example.org/"), "not lead to an http(s) address"),
         (redirect("http://10.0.0.1/"), "10.0.0.1, which is not in the public internet"),
         (redirect("http://2130706433:1/"), "not in the public internet"),
         (redirect("http://[::1]/"), "not in the public internet"),
-        (redirect("http://u:p@example.org/"), "no http(s) address"),
+        (redirect("http://u:p@example.org/"), "not lead to an http(s) address"),
     ],
 )
 def test_what_cannot_be_had_says_how_else(server, read, hasty, reply, said):

@@ -60,7 +60,7 @@ class _Copy:
     def _integer(self, number: int) -> int:
         if number not in _INTEGERS:
             raise ValueError(
-                f"it has an integer of {number.bit_length()} bits; expected at most 64"
+                f"it has a {number.bit_length()}-bit integer; expected at most 64 bits"
             )
         return number
 
