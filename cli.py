@@ -13,7 +13,6 @@ from charrnn_core.console.stdio import dispensable, guarded
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, EngineWarning, OutputError
-from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.registry.entrypoints import COMMANDS, Entry, installed
 from charrnn_core.registry.habits import option_for
 from charrnn_core.registry.listing import first_line
@@ -23,7 +22,14 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import name_local_file
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.settings import CHANGES, COMPONENTS, read_settings, source_with
+from charrnn_core.runs.settings import (
+    CHANGES,
+    WITH_OPTIONS,
+    imitations,
+    read_settings,
+    recipe_names,
+    source_with,
+)
 from charrnn_core.signals import Interrupt
 from charrnn_core.terminal import note_warnings, printable, say, to_stderr
 
@@ -157,6 +163,19 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+class Naming(click.Option):
+    """An option whose help ends with the names there are, looked up when help is asked for."""
+
+    def __init__(self, *args: Any, names: Callable[[Registry], list[str]], **kwargs: Any) -> None:
+        self._names = names
+        super().__init__(*args, **kwargs)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        names = ", ".join(self._names(Registry.installed()))
+        return record and (record[0], f"{record[1]}: {names}.")
+
+
 def _default(value: Any) -> str:
     """Return a setting's default as the user would type it; empty if there is nothing to show."""
     if isinstance(value, tuple):
@@ -167,7 +186,7 @@ def _default(value: Any) -> str:
 
 
 def _component_options(command: Callable[..., None]) -> Callable[..., None]:
-    for kind in COMPONENTS:
+    for kind in reversed(WITH_OPTIONS):
         command = click.option(
             f"--{kind}-opt",
             multiple=True,
@@ -191,8 +210,8 @@ def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
 @_setting_options
 @_component_options
 @click.option("--lr", metavar="FLOAT", help="Peak learning rate of the optimizer.")
-@click.option("--recipe", metavar="NAME", help=f"A preset: {', '.join(RECIPES)}.")
-@click.option("--like", metavar="NAME", help=f"Imitate another system: {', '.join(LIKE)}.")
+@click.option("--recipe", cls=Naming, names=recipe_names, metavar="NAME", help="A preset")
+@click.option("--like", cls=Naming, names=imitations, metavar="NAME", help="Imitate another system")
 @click.option("--config", type=click.Path(path_type=Path), help="Read settings from a TOML file.")
 @_observer_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
@@ -209,10 +228,10 @@ def run(
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
     from charrnn_core.runs.writer import RunWriter
 
-    options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
+    options = {kind: given.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
     more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
-    settings = read_settings(config, given, options, quiet=quiet, **more)
     registry = Registry.installed()
+    settings = read_settings(config, given, options, quiet=quiet, registry=registry, **more)
     use_every_core(least=settings.shards or 1)
     if self_check_resume:
         from charrnn_core.selfcheck import check_resume
