@@ -83,7 +83,7 @@ def test_each_row_is_a_document(here, notes, spec):
     assert corpus.text == "a fox\n\na \N{FOX FACE} and\na loop\n\nthe end\n\n"
     assert (corpus.name, corpus.documents) == (spec, "blank")
     assert corpus.origin == str(here / spec.partition(":")[2])
-    assert notes == [f"note: {spec}: 2 of 5 rows have no text and are left out"]
+    assert notes == [f"note: {spec}: 2 of 5 rows have no text and are skipped"]
 
 
 @pytest.mark.parametrize(
@@ -191,14 +191,14 @@ def test_names_cannot_move_the_cursor():
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ('{"text": "a"}\n\n{"text": \n', ["line 3 is no JSON", "object on each line"]),
-        ('{"text": "a"}\n["b"]\n', ["line 2", "no object"]),
+        ('{"text": "a"}\n\n{"text": \n', ["line 3 is not JSON", "object on each line"]),
+        ('{"text": "a"}\n["b"]\n', ["line 2 is not a JSON object"]),
         ("[\n" * 100_000, ["line 1"]),
         ("[" * 100_000, ["line 1", "nested too deep"]),
         ('{"text": 5}', ["line 1", "'text'", "int"]),
         ('{"text": ["a"]}', ["line 1", "list"]),
         ('{"n": ' + "9" * 5000 + "}", ["line 1"]),
-        ("plain text", ["line 1 is no JSON"]),
+        ("plain text", ["line 1 is not JSON"]),
     ],
 )
 def test_a_bad_line_is_numbered(data, parts):
