@@ -211,7 +211,7 @@ def test_a_bad_line_is_numbered(data, parts):
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ('id,text\n1,a\n2\n3,"c\nd"\n', ["line 3", "1 columns", "number 2 of 2"]),
+        ('id,text\n1,a\n2\n3,"c\nd"\n', ["line 3", "1 columns", "column 2 of 2"]),
         ('id,text\n1,"a\nb', ["line 3", "quote"]),
         ('id,text\n1,"a"b\n', ["line 2", "quote"]),
         ("text,text\na,b\n", ["2 columns named 'text'"]),
@@ -269,7 +269,7 @@ def test_raw_tables_are_told_of(notes):
     assert r"\ud83e" in (file("t.jsonl", FileOptions(), notes.context).text or "")
     file("a b.csv", FileOptions(), notes.context)
     file("t.txt", FileOptions(), notes.context)
-    said = [note for note in notes if "as it stands" in note]
+    said = [note for note in notes if "is read verbatim" in note]
     assert len(said) == 2
     assert "--source 'jsonl:t.jsonl#FIELD'" in said[0]
     assert "--source 'csv:a b.csv#COLUMN'" in said[1]

@@ -60,7 +60,7 @@ def charrnn_samplers():
         target="charrnn_samplers.truncation:top_p",
         options=TopPOptions,
         argument="p",
-        summary="the fewest most likely symbols that sum to p (nucleus)",
+        summary="the smallest set of most likely symbols that sums to p (nucleus)",
     )
     yield SamplerPlugin(
         name="min-p",
