@@ -194,7 +194,7 @@ def test_a_log_is_cut_and_never_made_longer(tmp_path):
 
 @pytest.mark.parametrize("state", [{"bytes": -1}, {"bytes": "x"}, {"bytes": True}, {}, None, [1]])
 def test_a_log_is_cut_to_a_number_of_bytes(state):
-    with pytest.raises(CheckpointError, match=r"remembers .* of metrics\.jsonl; expected a number"):
+    with pytest.raises(CheckpointError, match=r"length of metrics\.jsonl is .*; expected a number"):
         JSONLObserver(None).restore(state)
 
 
