@@ -1,11 +1,11 @@
-"""Training speed against the teaching notebook charrnn grew from.
+"""Training speed compared with the teaching notebook that charrnn grew from.
 
     python benchmarks/notebook.py --source python-docs
 
 Both sides train the same network on the same text: one-hot characters, Elman with H = 256, Adam at
-1e-3, one stream, windows of 64 characters whose carry is handed on, every epoch a fresh random
-stretch of 5,000 characters. The notebook does it as notebooks do: one jitted call for the loss and
-gradient of each window, the optimizer outside jit. charrnn does it as ``--recipe notebook`` does.
+1e-3, one stream, windows of 64 characters whose carry is passed on, and a new random stretch of
+5,000 characters every epoch. The notebook does this in the usual way: one jitted call for the loss
+and gradient of each window, the optimizer outside jit. charrnn runs ``--recipe notebook``.
 The two take turns in one process, so that a busy machine slows both; compilation is not counted.
 """
 
@@ -44,14 +44,14 @@ FOREVER = 10**9
 LEARNING_RATE = 1e-3
 
 Epoch = tuple[int, float]
-"""Characters trained on, and their mean loss in nats."""
+"""The number of characters trained on, and their mean loss in nats."""
 
 
 def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
-    """The notebook's training loop, one epoch per item.
+    """Run the notebook's training loop, one epoch per item.
 
-    ``h' = tanh(W h + U x + b);  o = V h' + c``, the readout inside the scan's step. A stretch's
-    last, shorter window is left out: it would compile a second program.
+    ``h' = tanh(W h + U x + b);  o = V h' + c``, the readout inside the scan's step. The last,
+    shorter window of a stretch is skipped: it would compile a second program.
     """
     H = config.cell.options["features"]
     rng = np.random.default_rng(config.seed)
@@ -80,7 +80,7 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
 
     while True:
         start = rng.integers(0, len(ids) - config.stretch)
-        # One-hot on the host: slicing a device array would cost the notebook more than sending it.
+        # One-hot on the host: slicing a device array would cost more than transferring the window.
         stretch = one_hot[ids[start : start + config.stretch + 1]]
         h, nats = jnp.zeros(H), []
         for i in range(0, config.stretch - config.window + 1, config.window):
@@ -115,7 +115,7 @@ class NoFiles:
 
 
 def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> Iterator[Epoch]:
-    """charrnn's training loop, without evaluation, samples and checkpoints; one epoch per item."""
+    """Run charrnn's loop without evaluation, samples and checkpoints; one epoch per item."""
     make_optimizer = registry.load("optimizer", config.optimizer)
     optimizer_options = registry.options("optimizer", config.optimizer)
     loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
@@ -144,7 +144,7 @@ def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> 
 
 
 def play(epochs: Iterator[Epoch], seconds: float) -> tuple[float, float]:
-    """Whole epochs for about that long: characters per second by the clock, and the mean loss."""
+    """Run whole epochs for about this long; return characters per second and the mean loss."""
     began, characters, nats = time.perf_counter(), 0, 0.0
     while (elapsed := time.perf_counter() - began) < seconds:
         count, mean = next(epochs)

@@ -210,12 +210,12 @@ CELLS = {
     "misspelt": ("raises AttributeError: ", 'no attribute "fetures"; it got carry float32[1,4]'),
     "unpacking": ("raises ValueError: not enough values to unpack (expected 2, got 1)", STEP),
     "deciding": ("raises TracerBoolConversionError: Attempted boolean conversion of traced array "
-                 "with shape bool[]; no value is known while", "jnp.where instead of if; it got"),
+                 "with shape bool[]; values are not known", "jnp.where instead of if; it got"),
     "coarse": ("returns a carry bfloat16[2,4], where", CARRY),
     "swapped": ("which looks like (output, carry)", STEP),
     "bad-carry": ("the initial carry of cell BadCarry raises TypeError: ", "3 were given; it must"),
     "pure": ("a step of cell Pure raises KeyError: 'V'; " + CARRY, STEP),
-    "shapeless": ("does not say how its carry begins: give it a field features: int", "or a "),
+    "shapeless": ("does not define its initial carry: add a field features: int", "or a "),
     "nnx": ("raises TypeError: dot_general requires", CARRY),
 }  # fmt: skip
 OTHERS = {
@@ -225,7 +225,7 @@ OTHERS = {
     ("sampler", "forgetful"): "and state float32[1]; it must return (logits, state)",
     ("optimizer", "three"): "optimizer 'three' returns 3; its target is called as target(options,",
     ("optimizer", "counting"): "optimizer 'counting' turns a state int32[] into float32[]",
-    ("source", "astr"): "source 'astr' gave str; expected a Corpus",
+    ("source", "astr"): "source 'astr' returned str; expected a Corpus",
     ("source", "pieces"): "source 'pieces' raises AttributeError: 'NoneType' object has no",
 }
 

@@ -141,5 +141,5 @@ def test_killed_while_it_starts(text_file, tmp_path, charrnn):
     done = charrnn("sample", "run")
     assert done.returncode == 1 and done.stderr.endswith("charrnn resume run\n")
     done = charrnn("resume", "run", "--quiet", "--observer", "progress,jsonl")
-    assert done.returncode == 0 and "it begins anew" in done.stderr, done.stderr
+    assert done.returncode == 0 and "it starts again" in done.stderr, done.stderr
     assert "elman with" in done.stdout  # the observer that was asked for

@@ -68,7 +68,7 @@ def test_stretches_of_zeros_and_what_was_appended(run):
             passed_over(run, str(newest))
     for more in (b"\0", data, bytes(512)):
         newest.write_bytes(data + more)
-        passed_over(run, "that belong to no array")
+        passed_over(run, "belong to no array")
 
 
 def test_files_that_were_swapped(run):
@@ -128,7 +128,7 @@ def test_foreign_files(run, data):
     [
         (2, "has format 2; this charrnn reads up to 1: upgrade charrnn"),
         (65535, "has format 65535"),
-        (0, "there is no format 0"),
+        (0, "unknown format 0"),
     ],
 )
 def test_other_formats(run, version, reason):

@@ -8,8 +8,8 @@ import pytest
 
 from charrnn_core.errors import RunDirectoryError, StorageError
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.runs import directory as directory_module
 from charrnn_core.runs import recovery
+from charrnn_core.runs import writer as writer_module
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.writer import RunWriter
@@ -43,7 +43,7 @@ def test_a_second_writer_is_told_who_writes(tmp_path):
 def test_a_claim_that_comes_second_does_not_remove_the_first(tmp_path, monkeypatch):
     """Both saw that there was no directory; the one that gets the lock is not disturbed."""
     out, entered, leave = tmp_path / "run", threading.Event(), threading.Event()
-    real = directory_module.make_directory
+    real = writer_module.make_directory
 
     def first() -> None:
         with RunWriter.claim(RunConfig(), out):
@@ -59,7 +59,7 @@ def test_a_claim_that_comes_second_does_not_remove_the_first(tmp_path, monkeypat
         return real(path, *arguments)
 
     thread = threading.Thread(target=first)
-    monkeypatch.setattr(directory_module, "make_directory", slow)
+    monkeypatch.setattr(writer_module, "make_directory", slow)
     with pytest.raises(RunDirectoryError, match="is being written by"):
         with RunWriter.claim(RunConfig(), out):
             pass

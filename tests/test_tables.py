@@ -84,7 +84,7 @@ def test_each_row_is_a_document(here, notes, spec):
     assert corpus.text == "a fox\n\na \N{FOX FACE} and\na loop\n\nthe end\n\n"
     assert (corpus.name, corpus.documents) == (spec, "blank")
     assert corpus.origin == str(here / spec.partition(":")[2])
-    assert notes == [f"note: {spec}: 2 of 5 rows have no text and are left out"]
+    assert notes == [f"note: {spec}: 2 of 5 rows have no text and are skipped"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_missing_column_shows_the_nearest_and_what_there_are():
     for spec, what in (("jsonl:t.jsonl#txt", "field"), ("csv:t.csv#txt", "column")):
         message = error(UnknownNameError, spec)
         assert f"no {what} of t." in message and "did you mean 'text'?" in message
-        assert "there are: id, text" in message
+        assert "available: id, text" in message
     assert "has: id, text" in error(SourceError, "csv:t.csv")
     assert "has: id, text" in error(SourceError, "jsonl:t.jsonl#")
 
@@ -192,14 +192,14 @@ def test_names_cannot_move_the_cursor():
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ('{"text": "a"}\n\n{"text": \n', ["line 3 is no JSON", "object on each line"]),
-        ('{"text": "a"}\n["b"]\n', ["line 2", "no object"]),
+        ('{"text": "a"}\n\n{"text": \n', ["line 3 is not JSON", "object on each line"]),
+        ('{"text": "a"}\n["b"]\n', ["line 2 is not a JSON object"]),
         ("[\n" * 100_000, ["line 1"]),
         ("[" * 100_000, ["line 1", "nested too deep"]),
         ('{"text": 5}', ["line 1", "'text'", "int"]),
         ('{"text": ["a"]}', ["line 1", "list"]),
         ('{"n": ' + "9" * 5000 + "}", ["line 1"]),
-        ("plain text", ["line 1 is no JSON"]),
+        ("plain text", ["line 1 is not JSON"]),
     ],
 )
 def test_a_bad_line_is_numbered(data, parts):
@@ -212,7 +212,7 @@ def test_a_bad_line_is_numbered(data, parts):
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ('id,text\n1,a\n2\n3,"c\nd"\n', ["line 3", "1 columns", "number 2 of 2"]),
+        ('id,text\n1,a\n2\n3,"c\nd"\n', ["line 3", "1 columns", "column 2 of 2"]),
         ('id,text\n1,"a\nb', ["line 3", "quote"]),
         ('id,text\n1,"a"b\n', ["line 2", "quote"]),
         ("text,text\na,b\n", ["2 columns named 'text'"]),
@@ -233,7 +233,7 @@ def test_lines_are_bounded(monkeypatch):
 @pytest.mark.parametrize("data", ["", "text\n", 'text\n""\n'])
 def test_no_text_is_an_error(data):
     write("t.csv", data)
-    with pytest.raises(CharRNNError, match="empty|there are none"):
+    with pytest.raises(CharRNNError, match="empty|none are available"):
         read("csv:t.csv#text")
     write("t.jsonl", '{"text": ""}' if data else "")
     assert "is empty" in error(CorpusError, "jsonl:t.jsonl#text")
@@ -270,7 +270,7 @@ def test_raw_tables_are_told_of(notes):
     assert r"\ud83e" in (file("t.jsonl", FileOptions(), notes.context).text or "")
     file("a b.csv", FileOptions(), notes.context)
     file("t.txt", FileOptions(), notes.context)
-    said = [note for note in notes if "as it stands" in note]
+    said = [note for note in notes if "is read verbatim" in note]
     assert len(said) == 2
     assert "--source 'jsonl:t.jsonl#FIELD'" in said[0]
     assert "--source 'csv:a b.csv#COLUMN'" in said[1]

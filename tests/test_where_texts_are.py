@@ -179,7 +179,7 @@ def test_a_relative_path_is_found_from_elsewhere(typed, elsewhere):
     run, notes = Path(shutil.copytree(typed / "run", elsewhere / "run")), []
     (elsewhere / "text.txt").write_text("another text of the same name")
     assert resume(run, note=notes.append).reason == "finished"
-    line = f"note: the text is read from {typed / 'there' / 'text.txt'}, where the run found it"
+    line = f"note: reading the text from {typed / 'there' / 'text.txt'}, where the run found it"
     assert [note for note in notes if note.startswith(line)] and len(notes) == 1
     assert evaluate(load(run), note=quiet).baselines
 
@@ -220,7 +220,9 @@ def test_what_has_changed_in_both_places_is_what_was_typed(elsewhere):
     assert file("a.txt", FileOptions(), context).text == "here"
     assert file("b.txt", FileOptions(), context).text == "there"
     context = SourceContext(elsewhere, known=Known("standard input", "0" * 64))
-    with pytest.raises(SourceError, match="no file 'b.txt'.*name the place .* --source$"):
+    with pytest.raises(
+        SourceError, match="file 'b.txt' not found.*say where it is now with --source$"
+    ):
         file("b.txt", FileOptions(), context)
 
 
@@ -334,5 +336,5 @@ def test_settings_with_a_byte_order_mark(line_end, elsewhere):
     )
     assert read_settings(path, {}, {}).window == 7
     path.write_bytes("window = 7\n".encode("utf-16"))
-    with pytest.raises(CharRNNError, match="it seems to be utf-16; convert it.*in TOML"):
+    with pytest.raises(CharRNNError, match="it looks like utf-16; convert it.*in TOML"):
         read_settings(path, {}, {})

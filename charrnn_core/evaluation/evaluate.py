@@ -1,4 +1,4 @@
-"""A model on a text: which part of it is scored, beside what, and every character's share."""
+"""Evaluation of a model on a text: choose the part to score, score it, compare with baselines."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -23,11 +23,11 @@ from charrnn_core.text.split import PARTS, Split, count_characters
 
 
 class Scored(NamedTuple):
-    """A character and what it cost.
+    """A character and its cost.
 
     Fields:
-        symbol: the character; a byte's number if the model's alphabet is of bytes.
-        bits: NaN for a character that was skipped.
+        symbol: the character, or the number of a byte if the alphabet is bytes.
+        bits: its cost; NaN for a character that was skipped.
         known: whether the alphabet has it.
     """
 
@@ -47,7 +47,7 @@ def evaluate(
     baselines: bool = True,
     note: Callable[[str], None] = to_stderr,
 ) -> Evaluation:
-    """Score every character of a text, each from all before it.
+    """Score every character of a text, predicting each from all before it.
 
     Arguments:
         model: from `load` or `train`.
@@ -56,9 +56,10 @@ def evaluate(
             ``valid``, ``test`` or ``all``. By default ``valid``, or ``all`` for another source.
         unknown: ``"error"``, ``"skip"`` or ``"escape"``: what to do with characters the alphabet
             lacks, see `charrnn_core.evaluation.unknown`.
-        dynamic: score it once more while the model goes on learning from what it has read.
-        streams: stretches of the text that are read side by side; 1 is the literal single pass.
-        baselines: also count n-grams in the training text, and compress.
+        dynamic: also score the text while the model keeps learning from it.
+        streams: how many stretches of the text to read in parallel; 1 is the literal single pass.
+        baselines: also compute n-gram and xz baselines.
+        note: called with each line that the user should see.
 
     Raises:
         CorpusError: the part is empty.
@@ -71,11 +72,11 @@ def evaluate(
     text = _choose(model, source, split, unknown, note)
     remarks, training = text.remarks(), None
     if text.trained_on:
-        remarks[-1] += ", so there are no baselines for it"
+        remarks[-1] += ", so no baselines are computed"
     elif baselines:
         try:
             training = text.training()
-        except CharRNNError as error:  # the run's own text, which the model does not need
+        except CharRNNError as error:  # the run's own text is missing; the model needs only `text`
             remarks.append(f"no baselines: {error}")
     comparison = Comparison(text, training)
     scorer = make_scorer(model.network, streams=streams)
@@ -101,9 +102,9 @@ def score(
     streams: int | None = None,
     note: Callable[[str], None] = to_stderr,
 ) -> Iterator[Scored]:
-    """The bits of every character of a text, in order; their mean is what `evaluate` gives.
+    """Yield the bits of every character of a text, in order; their mean is `evaluate`'s result.
 
-    The arguments are those of `evaluate`, and so are the errors.
+    Takes the arguments of `evaluate` and raises the same errors.
 
     Example::
 
@@ -111,7 +112,7 @@ def score(
     """
     text = _choose(model, source, split, unknown, note)
     if text.part != "all":
-        note(f"note: this is the {text.part} part of {text.split}")
+        note(f"note: scoring the {text.part} part of {text.split}")
     for remark in text.remarks():
         note(f"note: {remark}")
     return text.scored(make_scorer(model.network, streams=streams)(model.params, text.pieces))
@@ -119,11 +120,11 @@ def score(
 
 @dataclass(frozen=True, kw_only=True)
 class _Text(ScoredPart):
-    """What is scored of a text, and what a model knows of it.
+    """The part of a text that is scored, and what a model knows of it.
 
     Arguments:
         trained_on: whether the model was trained on some of it.
-        watched: whether it is what was scored while the model was trained.
+        watched: whether it is the text that was evaluated during training.
         training: returns the ids of the training text.
     """
 
@@ -132,20 +133,20 @@ class _Text(ScoredPart):
     training: Callable[[], Ids]
 
     def remarks(self) -> list[str]:
-        """What a reader of the numbers has to know."""
+        """Return what a reader of the figures has to know."""
         remarks = []
         if count := len(self.unknown.places):
-            how = f"left out; numbers are over the {self.characters:,} known ones"
+            how = f"skipped; the figures cover the {self.characters:,} known characters"
             if self.unknown.escape:
                 bits = self.unknown.cost / math.log(2)
-                how = f"among the {self.characters:,}, charged {bits:.2f} bits each"
+                how = f"among the {self.characters:,}, at {bits:.2f} bits each"
             remarks.append(f"{count:,} unknown characters are {how}")
         if self.trained_on:
-            remarks.append("the model has learnt from this text")
+            remarks.append("the model was trained on this text")
         return remarks
 
     def scored(self, nats: Iterable[Nats]) -> Iterator[Scored]:
-        """Every character and its bits, in order."""
+        """Yield every character and its bits, in order."""
         ids = (int(item) for piece in self.pieces for item in piece.ids)
         symbols = None if isinstance(self.alphabet, ByteAlphabet) else self.alphabet.symbols
         lacking = iter(self.unknown.symbols)
@@ -165,12 +166,13 @@ def _choose(
     unknown: str,
     note: Callable[[str], None],
 ) -> _Text:
-    """Read the text and cut out what is to be scored; the arguments are those of `evaluate`."""
+    """Read the text and cut out the part to score; the arguments are those of `evaluate`."""
     if unknown not in UNKNOWN:
-        raise UnknownNameError("way with unknown characters", unknown, UNKNOWN)
-    learnt = model.table["corpus"]
+        raise UnknownNameError("treatment of unknown characters", unknown, UNKNOWN)
+    trained = model.table["corpus"]
     corpus = read_corpus(source, model.registry, note) if source else text_again(model, note)
-    if source is None and corpus.sha256 != learnt["sha256"]:
+    same_text = corpus.sha256 == trained["sha256"]
+    if source is None and not same_text:
         note(f"note: {corpus.origin} has changed since training; scoring the text as it is now")
     preset, part = model.config.split, split or ("valid" if source is None else "all")
     if part not in PARTS:
@@ -187,20 +189,19 @@ def _choose(
     own, ranges = Split.named(model.config.split), cut.ranges(len(ids), part)
 
     def training() -> Ids:
-        if source is None or corpus.sha256 == learnt["sha256"]:
+        if source is None or same_text:
             return own.training(ids)
         return training_ids(model, note)
 
-    escape = 1 / (int(learnt["characters"]) + 1) if unknown == "escape" else 0.0
+    escape = 1 / (int(trained["characters"]) + 1) if unknown == "escape" else 0.0
     return _Text(
         alphabet=alphabet,
         split=preset,
         part=part,
         pieces=pieces,
         unknown=find_unknown(corpus, alphabet, escape).within(ranges, len(ids)),
-        trained_on=corpus.sha256 == learnt["sha256"]
-        and _overlap(ranges, own.ranges(len(ids), "train")),
-        watched=corpus.sha256 == learnt["sha256"]
+        trained_on=same_text and _overlap(ranges, own.ranges(len(ids), "train")),
+        watched=same_text
         and ranges == own.ranges(len(ids), "valid")
         and count_characters(pieces) <= model.config.eval_characters,
         training=training,

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_core.errors import UnknownNameError, UsageError
-from charrnn_core.recipes import LIKE
+from charrnn_core.registry.descriptors import KINDS, RecipePlugin
+from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, parse_refs, source_ref
-from charrnn_core.runs.config import RunConfig, layered, read_toml
+from charrnn_core.runs.config import COMPONENT_LISTS, COMPONENTS, RunConfig, layered, read_toml
 
-COMPONENTS = ("optimizer", "sampler", "loss", "source", "cell")
-"""The components that have ``--KIND-opt`` options."""
+WITH_OPTIONS = tuple(kind for kind in KINDS if kind in {**COMPONENTS, **COMPONENT_LISTS})
+"""The kinds of components that have ``--KIND-opt``; of a chain it sets options of the first."""
 
 CHANGES = ("text", "config", "plugins", "alphabet", "shards")
 """What ``resume --allow-change`` takes: things that may have changed since the run started."""
@@ -26,6 +27,7 @@ def read_settings(
     learning_rate: str | None = None,
     quiet: bool = False,
     observers: Iterable[str] = (),
+    registry: Registry | None = None,
 ) -> RunConfig:
     """Return the configuration: defaults, overridden by the recipe, the file, the command line.
 
@@ -34,10 +36,11 @@ def read_settings(
     Arguments:
         file: a TOML file.
         values: settings by name; None means not given. ``recipe`` and ``like`` name recipes.
-        options: ``KEY=VALUE`` texts by component.
+        options: ``KEY=VALUE`` texts by kind of component.
         learning_rate: the optimizer's option of that name.
         quiet: whether to leave out the progress display.
         observers: specs of additional observers.
+        registry: where recipes are looked up; by default the plugins installed.
 
     Raises:
         StorageError: the file, or the run to start from, cannot be read.
@@ -49,7 +52,8 @@ def read_settings(
     below = {} if file is None else read_toml(file)
     typed = {name: value for name, value in values.items() if value is not None}
     if (like := typed.pop("like", None)) is not None:
-        typed["recipe"] = _recipe_like(like, typed.get("recipe"))
+        registry = registry or Registry.installed()
+        typed["recipe"] = _recipe_like(like, typed.get("recipe"), registry)
     if _states_a_width(typed.get("cell"), options.get("cell", ())):
         typed.setdefault("parameters", None)  # overrides the one of a recipe or file
     if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
@@ -57,17 +61,25 @@ def read_settings(
 
         # Its width is already known, so a recipe must not resize it.
         below = {"parameters": None, **saved_network(Path(origin)), **below}
-    settings = RunConfig.read(layered(below, typed))
-    given = {kind: _pairs(kind, options.get(kind, ())) for kind in COMPONENTS}
+    settings = RunConfig.read(layered(below, typed), registry)
+    given = {kind: _pairs(kind, options.get(kind, ())) for kind in WITH_OPTIONS}
     if learning_rate is not None:
         given["optimizer"]["learning_rate"] = learning_rate
-    pairs, changes = given.pop("sampler"), dict[str, Any]()
-    if pairs:
-        first, *others = settings.sampler
-        changes["sampler"] = (first.with_options(pairs), *others)
+    return watched(_with_options(settings, given), quiet, observers)
+
+
+def _with_options(settings: RunConfig, given: Mapping[str, Mapping[str, str]]) -> RunConfig:
+    """Return the run with options of its components set, of a chain those of its first sampler."""
+    changes: dict[str, Ref | tuple[Ref, ...]] = {}
     for kind, pairs in given.items():
-        changes[kind] = getattr(settings, kind).with_options(pairs)
-    return watched(dataclasses.replace(settings, **changes), quiet, observers)
+        if not pairs:
+            continue
+        if kind == "sampler":
+            first, *others = settings.sampler
+            changes[kind] = (first.with_options(pairs), *others)
+        else:
+            changes[kind] = getattr(settings, kind).with_options(pairs)
+    return dataclasses.replace(settings, **changes)
 
 
 def watched(settings: RunConfig, quiet: bool, observers: Iterable[str] = ()) -> RunConfig:
@@ -114,9 +126,29 @@ def _states_a_width(cell: Any, options: Iterable[str]) -> bool:
     return bool(re.search(r":\d", spec)) or any(text.startswith("features=") for text in options)
 
 
-def _recipe_like(system: str, recipe: str | None) -> str:
-    if system not in LIKE:
-        raise UnknownNameError("system to imitate", system, LIKE)
+def recipe_names(registry: Registry) -> list[str]:
+    """Return the names of the recipes, in the order of their plugins.
+
+    >>> recipe_names(Registry.installed())[:3]
+    ['default', 'notebook', 'best']
+    """
+    return list(dict.fromkeys(recipe.name for recipe in registry.offered(RecipePlugin)))
+
+
+def imitations(registry: Registry) -> list[str]:
+    """Return the names of the recipes that imitate another system.
+
+    >>> imitations(Registry.installed())[:2]
+    ['char-rnn', 'torch-rnn']
+    """
+    recipes = registry.offered(RecipePlugin)
+    return list(dict.fromkeys(recipe.name for recipe in recipes if recipe.imitates))
+
+
+def _recipe_like(system: str, recipe: str | None, registry: Registry) -> str:
+    systems = imitations(registry)
+    if system.rpartition("/")[2] not in systems:
+        raise UnknownNameError("system to imitate", system, systems)
     if recipe is not None:
         raise UsageError(
             f"--like {system} and --recipe {recipe} are both given, and both choose a recipe; "
