@@ -309,7 +309,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--loss", "crossentrpy"), 2, ["no loss named", "did you mean 'crossentropy'"]),
         (("--observer", "jsnl"), 2, ["no observer named", "did you mean 'jsonl'"]),
         (("--cell-opt", "featurs=3"), 2, ["no option of cell 'lstm'", "did you mean 'features'"]),
-        (("--cell-opt", "features"), 2, ["is not KEY=VALUE"]),
+        (("--cell-opt", "features"), 2, ["expected KEY=VALUE"]),
         (("--cell", "elman:big"), 2, ["option 'features' of cell 'elman' is 'big'; expected int"]),
         (("--cell", "elman:0"), 2, ["expected a value >= 1"]),
         (("--sampler", "temperature:-1"), 2, ["is -1.0; expected a value >= 0"]),
