@@ -95,10 +95,16 @@ def evaluate(
         replace(row, nats_per_char=text.unknown.mean(row.nats_per_char, known)) for row in rows
     )
     return Evaluation(
-        model=own, characters=text.characters, split=text.split, part=text.part,
-        symbol=model.alphabet.unit, dynamic=adapted, baselines=rows, remarks=(*remarks, *more),
+        model=own,
+        characters=text.characters,
+        split=text.split,
+        part=text.part,
+        symbol=model.alphabet.unit,
+        dynamic=adapted,
+        baselines=rows,
+        remarks=(*remarks, *more),
         course=model.course() if text.watched else None,
-    )  # fmt: skip
+    )
 
 
 def score(

@@ -113,7 +113,7 @@ def _rows(file: Path) -> list[dict[str, Any]]:
 
 
 def _interval(log: Path) -> tuple[float, float] | None:
-    """The interval that the run has printed last."""
+    """Return the interval that the run printed last, in bits."""
     found = _INTERVAL.findall(read_own(log)) if log.exists() else []
     if not found:
         return None
@@ -122,7 +122,7 @@ def _interval(log: Path) -> tuple[float, float] | None:
 
 
 def _start_up(log: Path) -> float | None:
-    """The seconds of start-up that the run has printed."""
+    """Return the seconds of start-up that the run printed."""
     found = _START_UP.findall(read_own(log)) if log.exists() else []
     return float(found[-1]) if found else None
 
