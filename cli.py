@@ -103,10 +103,15 @@ def _taking_plugins(command: click.Command) -> click.Command:
 
     if not any(param.name == "plugin" for param in command.params):
         option = click.Option(
-            ["--plugin"], multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-            expose_value=False, is_eager=True, callback=name,
+            ["--plugin"],
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            is_eager=True,
+            callback=name,
             help="Also use this Python file as a plugin.",
-        )  # fmt: skip
+        )
         command.params.append(option)
         if isinstance(command, click.Group):
             below = command.get_command
@@ -279,9 +284,12 @@ def resume(
     with RunWriter.resuming(run, to_stderr) as writer:
         use_every_core(least=writer.shards)
         how = {
-            "budget": given, "allow": allow_change, "quiet": quiet, "watch": observer,
+            "budget": given,
+            "allow": allow_change,
+            "quiet": quiet,
+            "watch": observer,
             "source": source_with(source, source_opt),
-        }  # fmt: skip
+        }
         _train(lambda api, **more: api.resume(writer, **how, **more))
 
 
