@@ -1,4 +1,4 @@
-"""How fast a network writes, after compilation: characters per second of all streams together.
+"""Sampling speed after compilation, in characters per second of all streams together.
 
     python benchmarks/sampling.py
 
@@ -16,7 +16,7 @@ from charrnn_core.devices import use_every_core
 
 use_every_core()
 
-import jax  # noqa: E402  # it has to see the cores first
+import jax  # noqa: E402  # after the cores are set
 import numpy as np  # noqa: E402
 
 from charrnn_core.cell import as_cell  # noqa: E402

@@ -1,6 +1,6 @@
 """charrnn: character-level recurrent language models in JAX.
 
-The names a plugin's registration needs are imported here at once, and are light. Everything else is
+The names that a plugin's registration needs are light and imported eagerly. Everything else is
 imported on first use (PEP 562), so ``import charrnn_core`` never imports jax or numpy.
 """
 
@@ -14,6 +14,7 @@ from charrnn_core.registry.descriptors import (
     LossPlugin,
     ObserverPlugin,
     OptimizerPlugin,
+    RecipePlugin,
     SamplerPlugin,
     SourcePlugin,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "OptimizerPlugin",
     "OptionError",
     "PLUGIN_API",
+    "RecipePlugin",
     "RunConfig",
     "SamplerContext",
     "SamplerPlugin",
