@@ -1,4 +1,4 @@
-"""The command line: parses, calls the core, prints. Installed as ``charrnn.cli``."""
+"""The command line: parse, call the core, print. Installed as ``charrnn.cli``."""
 
 import dataclasses
 import sys
@@ -33,13 +33,13 @@ from charrnn_core.runs.settings import (
 from charrnn_core.signals import Interrupt
 from charrnn_core.terminal import note_warnings, printable, say, to_stderr
 
-# What trains and samples is imported inside the commands: it needs jax, and --help must not.
+# Code that trains or samples is imported inside the commands: it imports jax, and --help must not.
 
 _STARTED = time.monotonic()
 
 
 class Commands(click.Group):
-    """The built-in commands and those of plugins, which are listed without importing them."""
+    """The built-in commands and those of plugins, which are listed without being imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_plugin_commands()})
@@ -51,10 +51,7 @@ class Commands(click.Group):
         try:
             with kept_clean():
                 return _taking_plugins(entry.load())
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # the plugin's fault, whatever it is
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
             raise click.ClickException(
                 f"command {cmd_name!r} {_origin(entry)} cannot be loaded: "
                 f"{type(error).__name__}: {error}"
@@ -71,24 +68,24 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            raise _with_what_is_meant(error) from error
+            raise _with_suggestion(error) from error
         except OutputError:
-            raise  # `main` says it, for what click prints before a command is invoked fails alike
+            raise  # `main` reports it, since click may also fail to print before any command runs
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
             to_stderr(f"Error: {error}")
             ctx.exit(error.exit_code)
         except click.ClickException as error:
-            # It may be a UsageError, which also shows how the command is used; so it is kept.
+            # Kept as it is, because a UsageError also shows the usage of its command.
             error.message = printable(error.message)  # pyright: ignore[reportAttributeAccessIssue]
             raise
         except KeyboardInterrupt:
             ctx.exit(130)
 
 
-def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
-    """The same error, with the option that does what other programs call so."""
+def _with_suggestion(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Add the option that charrnn has for what other programs call by this name."""
     params = error.ctx.command.params if error.ctx else []
     instead = option_for(error.option_name, [option for param in params for option in param.opts])
     if instead is None:
@@ -98,7 +95,7 @@ def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
 
 
 def _taking_plugins(command: click.Command) -> click.Command:
-    """The command, and those below it, with the option ``--plugin``, which every command has."""
+    """Add the option ``--plugin`` to a command and to its subcommands."""
 
     def name(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
         for file in files:
@@ -106,10 +103,15 @@ def _taking_plugins(command: click.Command) -> click.Command:
 
     if not any(param.name == "plugin" for param in command.params):
         option = click.Option(
-            ["--plugin"], multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-            expose_value=False, is_eager=True, callback=name,
-            help="Also use the plugin that is this one Python file.",
-        )  # fmt: skip
+            ["--plugin"],
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            is_eager=True,
+            callback=name,
+            help="Also use this Python file as a plugin.",
+        )
         command.params.append(option)
         if isinstance(command, click.Group):
             below = command.get_command
@@ -127,7 +129,7 @@ def _plugin_commands() -> dict[str, Entry]:
 
 
 def _summary(entry: Entry) -> str:
-    """What a plugin's command says of itself, and who provides it unless it is charrnn."""
+    """Return the first line of a command's help, and its distribution unless that is charrnn."""
     origin = "" if entry.distribution == "charrnn" else _origin(entry)
     return f"{first_line(entry.module, entry.attribute)} {origin}".strip()
 
@@ -137,29 +139,30 @@ def _origin(entry: Entry) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="charrnn", prog_name="charrnn")
 def cli(debug: bool) -> None:
     """Character-level recurrent language models in JAX."""
     note_warnings(EngineWarning)
 
 
-_ALSO = {"characters": ("--chars",), "parameters": ("--params",)}
+_ALIASES = {"characters": ("--chars",), "parameters": ("--params",)}
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option for each setting of a run; the core reads the values, for it knows their types."""
+    """Add one option for each setting of a run; the core parses the values."""
     for field in reversed(dataclasses.fields(RunConfig)):
         if field.name != "observers":
-            help = field.metadata["help"][0].upper() + field.metadata["help"][1:]
-            default = _default(field.default)
+            help = field.metadata["help"][0].upper() + field.metadata["help"][1:] + "."
+            if default := _default(field.default):
+                help += f"  [default: {default}]"
             name, kind = field.name.replace("_", "-"), annotations(RunConfig)[field.name]
             flag = {"default": None, "is_flag": True} if kind is bool else {}
             command = click.option(
                 f"--{name}/--no-{name}" if flag else f"--{name}",
-                *_ALSO.get(field.name, ()),
+                *_ALIASES.get(field.name, ()),
                 metavar=None if flag else placeholder(kind),
-                help=f"{help}.{f'  [default: {default}]' if default else ''}",
+                help=help,
                 **flag,
             )(command)
     return command
@@ -179,7 +182,7 @@ class Naming(click.Option):
 
 
 def _default(value: Any) -> str:
-    """A setting's default as the user would type it; empty if there is nothing to show."""
+    """Return a setting's default as the user would type it; empty if there is nothing to show."""
     if isinstance(value, tuple):
         return ",".join(map(_default, value))
     if isinstance(value, Ref):
@@ -198,22 +201,14 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _watching(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say who watches a training."""
+def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose the observers to notify."""
     for option in (
-        click.option("--quiet", is_flag=True, help="No progress, only the result."),
-        click.option("--observer", multiple=True, metavar="SPEC", help="One more observer."),
+        click.option("--quiet", is_flag=True, help="Print the result only, no progress."),
+        click.option("--observer", multiple=True, metavar="SPEC", help="Add an observer."),
     ):
         command = option(command)
     return command
-
-
-def _check_resume(ctx: click.Context) -> click.Command:
-    """``charrnn check resume``, which is a plugin's, for its alias."""
-    check = cli.get_command(ctx, "check")
-    if isinstance(check, click.Group) and (command := check.get_command(ctx, "resume")):
-        return command
-    raise click.UsageError("--self-check-resume needs the command 'charrnn check resume'")
 
 
 @cli.command()
@@ -221,14 +216,12 @@ def _check_resume(ctx: click.Context) -> click.Command:
 @_component_options
 @click.option("--lr", metavar="FLOAT", help="Peak learning rate of the optimizer.")
 @click.option("--recipe", cls=Naming, names=recipe_names, metavar="NAME", help="A preset")
-@click.option(
-    "--like", cls=Naming, names=imitations, metavar="NAME", help="Do as another system did"
-)
-@click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
-@_watching
+@click.option("--like", cls=Naming, names=imitations, metavar="NAME", help="Imitate another system")
+@click.option("--config", type=click.Path(path_type=Path), help="Read settings from a TOML file.")
+@_observer_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
-@click.option("--from-first-update", is_flag=True, help="--minutes begin with the first update.")
-@click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
+@click.option("--from-first-update", is_flag=True, help="Count --minutes from the first update.")
+@click.option("--self-check-resume", is_flag=True, help="Only check that resuming is exact.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -238,38 +231,38 @@ def run(
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
-    from charrnn_core.runs.directory import RunDirectory
+    from charrnn_core.runs.writer import RunWriter
 
     if self_check_resume:
-        ctx.invoke(_check_resume(ctx), **given)
+        check: Any = cli.get_command(ctx, "check")  # a plugin's, as those of others
+        ctx.invoke(check.get_command(ctx, "resume"), **given)
     registry = Registry.installed()
     settings = read_typed(given, registry)
-    settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
     use_every_core(least=settings.shards or 1)
     if from_first_update and settings.minutes is None:
-        raise click.UsageError("--from-first-update is about --minutes, and none are given")
-    # The directory is claimed before jax is imported: who comes second learns it at once.
-    with RunDirectory.claim(settings, out, registry) as directory:
-        more = {"out": directory, "registry": registry, "from_first_update": from_first_update}
-        _train(lambda api, **how: api.train(settings, **more, **how))
+        raise click.UsageError("--from-first-update needs --minutes; add --minutes FLOAT")
+    # The directory is claimed before jax is imported, so that a second run fails at once.
+    with RunWriter.claim(settings, out, registry) as writer:
+        more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
+        _train(lambda api, **how: api.train(**more, **how))
 
 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--epochs", metavar="FLOAT", help="New length of the whole run in epochs.")
-@click.option("--minutes", metavar="FLOAT", help="New length of the whole run in minutes.")
+@click.option("--epochs", metavar="FLOAT", help="New total length of the run in epochs.")
+@click.option("--minutes", metavar="FLOAT", help="New total length of the run in minutes.")
 @click.option(
-    "--characters", "--chars", metavar="INT", help="New length of the whole run in characters."
+    "--characters", "--chars", metavar="INT", help="New total length of the run in characters."
 )
 @click.option(
     "--allow-change",
     multiple=True,
     type=click.Choice(CHANGES),
-    help="Go on although this is not what it was; may be repeated.",
+    help="Resume although this has changed; may be repeated.",
 )
-@click.option("--source", metavar="SPEC", help="Where the text is now  [default: as it was]")
-@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
-@_watching
+@click.option("--source", metavar="SPEC", help="Where the text is now  [default: where it was]")
+@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
+@_observer_options
 def resume(
     run: Path,
     allow_change: tuple[str, ...],
@@ -279,22 +272,24 @@ def resume(
     observer: tuple[str, ...],
     **budget: str | None,
 ) -> None:
-    """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.runs.directory import RunDirectory
-    from charrnn_core.runs.opening import saved_shards
+    """Resume a RUN exactly where it stopped, or extend it."""
+    from charrnn_core.runs.writer import RunWriter
 
-    directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
-    with directory.going_on():
-        use_every_core(least=saved_shards(run))
+    given = {name: value for name, value in budget.items() if value is not None}
+    with RunWriter.resuming(run, to_stderr) as writer:
+        use_every_core(least=writer.shards)
         how = {
-            "budget": given, "allow": allow_change, "quiet": quiet, "watch": observer,
+            "budget": given,
+            "allow": allow_change,
+            "quiet": quiet,
+            "watch": observer,
             "source": source_with(source, source_opt),
-        }  # fmt: skip
-        _train(lambda api, **more: api.resume(directory, **how, **more))
+        }
+        _train(lambda api, **more: api.resume(writer, **how, **more))
 
 
 def _train(call: Callable[..., Any]) -> None:
-    """Train with signals minded, print the result, and exit as a shell expects."""
+    """Train, print the result, and exit with the code that a shell expects after a signal."""
     from charrnn_core import api
 
     interrupt = Interrupt(lambda line: say(line, err=True))
@@ -304,13 +299,13 @@ def _train(call: Callable[..., Any]) -> None:
     for error in lost:
         to_stderr(f"note: {error}; the run is saved in {trained.directory}")
     if trained.reason == "interrupted":
-        to_stderr("interrupted: what was learnt so far is saved")
-    if interrupt():  # perhaps only while baselines were counted
+        to_stderr("interrupted: progress so far is saved")
+    if interrupt():  # perhaps only while the baselines were computed
         sys.exit(interrupt.exit_code)
 
 
 def main(**extra: Any) -> None:
-    """The entry point of the ``charrnn`` command."""
+    """Run the ``charrnn`` command; this is its entry point."""
     with guarded():
         cli(prog_name="charrnn", **extra)
 

@@ -1,6 +1,6 @@
 """charrnn: character-level recurrent language models in JAX.
 
-The names a plugin's registration needs are imported here at once, and are light. Everything else is
+The names that a plugin's registration needs are light and imported eagerly. Everything else is
 imported on first use (PEP 562), so ``import charrnn_core`` never imports jax or numpy.
 """
 

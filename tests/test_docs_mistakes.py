@@ -22,7 +22,7 @@ from charrnn_core.events import Sampled
 from charrnn_core.registry.descriptors import KINDS, CellPlugin
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.training.observers import Audience
+from charrnn_core.training.observers import Observers
 from tests.docpages import HOOKS, agrees
 
 
@@ -269,7 +269,7 @@ def of_observers() -> Iterator[str]:
         yield failure("observer", observer(**methods), check)
     said: list[str] = []
     broken = observer(on_sample=lambda self, event: 1 / 0)(None)
-    Audience([], [broken], Registry(), said.append).hear(
+    Observers([], [broken], Registry(), said.append).notify(
         Sampled(step=1, epoch=0.1, prompt="", text="ho")
     )
     yield from said

@@ -156,7 +156,7 @@ def test_a_distribution_is_found_by_its_name_and_its_plugins(name, distribution)
         ("charrnn", "charrnn itself is no plugin: only pip removes it"),
         ("elman", "'elman' is a part of charrnn itself, which stays whole"),
         ("pytest", "is installed, but has no entry point in the group charrnn or charrnn.comm"),
-        ("charrnn-mycel", r"\(did you mean 'charrnn-mycell'\?\); there are: Other.Zoo, charrnn-m"),
+        ("charrnn-mycel", r"\(did you mean 'charrnn-mycell'\?\); available: Other.Zoo, charrnn-m"),
         ("", "no plugin distribution named ''"),
     ],
 )

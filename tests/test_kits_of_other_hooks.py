@@ -353,7 +353,7 @@ class TwentyCharacters:
         (Rumour(), "rows-are-independent", ["state it keeps for row 0 moved", "row 1"]),
         (Calls(), "pure", ["a second call", "keep what it remembers in the state"]),
         (decimal, "pure", ["compiled by jax.jit"]),
-        (TwentyCharacters(), "writes-text", ["nothing can be drawn as symbol 18"]),
+        (TwentyCharacters(), "writes-text", ["cannot draw symbol 18"]),
         (in_crowds, "writes-text", ["symbols written by 64 rows", "the number of rows"]),
     ],
     ids=called,
@@ -682,7 +682,7 @@ def printing(argument: Any, options: Any, context: Any) -> Any:
 @pytest.mark.parametrize(
     ("source", "culprit", "parts"),
     [
-        (no_corpus, "gives-a-corpus", ["gave str", "expected a Corpus"]),
+        (no_corpus, "gives-a-corpus", ["returned str", "expected a Corpus"]),
         (nameless, "says-where-from", ["the origin 'here\\nand there'", "one line"]),
         (half_a_character, "no-lone-surrogates", ["character 3 is the lone surrogate '\\udcff'"]),
         (ever_longer(), "same-text-twice", ["3 characters", "then 6 with"]),
@@ -717,7 +717,7 @@ def test_a_source_that_litters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_source_without_its_text_is_told_of_once(tmp_path: Path) -> None:
     outcomes = {outcome.check: outcome for outcome in check("source", f"file:{tmp_path}/nothing")}
     assert [name for name, outcome in outcomes.items() if not outcome.good] == ["gives-a-corpus"]
-    assert "there is no file" in outcomes["gives-a-corpus"].message
+    assert "not found" in outcomes["gives-a-corpus"].message
 
 
 def test_a_kit_raises_with_a_line_for_each_failure() -> None:

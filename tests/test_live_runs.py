@@ -76,7 +76,7 @@ def test_a_signal_saves_and_says_how_to_go_on(name, code, start, text_file, tmp_
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "charrnn resume run" in out and "interrupted: what was learnt so far is saved" in err
+    assert "charrnn resume run" in out and "interrupted: progress so far is saved" in err
     _, checkpoint = open_checkpoint(tmp_path / "run", quiet)
     assert checkpoint.table["loop"]["status"] == "interrupted"
     assert "Traceback" not in err
@@ -97,7 +97,7 @@ def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
     began = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143 and time.monotonic() - began < 2
-    assert "the same again to leave at once" in err
+    assert "press Ctrl-C again to quit immediately" in err
     open_checkpoint(tmp_path / "run", quiet)
 
 

@@ -70,7 +70,7 @@ def test_without_end_until_its_reader_leaves(run):
     "arguments, words",
     [
         (("--prompt", "a", "--prompt-file", "-"), "--prompt and --prompt-file are both given"),
-        (("--length", "inf", "--n", 2), "--length inf is for one sample; got --n 2"),
+        (("--length", "inf", "--n", 2), "--length inf works with one sample only; got --n 2"),
         (("--length", "0"), "0 is not in the range"),
     ],
 )

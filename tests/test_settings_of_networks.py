@@ -18,6 +18,7 @@ from charrnn_core.runs.settings import imitations, read_settings, recipe_names
 from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.training import setup
 from charrnn_core.training.batches import Streams
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.setup import prepare
 
 ALPHABET = Alphabet("\n abcdef")
@@ -127,7 +128,8 @@ def test_documents_that_never_end_are_told(registry, tmp_path):
         config = RunConfig(
             source=str(tmp_path / "a.txt"), cell="elman:2", documents=documents, batch=2, window=8
         )
-        notes = prepare(config, registry, 0.0, lambda line: None).notes
+        context = TrainingContext(registry=registry, note=lambda line: None)
+        notes = prepare(config.resolve(registry), context).notes
         assert any("none ends in the training text" in note for note in notes) == told
 
 

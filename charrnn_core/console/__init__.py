@@ -1,4 +1,4 @@
-"""What a process says: its standard streams, lines as wide as the terminal, commands to paste.
+"""The terminal: standard streams, lines that fit its width, commands to paste.
 
-Needs `errors` and `terminal` alone; every room may import it. Begin with `stdio`.
+Imports only `errors` and `terminal`; every room may import it. Start reading with `stdio`.
 """

@@ -1,4 +1,4 @@
-"""How good a model is: nats per character, intervals, baselines, and what may be wrong with it.
+"""How good a model is: nats per character, intervals, baselines, and a diagnosis of bad results.
 
-Knows `runs` and every room below it. Begin with `evaluate`.
+May import `runs` and the rooms below it. Start reading with `evaluate`.
 """

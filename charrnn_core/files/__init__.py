@@ -1,4 +1,5 @@
-"""Files that survive: atomic writes, locks, files opened only if regular, the checked checkpoint.
+"""Files that survive crashes: atomic writes, locks, regular files only, checked checkpoints.
 
-Imports no jax, and nothing of ours but modules at the root. Begin with `atomic`, then `checkpoint`.
+Imports no jax, and of charrnn only modules at the root. Start reading with `atomic`, then
+`checkpoint`.
 """

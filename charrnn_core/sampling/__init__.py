@@ -1,4 +1,4 @@
-"""Writing: read a prompt, draw symbols on the device, turn them into text.
+"""Sampling: read a prompt, draw symbols on the device, turn them into text.
 
-Knows `network` and `text`. Begin with `draw`.
+May import `network` and `text`. Start reading with `draw`.
 """
