@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from charrnn_core.blame import Call, home
 from charrnn_core.errors import PluginError, shown
 from charrnn_core.noise import Noise
+from charrnn_core.public import public
 
 STEP_MUST = "a step must return (carry, output)"
 
@@ -24,6 +25,7 @@ Params: TypeAlias = Any
 Carry: TypeAlias = Any
 
 
+@public
 @runtime_checkable
 class Cell(Protocol):
     """One step of a recurrent network: ``h', y = step(params, h, x)``.
@@ -45,6 +47,7 @@ class Cell(Protocol):
         ...
 
 
+@public
 def as_cell(made: Any) -> Cell:
     """Adapt what a cell plugin's target returned.
 

@@ -2,3 +2,7 @@
 
 May import `runs` and the rooms below it. Start reading with `evaluate`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

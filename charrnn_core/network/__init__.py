@@ -2,3 +2,7 @@
 
 Knows `engine`, `files` and `registry`. Begin with `network`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

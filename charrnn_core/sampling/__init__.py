@@ -2,3 +2,7 @@
 
 May import `network` and `text`. Start reading with `draw`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

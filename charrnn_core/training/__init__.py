@@ -2,3 +2,7 @@
 
 Knows every other room. Begin with `train`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)
