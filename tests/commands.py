@@ -64,7 +64,7 @@ def in_process(
         stack.enter_context(jax.numpy_rank_promotion("allow"))
         stack.callback(program._program.cache_clear)  # it depends on the directory and on PATH
         program._program.cache_clear()
-        charrnn.cli._STARTED = time.monotonic()  # pyright: ignore[reportPrivateUsage]
+        program.STARTED = time.monotonic()
         argv, sys.argv = sys.argv, words
         stack.callback(setattr, sys, "argv", argv)
         with _streams(stdin) as (output, errors):
@@ -156,9 +156,7 @@ def _streams(stdin: str | None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         try:
             sys.stdin = open(0, encoding="utf-8", closefd=False)
             sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-            sys.stderr = open(
-                2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False
-            )
+            sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
             yield output, errors
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()

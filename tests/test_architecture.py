@@ -26,7 +26,7 @@ GROUND = {
 }
 """The modules at the root that import no room; every room may import them."""
 
-ROOF = {"api", "downloaded", "selfcheck", "suffixes", "__init__", "__main__"}
+ROOF = {"api", "downloaded", "__init__", "__main__"}
 """The modules at the root that import rooms; no room may import them."""
 
 MAY_IMPORT = {
