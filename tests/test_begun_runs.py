@@ -62,7 +62,7 @@ def test_what_resume_is_given_counts(config, tmp_path):
 
 def test_readers_say_what_to_do(config, tmp_path):
     run = begun(config, tmp_path / "my run")
-    again = f"start it with: .*charrnn resume '{run.path}'$"
+    again = f"start it again with: .*charrnn resume '{run.path}'$"
     with pytest.raises(RunDirectoryError, match=f"has no checkpoint yet; .*{again}"):
         check_run(run.path)
     with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):

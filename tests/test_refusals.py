@@ -158,7 +158,7 @@ def test_other_arrays(run):
 
 def test_a_checkpoint_that_is_for_sampling_only(run):
     rewrite(run, lambda table: table.pop("loop"))
-    with pytest.raises(CheckpointError, match="lacks what resuming needs: 'loop'"):
+    with pytest.raises(CheckpointError, match="lacks 'loop', which resuming needs"):
         resume(run, note=quiet)
 
 
