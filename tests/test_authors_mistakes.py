@@ -224,7 +224,7 @@ OTHERS = {
     ("sampler", "narrow"): "a sampler returns (float32[1], None); it got logits float32[1,",
     ("sampler", "forgetful"): "and state float32[1]; it must return (logits, state)",
     ("optimizer", "three"): "optimizer 'three' returns 3; its target is called as target(options,",
-    ("optimizer", "counting"): "optimizer 'counting' turns a state int32[] into float32[]",
+    ("optimizer", "counting"): "optimizer 'counting' changes a state int32[] into float32[]",
     ("source", "astr"): "source 'astr' returned str; expected a Corpus",
     ("source", "pieces"): "source 'pieces' raises AttributeError: 'NoneType' object has no",
 }

@@ -67,7 +67,7 @@ def test_readers_say_what_to_do(config, tmp_path):
         check_run(run.path)
     with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):
         check_run(run.path)
-    with pytest.raises(RunDirectoryError, match="holds a run already; .*charrnn resume"):
+    with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
         with RunWriter.claim(config, run.path):
             pass
     run.metrics_file.write_text("{}\n")  # it has been trained, and somebody removed what it learnt

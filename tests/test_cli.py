@@ -243,7 +243,7 @@ def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_direc
     [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())
     (tmp_path / "half" / "checkpoints" / old.name).write_bytes(old.read_bytes())
     done = charrnn(*RUN, "--source", text_file, "--out", "half")
-    assert_fails(done, 1, "half holds a run already")
+    assert_fails(done, 1, "half already holds a run")
 
 
 def test_a_new_budget_replaces_that_of_a_saved_configuration(charrnn, run_directory, tmp_path):

@@ -200,6 +200,6 @@ def test_a_damaged_checkpoint_is_passed_over(run):
 def test_a_directory_with_a_run_is_not_overwritten(run, text):
     config = RunConfig(cell="elman:4", source=str(text))
     before = sorted(path.name for path in run.rglob("*"))
-    with pytest.raises(RunDirectoryError, match="holds a run already; .*charrnn resume"):
+    with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
         train(config, out=run, note=quiet)
     assert sorted(path.name for path in run.rglob("*")) == before
