@@ -324,7 +324,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--source", "file:nowhere.txt"), 1, ["file 'nowhere.txt' not found"]),
         (("--source", "empty.txt"), 1, ["empty.txt is empty"]),
         (("--source", "same.txt"), 1, ["single distinct character, 'a'"]),
-        (("--source", "short.txt"), 1, ["one window needs at least 9"]),
+        (("--source", "short.txt"), 1, ["expected at least 9, for one window"]),
         (("--source", "latin.txt"), 1, ["not UTF-8: byte 0xe9 at offset 3"]),
         (("--source", "text.txt", "--prompt", "Ωa"), 2, ["lacks 'Ω'", "--unknown skip"]),
         (("--config", "no.toml"), 1, ["cannot read no.toml: No such file"]),

@@ -425,7 +425,7 @@ def test_short_texts_shrink_the_geometry(tmp_path):
     assert started.notes == ("batch is 1 instead of 32: the training text has 81 characters",)
     assert (result.model.config.batch, result.model.config.window) == (1, 64)
     text.write_text("abcdefgh")
-    with pytest.raises(CorpusError, match="has 7 characters; one window needs at least 9"):
+    with pytest.raises(CorpusError, match="has 7 characters; expected at least 9, for one window"):
         train(settings, out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
