@@ -284,7 +284,7 @@ def test_an_observer_that_fails_is_left_out_with_its_place(mine, file):
     audience = Observers([Ref("bell"), Ref("bell")], [], mine, notes.append)
     for _ in range(2):
         audience.notify(Saved(step=1, path=Path("here")))
-    told = f"observer Bell failed and is left out: {place(file, 'bell')}AttributeError: "
+    told = f"observer Bell failed and was removed: {place(file, 'bell')}AttributeError: "
     assert len(notes) == 2 and all(note.startswith(told) for note in notes)
     with pytest.raises(PluginError, match="observer 'no-bell' raises TypeError") as raised:
         Observers([Ref("no-bell")], [], mine, notes.append)
