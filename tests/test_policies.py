@@ -184,7 +184,7 @@ def test_nothing_held_out_means_no_patience_and_nothing_kept(config, tmp_path):
 
 def test_a_run_is_extended(config, tmp_path):
     train(config, out=tmp_path / "run", note=quiet)
-    with pytest.raises(ResumeError, match="is complete: .* epochs in .* longer budget"):
+    with pytest.raises(ResumeError, match="is complete: .* epochs in .* larger total budget"):
         resume(tmp_path / "run", note=quiet)
     with pytest.raises(ResumeError, match="is complete"):
         resume(tmp_path / "run", budget={"characters": 10}, note=quiet)

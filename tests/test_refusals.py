@@ -77,8 +77,8 @@ def test_another_alphabet(run, text, small_text):
 @pytest.mark.parametrize(
     "line, change, message",
     [
-        ("window = 8", "window = 16", "window of the config has changed: it was 8 .* is 16 now"),
-        ("seed = 0", "seed = 1", "seed of the config has changed: it was 0 .* is 1 now"),
+        ("window = 8", "window = 16", "window of the config has changed: it was 8 .* is now 16"),
+        ("seed = 0", "seed = 1", "seed of the config has changed: it was 0 .* is now 1"),
         ("features = 4", "features = 5", "cell of the config has changed: .*'features': 4.*5"),
     ],
 )

@@ -130,7 +130,7 @@ def test_documents_that_never_end_are_told(registry, tmp_path):
         )
         context = TrainingContext(registry=registry, note=lambda line: None)
         notes = prepare(config.resolve(registry), context).notes
-        assert any("none ends in the training text" in note for note in notes) == told
+        assert any("no document ends in the training text" in note for note in notes) == told
 
 
 def test_a_separator_is_found_wherever_it_stands(monkeypatch):
