@@ -45,7 +45,7 @@ def test_it_begins_with_the_bits_it_would_have_had(config, tmp_path):
     with RunWriter.resuming(run.path) as writer:
         assert writer.newest is None and writer.shards == 1
     assert resume(run.path, note=lines.append).reason == "finished"
-    assert lines[0] == f"note: {run.path} ended before its first checkpoint; it starts again"
+    assert lines[0] == f"note: {run.path} ended before its first checkpoint; starting it again"
     train(config, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
     assert not run.is_to_begin()
@@ -141,5 +141,5 @@ def test_killed_while_it_starts(text_file, tmp_path, charrnn):
     done = charrnn("sample", "run")
     assert done.returncode == 1 and done.stderr.endswith("charrnn resume run\n")
     done = charrnn("resume", "run", "--quiet", "--observer", "progress,jsonl")
-    assert done.returncode == 0 and "it starts again" in done.stderr, done.stderr
+    assert done.returncode == 0 and "starting it again" in done.stderr, done.stderr
     assert "elman with" in done.stdout  # the observer that was asked for

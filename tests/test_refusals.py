@@ -59,7 +59,7 @@ def test_another_text(run, text, small_text):
     text.write_text(small_text.replace("Ann", "Bob", 1))
     expected = (
         f"the text of .*text.txt has changed: it was '{len(small_text)} characters with SHA-256 "
-        f".*' in the checkpoint and is '{len(small_text)} characters .* --allow-change text"
+        f".*' in the checkpoint and is now '{len(small_text)} characters .* --allow-change text"
     )
     with pytest.raises(ResumeError, match=expected):
         resume(run, note=quiet)
@@ -68,7 +68,7 @@ def test_another_text(run, text, small_text):
 
 def test_another_alphabet(run, text, small_text):
     text.write_text(small_text + "Zoë\n")
-    with pytest.raises(ResumeError, match="the alphabet .* symbols with .Z., .ë.. now; "):
+    with pytest.raises(ResumeError, match="the alphabet .* is now .* symbols with .Z., .ë..; "):
         resume(run, allow=["text"], note=quiet)
     result = resume(run, allow=["text", "alphabet"], note=quiet)
     assert result.reason == "finished" and "Z" not in result.model.alphabet.symbols
