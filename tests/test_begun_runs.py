@@ -45,7 +45,7 @@ def test_it_begins_with_the_bits_it_would_have_had(config, tmp_path):
     with RunWriter.resuming(run.path) as writer:
         assert writer.newest is None and writer.shards == 1
     assert resume(run.path, note=lines.append).reason == "finished"
-    assert lines[0] == f"note: {run.path} ended before its first checkpoint; it starts again"
+    assert lines[0] == f"note: {run.path} ended before its first checkpoint; starting it again"
     train(config, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
     assert not run.is_to_begin()
@@ -62,12 +62,12 @@ def test_what_resume_is_given_counts(config, tmp_path):
 
 def test_readers_say_what_to_do(config, tmp_path):
     run = begun(config, tmp_path / "my run")
-    again = f"start it with: .*charrnn resume '{run.path}'$"
+    again = f"start it again with: .*charrnn resume '{run.path}'$"
     with pytest.raises(RunDirectoryError, match=f"has no checkpoint yet; .*{again}"):
         check_run(run.path)
     with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):
         check_run(run.path)
-    with pytest.raises(RunDirectoryError, match="holds a run already; .*charrnn resume"):
+    with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
         with RunWriter.claim(config, run.path):
             pass
     run.metrics_file.write_text("{}\n")  # it has been trained, and somebody removed what it learnt
@@ -141,5 +141,5 @@ def test_killed_while_it_starts(text_file, tmp_path, charrnn):
     done = charrnn("sample", "run")
     assert done.returncode == 1 and done.stderr.endswith("charrnn resume run\n")
     done = charrnn("resume", "run", "--quiet", "--observer", "progress,jsonl")
-    assert done.returncode == 0 and "it starts again" in done.stderr, done.stderr
+    assert done.returncode == 0 and "starting it again" in done.stderr, done.stderr
     assert "elman with" in done.stdout  # the observer that was asked for

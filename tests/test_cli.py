@@ -243,7 +243,7 @@ def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_direc
     [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())
     (tmp_path / "half" / "checkpoints" / old.name).write_bytes(old.read_bytes())
     done = charrnn(*RUN, "--source", text_file, "--out", "half")
-    assert_fails(done, 1, "half holds a run already")
+    assert_fails(done, 1, "half already holds a run")
 
 
 def test_a_new_budget_replaces_that_of_a_saved_configuration(charrnn, run_directory, tmp_path):
@@ -324,7 +324,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--source", "file:nowhere.txt"), 1, ["file 'nowhere.txt' not found"]),
         (("--source", "empty.txt"), 1, ["empty.txt is empty"]),
         (("--source", "same.txt"), 1, ["single distinct character, 'a'"]),
-        (("--source", "short.txt"), 1, ["one window needs at least 9"]),
+        (("--source", "short.txt"), 1, ["expected at least 9, for one window"]),
         (("--source", "latin.txt"), 1, ["not UTF-8: byte 0xe9 at offset 3"]),
         (("--source", "text.txt", "--prompt", "Ωa"), 2, ["lacks 'Ω'", "--unknown skip"]),
         (("--config", "no.toml"), 1, ["cannot read no.toml: No such file"]),

@@ -38,11 +38,11 @@ from charrnn_core.training.update import TrainState
 
 
 class TrainingRun:
-    """Trains in a run directory and notifies observers; the host that its loop asks.
+    """Training in a run directory, with observers; the `Host` of its training loop.
 
     Arguments:
-        setup: what is trained.
-        writer: the run directory, claimed.
+        setup: what to train.
+        writer: the run directory, locked for writing.
         context: the plugins, the observers, the clock and where notes go.
     """
 
@@ -66,11 +66,11 @@ class TrainingRun:
     def train(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None = None
     ) -> Trained:
-        """Train until the budget is used up or somebody wants training to end.
+        """Train until the budget is used up or training is asked to stop.
 
         Arguments:
-            state, loop: where training is.
-            remembered: what the checkpoint remembers of the observers, if training is resumed.
+            state, loop: the states to start from.
+            remembered: the observers' states in the checkpoint, if training is resumed.
         """
         setup, context = self._setup, self._context
         began, first = context.started + loop.seconds, loop.step
@@ -158,7 +158,7 @@ class TrainingRun:
         )
 
     def _take(self, event: Event) -> None:
-        """Take note of what happened, and notify the observers."""
+        """Record an event, and notify the observers."""
         if isinstance(event, Incident):
             self._incidents[event.action] += 1
         if isinstance(event, Stepped):
@@ -166,7 +166,7 @@ class TrainingRun:
         self._observers.notify(event)
 
     def _evaluate_at_the_end(self, comparison: Comparison, loop: LoopState) -> Evaluation | None:
-        """Put the last held-out loss beside the baselines; None if nothing was evaluated."""
+        """Compare the last held-out loss with the baselines; None if nothing was evaluated."""
         course, interrupted = self._course, loop.status == "interrupted"
         course.best, course.best_step, course.ended = loop.best, loop.best_step, not interrupted
         if loop.held_out is None:
@@ -175,11 +175,11 @@ class TrainingRun:
         model = Row(name="model", nats_per_char=loop.held_out)
         if self._tally is not None and math.isfinite(loop.held_out):
             model = self._tally.row("model")
-        # Whoever wants training to end does not wait for the baselines either.
+        # A user who stops training does not want to wait for the baselines either.
         stop = self._context.stop
         return comparison.evaluation(model, course=course, give_up=lambda: interrupted or stop())
 
-    # What the loop asks, see `charrnn_core.training.loop.Host`.
+    # The methods of `charrnn_core.training.loop.Host`.
 
     def should_stop(self) -> bool:
         return self._context.stop()
@@ -224,10 +224,10 @@ class TrainingRun:
             restored.stale = 0
         restored.status = "running"
         self._context.note(
-            f"note: rolled back from update {loop.step} to {loop.anchor}; the learning rate is "
-            f"{float(state.scale):.3g} of what was asked for from here on"
+            f"note: rolled back from update {loop.step} to {loop.anchor}; from here on the "
+            f"learning rate is multiplied by {float(state.scale):.3g}"
         )
-        # The newer ones first: a crash in between must not leave them with the old rate.
+        # Remove the newer checkpoints first, since a crash must not leave them with the old rate.
         self._writer.remove_after(loop.anchor)
         self._course.forget_after(loop.anchor)
         self._observers.restore(table["observers"])

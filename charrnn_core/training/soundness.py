@@ -1,4 +1,4 @@
-"""Which numbers of a training have become infinite or NaN."""
+"""Detecting numbers of a training that have become infinite or NaN."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 
 def all_finite(tree: Any) -> jax.Array:
-    """Whether no floating-point number of the tree is infinite or NaN.
+    """Return whether no floating-point number of the tree is infinite or NaN.
 
     >>> bool(all_finite({"w": jnp.ones(2), "n": jnp.int32(3)})), bool(all_finite([jnp.inf]))
     (True, False)
@@ -17,9 +17,9 @@ def all_finite(tree: Any) -> jax.Array:
 
 
 def stays_finite(after: Any, before: Any) -> jax.Array:
-    """Whether no number of a tree is infinite or NaN that was not so before.
+    """Return whether every number that is infinite or NaN was so before.
 
-    An optimizer may begin with an infinite number, such as the least loss so far.
+    The state of an optimizer may start with an infinite number, such as the lowest loss so far.
 
     >>> bool(stays_finite([jnp.inf, 1.0], [jnp.inf, 2.0])), bool(stays_finite([jnp.nan], [2.0]))
     (True, False)
@@ -29,10 +29,9 @@ def stays_finite(after: Any, before: Any) -> jax.Array:
 
 
 def lost_rows(carry: Any, fresh: Any, streams: int) -> jax.Array:
-    """Which streams have a carry that is not finite: ``bool[streams]``.
+    """Return which streams have a carry that is not finite: ``bool[streams]``.
 
-    A number that is infinite in a fresh carry too, such as the greatest of what came so far, is as
-    it should be.
+    A number that is infinite in a fresh carry too, such as a running maximum, does not count.
 
     >>> fresh = jnp.array([[-jnp.inf, 0.0]] * 2)
     >>> lost_rows(jnp.array([[-jnp.inf, 1.0], [-jnp.inf, jnp.nan]]), fresh, 2).tolist()
@@ -46,7 +45,7 @@ def lost_rows(carry: Any, fresh: Any, streams: int) -> jax.Array:
 
 
 def _numbers(tree: Any, other: Any) -> Iterator[tuple[jax.Array, jax.Array]]:
-    """The leaves of two trees of the same structure, those that could be infinite."""
+    """Yield the pairs of floating-point leaves of two trees with the same structure."""
     for pair in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True):
         one, two = map(jnp.asarray, pair)
         if jnp.issubdtype(one.dtype, jnp.inexact):
