@@ -13,7 +13,6 @@ from charrnn_core.console.stdio import dispensable, guarded
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, EngineWarning, OutputError
-from charrnn_core.recipes import LIKE, RECIPES
 from charrnn_core.registry.entrypoints import COMMANDS, Entry, installed
 from charrnn_core.registry.habits import option_for
 from charrnn_core.registry.listing import first_line
@@ -23,7 +22,14 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import name_local_file
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.settings import CHANGES, COMPONENTS, read_settings, source_with
+from charrnn_core.runs.settings import (
+    CHANGES,
+    WITH_OPTIONS,
+    imitations,
+    read_settings,
+    recipe_names,
+    source_with,
+)
 from charrnn_core.signals import Interrupt
 from charrnn_core.terminal import note_warnings, printable, say, to_stderr
 
@@ -162,6 +168,19 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+class Naming(click.Option):
+    """An option whose help ends with the names there are, looked up when help is asked for."""
+
+    def __init__(self, *args: Any, names: Callable[[Registry], list[str]], **kwargs: Any) -> None:
+        self._names = names
+        super().__init__(*args, **kwargs)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        names = ", ".join(self._names(Registry.installed()))
+        return record and (record[0], f"{record[1]}: {names}.")
+
+
 def _default(value: Any) -> str:
     """Return a setting's default as the user would type it; empty if there is nothing to show."""
     if isinstance(value, tuple):
@@ -172,7 +191,7 @@ def _default(value: Any) -> str:
 
 
 def _component_options(command: Callable[..., None]) -> Callable[..., None]:
-    for kind in COMPONENTS:
+    for kind in reversed(WITH_OPTIONS):
         command = click.option(
             f"--{kind}-opt",
             multiple=True,
@@ -196,8 +215,8 @@ def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
 @_setting_options
 @_component_options
 @click.option("--lr", metavar="FLOAT", help="Peak learning rate of the optimizer.")
-@click.option("--recipe", metavar="NAME", help=f"A preset: {', '.join(RECIPES)}.")
-@click.option("--like", metavar="NAME", help=f"Imitate another system: {', '.join(LIKE)}.")
+@click.option("--recipe", cls=Naming, names=recipe_names, metavar="NAME", help="A preset")
+@click.option("--like", cls=Naming, names=imitations, metavar="NAME", help="Imitate another system")
 @click.option("--config", type=click.Path(path_type=Path), help="Read settings from a TOML file.")
 @_observer_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
@@ -212,13 +231,12 @@ def run(
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
-    from charrnn_core.runs.directory import RunDirectory
+    from charrnn_core.runs.writer import RunWriter
 
-    options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
+    options = {kind: given.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
     more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
-    settings = read_settings(config, given, options, quiet=quiet, **more)
     registry = Registry.installed()
-    settings = settings.resolve(registry)  # reports a wrong name at once, before jax is imported
+    settings = read_settings(config, given, options, quiet=quiet, registry=registry, **more)
     use_every_core(least=settings.shards or 1)
     if self_check_resume:
         from charrnn_core.selfcheck import check_resume
@@ -229,9 +247,9 @@ def run(
     if from_first_update and settings.minutes is None:
         raise click.UsageError("--from-first-update needs --minutes; add --minutes FLOAT")
     # The directory is claimed before jax is imported, so that a second run fails at once.
-    with RunDirectory.claim(settings, out, registry) as directory:
-        more = {"out": directory, "registry": registry, "from_first_update": from_first_update}
-        _train(lambda api, **how: api.train(settings, **more, **how))
+    with RunWriter.claim(settings, out, registry) as writer:
+        more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
+        _train(lambda api, **how: api.train(**more, **how))
 
 
 @cli.command()
@@ -260,12 +278,11 @@ def resume(
     **budget: str | None,
 ) -> None:
     """Resume a RUN exactly where it stopped, or extend it."""
-    from charrnn_core.runs.directory import RunDirectory
-    from charrnn_core.runs.opening import saved_shards
+    from charrnn_core.runs.writer import RunWriter
 
-    directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
-    with directory.going_on():
-        use_every_core(least=saved_shards(run))
+    given = {name: value for name, value in budget.items() if value is not None}
+    with RunWriter.resuming(run, to_stderr) as writer:
+        use_every_core(least=writer.shards)
         how = {
             "budget": given,
             "allow": allow_change,
@@ -273,7 +290,7 @@ def resume(
             "watch": observer,
             "source": source_with(source, source_opt),
         }
-        _train(lambda api, **more: api.resume(directory, **how, **more))
+        _train(lambda api, **more: api.resume(writer, **how, **more))
 
 
 def _train(call: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,7 +25,8 @@ import numpy as np
 import optax
 from machine import machine, print_machine
 
-from charrnn_core.events import Stepped
+from charrnn_core.cell import Params
+from charrnn_core.events import Incident, Stepped
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.config import RunConfig
@@ -34,9 +36,9 @@ from charrnn_core.text.alphabet import Alphabet, Ids
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
 from charrnn_core.training.batches import Subsequences
-from charrnn_core.training.loop import Session, Tools
+from charrnn_core.training.loop import TrainingLoop
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.update import Trainer
+from charrnn_core.training.update import Trainer, TrainState
 
 FOREVER = 10**9
 LEARNING_RATE = 1e-3
@@ -93,6 +95,28 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
         yield len(nats) * config.window, float(np.mean(jax.device_get(nats)))
 
 
+class NoFiles:
+    """A run without files: what the training loop asks, see `charrnn_core.training.loop.Host`."""
+
+    def evaluate(self, params: Params) -> None:
+        return None
+
+    def sample(self, state: TrainState) -> str:
+        return ""
+
+    def save(self, state: TrainState, loop: LoopState) -> Path:
+        return Path("nowhere")
+
+    def roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
+        raise RuntimeError("nothing was saved")
+
+    def log_incident(self, incident: Incident) -> int:
+        return 0
+
+    def should_stop(self) -> bool:
+        return False
+
+
 def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> Iterator[Epoch]:
     """Run charrnn's loop without evaluation, samples and checkpoints; one epoch per item."""
     make_optimizer = registry.load("optimizer", config.optimizer)
@@ -105,24 +129,18 @@ def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> 
         streams=config.batch,
         total_steps=FOREVER,
     )
-    session = Session(
-        trainer,
-        trainer.init(random_key(config.seed, "init")),
-        LoopState(),
-        Subsequences(ids, config.stretch, config.window, config.seed),
-        config.window,
-        Budget(steps=FOREVER, started=time.monotonic()),
-        Policy(eval_interval=FOREVER, sample_interval=FOREVER, save_seconds=math.inf),
-        Tools(
-            evaluate=None,
-            sample=lambda state: "",
-            save=lambda state, loop: None,
-            roll_back=lambda loop: (session.state, loop),
-            stop=lambda: False,
-        ),
+    training = TrainingLoop(
+        trainer=trainer,
+        state=trainer.init(random_key(config.seed, "init")),
+        loop=LoopState(),
+        batching=Subsequences(ids, config.stretch, config.window, config.seed),
+        window=config.window,
+        budget=Budget(steps=FOREVER, started=time.monotonic()),
+        policy=Policy(eval_interval=FOREVER, sample_interval=FOREVER, save_seconds=math.inf),
+        host=NoFiles(),
     )
     characters = 0
-    for event in session.events():
+    for event in training.events():
         if isinstance(event, Stepped):
             yield event.characters - characters, event.train_nats_per_char
             characters = event.characters

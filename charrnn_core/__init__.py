@@ -14,6 +14,7 @@ from charrnn_core.registry.descriptors import (
     LossPlugin,
     ObserverPlugin,
     OptimizerPlugin,
+    RecipePlugin,
     SamplerPlugin,
     SourcePlugin,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "OptimizerPlugin",
     "OptionError",
     "PLUGIN_API",
+    "RecipePlugin",
     "RunConfig",
     "SamplerContext",
     "SamplerPlugin",

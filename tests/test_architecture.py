@@ -20,7 +20,6 @@ GROUND = {
     "events",
     "noise",
     "randomness",
-    "recipes",
     "schedules",
     "signals",
     "terminal",

@@ -15,7 +15,7 @@ from charrnn_core.errors import PluginError
 from charrnn_core.events import Saved
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.training.observers import Audience
+from charrnn_core.training.observers import Observers
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -281,13 +281,13 @@ def test_other_hooks(kind, name, mine, file, tmp_path, text_file):
 
 def test_an_observer_that_fails_is_left_out_with_its_place(mine, file):
     notes: list[str] = []
-    audience = Audience([Ref("bell"), Ref("bell")], [], mine, notes.append)
+    audience = Observers([Ref("bell"), Ref("bell")], [], mine, notes.append)
     for _ in range(2):
-        audience.hear(Saved(step=1, path=Path("here")))
+        audience.notify(Saved(step=1, path=Path("here")))
     told = f"observer Bell failed and is left out: {place(file, 'bell')}AttributeError: "
     assert len(notes) == 2 and all(note.startswith(told) for note in notes)
     with pytest.raises(PluginError, match="observer 'no-bell' raises TypeError") as raised:
-        Audience([Ref("no-bell")], [], mine, notes.append)
+        Observers([Ref("no-bell")], [], mine, notes.append)
     assert str(raised.value).startswith(place(file, "no-bell"))
 
 

@@ -29,6 +29,7 @@ from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
 from charrnn_core.text.mapped import give_back, open_ids, write_ids
 from charrnn_core.training.batches import Streams, stack_batches
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.setup import prepare
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and all
@@ -348,7 +349,7 @@ def test_sources_of_others_go_on_as_they_were(tmp_path):
         read_corpus("theirs:", registry)
     config = RunConfig(source="theirs:hhh")
     with pytest.raises(CorpusError, match="single distinct character, 'h'"):
-        prepare(config, with_theirs)
+        prepare(config.resolve(with_theirs), TrainingContext(registry=with_theirs))
 
 
 def small_run(text: Path, **settings) -> RunConfig:

@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 
 from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
 from charrnn_core.files.checkpoint import save_checkpoint
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import SMALL, content, found, make_run, save
 
 
 @pytest.fixture
-def run(tmp_path) -> RunDirectory:
+def run(tmp_path) -> RunWriter:
     """A run with the checkpoints of updates 1, 2 and 3."""
     return make_run(tmp_path / "run", 3, SMALL)
 
 
-def used(run: RunDirectory) -> tuple[int, list[str]]:
+def used(run: RunWriter) -> tuple[int, list[str]]:
     """The step that is used, after a look at its content, and what was said."""
     lines: list[str] = []
     return found(run, SMALL, lines.append), lines
 
 
-def passed_over(run: RunDirectory, reason: str) -> None:
+def passed_over(run: RunWriter, reason: str) -> None:
     """Check that the newest checkpoint of `run` is not used, and that one line says why."""
     step, lines = used(run)
     newest = run.checkpoint_file(3)

@@ -1,4 +1,4 @@
-"""The kits for sources, losses, samplers, optimizers and observers.
+"""The kits for sources, losses, samplers, optimizers, observers and recipes.
 
 Every built-in plugin passes, and for each check a component that is broken in this respect alone is
 caught by this check alone, with a message that names the fault.
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from charrnn_core import Corpus, OptimizerPlugin, SourceError, hookimpl, opt
+from charrnn_core import Corpus, OptimizerPlugin, RecipePlugin, SourceError, hookimpl, opt
 from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import CheckFailed, check, check_sampler, parametrize_checks
 
@@ -126,6 +126,46 @@ def irnn(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def test_the_sampler_of_the_example(irnn: Registry) -> None:
     assert check_sampler("epsilon", registry=irnn)
+
+
+@parametrize_checks("recipe", "notebook")
+def test_recipes(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.slow
+@parametrize_checks("recipe", "default", "best", "char-rnn", "torch-rnn", "nanogpt")
+def test_more_recipes(check: Callable[[], None]) -> None:
+    check()
+
+
+# --- recipes ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "culprit", "parts"),
+    [
+        ({"sampler": ("temperature:1",)}, "plain-settings", ["read again", "lists and tables"]),
+        ({"epochs": float("nan")}, "plain-settings", ["cannot be written down"]),
+        ({"optimiser": "adam"}, "known-settings", ["did you mean 'optimizer'"]),
+        ({"batch": 0}, "known-settings", ["expected a value >= 1"]),
+        ({"source": "file:/home/me/text"}, "works-anywhere", ["'/home/me/text'"]),
+        ({"init_from": "runs/a"}, "works-anywhere", ["'runs/a'", "leave init_from"]),
+    ],
+    ids=called,
+)
+def test_a_broken_recipe(settings: Any, culprit: str, parts: list[str]) -> None:
+    recipe = RecipePlugin(name="mine", settings=settings)
+    [outcome] = check("recipe", recipe, only=[culprit])
+    assert outcome.status == "failed"
+    for part in parts:
+        assert part in outcome.message
+
+
+def test_a_recipe_that_cannot_train() -> None:
+    recipe = RecipePlugin(name="mine", settings={"window": 8, "batch": 2, "prompt": "\N{SNOWMAN}"})
+    [outcome] = check("recipe", recipe, only=["trains"])
+    assert outcome.status == "failed" and "the alphabet" in outcome.message
 
 
 # --- losses ---

@@ -21,7 +21,8 @@ from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.model import describe_run
-from charrnn_core.runs.opening import saved_network, saved_shards
+from charrnn_core.runs.opening import saved_network
+from charrnn_core.runs.writer import RunWriter
 from charrnn_core.training import run as sitting
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
@@ -91,8 +92,14 @@ def test_info_of_any_table(newest, sound, tmp_path_factory, seed):
         assert ESCAPES.search("".join(lines(shown, 80))) is None
 
     in_one_line(info)
-    for early in (saved_shards, saved_network):
-        in_one_line(early, path)
+    in_one_line(saved_network, path)
+
+    def shards():
+        checkpoint = load_checkpoint(path)
+        read_manifest(path, checkpoint.table)
+        assert RunWriter(path.parent, newest=(path, checkpoint)).shards >= 1
+
+    in_one_line(shards)
 
 
 CONFIGS = {

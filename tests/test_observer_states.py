@@ -17,7 +17,7 @@ from charrnn_core.files.plain import plain
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.opening import open_checkpoint
-from charrnn_core.training.observers import MOST_BYTES, Audience
+from charrnn_core.training.observers import MOST_BYTES, Observers
 
 Kind = enum.StrEnum("Kind", {"COLD": "cold"})
 
@@ -74,7 +74,7 @@ class Remembering:
         self.given = state
 
 
-def audience(*observers: Remembering) -> tuple[Audience, list[str]]:
+def audience(*observers: Remembering) -> tuple[Observers, list[str]]:
     """An audience of these observers, called o1, o2, ..., and its notes."""
     plugins = [
         ObserverPlugin(name=f"o{number}", target=lambda options, observer=observer: observer)
@@ -83,7 +83,7 @@ def audience(*observers: Remembering) -> tuple[Audience, list[str]]:
     registry = with_observers(Registry(), plugins)
     notes: list[str] = []
     refs = [Ref(plugin.name) for plugin in plugins]
-    return Audience(refs, [], registry, notes.append), notes
+    return Observers(refs, [], registry, notes.append), notes
 
 
 def with_observers(registry: Registry, plugins: list[ObserverPlugin]) -> Registry:

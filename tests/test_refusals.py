@@ -172,7 +172,7 @@ def test_a_crafted_table_is_an_error_and_no_crash(run, key):
 
 
 def test_what_is_no_run(run, tmp_path):
-    with pytest.raises(RunDirectoryError, match="is no run directory"):
+    with pytest.raises(RunDirectoryError, match="is not a run directory"):
         resume(tmp_path / "nowhere", note=quiet)
     assert not (tmp_path / "nowhere").exists()
     [newest] = RunDirectory(run).saved()

@@ -22,8 +22,8 @@ from charrnn_core.files.regular import cut_own, named, own, read_own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import keep_copies
 from charrnn_core.runs.config import read_toml
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from charrnn_core.text.mapped import open_ids
 from charrnn_core.training.incidents import cut_log
 from tests.crashes import ROOT
@@ -90,11 +90,11 @@ def test_a_link_to_nothing_is_not_created(run, tmp_path):
 
 def test_the_note_of_the_owner_is_written_anew(run, victim):
     put(run / ".owner", "a symbolic link", victim)
-    with RunDirectory(run).writing():
+    with RunWriter(run).writing():
         assert not (run / ".owner").is_symlink()
         assert "pid" in read_own(run / ".owner").decode()
     put(run / ".owner", "a pipe", victim)
-    assert RunDirectory(run)._writer() == "another process"
+    assert RunWriter(run).writer() == "another process"
     assert victim.read_bytes() == SECRET
 
 
@@ -121,16 +121,16 @@ def test_a_directory_of_a_run_that_is_a_link(run, tmp_path, name):
 
 def test_a_run_and_a_checkpoint_may_be_reached_by_links(run, tmp_path):
     (tmp_path / "latest").symlink_to(run)
-    [newest] = RunDirectory(tmp_path / "latest").saved()
+    [newest] = RunWriter(tmp_path / "latest").saved()
     (tmp_path / "mine.crn").symlink_to(newest)
     for path in (tmp_path / "latest", tmp_path / "mine.crn"):
         assert load(path, note=quiet).parameters > 0
-    with RunDirectory(tmp_path / "latest").going_on():
+    with RunWriter.resuming(tmp_path / "latest"):
         assert is_locked(run / ".lock")
 
 
 def test_checkpoints_in_a_run_are_files(run, tmp_path):
-    [newest] = RunDirectory(run).saved()
+    [newest] = RunWriter(run).saved()
     newest.rename(tmp_path / "moved.crn")
     newest.symlink_to(tmp_path / "moved.crn")
     with pytest.raises(CheckpointError, match=r"step-000000000\.crn is a symbolic link; expected"):

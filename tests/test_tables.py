@@ -18,6 +18,7 @@ from charrnn_core import RunConfig
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError, UnknownNameError
 from charrnn_core.testing import check
 from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.setup import _with_documents, prepare
 
 TWEETS = ["a fox", "a \N{FOX FACE} and\na loop", "", None, "the end"]
@@ -278,16 +279,18 @@ def test_raw_tables_are_told_of(notes):
 def test_a_run_starts_afresh_after_each_row():
     write_jsonl("t.jsonl", [f"letter {n}\nof a fox" for n in range(100)])
     settings = {"source": "jsonl:t.jsonl#text", "cell": "elman:4", "characters": 512, "batch": 2}
-    experiment = prepare(RunConfig(**settings, window=8), note=lambda line: None)
-    assert experiment.config.documents == "blank" and len(experiment.network.separator) == 2
-    assert any("documents is 'blank'" in note for note in experiment.notes)
+    quietly = TrainingContext(note=lambda line: None)
+    setup = prepare(RunConfig(**settings, window=8).resolve(), quietly)
+    assert setup.config.documents == "blank" and len(setup.network.separator) == 2
+    assert any("documents is 'blank'" in note for note in setup.notes)
     # It is a setting of the run from then on, which resuming finds, and a user's own comes first.
-    for kept in (experiment.config, RunConfig(**settings, documents="lines")):
-        assert _with_documents(kept, experiment.corpus) == (kept, ())
-    assert RunConfig.read(experiment.config.table()).documents == "blank"
+    for kept in (setup.config, RunConfig(**settings, documents="lines")):
+        notes = []
+        assert _with_documents(kept, setup.corpus, notes) == kept and not notes
+    assert RunConfig.read(setup.config.table()).documents == "blank"
     whole = read("jsonl:t.jsonl#text", documents=False)
-    assert whole.documents is None and whole.text == experiment.corpus.text
-    assert _with_documents(RunConfig(**settings), whole)[0].documents is None
+    assert whole.documents is None and whole.text == setup.corpus.text
+    assert _with_documents(RunConfig(**settings), whole, []).documents is None
 
 
 @given(st.binary(max_size=200) | st.text('{}[]",:\\ud8text\n;\r\t0', max_size=60).map(str.encode))

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -32,10 +33,10 @@ from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.schedules import constant, cosine, exponential, linear
 from charrnn_core.training.batches import Streams, stack_batches
-from charrnn_core.training.loop import Session, Tools
-from charrnn_core.training.observers import Audience
+from charrnn_core.training.loop import TrainingLoop
+from charrnn_core.training.observers import Observers
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.run import Trained
+from charrnn_core.training.trained import Trained
 from charrnn_core.training.update import Trainer
 from tests.agreement import agree
 
@@ -138,13 +139,16 @@ def test_what_is_dropped_depends_on_the_seed_and_the_update(registry):
 
 
 def watch(trainer, batches, budget, evaluate=None):
-    """The events of a session without files."""
-    tools = Tools(
-        evaluate, sample=lambda s: "", save=lambda state, loop: "x", roll_back=lambda loop: None,
-        stop=lambda: False,
+    """The events of a training without files."""
+    host = SimpleNamespace(
+        evaluate=evaluate or (lambda params: None), sample=lambda state: "",
+        save=lambda state, loop: Path("x"), should_stop=lambda: False,
     )  # fmt: skip
-    state = trainer.init(jax.random.key(0))
-    return list(Session(trainer, state, LoopState(), batches, T, budget, Policy(), tools).events())
+    training = TrainingLoop(
+        trainer=trainer, state=trainer.init(jax.random.key(0)), loop=LoopState(),
+        batching=batches, window=T, budget=budget, policy=Policy(), host=host,
+    )  # fmt: skip
+    return list(training.events())
 
 
 def test_a_padded_window_weighs_by_its_characters(registry):
@@ -224,6 +228,7 @@ def test_the_run_directory_is_complete(trained, config):
     assert {item.name for item in directory.iterdir()} == {
         "config.toml",
         "metrics.jsonl",
+        "evaluation.json",
         "checkpoints",
         ".lock",
     }
@@ -401,8 +406,8 @@ def test_an_observer_that_cannot_remember_is_left_out():
     found = SimpleNamespace(
         load=lambda kind, ref: lambda options: Forgetful(), options=lambda kind, ref: None
     )
-    for call in (Audience.states, lambda audience: audience.restore({"bad": {}})):
-        audience = Audience([Ref("bad")], [], found, notes.append)
+    for call in (Observers.states, lambda audience: audience.restore({"bad": {}})):
+        audience = Observers([Ref("bad")], [], found, notes.append)
         call(audience)
         assert audience.states() == {}
     for note, error in zip(notes, ("ValueError: oops", "KeyError: 'bytes'"), strict=True):

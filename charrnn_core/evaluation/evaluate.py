@@ -2,24 +2,24 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from charrnn_core.errors import CharRNNError, CorpusError, UnknownNameError
-from charrnn_core.evaluation.baselines import begin_baselines
+from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.dynamic import Dynamic
-from charrnn_core.evaluation.report import Evaluation, Row, tally
+from charrnn_core.evaluation.report import Evaluation
 from charrnn_core.evaluation.scoring import Nats, make_scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
-from charrnn_core.evaluation.unknown import UNKNOWN, Unknown, find_unknown
+from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.draw import encode_prompt
 from charrnn_core.terminal import to_stderr
-from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
+from charrnn_core.text.alphabet import ByteAlphabet, Ids
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
-from charrnn_core.text.split import PARTS, Piece, Split, count_characters
+from charrnn_core.text.split import PARTS, Split, count_characters
 
 
 class Scored(NamedTuple):
@@ -70,39 +70,25 @@ def evaluate(
         evaluate(load("runs/santa"), source="gutenberg:520").bits_per_char
     """
     text = _choose(model, source, split, unknown, note)
-    remarks, waiting = text.remarks(), None
+    remarks, training = text.remarks(), None
     if text.trained_on:
         remarks[-1] += ", so no baselines are computed"
     elif baselines:
         try:
-            waiting = begin_baselines(text.training(), text.pieces, model.alphabet)
+            training = text.training()
         except CharRNNError as error:  # the run's own text is missing; the model needs only `text`
             remarks.append(f"no baselines: {error}")
-
-    def measured(name: str, nats: Iterable[Nats]) -> Row:
-        counts = text.unknown.escape > 0
-        all_nats = (some[known | counts] for some, known in text.unknown.among(nats))
-        return tally(all_nats, text.characters).row(name)
-
+    comparison = Comparison(text, training)
     scorer = make_scorer(model.network, streams=streams)
-    own, adapted = measured("model", scorer(model.params, text.pieces)), None
+    nats = scorer(model.params, text.pieces)
+    own, adapted = text.tally(nats).row("model"), None
     if dynamic:
         learner = Dynamic(model.network, model.params, text.training())
-        adapted = measured(learner.name, learner.score(text.pieces))
-    rows, more = waiting() if waiting is not None else ((), ())
-    known = count_characters(text.pieces)
-    rows = tuple(  # the baselines lack the same characters
-        replace(row, nats_per_char=text.unknown.mean(row.nats_per_char, known)) for row in rows
-    )
-    return Evaluation(
-        model=own,
-        characters=text.characters,
-        split=text.split,
-        part=text.part,
-        symbol=model.alphabet.unit,
+        adapted = text.tally(learner.score(text.pieces)).row(learner.name)
+    return comparison.evaluation(
+        own,
         dynamic=adapted,
-        baselines=rows,
-        remarks=(*remarks, *more),
+        remarks=remarks,
         course=model.course() if text.watched else None,
     )
 
@@ -132,33 +118,19 @@ def score(
     return text.scored(make_scorer(model.network, streams=streams)(model.params, text.pieces))
 
 
-@dataclass(frozen=True)
-class _Text:
-    """The part of a text that is scored.
+@dataclass(frozen=True, kw_only=True)
+class _Text(ScoredPart):
+    """The part of a text that is scored, and what a model knows of it.
 
     Arguments:
-        alphabet: the model's.
-        split, part: the names of the preset and its part.
-        pieces: the known characters.
-        unknown: the unknown characters among them.
         trained_on: whether the model was trained on some of it.
         watched: whether it is the text that was evaluated during training.
         training: returns the ids of the training text.
     """
 
-    alphabet: Alphabet
-    split: str
-    part: str
-    pieces: list[Piece]
-    unknown: Unknown
     trained_on: bool
     watched: bool
     training: Callable[[], Ids]
-
-    @property
-    def characters(self) -> int:
-        """The number of characters that a mean is taken over."""
-        return count_characters(self.pieces) + self.unknown.counted
 
     def remarks(self) -> list[str]:
         """Return what a reader of the figures has to know."""

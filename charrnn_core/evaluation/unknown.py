@@ -46,6 +46,11 @@ class Unknown:
     escape: float
     alphabet: int
 
+    @classmethod
+    def none(cls, alphabet: Alphabet) -> "Unknown":
+        """No unknown characters, and no room kept for any."""
+        return cls("", np.empty(0, np.int64), 0.0, len(alphabet))
+
     @property
     def cost(self) -> float:
         """The cost of an unknown character in nats; NaN if they are skipped."""

@@ -8,7 +8,6 @@ from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.entrypoints import COMMANDS, installed
-from charrnn_core.registry.options import describe_options
 from charrnn_core.registry.provider import Fault, Import, Provider, requirement
 from charrnn_core.registry.registry import Registry
 
@@ -102,7 +101,7 @@ def _row(
 
 
 def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> dict[str, Any]:
-    """A component's provider, spec and options.
+    """Return where a plugin comes from and what it offers.
 
     Raises:
         UnknownNameError: there is no such kind or name.
@@ -110,11 +109,7 @@ def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> di
     if kind not in KINDS:
         raise UnknownNameError("kind of plugin", kind, KINDS)
     provider = (registry or Registry.installed()).find(kind, use)
-    plugin = provider.plugin
-    target = plugin.target if isinstance(plugin.target, str) else repr(plugin.target)
-    spec = plugin.name if plugin.argument is None else f"{plugin.name}:{plugin.argument.upper()}"
-    about = {"summary": plugin.summary, "spec": spec, "target": target}
-    return provider.record() | about | {"options": describe_options(plugin.options)}
+    return provider.origin() | provider.plugin.describe()
 
 
 def option_lines(options: list[dict[str, Any]]) -> list[str]:

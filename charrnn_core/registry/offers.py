@@ -7,17 +7,8 @@ import pluggy
 
 from charrnn_core.errors import PluginError, UnknownNameError
 from charrnn_core.registry import hookspecs
-from charrnn_core.registry.descriptors import KINDS, Plugin
-
-HOOKS = {
-    "charrnn_sources": "source",
-    "charrnn_cells": "cell",
-    "charrnn_losses": "loss",
-    "charrnn_samplers": "sampler",
-    "charrnn_optimizers": "optimizer",
-    "charrnn_observers": "observer",
-}
-"""The hooks, and the kind of plugin that each yields."""
+from charrnn_core.registry.descriptors import HOOKS
+from charrnn_core.registry.plugin import Plugin
 
 _MANAGER = pluggy.PluginManager(hookspecs.PROJECT)
 
@@ -54,7 +45,7 @@ def _is_marked(module: Any, name: str) -> bool:
 
 def _yielded(module: Any, hook: str) -> Iterator[Plugin]:
     """What a hook yields, each checked against the kind that is expected of it."""
-    expected = KINDS[HOOKS[hook]]
+    expected = HOOKS[hook]
     given = getattr(module, hook)()
     if not isinstance(given, Iterable):
         raise PluginError(f"{hook} gave {given!r}; expected it to yield a {expected.__name__}")

@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from charrnn_core.blame import Call
 from charrnn_core.console.stdout import kept_clean
@@ -20,10 +20,10 @@ from charrnn_core.errors import (
     StorageError,
     UnknownNameError,
 )
-from charrnn_core.registry.descriptors import Plugin
 from charrnn_core.registry.entrypoints import PLUGINS, installed
 from charrnn_core.registry.offers import offers_of
 from charrnn_core.registry.options import option_values, read_options
+from charrnn_core.registry.plugin import Plugin
 from charrnn_core.registry.provider import (
     Fault,
     Import,
@@ -39,6 +39,8 @@ from charrnn_core.registry.spec import Ref
 _CELL_MUST = "its target is called with the options as keywords and must return a cell"
 _DEEPEST = 8
 _MOST_NESTED = 256
+
+Offered = TypeVar("Offered", bound=Plugin)
 
 
 class Registry:
@@ -143,6 +145,15 @@ class Registry:
         """The names on offer, sorted."""
         return sorted({p.plugin.name for p in self.providers if p.plugin.kind == kind})
 
+    def offered(self, descriptor: type[Offered]) -> list[Offered]:
+        """Return the descriptors of a class, in the order of their plugins.
+
+        >>> from charrnn_core import RecipePlugin
+        >>> Registry.installed().offered(RecipePlugin)[0].name
+        'default'
+        """
+        return [p.plugin for p in self.providers if isinstance(p.plugin, descriptor)]
+
     def preferring(self, records: Iterable[Mapping[str, Any]]) -> "Registry":
         """The same plugins; where several offer a name, the one a record remembers is meant."""
         other = copy.copy(self)
@@ -194,7 +205,7 @@ class Registry:
         counter = counter or itertools.count(1)
         if next(counter) > _MOST_NESTED:
             raise OptionError(f"a component holds more than {_MOST_NESTED} others; use fewer")
-        plugin = self.find(kind, ref.use).plugin
+        plugin = self.find(kind, ref.use).component
         values = dict(ref.options)
         argument = ref.argument
         if kind != "source" and argument is not None:
@@ -217,7 +228,7 @@ class Registry:
     def options(self, kind: str, ref: Ref) -> Any:
         """The options object of a component."""
         resolved = self.resolve(kind, ref)
-        plugin = self.find(kind, ref.use).plugin
+        plugin = self.find(kind, ref.use).component
         return read_options(plugin.options, resolved.options, f"{kind} {ref.use!r}")
 
     def load(self, kind: str, ref: Ref) -> Callable[..., Any]:
@@ -228,7 +239,7 @@ class Registry:
         """
         provider = self.find(kind, ref.use)
         try:
-            return provider.plugin.load()
+            return provider.component.load()
         except PluginError as error:
             who = whose(provider.distribution, provider.version)
             raise PluginError(f"{error}; it comes from {who}") from error
@@ -281,10 +292,10 @@ class Registry:
                 raise PluginError(f"{came}, but {'; '.join(reasons)}") from error
             gone = "a file that was not named" if record.get("file") else "which is not installed"
             raise PluginError(f"{came}, {gone}; {how_to_get(record)}") from error
-        if provider.plugin.state_version != record["state_version"]:
+        if provider.component.state_version != record["state_version"]:
             raise PluginError(
                 f"{came} with state version {record['state_version']}; installed is "
-                f"{provider.version} with state version {provider.plugin.state_version}, which "
+                f"{provider.version} with state version {provider.component.state_version}, which "
                 f"cannot read it; {how_to_get(record)}"
             )
 

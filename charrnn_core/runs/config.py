@@ -1,4 +1,4 @@
-"""The configuration of a run, which is the only home of defaults, and its recipes."""
+"""The configuration of a run, which is the only home of defaults."""
 
 import dataclasses
 import json
@@ -12,12 +12,18 @@ from typing import Any, Literal
 from charrnn_core.errors import (
     CorpusError,
     OptionError,
-    UnknownNameError,
 )
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.regular import named
-from charrnn_core.recipes import RECIPES
-from charrnn_core.registry.options import check_plain, opt, option_values, read_options, settle
+from charrnn_core.registry.descriptors import KINDS, RecipePlugin
+from charrnn_core.registry.options import (
+    annotations,
+    check_plain,
+    opt,
+    option_values,
+    read_options,
+    settle,
+)
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.text.decode import decode_text
@@ -33,8 +39,6 @@ _KEY_PART = r"""(?>[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(
     rf"""(?<![\w-]){_KEY_PART}(?>[ \t]*+\.[ \t]*+{_KEY_PART}){{{_MOST_KEY_PARTS}}}"""
 )
-_COMPONENTS = {"source": "source", "cell": "cell", "loss": "loss", "optimizer": "optimizer"}
-_COMPONENT_LISTS = {"sampler": "sampler", "observers": "observer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +149,16 @@ class RunConfig:
             ) from error
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """A configuration from text or plain values by name, with ``recipe`` naming a preset.
+    def read(cls, values: Mapping[str, Any], registry: Registry | None = None) -> "RunConfig":
+        """Read a configuration from text or plain values by name; ``recipe`` names a recipe.
+
+        Arguments:
+            values: settings by name.
+            registry: where the recipe is looked up; by default the plugins installed.
 
         Raises:
             UnknownNameError: a name is not a setting, or there is no such recipe.
+            AmbiguousNameError: several distributions offer the recipe.
             OptionError: a value has the wrong type or is out of bounds.
 
         >>> RunConfig.read({"recipe": "notebook", "window": "32"}).batching
@@ -157,12 +166,12 @@ class RunConfig:
         """
         check_plain(values)
         chosen = dict(values)
-        recipe = chosen.pop("recipe", "default")
-        if not isinstance(recipe, str) or recipe not in RECIPES:
-            raise UnknownNameError("recipe", str(recipe), RECIPES)
+        below: Mapping[str, Any] = {}
+        if "recipe" in chosen:
+            below = recipe_settings(str(chosen.pop("recipe")), registry or Registry.installed())
         if isinstance(chosen.get("source"), str):
             chosen["source"] = source_ref(chosen["source"])
-        return read_options(cls, layered(RECIPES[recipe], chosen), "the run")
+        return read_options(cls, layered(below, chosen), "the run")
 
     def resolve(self, registry: Registry | None = None) -> "RunConfig":
         """The same run with every option of every component filled in, and a budget set.
@@ -175,9 +184,9 @@ class RunConfig:
         """
         registry = registry or Registry.installed()
         changes: dict[str, Any] = {
-            name: registry.resolve(kind, getattr(self, name)) for name, kind in _COMPONENTS.items()
+            name: registry.resolve(kind, getattr(self, name)) for name, kind in COMPONENTS.items()
         }
-        for name, kind in _COMPONENT_LISTS.items():
+        for name, kind in COMPONENT_LISTS.items():
             changes[name] = tuple(registry.resolve(kind, ref) for ref in getattr(self, name))
         if self.epochs is None and self.minutes is None and self.characters is None:
             changes["characters"] = _DEFAULT_CHARACTERS
@@ -185,8 +194,8 @@ class RunConfig:
 
     def records(self, registry: Registry) -> list[dict[str, Any]]:
         """What a checkpoint remembers of every plugin used; call it on a resolved configuration."""
-        refs = [(kind, getattr(self, name)) for name, kind in _COMPONENTS.items()]
-        refs += [(kind, r) for name, kind in _COMPONENT_LISTS.items() for r in getattr(self, name)]
+        refs = [(kind, getattr(self, name)) for name, kind in COMPONENTS.items()]
+        refs += [(kind, r) for name, kind in COMPONENT_LISTS.items() for r in getattr(self, name)]
         found: list[dict[str, Any]] = []
         for kind, ref in refs:
             found += [record for record in registry.records(kind, ref) if record not in found]
@@ -196,6 +205,35 @@ class RunConfig:
         """The plain form, for TOML and checkpoints; settings that are None are left out."""
         values = Ref("run", None, option_values(self)).table()
         return {key: item for key, item in values.items() if key != "use" and item is not None}
+
+
+def _settings_that_hold(annotation: Any) -> dict[str, str]:
+    """Return the settings with this annotation, each with the kind of plugin it names."""
+    kinds = {name: kind for kind, plugin in KINDS.items() for name in (kind, plugin.plural())}
+    hints = annotations(RunConfig).items()
+    return {name: kinds[name] for name, hint in hints if hint == annotation}
+
+
+COMPONENTS = _settings_that_hold(Ref)
+"""The settings that name one component, each with the kind of plugin it is."""
+
+COMPONENT_LISTS = _settings_that_hold(tuple[Ref, ...])
+"""The settings that name several."""
+
+
+def recipe_settings(name: str, registry: Registry) -> Mapping[str, Any]:
+    """Return the settings of a recipe.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+        AmbiguousNameError: several distributions offer it.
+
+    >>> recipe_settings("best", Registry.installed())["minutes"]
+    20
+    """
+    recipe = registry.find(RecipePlugin.kind, name).plugin
+    assert isinstance(recipe, RecipePlugin)
+    return recipe.settings
 
 
 def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

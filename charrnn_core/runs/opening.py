@@ -7,13 +7,10 @@ from typing import Any
 from charrnn_core.errors import RunDirectoryError
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
-from charrnn_core.files.regular import named, own
-from charrnn_core.runs.config import read_toml
+from charrnn_core.files.regular import named
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import read_manifest
 from charrnn_core.runs.recovery import first_good, load_step
-
-_MOST_SHARDS = 1024
 
 _LOOKS = 5
 """How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
@@ -87,22 +84,6 @@ def check_run(run: Path) -> None:
         if run.is_file():
             return
     _saved(run)
-
-
-def saved_shards(run: Path) -> int:
-    """How many devices a run was cut for, so that jax can be told before it is imported.
-
-    Raises:
-        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
-    """
-    directory = RunDirectory(run)
-    if directory.is_to_begin():
-        config = read_toml(directory.config_file, own)
-    else:
-        path, checkpoint = open_checkpoint(run, lambda line: None)
-        config = read_manifest(path, checkpoint.table)["config"]
-    shards = config.get("shards")
-    return shards if type(shards) is int and 1 <= shards <= _MOST_SHARDS else 1
 
 
 def saved_network(run: Path) -> dict[str, Any]:

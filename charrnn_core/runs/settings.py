@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_core.errors import UnknownNameError, UsageError
-from charrnn_core.recipes import LIKE
+from charrnn_core.registry.descriptors import KINDS, RecipePlugin
+from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, parse_refs, source_ref
-from charrnn_core.runs.config import RunConfig, layered, read_toml
+from charrnn_core.runs.config import COMPONENT_LISTS, COMPONENTS, RunConfig, layered, read_toml
 
-COMPONENTS = ("optimizer", "sampler", "loss", "source", "cell")
-"""The components whose options can be set one by one."""
+WITH_OPTIONS = tuple(kind for kind in KINDS if kind in {**COMPONENTS, **COMPONENT_LISTS})
+"""The kinds of components whose options can be set one by one: the only one, or the first."""
 
 CHANGES = ("text", "config", "plugins", "alphabet", "shards")
 """What a user may allow to have changed since a run began, with ``resume --allow-change``."""
@@ -26,6 +27,7 @@ def read_settings(
     learning_rate: str | None = None,
     quiet: bool = False,
     observers: Iterable[str] = (),
+    registry: Registry | None = None,
 ) -> RunConfig:
     """The configuration: defaults, then the recipe, then the file, then what was typed.
 
@@ -38,6 +40,7 @@ def read_settings(
         learning_rate: sets that option of the optimizer.
         quiet: without progress.
         observers: specs of more observers.
+        registry: where recipes are looked up; by default the plugins installed.
 
     Raises:
         StorageError: the file, or the run to begin from, cannot be read.
@@ -49,15 +52,16 @@ def read_settings(
     below = {} if file is None else read_toml(file)
     typed = {name: value for name, value in values.items() if value is not None}
     if (like := typed.pop("like", None)) is not None:
-        typed["recipe"] = _recipe_like(like, typed.get("recipe"))
+        registry = registry or Registry.installed()
+        typed["recipe"] = _recipe_like(like, typed.get("recipe"), registry)
     if _states_a_width(typed.get("cell"), options.get("cell", ())):
         typed.setdefault("parameters", None)  # of a recipe or file: what is typed wins
     if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
         from charrnn_core.runs.opening import saved_network  # numpy, which --help must not wait for
 
         below = {"parameters": None, **saved_network(Path(origin)), **below}  # its size is settled
-    settings = RunConfig.read(layered(below, typed))
-    given = {kind: _pairs(kind, options.get(kind, ())) for kind in COMPONENTS}
+    settings = RunConfig.read(layered(below, typed), registry)
+    given = {kind: _pairs(kind, options.get(kind, ())) for kind in WITH_OPTIONS}
     if learning_rate is not None:
         given["optimizer"]["learning_rate"] = learning_rate
     pairs, changes = given.pop("sampler"), dict[str, Any]()
@@ -113,9 +117,29 @@ def _states_a_width(cell: Any, options: Iterable[str]) -> bool:
     return bool(re.search(r":\d", spec)) or any(text.startswith("features=") for text in options)
 
 
-def _recipe_like(system: str, recipe: str | None) -> str:
-    if system not in LIKE:
-        raise UnknownNameError("system to be like", system, LIKE)
+def recipe_names(registry: Registry) -> list[str]:
+    """Return the names of the recipes, in the order of their plugins.
+
+    >>> recipe_names(Registry.installed())[:3]
+    ['default', 'notebook', 'best']
+    """
+    return list(dict.fromkeys(recipe.name for recipe in registry.offered(RecipePlugin)))
+
+
+def imitations(registry: Registry) -> list[str]:
+    """Return the names of those that do as another system does.
+
+    >>> imitations(Registry.installed())[:2]
+    ['char-rnn', 'torch-rnn']
+    """
+    recipes = registry.offered(RecipePlugin)
+    return list(dict.fromkeys(recipe.name for recipe in recipes if recipe.imitates))
+
+
+def _recipe_like(system: str, recipe: str | None, registry: Registry) -> str:
+    systems = imitations(registry)
+    if system.rpartition("/")[2] not in systems:
+        raise UnknownNameError("system to be like", system, systems)
     if recipe is not None:
         raise UsageError(f"--like {system} is a recipe, and --recipe {recipe} is given; give one")
     return system

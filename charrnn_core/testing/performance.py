@@ -99,7 +99,7 @@ def measure_performance(registry: Registry, ref: Ref) -> Performance:
 
 def shown_spec(ref: Ref, registry: Registry) -> str:
     """A cell with its width, as a spec."""
-    argument = registry.find("cell", ref.use).plugin.argument
+    argument = registry.find("cell", ref.use).component.argument
     width = ref.options.get(argument) if argument else None
     return f"{ref.use}:{width}" if isinstance(width, int | str) else ref.use
 

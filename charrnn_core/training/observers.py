@@ -16,7 +16,7 @@ MOST_BYTES = 2**18
 """What all observers may have remembered; a checkpoint's header has to hold it."""
 
 
-class Audience:
+class Observers:
     """The observers; one that raises is named once and left out from then on.
 
     So is one whose state no checkpoint could give back: the checkpoints of all others stay good.
@@ -41,8 +41,8 @@ class Audience:
         self._observers = [*self._named.values(), *others]
         self._note = note
 
-    def hear(self, event: Event) -> None:
-        """Tell every observer.
+    def notify(self, event: Event) -> None:
+        """Notify every observer.
 
         Raises:
             CharRNNError: an observer cannot do its work, such as writing to a full disk.
@@ -55,7 +55,7 @@ class Audience:
         """What the named observers want a checkpoint to remember, by name: plain data."""
         states: dict[str, Any] = {}
         for name, observer in self._named.items():
-            if self._hears(observer) and _remembers(observer):
+            if self._is_active(observer) and _remembers(observer):
                 with self._left_out_if_it_fails(observer):
                     states = _with(states, name, observer.state())
         return states
@@ -63,7 +63,7 @@ class Audience:
     def restore(self, states: Mapping[str, Any]) -> None:
         """Take the named observers back to what a checkpoint remembers of them."""
         for name, observer in self._named.items():
-            if name in states and self._hears(observer) and _remembers(observer):
+            if name in states and self._is_active(observer) and _remembers(observer):
                 with self._left_out_if_it_fails(observer):
                     observer.restore(states[name])
 
@@ -80,7 +80,7 @@ class Audience:
             name = type(observer).__name__
             self._note(f"observer {name} failed and is left out: {told_with_place(error)}")
 
-    def _hears(self, observer: Any) -> bool:
+    def _is_active(self, observer: Any) -> bool:
         return any(other is observer for other in self._observers)
 
 

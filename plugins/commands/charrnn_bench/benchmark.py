@@ -160,7 +160,8 @@ class Benchmark:
         minutes = self.plan.settings.minutes
         if minutes is not None and first.is_done():
             outcome = read_outcome(first, self.survey.sha256)
-            check_budget(60 * minutes, first.title, outcome.start_up, outcome.updates)
+            start_up = outcome.start_up if self.plan.clock == FIRST_UPDATE else None
+            check_budget(60 * minutes, first.title, start_up, outcome.updates)
 
     def _train_one(self, training: Training, interruption: Interruption, display: Display) -> None:
         settings = self.plan.settings

@@ -3,9 +3,8 @@
 import dataclasses
 import json
 import math
-import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from charrnn_core.runs.manifest import read_manifest
 from charrnn_core.runs.opening import open_checkpoint
 
 _MEBIBYTE = 2**20
-_START_UP = re.compile(rb"^time +([0-9.]+) s of start-up, then ", re.MULTILINE)
-_INTERVAL = re.compile(rb"^model .* ([0-9.e+]+) to ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,7 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
         path, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
         table = read_manifest(path, checkpoint.table)
         rows = _rows(RunDirectory(training.directory).metrics_file)
+        evaluation = RunDirectory(training.directory).evaluation()
     except (CharRNNError, OSError, ValueError) as error:
         return dataclasses.replace(failed, error=str(error))
     if table["corpus"]["sha256"] != sha256:
@@ -99,32 +97,29 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
         cell=training.cell,
         seed=training.seed,
         bits_per_char=nats / math.log(2),
-        interval=_interval(training.log),
+        interval=_in_bits(evaluation.get("interval")),
         characters_per_second=tuple(row["characters_per_second"] for row in rows),
         peak_bytes=record.get("peak_bytes"),
         curve=_curve(rows),
         updates=checkpoint.table["step"],
-        start_up=_start_up(training.log),
+        start_up=evaluation.get("start_up_seconds") if "minutes" in table["config"] else None,
     )
+
+
+def _in_bits(interval: Sequence[float] | None) -> tuple[float, float] | None:
+    """Return an interval in nats per character in bits.
+
+    >>> _in_bits([math.log(2), math.log(4)])
+    (1.0, 2.0)
+    """
+    if interval is None:
+        return None
+    low, high = interval
+    return low / math.log(2), high / math.log(2)
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in read_own(file).decode("utf-8").splitlines()]
-
-
-def _interval(log: Path) -> tuple[float, float] | None:
-    """Return the interval that the run printed last, in bits."""
-    found = _INTERVAL.findall(read_own(log)) if log.exists() else []
-    if not found:
-        return None
-    low, high = found[-1]
-    return float(low) / math.log(2), float(high) / math.log(2)
-
-
-def _start_up(log: Path) -> float | None:
-    """Return the seconds of start-up that the run printed."""
-    found = _START_UP.findall(read_own(log)) if log.exists() else []
-    return float(found[-1]) if found else None
 
 
 def _curve(rows: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:

@@ -96,17 +96,19 @@ def _survey(plan: Plan) -> Survey:
     from charrnn_core.evaluation.baselines import begin_baselines
     from charrnn_core.network.pytree import count_parameters
     from charrnn_core.text.split import count_characters
-    from charrnn_core.training.setup import Experiment, prepare
+    from charrnn_core.training.context import TrainingContext
+    from charrnn_core.training.setup import TrainingSetup, prepare
 
-    first: Experiment | None = None
+    first: TrainingSetup | None = None
     parameters = {}
     for cell in plan.cells:
-        experiment = prepare(plan.config(cell), note=_silent if first else to_stderr)
-        for line in experiment.notes:
+        context = TrainingContext(note=_silent if first else to_stderr)
+        setup = prepare(plan.config(cell).resolve(context.registry), context)
+        for line in setup.notes:
             to_stderr(f"note: {cell}: {line}")
-        init = experiment.network.init
+        init = setup.network.init
         parameters[cell] = count_parameters(jax.eval_shape(init, jax.random.key(0)))
-        first = first or experiment
+        first = first or setup
     assert first is not None
     held_out = count_characters(first.held_out)
     if not held_out:
