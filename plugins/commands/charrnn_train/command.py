@@ -51,7 +51,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Naming(click.Option):
-    """An option whose help ends with the names there are, looked up when help is asked for."""
+    """An option whose help lists the available names, looked up when help is requested."""
 
     def __init__(self, *args: Any, names: Callable[[Registry], list[str]], **kwargs: Any) -> None:
         self._names = names
