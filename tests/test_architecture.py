@@ -12,6 +12,7 @@ CORE = ROOT / "charrnn_core"
 
 GROUND = {
     "addresses",
+    "arrays",
     "blame",
     "cell",
     "devices",

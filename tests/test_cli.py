@@ -202,7 +202,7 @@ def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-noisy\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[charrnn]\nnoisy = noisy\n")
     env = {"PYTHONPATH": str(tmp_path)}
-    why = "the step does more than compute, and what it does has to stay in order"
+    why = "the step has side effects, which have to stay in order"
     line = f"\nunroll: scan ({why})\n"
     assert charrnn("plugins", "show", "cell", "noisy", env=env).stdout.endswith(line)
     done = charrnn("run", "--source", text_file, "--characters", 2000, "--cell", "noisy",
