@@ -2,8 +2,8 @@
 
 What belongs to a process is put in place for a command and put back after it: the arguments, the
 directory, the environment, the path of imports, the three standard descriptors and the streams
-above them, signal handlers, warnings, and jax as it comes. What a command imported from elsewhere,
-such as a plugin, is forgotten. Signals to the command, kills, broken pipes, what is imported, and
+above them, signal handlers, warnings, and jax as it comes. What a command imported along PYTHONPATH
+is forgotten. Signals to the command, kills, broken pipes, what is imported, and
 variables that are read when Python or jax starts need a process: `tests.conftest.charrnn_process`.
 """
 
@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -28,9 +27,8 @@ import charrnn.cli
 import jax
 
 from charrnn_core.console import program
+from tests.foreign import forgotten
 
-ROOT = Path(__file__).resolve().parent.parent
-_STAYS = tuple(map(str, {ROOT, *(Path(path) for path in sysconfig.get_paths().values())}))
 _AT_START = ("JAX_", "XLA_", "LC_", "LANG", "PYTHON")
 """Prefixes of variables that are read once; of those only PYTHONPATH can be had here."""
 
@@ -100,19 +98,15 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _imports(path: str) -> Iterator[None]:
-    """Look for modules along this path first; forget what came from where nothing is installed."""
-    modules, before = set(sys.modules), list(sys.path)
-    sys.path[:0] = filter(None, path.split(os.pathsep))
+    """Look for modules along this path first, as with PYTHONPATH."""
+    first, before = [part for part in path.split(os.pathsep) if part], list(sys.path)
+    sys.path[:0] = first
     importlib.invalidate_caches()
     try:
-        yield
+        with forgotten(*map(Path, first)):
+            yield
     finally:
         sys.path[:] = before
-        for name in set(sys.modules) - modules:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and not file.startswith(_STAYS):
-                del sys.modules[name]
-        importlib.invalidate_caches()
 
 
 @contextlib.contextmanager

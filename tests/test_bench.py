@@ -39,7 +39,6 @@ from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.split import Split
 from tests.signalled import signalled
-from tests.test_light_imports import HEAVY, modules_after
 
 SETTINGS = "batch = 4\nwindow = 16\nembedding = 8\n"
 ENVIRONMENT = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
@@ -509,8 +508,3 @@ def test_only_one_process_is_at_work(finished):
         with pytest.raises(CharRNNError, match="another process is working on"):
             with Benchmark.opened(None, out, ""):
                 pass
-
-
-def test_help_is_instant():
-    statement = "from charrnn.cli import main; main()"
-    assert not HEAVY & modules_after(statement, "bench", "--help")
