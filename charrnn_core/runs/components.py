@@ -59,7 +59,7 @@ def make_loss(registry: Registry, ref: Ref) -> Callable[..., jax.Array]:
     return checked
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     is_float = jnp.issubdtype(getattr(value, "dtype", type(value)), jnp.floating)
     return is_float and jnp.shape(value) == ()
 
