@@ -190,7 +190,8 @@ def test_a_run_is_extended(config, tmp_path):
         resume(tmp_path / "run", budget={"characters": 10}, note=quiet)
     before, notes = rows(tmp_path / "run"), []
     result = resume(tmp_path / "run", budget={"epochs": "2"}, note=notes.append)
-    expected = "note: the budget of the whole run is now 2 epochs, was 3000 characters; the schedule adapts"
+    budget = "the budget of the whole run is now 2 epochs, was 3000 characters"
+    expected = f"note: {budget}; the schedule adapts"
     assert notes == [expected]
     after = rows(tmp_path / "run")
     assert result.reason == "finished" and after[: len(before)] == before
