@@ -19,9 +19,19 @@ from charrnn_core.text.load import read_corpus
 from charrnn_core.training.train import Trained, resume, train
 
 __all__ = [
-    "Scored", "Trained", "evaluate", "generate", "load", "read_corpus", "resume", "score", "stream",
-    "train", "training_ids", "write",
-]  # fmt: skip
+    "Scored",
+    "Trained",
+    "evaluate",
+    "generate",
+    "load",
+    "read_corpus",
+    "resume",
+    "score",
+    "stream",
+    "train",
+    "training_ids",
+    "write",
+]
 
 
 def write(
@@ -114,9 +124,16 @@ def stream(
             print(text, end="", flush=True)
     """
     pieces = write(
-        model, prompt, length, sampler=sampler, seed=seed, n=n, unknown=unknown, stop=stop,
+        model,
+        prompt,
+        length,
+        sampler=sampler,
+        seed=seed,
+        n=n,
+        unknown=unknown,
+        stop=stop,
         until_sentence=until_sentence,
-    )  # fmt: skip
+    )
     return ([piece.text for piece in item] for item in pieces)
 
 
@@ -138,7 +155,13 @@ def generate(
         generate(load("runs/santa"), "Santa ", length=100, sampler="temperature:0.5")
     """
     pieces = stream(
-        model, prompt, length, sampler=sampler, seed=seed, unknown=unknown, stop=stop,
+        model,
+        prompt,
+        length,
+        sampler=sampler,
+        seed=seed,
+        unknown=unknown,
+        stop=stop,
         until_sentence=until_sentence,
-    )  # fmt: skip
+    )
     return "".join(text for [text] in pieces)

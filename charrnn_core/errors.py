@@ -8,7 +8,7 @@
   |  + AmbiguousNameError      two distributions provide that name
   |  + UnknownSymbolError      text holds symbols the alphabet lacks
   + PluginError                a plugin is missing, broken or breaks its contract
-  + EngineError                the unroll engine was asked for and cannot read a cell's step
+  + EngineError                the unroll engine was requested and cannot read a cell's step
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot continue (a loss that is not finite)
@@ -97,7 +97,7 @@ class PluginError(CharRNNError):
 
 
 class EngineError(CharRNNError, NotImplementedError):
-    """The unroll engine was asked for and cannot read a cell's step."""
+    """The unroll engine was requested and cannot read a cell's step."""
 
 
 class EngineWarning(RuntimeWarning):

@@ -12,6 +12,7 @@ CORE = ROOT / "charrnn_core"
 
 GROUND = {
     "addresses",
+    "arrays",
     "blame",
     "cell",
     "devices",
@@ -26,7 +27,7 @@ GROUND = {
 }
 """The modules at the root that import no room; every room may import them."""
 
-ROOF = {"api", "downloaded", "selfcheck", "suffixes", "__init__", "__main__"}
+ROOF = {"api", "downloaded", "__init__", "__main__"}
 """The modules at the root that import rooms; no room may import them."""
 
 MAY_IMPORT = {

@@ -1,4 +1,4 @@
-"""The real command in a subprocess: every command once, and every mistake a user can make."""
+"""The commands, each once in a process of its own, and every mistake a user can make."""
 
 import json
 import math
@@ -63,9 +63,9 @@ def test_run_leaves_the_files_others_rely_on(run_directory):
     assert list((directory / "checkpoints").glob("*.crn"))
 
 
-def test_eval_agrees_with_what_run_printed(run_directory, charrnn):
+def test_eval_agrees_with_what_run_printed(run_directory, charrnn, charrnn_process):
     directory, output = run_directory
-    done = charrnn("eval", directory, "--json")
+    done = charrnn_process("eval", directory, "--json")
     result = json.loads(done.stdout)
     assert result.keys() >= {"nats_per_char", "bits_per_char", "perplexity", "characters", "split"}
     assert f"{result['nats_per_char']:.4f} nats, {result['bits_per_char']:.4f} bits" in output
@@ -119,9 +119,9 @@ def test_sample_ends_cleanly_when_its_reader_leaves(run_directory):
     assert len(done.stdout) == 20 and done.stderr == "" and done.returncode == 0
 
 
-def test_info_needs_no_plugin(run_directory, charrnn):
+def test_info_needs_no_plugin(run_directory, charrnn, charrnn_process):
     env = {"CHARRNN_DISABLE_PLUGINS": "elman"}
-    table = json.loads(charrnn("info", run_directory[0], "--json", env=env).stdout)
+    table = json.loads(charrnn_process("info", run_directory[0], "--json", env=env).stdout)
     assert table["config"]["cell"]["features"] == 16 and table["step"] > 100
     assert {"kind": "cell", "name": "elman"}.items() <= table["plugins"][1].items()
     assert set(table["alphabet"]) >= set("Ann sees")
@@ -155,8 +155,8 @@ def test_checkpoints_from_before_unroll_was_recorded(charrnn, run_directory, tmp
     assert sampled.returncode == 0 and sampled.stdout.startswith("Ann ")
 
 
-def test_plugins_lists_what_there_is(charrnn):
-    rows = json.loads(charrnn("plugins", "--json").stdout)
+def test_plugins_lists_what_there_is(charrnn, charrnn_process):
+    rows = json.loads(charrnn_process("plugins", "--json").stdout)
     assert all(row.keys() >= {"kind", "name", "distribution", "version", "status"} for row in rows)
     assert ("cell", "elman", "charrnn", "ok") in [
         (row["kind"], row["name"], row["distribution"], row["status"]) for row in rows
@@ -202,7 +202,7 @@ def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-noisy\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[charrnn]\nnoisy = noisy\n")
     env = {"PYTHONPATH": str(tmp_path)}
-    why = "the step does more than compute, and what it does has to stay in order"
+    why = "the step has side effects, which have to stay in order"
     line = f"\nunroll: scan ({why})\n"
     assert charrnn("plugins", "show", "cell", "noisy", env=env).stdout.endswith(line)
     done = charrnn("run", "--source", text_file, "--characters", 2000, "--cell", "noisy",

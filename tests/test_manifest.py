@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from charrnn_core import load, resume
 from charrnn_core.errors import CharRNNError, CheckpointError
+from charrnn_core.evaluation import comparison
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.files.typed import check, for_json
 from charrnn_core.network.explain import summary
@@ -23,7 +24,7 @@ from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.model import describe_run
 from charrnn_core.runs.opening import saved_network
 from charrnn_core.runs.writer import RunWriter
-from charrnn_core.training import run as sitting
+from charrnn_core.training.loop import TrainingLoop
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
 from tests.resuming import quiet
@@ -142,8 +143,8 @@ def test_resuming_any_table(begun, sound, registry, tmp_path, monkeypatch, chang
         raise Going
         yield
 
-    monkeypatch.setattr(sitting.Session, "events", going)
-    monkeypatch.setattr(sitting, "begin_baselines", lambda *texts: None)
+    monkeypatch.setattr(TrainingLoop, "events", going)
+    monkeypatch.setattr(comparison, "begin_baselines", lambda *texts: lambda give_up: None)
     run = Path(shutil.copytree(begun, tmp_path / "run"))
     (run / "incidents.jsonl").write_text("an incident\n")
     [path] = RunDirectory(run).saved()

@@ -7,7 +7,6 @@ instant however many plugins are installed.
 """
 
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 
 import pluggy
 
@@ -28,5 +27,5 @@ def _specified(descriptor: type[Plugin]) -> Callable[[], Iterable[Plugin]]:
     return hookspec(hook)
 
 
-SPECS = SimpleNamespace(**{name: _specified(descriptor) for name, descriptor in HOOKS.items()})
+SPECS = type("Specs", (), {name: _specified(plugin) for name, plugin in HOOKS.items()})
 """The specifications of all hooks, for pluggy."""

@@ -82,6 +82,23 @@ def _with_options(settings: RunConfig, given: Mapping[str, Mapping[str, str]]) -
     return dataclasses.replace(settings, **changes)
 
 
+def read_typed(given: Mapping[str, Any], registry: Registry | None = None) -> RunConfig:
+    """Read the configuration that the options of ``charrnn run`` give, by their names in Python.
+
+    Raises:
+        StorageError: the file, or the run to begin from, cannot be read.
+        UsageError: the leaf says which value is wrong.
+    """
+    values = dict(given)
+    options = {kind: values.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
+    file, learning_rate = values.pop("config"), values.pop("lr")
+    quiet, observers = values.pop("quiet"), values.pop("observer")
+    return read_settings(
+        file, values, options,
+        learning_rate=learning_rate, quiet=quiet, observers=observers, registry=registry,
+    )  # fmt: skip
+
+
 def watched(settings: RunConfig, quiet: bool, observers: Iterable[str] = ()) -> RunConfig:
     """Return the run with more observers, given as specs, and without progress if `quiet`.
 
