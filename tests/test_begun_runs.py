@@ -65,7 +65,7 @@ def test_readers_say_what_to_do(config, tmp_path):
     again = f"start it again with: .*charrnn resume '{run.path}'$"
     with pytest.raises(RunDirectoryError, match=f"has no checkpoint yet; .*{again}"):
         check_run(run.path)
-    with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):
+    with run.writing(), pytest.raises(RunDirectoryError, match="training is running: wait"):
         check_run(run.path)
     with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
         with RunWriter.claim(config, run.path):
