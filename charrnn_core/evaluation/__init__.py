@@ -4,3 +4,7 @@ May import: `engine`, `network`, `registry`, `runs`, `sampling`, `text`, and mod
 Imported by: `training`, `testing`.
 Start reading with `evaluate`, then `report`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

@@ -4,3 +4,7 @@ May import: `engine`, `files`, `registry`, and modules at the root.
 Imported by: `sampling`, `runs`, `evaluation`, `training`, `testing`.
 Start reading with `network`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

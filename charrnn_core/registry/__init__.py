@@ -5,3 +5,7 @@ Imported by: `text`, `network`, `runs`, `evaluation`, `training`, `testing`.
 Imports no jax; no other folder imports pluggy. Start reading with `spec` and `descriptors`;
 `registry` puts them together.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

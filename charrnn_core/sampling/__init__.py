@@ -4,3 +4,7 @@ May import: `network`, `text`, and modules at the root.
 Imported by: `runs`, `evaluation`, `training`, `testing`.
 Start reading with `draw`, then `text`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

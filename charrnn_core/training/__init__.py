@@ -5,3 +5,7 @@ modules at the root.
 Imported by: `testing`.
 Start reading with `train`; `setup`, `run` and `loop` are its three parts.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)
