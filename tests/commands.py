@@ -2,8 +2,8 @@
 
 What belongs to a process is put in place for a command and put back after it: the arguments, the
 directory, the environment, the path of imports, the three standard descriptors and the streams
-above them, signal handlers, warnings, and jax as it comes. What a command imported from elsewhere,
-such as a plugin, is forgotten. Signals to the command, kills, broken pipes, what is imported, and
+above them, signal handlers, warnings, and jax as it comes. What a command imported along PYTHONPATH
+is forgotten. Signals to the command, kills, broken pipes, what is imported, and
 variables that are read when Python or jax starts need a process: `tests.conftest.charrnn_process`.
 """
 
@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -28,9 +27,8 @@ import charrnn.cli
 import jax
 
 from charrnn_core.console import program
+from tests.foreign import forgotten
 
-ROOT = Path(__file__).resolve().parent.parent
-_STAYS = tuple(map(str, {ROOT, *(Path(path) for path in sysconfig.get_paths().values())}))
 _AT_START = ("JAX_", "XLA_", "LC_", "LANG", "PYTHON")
 """Prefixes of variables that are read once; of those only PYTHONPATH can be had here."""
 
@@ -40,12 +38,15 @@ def in_process(
     cwd: Path,
     env: Mapping[str, str],
     stdin: str | None = None,
+    *,
+    together: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``charrnn ARGUMENTS`` here.
 
     Arguments:
         env: what the environment has besides.
         stdin: the text to read; None is nothing at all.
+        together: take standard error to be standard output, as ``2>&1`` does.
 
     Raises:
         ValueError: a variable would have to be there when the process starts.
@@ -64,10 +65,10 @@ def in_process(
         stack.enter_context(jax.numpy_rank_promotion("allow"))
         stack.callback(program._program.cache_clear)  # it depends on the directory and on PATH
         program._program.cache_clear()
-        charrnn.cli._STARTED = time.monotonic()  # pyright: ignore[reportPrivateUsage]
+        program.STARTED = time.monotonic()
         argv, sys.argv = sys.argv, words
         stack.callback(setattr, sys, "argv", argv)
-        with _streams(stdin) as (output, errors):
+        with _streams(stdin, together) as (output, errors):
             code = _exit_code()
         return subprocess.CompletedProcess(words, code, _read(output), _read(errors))
 
@@ -100,19 +101,15 @@ def _environment(more: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _imports(path: str) -> Iterator[None]:
-    """Look for modules along this path first; forget what came from where nothing is installed."""
-    modules, before = set(sys.modules), list(sys.path)
-    sys.path[:0] = filter(None, path.split(os.pathsep))
+    """Look for modules along this path first, as with PYTHONPATH."""
+    first, before = [part for part in path.split(os.pathsep) if part], list(sys.path)
+    sys.path[:0] = first
     importlib.invalidate_caches()
     try:
-        yield
+        with forgotten(*map(Path, first)):
+            yield
     finally:
         sys.path[:] = before
-        for name in set(sys.modules) - modules:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and not file.startswith(_STAYS):
-                del sys.modules[name]
-        importlib.invalidate_caches()
 
 
 @contextlib.contextmanager
@@ -140,15 +137,16 @@ def _warnings() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _streams(stdin: str | None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def _streams(stdin: str | None, together: bool) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """Standard streams, down to the descriptors; gives the files that what is written goes to."""
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(_piped(stdin))
         output, errors = (tempfile.TemporaryFile() for _ in range(2))
+        shared = output if together else errors
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         streams = sys.stdin, sys.stdout, sys.stderr
-        for descriptor, file in enumerate((reader, output.fileno(), errors.fileno())):
+        for descriptor, file in enumerate((reader, output.fileno(), shared.fileno())):
             kept = os.dup(descriptor)
             stack.callback(os.close, kept)
             stack.callback(os.dup2, kept, descriptor)

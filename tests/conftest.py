@@ -22,6 +22,8 @@ import hypothesis  # noqa: E402  # jax reads the environment when it is imported
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+from tests.foreign import forgotten  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
@@ -83,6 +85,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(name in item.nodeid for name in _SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def no_module_stays(tmp_path_factory):
+    """A plugin that one test writes and imports is not there for the next."""
+    with forgotten(tmp_path_factory.getbasetemp()):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The real command in a subprocess: every command once, and every mistake a user can make."""
+"""The commands, each once in a process of its own, and every mistake a user can make."""
 
 import json
 import math
@@ -63,9 +63,9 @@ def test_run_leaves_the_files_others_rely_on(run_directory):
     assert list((directory / "checkpoints").glob("*.crn"))
 
 
-def test_eval_agrees_with_what_run_printed(run_directory, charrnn):
+def test_eval_agrees_with_what_run_printed(run_directory, charrnn, charrnn_process):
     directory, output = run_directory
-    done = charrnn("eval", directory, "--json")
+    done = charrnn_process("eval", directory, "--json")
     result = json.loads(done.stdout)
     assert result.keys() >= {"nats_per_char", "bits_per_char", "perplexity", "characters", "split"}
     assert f"{result['nats_per_char']:.4f} nats, {result['bits_per_char']:.4f} bits" in output
@@ -119,9 +119,9 @@ def test_sample_ends_cleanly_when_its_reader_leaves(run_directory):
     assert len(done.stdout) == 20 and done.stderr == "" and done.returncode == 0
 
 
-def test_info_needs_no_plugin(run_directory, charrnn):
+def test_info_needs_no_plugin(run_directory, charrnn, charrnn_process):
     env = {"CHARRNN_DISABLE_PLUGINS": "elman"}
-    table = json.loads(charrnn("info", run_directory[0], "--json", env=env).stdout)
+    table = json.loads(charrnn_process("info", run_directory[0], "--json", env=env).stdout)
     assert table["config"]["cell"]["features"] == 16 and table["step"] > 100
     assert {"kind": "cell", "name": "elman"}.items() <= table["plugins"][1].items()
     assert set(table["alphabet"]) >= set("Ann sees")
@@ -155,8 +155,8 @@ def test_checkpoints_from_before_unroll_was_recorded(charrnn, run_directory, tmp
     assert sampled.returncode == 0 and sampled.stdout.startswith("Ann ")
 
 
-def test_plugins_lists_what_there_is(charrnn):
-    rows = json.loads(charrnn("plugins", "--json").stdout)
+def test_plugins_lists_what_there_is(charrnn, charrnn_process):
+    rows = json.loads(charrnn_process("plugins", "--json").stdout)
     assert all(row.keys() >= {"kind", "name", "distribution", "version", "status"} for row in rows)
     assert ("cell", "elman", "charrnn", "ok") in [
         (row["kind"], row["name"], row["distribution"], row["status"]) for row in rows
@@ -202,7 +202,7 @@ def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-noisy\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[charrnn]\nnoisy = noisy\n")
     env = {"PYTHONPATH": str(tmp_path)}
-    why = "the step does more than compute, and what it does has to stay in order"
+    why = "the step has side effects, which have to stay in order"
     line = f"\nunroll: scan ({why})\n"
     assert charrnn("plugins", "show", "cell", "noisy", env=env).stdout.endswith(line)
     done = charrnn("run", "--source", text_file, "--characters", 2000, "--cell", "noisy",
@@ -243,7 +243,7 @@ def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_direc
     [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())
     (tmp_path / "half" / "checkpoints" / old.name).write_bytes(old.read_bytes())
     done = charrnn(*RUN, "--source", text_file, "--out", "half")
-    assert_fails(done, 1, "half holds a run already")
+    assert_fails(done, 1, "half already holds a run")
 
 
 def test_a_new_budget_replaces_that_of_a_saved_configuration(charrnn, run_directory, tmp_path):
@@ -324,7 +324,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--source", "file:nowhere.txt"), 1, ["file 'nowhere.txt' not found"]),
         (("--source", "empty.txt"), 1, ["empty.txt is empty"]),
         (("--source", "same.txt"), 1, ["single distinct character, 'a'"]),
-        (("--source", "short.txt"), 1, ["one window needs at least 9"]),
+        (("--source", "short.txt"), 1, ["expected at least 9, for one window"]),
         (("--source", "latin.txt"), 1, ["not UTF-8: byte 0xe9 at offset 3"]),
         (("--source", "text.txt", "--prompt", "Ωa"), 2, ["lacks 'Ω'", "--unknown skip"]),
         (("--config", "no.toml"), 1, ["cannot read no.toml: No such file"]),

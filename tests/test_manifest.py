@@ -160,9 +160,9 @@ def test_a_sound_run_goes_on_and_its_table_may_say_more(begun, sound, registry, 
         less = dropped(table, (name,))
         assert read_manifest(PATH, less) is less  # from before it was recorded
     for name in ("config", "alphabet", "plugins", "corpus", "step"):
-        with pytest.raises(CheckpointError, match=f"a.crn is no checkpoint .*: {name} is missing"):
+        with pytest.raises(CheckpointError, match=f"a.crn is not a usable .*: {name} is missing"):
             read_manifest(PATH, dropped(table, (name,)))
-    with pytest.raises(CheckpointError, match="a.crn is no checkpoint of a run"):
+    with pytest.raises(CheckpointError, match="a.crn is not a usable checkpoint of a run"):
         read_manifest(PATH, TABLE)
 
 
@@ -180,7 +180,7 @@ def test_info_is_json_whatever_an_observer_remembers(newest, sound, tmp_path):
     [
         (("loop", "step", "x"), r"loop\.step is 'x'; expected an integer"),
         (("loop", "tenths", 11), r"loop\.tenths is 11; expected a number from 0 to 10"),
-        (("alphabet", []), "alphabet: it has 0 symbols; expected 2 or more"),
+        (("alphabet", []), "alphabet: it has 0 symbols; expected at least 2"),
         (("alphabet", [97, 97]), "alphabet: an alphabet cannot repeat symbols"),
         (
             ("alphabet", [97, 2**40]),
@@ -198,7 +198,7 @@ def test_a_refusal_names_the_place(sound, change, message):
     *place, value = change
     with pytest.raises(CheckpointError, match=message) as caught:
         read_manifest(PATH, changed(dict(sound.table), tuple(place), value))
-    assert str(caught.value).startswith("a.crn is no checkpoint of a run that can be used: ")
+    assert str(caught.value).startswith("a.crn is not a usable checkpoint of a run: ")
 
 
 def test_how_training_stood_is_typed_and_bounded():
@@ -212,7 +212,7 @@ def test_how_training_stood_is_typed_and_bounded():
                     continue
             with pytest.raises(CheckpointError, match=f"cannot be used: loop.{name}"):
                 LoopState.read(table)
-        with pytest.raises(CheckpointError, match="does not say how training stood"):
+        with pytest.raises(CheckpointError, match="does not hold the state of training"):
             LoopState.read(dropped(sound, (name,)))
 
 

@@ -153,8 +153,8 @@ def test_interleaved_parts_train_and_evaluate(tmp_path, text_file):
     )
 
 
-def test_the_command(trained, charrnn, other, tmp_path):
-    done = charrnn("score", trained.directory, other, "--unknown", "escape")
+def test_the_command(trained, charrnn, charrnn_process, other, tmp_path):
+    done = charrnn_process("score", trained.directory, other, "--unknown", "escape")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert "".join(line["char"] for line in lines) == other.read_text()
     assert lines[0].keys() == {"char", "bits", "unknown"} and lines[1].keys() == {"char", "bits"}

@@ -35,7 +35,7 @@ def evaluate(
     source_opt: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Score held-out text with the model of a RUN, beside simple baselines."""
+    """Score held-out text with the model of a RUN, and with simple baselines."""
     from charrnn_core.runs.opening import check_run
 
     text = source_with(source, source_opt)
