@@ -302,7 +302,7 @@ def test_the_longest_name_of_a_file(elsewhere, registry):
             pass
     with pytest.raises(StorageError, match=f"cannot read {'y' * 300}: File name too long"):
         resume("y" * 300)
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="not found"):
         name_local_file(Path("y" * 300), {})
 
 

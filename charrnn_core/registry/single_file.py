@@ -28,7 +28,7 @@ _LARGEST = 1 << 24
 
 
 def local_files(environ: Mapping[str, str]) -> list[Path]:
-    """The files that an environment names, each once."""
+    """Return the files that an environment names, each once."""
     named = filter(None, environ.get(VARIABLE, "").split(os.pathsep))
     return list(dict.fromkeys(user_path(name).resolve() for name in named))
 
@@ -37,17 +37,18 @@ def name_local_file(path: Path, environ: MutableMapping[str, str] = os.environ) 
     """Add a file to those that the environment names.
 
     Raises:
-        UsageError: it is no file.
+        UsageError: the file does not exist, or is not a regular file.
     """
     path = user_path(path)
     if not os.path.isfile(path):  # where pathlib would raise that a name is too long
-        raise UsageError(f"plugin {str(path)!r} is no file; expected the path of a Python module")
+        what = "is not a regular file" if os.path.exists(path) else "not found"
+        raise UsageError(f"plugin file {str(path)!r} {what}; expected the path of a Python module")
     named = filter(None, [environ.get(VARIABLE), str(path.resolve())])
     environ[VARIABLE] = os.pathsep.join(named)
 
 
 def version_of(path: Path) -> str:
-    """What stands for a file's version: the beginning of its SHA-256."""
+    """Return the beginning of a file's SHA-256, which serves as its version."""
     return f"sha256-{hashlib.sha256(read_named(path, _LARGEST)).hexdigest()[:_DIGITS]}"
 
 
@@ -55,8 +56,8 @@ def load_local_file(path: Path) -> types.ModuleType:
     """Run a file as a module of its own.
 
     Raises:
-        PluginError: it is no Python module.
-        StorageError: it cannot be read, or is no regular file.
+        PluginError: it is not a Python module.
+        StorageError: it cannot be read, or is not a regular file.
         Exception: whatever the file raises.
     """
     with explained("read", path):
