@@ -1,88 +1,65 @@
-"""The command line: parses, calls the core, prints. Installed as ``charrnn.cli``."""
+"""The command line: a group of commands, all of them plugins. Installed as ``charrnn.cli``."""
 
-import dataclasses
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn_core.console.stdio import dispensable, guarded
+from charrnn_core.console.stdio import guarded
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, EngineWarning, OutputError
-from charrnn_core.recipes import LIKE, RECIPES
-from charrnn_core.registry.entrypoints import COMMANDS, Entry, installed
-from charrnn_core.registry.habits import option_for
-from charrnn_core.registry.listing import first_line
-from charrnn_core.registry.options import annotations, placeholder
+from charrnn_core.registry.entrypoints import COMMANDS, Entry, first_line, installed
 from charrnn_core.registry.provider import whose
-from charrnn_core.registry.registry import Registry
-from charrnn_core.registry.single_file import name_local_file
-from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.settings import CHANGES, COMPONENTS, read_settings, source_with
-from charrnn_core.signals import Interrupt
-from charrnn_core.terminal import note_warnings, printable, say, to_stderr
-
-# What trains and samples is imported inside the commands: it needs jax, and --help must not.
-
-_STARTED = time.monotonic()
+from charrnn_core.terminal import note_warnings, printable, to_stderr
 
 
 class Commands(click.Group):
-    """The built-in commands and those of plugins, which are listed without importing them."""
+    """The commands of plugins, the built-in ones among them, listed without being imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_plugin_commands()})
+        return sorted(_commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if (command := super().get_command(ctx, cmd_name)) or cmd_name not in _plugin_commands():
-            return command and _taking_plugins(command)
-        entry = _plugin_commands()[cmd_name]
+        if (entry := _commands().get(cmd_name)) is None:
+            return None
         try:
             with kept_clean():
                 return _taking_plugins(entry.load())
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # the plugin's fault, whatever it is
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
             raise click.ClickException(
                 f"command {cmd_name!r} {_origin(entry)} cannot be loaded: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, command.get_short_help_str(70)) for name, command in self.commands.items()]
-        theirs = _plugin_commands().items()
-        rows += [(name, _summary(entry)) for name, entry in theirs if name not in self.commands]
+        rows = sorted((name, _summary(entry)) for name, entry in _commands().items())
         with formatter.section("Commands"):
-            formatter.write_dl(sorted(rows))
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            raise _with_what_is_meant(error) from error
+            raise _with_suggestion(error) from error
         except OutputError:
-            raise  # `main` says it, for what click prints before a command is invoked fails alike
+            raise  # `main` reports it, since click may also fail to print before any command runs
         except CharRNNError as error:
             if ctx.params["debug"]:
                 raise
             to_stderr(f"Error: {error}")
             ctx.exit(error.exit_code)
         except click.ClickException as error:
-            # It may be a UsageError, which also shows how the command is used; so it is kept.
+            # Kept as it is, because a UsageError also shows the usage of its command.
             error.message = printable(error.message)  # pyright: ignore[reportAttributeAccessIssue]
             raise
         except KeyboardInterrupt:
             ctx.exit(130)
 
 
-def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
-    """The same error, with the option that does what other programs call so."""
+def _with_suggestion(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Add the option that charrnn has for what other programs call by this name."""
+    from charrnn_core.registry.habits import option_for
+
     params = error.ctx.command.params if error.ctx else []
     instead = option_for(error.option_name, [option for param in params for option in param.opts])
     if instead is None:
@@ -92,18 +69,25 @@ def _with_what_is_meant(error: click.NoSuchOption) -> click.NoSuchOption:
 
 
 def _taking_plugins(command: click.Command) -> click.Command:
-    """The command, and those below it, with the option ``--plugin``, which every command has."""
+    """Add the option ``--plugin`` to a command and to its subcommands."""
 
     def name(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
+        from charrnn_core.registry.single_file import name_local_file
+
         for file in files:
             name_local_file(file)
 
     if not any(param.name == "plugin" for param in command.params):
         option = click.Option(
-            ["--plugin"], multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-            expose_value=False, is_eager=True, callback=name,
-            help="Also use the plugin that is this one Python file.",
-        )  # fmt: skip
+            ["--plugin"],
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            is_eager=True,
+            callback=name,
+            help="Also use this Python file as a plugin.",
+        )
         command.params.append(option)
         if isinstance(command, click.Group):
             below = command.get_command
@@ -116,12 +100,12 @@ def _taking_plugins(command: click.Command) -> click.Command:
     return command
 
 
-def _plugin_commands() -> dict[str, Entry]:
+def _commands() -> dict[str, Entry]:
     return {entry.name: entry for entry in installed().group(COMMANDS)}
 
 
 def _summary(entry: Entry) -> str:
-    """What a plugin's command says of itself, and who provides it unless it is charrnn."""
+    """Return the first line of a command's help, and its distribution unless that is charrnn."""
     origin = "" if entry.distribution == "charrnn" else _origin(entry)
     return f"{first_line(entry.module, entry.attribute)} {origin}".strip()
 
@@ -131,163 +115,15 @@ def _origin(entry: Entry) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="charrnn", prog_name="charrnn")
 def cli(debug: bool) -> None:
     """Character-level recurrent language models in JAX."""
     note_warnings(EngineWarning)
 
 
-_ALSO = {"characters": ("--chars",), "parameters": ("--params",)}
-
-
-def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option for each setting of a run; the core reads the values, for it knows their types."""
-    for field in reversed(dataclasses.fields(RunConfig)):
-        if field.name != "observers":
-            help = field.metadata["help"][0].upper() + field.metadata["help"][1:]
-            default = _default(field.default)
-            name, kind = field.name.replace("_", "-"), annotations(RunConfig)[field.name]
-            flag = {"default": None, "is_flag": True} if kind is bool else {}
-            command = click.option(
-                f"--{name}/--no-{name}" if flag else f"--{name}",
-                *_ALSO.get(field.name, ()),
-                metavar=None if flag else placeholder(kind),
-                help=f"{help}.{f'  [default: {default}]' if default else ''}",
-                **flag,
-            )(command)
-    return command
-
-
-def _default(value: Any) -> str:
-    """A setting's default as the user would type it; empty if there is nothing to show."""
-    if isinstance(value, tuple):
-        return ",".join(map(_default, value))
-    if isinstance(value, Ref):
-        return value.table()["use"]
-    return "" if value is None or value is False else str(value)
-
-
-def _component_options(command: Callable[..., None]) -> Callable[..., None]:
-    for kind in COMPONENTS:
-        command = click.option(
-            f"--{kind}-opt",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help=f"Set an option of the {kind}.",
-        )(command)
-    return command
-
-
-def _watching(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say who watches a training."""
-    for option in (
-        click.option("--quiet", is_flag=True, help="No progress, only the result."),
-        click.option("--observer", multiple=True, metavar="SPEC", help="One more observer."),
-    ):
-        command = option(command)
-    return command
-
-
-@cli.command()
-@_setting_options
-@_component_options
-@click.option("--lr", metavar="FLOAT", help="Peak learning rate of the optimizer.")
-@click.option("--recipe", metavar="NAME", help=f"A preset: {', '.join(RECIPES)}.")
-@click.option("--like", metavar="NAME", help=f"Do as another system did: {', '.join(LIKE)}.")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings from a TOML file.")
-@_watching
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
-@click.option("--from-first-update", is_flag=True, help="--minutes begin with the first update.")
-@click.option("--self-check-resume", is_flag=True, help="Only prove that resuming is exact.")
-def run(
-    config: Path | None,
-    out: Path | None,
-    quiet: bool,
-    from_first_update: bool,
-    self_check_resume: bool,
-    **given: Any,
-) -> None:
-    """Train a model: charrnn run --cell elman --source gutenberg:520"""
-    from charrnn_core.runs.directory import RunDirectory
-
-    options = {kind: given.pop(f"{kind}_opt") for kind in COMPONENTS}
-    more = {"learning_rate": given.pop("lr"), "observers": given.pop("observer")}
-    settings = read_settings(config, given, options, quiet=quiet, **more)
-    registry = Registry.installed()
-    settings = settings.resolve(registry)  # a wrong name is told at once, before jax is imported
-    use_every_core(least=settings.shards or 1)
-    if self_check_resume:
-        from charrnn_core.selfcheck import check_resume
-
-        verdict = check_resume(settings, registry)
-        say("\n".join(verdict.lines()))
-        sys.exit(0 if verdict.exact else 1)
-    if from_first_update and settings.minutes is None:
-        raise click.UsageError("--from-first-update is about --minutes, and none are given")
-    # The directory is claimed before jax is imported: who comes second learns it at once.
-    with RunDirectory.claim(settings, out, registry) as directory:
-        more = {"out": directory, "registry": registry, "from_first_update": from_first_update}
-        _train(lambda api, **how: api.train(settings, **more, **how))
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--epochs", metavar="FLOAT", help="New length of the whole run in epochs.")
-@click.option("--minutes", metavar="FLOAT", help="New length of the whole run in minutes.")
-@click.option(
-    "--characters", "--chars", metavar="INT", help="New length of the whole run in characters."
-)
-@click.option(
-    "--allow-change",
-    multiple=True,
-    type=click.Choice(CHANGES),
-    help="Go on although this is not what it was; may be repeated.",
-)
-@click.option("--source", metavar="SPEC", help="Where the text is now  [default: as it was]")
-@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
-@_watching
-def resume(
-    run: Path,
-    allow_change: tuple[str, ...],
-    source: str | None,
-    source_opt: tuple[str, ...],
-    quiet: bool,
-    observer: tuple[str, ...],
-    **budget: str | None,
-) -> None:
-    """Go on with a RUN where it ended, as if it had not; or extend it."""
-    from charrnn_core.runs.directory import RunDirectory
-    from charrnn_core.runs.opening import saved_shards
-
-    directory, given = RunDirectory(run), {k: v for k, v in budget.items() if v is not None}
-    with directory.going_on():
-        use_every_core(least=saved_shards(run))
-        how = {
-            "budget": given, "allow": allow_change, "quiet": quiet, "watch": observer,
-            "source": source_with(source, source_opt),
-        }  # fmt: skip
-        _train(lambda api, **more: api.resume(directory, **how, **more))
-
-
-def _train(call: Callable[..., Any]) -> None:
-    """Train with signals minded, print the result, and exit as a shell expects."""
-    from charrnn_core import api
-
-    interrupt = Interrupt(lambda line: say(line, err=True))
-    with dispensable() as lost:
-        trained = call(api, started=_STARTED, observers=[interrupt], stop=interrupt)
-        say("\n".join(trained.lines()))
-    for error in lost:
-        to_stderr(f"note: {error}; the run is saved in {trained.directory}")
-    if trained.reason == "interrupted":
-        to_stderr("interrupted: what was learnt so far is saved")
-    if interrupt():  # perhaps only while baselines were counted
-        sys.exit(interrupt.exit_code)
-
-
 def main(**extra: Any) -> None:
-    """The entry point of the ``charrnn`` command."""
+    """Run the ``charrnn`` command; this is its entry point."""
     with guarded():
         cli(prog_name="charrnn", **extra)
 

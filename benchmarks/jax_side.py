@@ -1,7 +1,7 @@
 """A side of `unroll.py` in JAX: ``python jax_side.py engine|scan|linen|nnx CELL H LAYERS B T``.
 
-All train with charrnn's update loop and differ in how the cell gets over time: charrnn's engine on
-every core, and ``lax.scan``, flax's ``linen.RNN`` and ``nnx.RNN`` as jax is set up by default.
+All train with charrnn's update loop and differ in how they unroll the cell: charrnn's engine on
+every core, and ``lax.scan``, flax's ``linen.RNN`` and ``nnx.RNN`` with jax's default settings.
 """
 
 import sys
@@ -13,7 +13,7 @@ SIDE = sys.argv[1]
 if SIDE in ("engine", "sharded-scan"):
     use_every_core()
 
-import jax  # noqa: E402  # it has to see the cores first
+import jax  # noqa: E402  # after the cores are set
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 from flax import linen, nnx  # noqa: E402
@@ -32,7 +32,7 @@ NNX = {"elman": nnx.SimpleCell, "gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCel
 
 
 class Stack:
-    """The same cells as a Cell: layer i reads what layer i - 1 gives."""
+    """A stack of equal cells as a Cell: layer i reads the output of layer i - 1."""
 
     def __init__(self, task: Task) -> None:
         self.cells = [as_cell(LINEN[task.cell](task.hidden)) for _ in range(task.layers)]
@@ -55,7 +55,7 @@ class Stack:
 
 
 class LinenNetwork(Network):
-    """The network with every cell in a ``linen.RNN``."""
+    """A network that unrolls every cell with ``linen.RNN``."""
 
     def unroll(
         self, params: Any, carry: Any, inputs: Any, reset: Any = None, key: Any = None
@@ -73,7 +73,7 @@ class LinenNetwork(Network):
 
 
 class NnxNetwork(LinenNetwork):
-    """The network with every cell in an ``nnx.RNN``."""
+    """A network that unrolls every cell with ``nnx.RNN``."""
 
     def unroll(
         self, params: Any, carry: Any, inputs: Any, reset: Any = None, key: Any = None
@@ -98,7 +98,7 @@ class NnxStack(Stack):
 
 
 def build(side: str, task: Task) -> Network:
-    """The network of a side."""
+    """Build the network of a side."""
     if side == "linen":
         return LinenNetwork(Stack(task), SYMBOLS)
     if side == "nnx":

@@ -1,4 +1,4 @@
-"""What a figure depends on: the machine, the versions, the command, other work running."""
+"""The conditions of a measurement: the machine, the versions, the command, the load."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _PACKAGES = ("charrnn", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
 
 
 def machine() -> dict[str, Any]:
-    """A table to print beside the figures; take it before measuring, for the load."""
+    """Return a table to print with the figures; call it before measuring, because of the load."""
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "processor": _processor(),
@@ -24,7 +24,7 @@ def machine() -> dict[str, Any]:
 
 
 def print_machine(about: dict[str, Any]) -> None:
-    """One line for each entry."""
+    """Print a line for each entry."""
     for key, value in about.items():
         if isinstance(value, dict):
             value = ", ".join(f"{name} {number}" for name, number in value.items())

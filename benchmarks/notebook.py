@@ -1,11 +1,11 @@
-"""Training speed against the teaching notebook charrnn grew from.
+"""Training speed compared with the teaching notebook that charrnn grew from.
 
     python benchmarks/notebook.py --source python-docs
 
 Both sides train the same network on the same text: one-hot characters, Elman with H = 256, Adam at
-1e-3, one stream, windows of 64 characters whose carry is handed on, every epoch a fresh random
-stretch of 5,000 characters. The notebook does it as notebooks do: one jitted call for the loss and
-gradient of each window, the optimizer outside jit. charrnn does it as ``--recipe notebook`` does.
+1e-3, one stream, windows of 64 characters whose carry is passed on, and a new random stretch of
+5,000 characters every epoch. The notebook does this in the usual way: one jitted call for the loss
+and gradient of each window, the optimizer outside jit. charrnn runs ``--recipe notebook``.
 The two take turns in one process, so that a busy machine slows both; compilation is not counted.
 """
 
@@ -16,6 +16,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,7 +25,8 @@ import numpy as np
 import optax
 from machine import machine, print_machine
 
-from charrnn_core.events import Stepped
+from charrnn_core.cell import Params
+from charrnn_core.events import Incident, Stepped
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.config import RunConfig
@@ -34,22 +36,22 @@ from charrnn_core.text.alphabet import Alphabet, Ids
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
 from charrnn_core.training.batches import Subsequences
-from charrnn_core.training.loop import Session, Tools
+from charrnn_core.training.loop import TrainingLoop
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.update import Trainer
+from charrnn_core.training.update import Trainer, TrainState
 
 FOREVER = 10**9
 LEARNING_RATE = 1e-3
 
 Epoch = tuple[int, float]
-"""Characters trained on, and their mean loss in nats."""
+"""The number of characters trained on, and their mean loss in nats."""
 
 
 def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
-    """The notebook's training loop, one epoch per item.
+    """Run the notebook's training loop, one epoch per item.
 
-    ``h' = tanh(W h + U x + b);  o = V h' + c``, the readout inside the scan's step. A stretch's
-    last, shorter window is left out: it would compile a second program.
+    ``h' = tanh(W h + U x + b);  o = V h' + c``, the readout inside the scan's step. The last,
+    shorter window of a stretch is skipped: it would compile a second program.
     """
     H = config.cell.options["features"]
     rng = np.random.default_rng(config.seed)
@@ -59,9 +61,12 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
         return jnp.asarray(rng.uniform(-limit, limit, shape), jnp.float32)
 
     params = {
-        "W": glorot(H, H), "U": glorot(symbols, H), "b": jnp.zeros(H),
-        "V": glorot(H, symbols), "c": jnp.zeros(symbols),
-    }  # fmt: skip
+        "W": glorot(H, H),
+        "U": glorot(symbols, H),
+        "b": jnp.zeros(H),
+        "V": glorot(H, symbols),
+        "c": jnp.zeros(symbols),
+    }
     optimizer = optax.adam(LEARNING_RATE)
     opt_state = optimizer.init(params)
 
@@ -78,7 +83,7 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
 
     while True:
         start = rng.integers(0, len(ids) - config.stretch)
-        # One-hot on the host: slicing a device array would cost the notebook more than sending it.
+        # One-hot on the host: slicing a device array would cost more than transferring the window.
         stretch = one_hot[ids[start : start + config.stretch + 1]]
         h, nats = jnp.zeros(H), []
         for i in range(0, config.stretch - config.window + 1, config.window):
@@ -90,8 +95,30 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
         yield len(nats) * config.window, float(np.mean(jax.device_get(nats)))
 
 
+class NoFiles:
+    """A run without files: what the training loop asks, see `charrnn_core.training.loop.Host`."""
+
+    def evaluate(self, params: Params) -> None:
+        return None
+
+    def sample(self, state: TrainState) -> str:
+        return ""
+
+    def save(self, state: TrainState, loop: LoopState) -> Path:
+        return Path("nowhere")
+
+    def roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
+        raise RuntimeError("nothing was saved")
+
+    def log_incident(self, incident: Incident) -> int:
+        return 0
+
+    def should_stop(self) -> bool:
+        return False
+
+
 def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> Iterator[Epoch]:
-    """charrnn's training loop, without evaluation, samples and checkpoints; one epoch per item."""
+    """Run charrnn's loop without evaluation, samples and checkpoints; one epoch per item."""
     make_optimizer = registry.load("optimizer", config.optimizer)
     optimizer_options = registry.options("optimizer", config.optimizer)
     loss = registry.load("loss", config.loss)(registry.options("loss", config.loss))
@@ -102,31 +129,25 @@ def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> 
         streams=config.batch,
         total_steps=FOREVER,
     )
-    session = Session(
-        trainer,
-        trainer.init(random_key(config.seed, "init")),
-        LoopState(),
-        Subsequences(ids, config.stretch, config.window, config.seed),
-        config.window,
-        Budget(steps=FOREVER, started=time.monotonic()),
-        Policy(eval_interval=FOREVER, sample_interval=FOREVER, save_seconds=math.inf),
-        Tools(
-            evaluate=None,
-            sample=lambda state: "",
-            save=lambda state, loop: None,
-            roll_back=lambda loop: (session.state, loop),
-            stop=lambda: False,
-        ),
+    training = TrainingLoop(
+        trainer=trainer,
+        state=trainer.init(random_key(config.seed, "init")),
+        loop=LoopState(),
+        batching=Subsequences(ids, config.stretch, config.window, config.seed),
+        window=config.window,
+        budget=Budget(steps=FOREVER, started=time.monotonic()),
+        policy=Policy(eval_interval=FOREVER, sample_interval=FOREVER, save_seconds=math.inf),
+        host=NoFiles(),
     )
     characters = 0
-    for event in session.events():
+    for event in training.events():
         if isinstance(event, Stepped):
             yield event.characters - characters, event.train_nats_per_char
             characters = event.characters
 
 
 def play(epochs: Iterator[Epoch], seconds: float) -> tuple[float, float]:
-    """Whole epochs for about that long: characters per second by the clock, and the mean loss."""
+    """Run whole epochs for about this long; return characters per second and the mean loss."""
     began, characters, nats = time.perf_counter(), 0, 0.0
     while (elapsed := time.perf_counter() - began) < seconds:
         count, mean = next(epochs)

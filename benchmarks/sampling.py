@@ -1,4 +1,4 @@
-"""How fast a network writes, after compilation: characters per second of all streams together.
+"""Sampling speed after compilation, in characters per second of all streams together.
 
     python benchmarks/sampling.py
 
@@ -16,7 +16,7 @@ from charrnn_core.devices import use_every_core
 
 use_every_core()
 
-import jax  # noqa: E402  # it has to see the cores first
+import jax  # noqa: E402  # after the cores are set
 import numpy as np  # noqa: E402
 
 from charrnn_core.cell import as_cell  # noqa: E402
@@ -39,8 +39,12 @@ def main() -> None:
     args = parser.parse_args()
     about = machine()
     registry = Registry.installed()
-    sampler = Chain([registry.load("sampler", ref)(registry.options("sampler", ref))
-                     for ref in parse_refs("temperature:1.0")])  # fmt: skip
+    sampler = Chain(
+        [
+            registry.load("sampler", ref)(registry.options("sampler", ref))
+            for ref in parse_refs("temperature:1.0")
+        ]
+    )
     (cell,) = parse_refs(args.cell)
     networks = {
         mode: Network(registry.build_cell(cell, as_cell), SYMBOLS, unroll_mode=mode)

@@ -1,4 +1,4 @@
-"""The task every side of `unroll.py` trains on: random characters, read in streams."""
+"""The task that every side of `unroll.py` trains on: random characters, read in streams."""
 
 import argparse
 import time
@@ -20,7 +20,7 @@ class Task:
     Arguments:
         cell: elman, gru or lstm.
         hidden: H.
-        layers: how many cells, one on top of the other.
+        layers: the number of cells in the stack.
         streams: B.
         window: T.
     """
@@ -38,7 +38,7 @@ class Task:
 
     @property
     def flop_per_character(self) -> float:
-        """What the mathematics needs: three passes over the products, looking up the input.
+        """The work the equations require: three passes over the products, with the input looked up.
 
         ``3 (sum over layers of 2 g H (H + D) + 2 H V)``, with D = 0 for the first layer.
         """
@@ -46,12 +46,12 @@ class Task:
         return 3 * (layer * (2 * self.layers - 1) + 2 * self.hidden * SYMBOLS)
 
     def ids(self) -> npt.NDArray[np.int32]:
-        """One turn's text."""
+        """Return the text of a turn."""
         count = self.updates * self.streams * self.window + 1
         return np.random.default_rng(0).integers(SYMBOLS, size=count).astype(np.int32)
 
     def timed(self, run: Callable[[], object], least: float = 0.4) -> Callable[[], float]:
-        """A turn of at least so many seconds of `run`, in characters per second."""
+        """Return a function that calls `run` for at least this many seconds: characters/s."""
         characters = self.updates * self.streams * self.window
 
         def play() -> float:
@@ -66,7 +66,7 @@ class Task:
         return play
 
     def arguments(self) -> list[str]:
-        """The task as arguments of a command line, which `read` reads."""
+        """Return the task as command-line arguments for `read`."""
         numbers = (self.hidden, self.layers, self.streams, self.window)
         return [self.cell, *map(str, numbers)]
 

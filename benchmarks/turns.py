@@ -1,4 +1,4 @@
-"""Sides that take turns, each in a process of its own, so that a busy machine slows all alike.
+"""Sides that take turns, each in its own process, so that a busy machine slows all of them alike.
 
 A side's process compiles, answers each request for a turn with a speed, and sleeps in between.
 Processes keep the sides' thread pools and settings apart.
@@ -12,7 +12,7 @@ from statistics import median
 
 
 def serve(play: Callable[[], float]) -> None:
-    """A side's process: a line on standard input asks for a turn, a line answers with its speed."""
+    """Serve a side: for each line on standard input take a turn, and print its speed."""
     print("ready", flush=True)
     for _ in sys.stdin:
         print(play(), flush=True)
@@ -44,10 +44,11 @@ def _process(arguments: Sequence[str]) -> Iterator[Callable[[], float]]:
 
 
 def take_turns(sides: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
-    """The speeds of every side, by name, `rounds` of each.
+    """Let the sides take turns; return their speeds by name, one for each round.
 
     Arguments:
         sides: by name, the arguments of the Python process that calls `serve`.
+        rounds: the number of turns for each side.
     """
     with ExitStack() as stack:
         turns = {name: stack.enter_context(_process(a)) for name, a in sides.items()}
@@ -59,5 +60,5 @@ def take_turns(sides: Mapping[str, Sequence[str]], rounds: int) -> dict[str, lis
 
 
 def medians(speeds: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The median of every side."""
+    """Return the median of every side."""
     return {name: median(values) for name, values in speeds.items()}

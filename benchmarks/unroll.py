@@ -1,9 +1,9 @@
-"""The unroll engine against other ways over time: whole training updates of the same network.
+"""The unroll engine compared with other unrolls: whole training updates of the same network.
 
     python benchmarks/unroll.py --cells lstm --streams 32
 
-One-hot characters of 90 symbols, windows of 64, a readout, Adam. Every side has all cores and a
-process of its own; the sides take turns, and compilation is not counted.
+One-hot characters of 90 symbols, windows of 64, a readout, Adam. Every side has all cores and its
+own process; the sides take turns, and compilation is not counted.
 """
 
 import argparse

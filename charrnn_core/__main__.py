@@ -1,4 +1,4 @@
-"""``python -m charrnn_core`` is ``charrnn``."""
+"""Run ``charrnn`` as ``python -m charrnn_core``."""
 
 from charrnn.cli import main  # pyright: ignore[reportMissingImports]  # ./cli.py, installed
 

@@ -1,4 +1,4 @@
-"""Web addresses: which are sound, which are on this machine, and where a redirect may lead."""
+"""Web addresses: parse them, recognise local ones, and check where a redirect leads."""
 
 import ipaddress
 import socket
@@ -7,11 +7,11 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 PORTS = {"http": 80, "https": 443}
-"""The schemes of web addresses, and their own ports."""
+"""The schemes of web addresses, with their default ports."""
 
 
 def parse_address(text: str) -> Url | None:
-    """The parts of an http(s) address without a user's name; None if it is none.
+    """Parse an http(s) address; return None if it is not one, or contains a user name.
 
     >>> parse_address("https://example.org/a.txt").host, parse_address("ftp://example.org")
     ('example.org', None)
@@ -24,12 +24,12 @@ def parse_address(text: str) -> Url | None:
 
 
 def port_of(url: Url) -> int | None:
-    """The port of an address, its scheme's own if it names none."""
+    """Return the port of an address, by default that of its scheme."""
     return url.port or PORTS.get(url.scheme or "")
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is on this machine, where nobody else needs our politeness.
+    """Return whether an address is on this machine, where there is no need for rate limits.
 
     >>> is_loopback("http://127.0.0.1:8000"), is_loopback("https://www.gutenberg.org")
     (True, False)
@@ -42,9 +42,9 @@ def is_loopback(address: str) -> bool:
 
 
 def is_public(host: str) -> bool:
-    """Whether all that a host's name stands for is in the public internet, in every spelling.
+    """Return whether everything a host name resolves to is public, in every spelling.
 
-    A name that stands for nothing is no danger, and counts as public.
+    A name that does not resolve is harmless and counts as public.
 
     >>> is_public("10.0.0.1"), is_public("127.1"), is_public("8.8.8.8")
     (False, False, True)
@@ -59,14 +59,14 @@ def is_public(host: str) -> bool:
 
 
 def unsafe_redirect(address: str, target: str) -> str | None:
-    """Why no client should follow a redirect from `address` to `target`; None if one may.
+    """Return why a redirect from `address` to `target` must not be followed; None if it may be.
 
     >>> unsafe_redirect("https://example.org/a", "http://example.org/a")
     'it leads from https to http'
     """
     url = parse_address(target)
     if not url:
-        return "it leads to no http(s) address"
+        return "it does not lead to an http(s) address"
     if parse_url(address).scheme == "https" and url.scheme != "https":
         return "it leads from https to http"
     return None

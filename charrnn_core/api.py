@@ -1,6 +1,6 @@
-"""The verbs, for notebooks and larger programs: training, resuming, loading, writing, scoring.
+"""The functions for notebooks and programs: train, resume, load, write, evaluate and score.
 
-The command line does nothing that these do not.
+The command line offers nothing beyond these.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +9,7 @@ from functools import partial
 from charrnn_core.errors import OptionError
 from charrnn_core.evaluation.evaluate import Scored, evaluate, score
 from charrnn_core.evaluation.training_text import training_ids
+from charrnn_core.public import public
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.spec import parse_refs
 from charrnn_core.runs.model import Model, build_sampler, load, require_plugins
@@ -19,9 +20,19 @@ from charrnn_core.text.load import read_corpus
 from charrnn_core.training.train import Trained, resume, train
 
 __all__ = [
-    "Scored", "Trained", "evaluate", "generate", "load", "read_corpus", "resume", "score", "stream",
-    "train", "training_ids", "write",
-]  # fmt: skip
+    "Scored",
+    "Trained",
+    "evaluate",
+    "generate",
+    "load",
+    "read_corpus",
+    "resume",
+    "score",
+    "stream",
+    "train",
+    "training_ids",
+    "write",
+]
 
 
 def write(
@@ -44,26 +55,26 @@ def write(
 
     Arguments:
         model: from `load` or `train`.
-        prompt: what the model reads first; empty stands for the beginning of a line. Of a model of
-            documents it begins one.
-        length: characters to write, per sample; bytes if the model's alphabet is of bytes. None is
-            without end (to be exact, as long as positions can be counted: 2,147,483,647).
+        prompt: what the model reads first; empty stands for the beginning of a line. For a model of
+            documents it begins a document.
+        length: characters per sample, or bytes if the alphabet is bytes. None is endless (strictly,
+            2,147,483,647).
         sampler: a sampler spec or a chain such as ``"top-p:0.9,temperature:0.7"``; by default the
             run's own.
-        seed: decides what is drawn; from 0 to 2**32 - 1.
+        seed: random seed, from 0 to 2**32 - 1.
         n: how many samples to write at once.
         unknown: ``"error"`` or ``"skip"``: what to do with prompt characters the alphabet lacks.
-        stop: a sample ends before this string, or the first of several, which is not written.
-        until_sentence: go on after `length` to the end of the sentence, though no further than
-            1000 characters, see `charrnn_core.sampling.text.Ending`.
-        scored: whether to give the characters, too.
-        note: takes a line for each stop string that the model can never write.
+        stop: one or several strings; a sample ends before the first, which is not written.
+        until_sentence: continue after `length` to the end of the sentence, for at most 1000
+            characters; see `charrnn_core.sampling.text.Ending`.
+        scored: whether to return the characters, too.
+        note: called with a line for each stop string that the model can never write.
 
     Raises:
         PluginError: the run's own sampler is not installed.
         UnknownSymbolError: the prompt has characters the alphabet lacks.
-        OptionError: a stop string is empty, the seed is out of bounds, or the sentence at the end
-            of no length is asked for.
+        OptionError: a stop string is empty, the seed is out of bounds, or `until_sentence` is set
+            without a length.
         SamplingError: while writing: the sampler left nothing to draw.
 
     Example::
@@ -83,7 +94,7 @@ def write(
     most, sentence_from = length, None
     if until_sentence:
         if length is None:
-            raise OptionError("a text without end has no last sentence; give it a length")
+            raise OptionError("an endless text has no last sentence; expected a finite length")
         most, sentence_from = length + FARTHEST, length
     context = SamplerContext(model.alphabet, partial(training_ids, model))
     chain = build_sampler(refs, model.registry).bind(context)
@@ -92,6 +103,7 @@ def write(
     return written(drawn, model.alphabet, n, stops=stops, sentence_from=sentence_from)
 
 
+@public
 def stream(
     model: Model,
     prompt: str = "",
@@ -106,7 +118,7 @@ def stream(
 ) -> Iterator[list[str]]:
     """Write text piece by piece: each item holds the next characters of all `n` samples.
 
-    The arguments and errors are those of `write`.
+    Takes the arguments of `write` and raises the same errors.
 
     Example::
 
@@ -114,12 +126,20 @@ def stream(
             print(text, end="", flush=True)
     """
     pieces = write(
-        model, prompt, length, sampler=sampler, seed=seed, n=n, unknown=unknown, stop=stop,
+        model,
+        prompt,
+        length,
+        sampler=sampler,
+        seed=seed,
+        n=n,
+        unknown=unknown,
+        stop=stop,
         until_sentence=until_sentence,
-    )  # fmt: skip
+    )
     return ([piece.text for piece in item] for item in pieces)
 
 
+@public
 def generate(
     model: Model,
     prompt: str = "",
@@ -138,7 +158,13 @@ def generate(
         generate(load("runs/santa"), "Santa ", length=100, sampler="temperature:0.5")
     """
     pieces = stream(
-        model, prompt, length, sampler=sampler, seed=seed, unknown=unknown, stop=stop,
+        model,
+        prompt,
+        length,
+        sampler=sampler,
+        seed=seed,
+        unknown=unknown,
+        stop=stop,
         until_sentence=until_sentence,
-    )  # fmt: skip
+    )
     return "".join(text for [text] in pieces)

@@ -1,8 +1,8 @@
-"""Whose fault an error is: an author's mistake as one line, in the author's own file.
+"""Report a plugin author's mistake in one line that points to the author's own file.
 
-A plugin's code is called deep inside jax, flax and charrnn, and a traceback through these tells an
-author little. `Call` turns what such code raises into a `PluginError` that begins with the file and
-line of the author's; the error itself is its cause, so that a traceback still has everything.
+A plugin's code is called deep inside jax, flax and charrnn, and a traceback through these does not
+help its author. `Call` turns what such code raises into a `PluginError` that begins with the file
+and line of the plugin; the original error is its cause, so a traceback still has everything.
 """
 
 import dis
@@ -20,11 +20,11 @@ from typing import Any, Literal
 from charrnn_core.errors import CharRNNError, PluginError
 
 _LIBRARIES = {"charrnn_core", "jax", "jaxlib", "flax", "optax", "numpy"} | sys.stdlib_module_names
-"""Top-level packages that call authors' code, or are called with what it made."""
+"""Top-level packages that are never to blame: they call plugins, or are called by them."""
 
 _LONGEST = 400
 _UNKNOWN_YET = (
-    "; no value is known while code is compiled: compute with jax.numpy, and decide with jnp.where "
+    "; values are not known while jax compiles code: compute with jax.numpy, and use jnp.where "
     "instead of if"
 )
 _NOT_KNOWN_YET = {
@@ -36,14 +36,14 @@ _TRACEBACK = "charrnn --debug shows the traceback"
 
 
 class Call:
-    """A call of an author's code, as a context; what it raises becomes a `PluginError`.
+    """A context for a call of a plugin's code; what it raises becomes a `PluginError`.
 
     Arguments:
         who: what is called, such as ``"a step of cell ElmanCell"``.
-        author: the function or class, whose place is told where no line of a traceback is known.
+        author: the function or class, to point to where no traceback line is available.
         must: what it has to do, such as ``"a step must return (carry, output)"``.
-        got: what it is called with, by name.
-        let: errors that pass as they are, beside those of charrnn and of the machine.
+        got: its arguments, by name.
+        let: errors to let through unchanged, besides those of charrnn and of the machine.
 
     >>> def step(carry, x):
     ...     return carry + x
@@ -76,7 +76,7 @@ class Call:
         raise self._told(where, f"raises {told(error)}", _TRACEBACK) from error
 
     def fault(self, wrong: str) -> PluginError:
-        """The error of code that ran, and did something `wrong`, such as ``"returns None"``."""
+        """Return the error of code that ran but did something `wrong`, as in ``"returns None"``."""
         return self._told(home(self._author, at_return=True), wrong)
 
     def _told(self, where: str | None, wrong: str, *more: str) -> PluginError:
@@ -87,13 +87,13 @@ class Call:
 
 
 def is_no_bug(error: BaseException) -> bool:
-    """Whether it is an error of charrnn's own, or the machine's: no memory, a device that fails."""
+    """Return whether an error is charrnn's own or the machine's, such as a lack of memory."""
     machine = {"JaxRuntimeError", "XlaRuntimeError"}.intersection(_names(error))
     return isinstance(error, CharRNNError | MemoryError) or bool(machine)
 
 
 def told(error: BaseException) -> str:
-    """An error's kind and the beginning of what it says, in one line.
+    """Return an error's type and the beginning of its message, on one line.
 
     >>> told(ValueError("no such thing\\n\\nSee https://example.org for more."))
     'ValueError: no such thing'
@@ -107,16 +107,16 @@ def told(error: BaseException) -> str:
 
 
 def told_with_place(error: BaseException) -> str:
-    """The same after the file and line of the author, if one is to blame."""
+    """Return the same after the file and line of the plugin, if one is to blame."""
     where = place_of(error)
     return f"{where}: {told(error)}" if where else told(error)
 
 
 def place_of(error: BaseException) -> str | None:
-    """``file:line`` of the innermost line of an author's that an error came through.
+    """Return ``file:line`` of the innermost line of a plugin's code that an error passed through.
 
-    It is a line of a plugin or of the user's own; else one of another library than those that
-    charrnn is made of; else one of a built-in plugin.
+    Prefers a line of a third party's plugin or of the user's own code, then one of a library that
+    charrnn does not depend on, then one of a built-in plugin.
     """
     plugins = _plugin_packages()
     found: dict[int, str] = {}
@@ -135,7 +135,7 @@ def place_of(error: BaseException) -> str | None:
 
 
 def home(author: Any, at_return: bool = False) -> str | None:
-    """``file:line`` where a function or class is defined, or where the function returns."""
+    """Return ``file:line`` where a function or class is defined, or where the function returns."""
     while isinstance(author, functools.partial | types.MethodType):
         author = author.func if isinstance(author, functools.partial) else author.__func__
     if callable(author) and not isinstance(author, type | types.FunctionType):
@@ -149,12 +149,12 @@ def home(author: Any, at_return: bool = False) -> str | None:
     kind = author if isinstance(author, type) else type(author)
     try:
         return f"{_shown(inspect.getfile(kind))}:{inspect.getsourcelines(kind)[1]}"
-    except (OSError, TypeError):  # it is built in, or its source is not at hand
+    except (OSError, TypeError):  # it is built in, or its source is not available
         return None
 
 
 def outlined(value: Any) -> str:
-    """The shapes of a tree of arrays in a line, whatever it holds.
+    """Return the shapes of a tree of arrays on one line, whatever it holds.
 
     >>> import numpy as np
     >>> outlined((np.zeros((2, 3), np.float32), [1.0], {"n": None}))
@@ -172,7 +172,7 @@ def outlined(value: Any) -> str:
 
 
 def a_pair(result: Any) -> bool:
-    """Whether something is two things, as steps and updates have to return."""
+    """Return whether something is a pair, which steps and updates have to return."""
     return isinstance(result, Sequence) and not isinstance(result, str) and len(result) == 2
 
 
@@ -190,18 +190,18 @@ def _last_return(code: types.CodeType) -> int:
 
 
 def _shown(file: str) -> str:
-    """A path as one types it: from here, if it lies below."""
+    """Return a path relative to the current directory, if it lies below."""
     try:
         return str(Path(file).relative_to(Path.cwd()))
-    except (ValueError, OSError):  # it lies elsewhere, or this directory is gone
+    except (ValueError, OSError):  # it lies elsewhere, or the current directory is gone
         return file
 
 
 @functools.cache
 def _plugin_packages() -> dict[str, str | None]:
-    """The top-level packages that entry points name, with the distributions they come from."""
+    """Return the top-level packages that entry points name, with their distributions."""
     try:
         entries = importlib.metadata.entry_points(group="charrnn")
         return {e.module.partition(".")[0]: e.dist.name if e.dist else None for e in entries}
-    except Exception:  # metadata that is broken must not hide the error that is looked into
+    except Exception:  # broken metadata must not hide the error being reported
         return {}

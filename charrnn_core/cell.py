@@ -16,12 +16,14 @@ from charrnn_core.arrays import Carry, Params
 from charrnn_core.blame import Call, home
 from charrnn_core.errors import PluginError, shown
 from charrnn_core.noise import Noise
+from charrnn_core.public import public
 
 STEP_MUST = "a step must return (carry, output)"
 
 CARRY_MUST = "it must return the carry before the first step, with the batch as its first axis"
 
 
+@public
 @runtime_checkable
 class Cell(Protocol):
     """One step of a recurrent network: ``h', y = step(params, h, x)``.
@@ -31,18 +33,19 @@ class Cell(Protocol):
     """
 
     def init(self, key: jax.Array, in_features: int) -> Params:
-        """Parameters, a pytree, for inputs ``float[B,in_features]``."""
+        """Return the parameters, a pytree, for inputs ``float[B,in_features]``."""
         ...
 
     def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> Carry:
-        """The carry before the first step, for inputs of shape ``(B, in_features)``."""
+        """Return the carry before the first step, for inputs of shape ``(B, in_features)``."""
         ...
 
     def step(self, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
-        """Read ``x: float[B,in_features]``; give the next carry and the output ``float[B,H]``."""
+        """Read ``x: float[B,in_features]``; return the next carry and the output ``float[B,H]``."""
         ...
 
 
+@public
 def as_cell(made: Any) -> Cell:
     """Adapt what a cell plugin's target returned.
 
@@ -59,46 +62,46 @@ def as_cell(made: Any) -> Cell:
     >>> y.shape
     (2, 4)
     """
-    # Imported already if the cell is one of its modules.
+    # If the cell is a flax module, the library is imported already.
     linen, nnx = (sys.modules.get(f"flax.{name}") for name in ("linen", "nnx"))
     if linen is not None and isinstance(made, linen.RNNCellBase):
         return LinenCell(made)
     if isinstance(made, Cell):
         return made
     is_module = any(flax is not None and isinstance(made, flax.Module) for flax in (linen, nnx))
-    if callable(made) and not is_module:  # a module can be called too, but makes no cell
+    if callable(made) and not is_module:  # a module is callable too, but does not construct a cell
         return NnxCell(made)
     what = f"a {type(made).__name__}" if is_module else shown(made)
     raise PluginError(
-        f"a cell plugin gave {what}; expected a Cell with init, initial_carry and step, a flax "
+        f"a cell plugin returned {what}; expected a Cell with init, initial_carry and step, a flax "
         "linen RNN cell, or a constructor of a flax nnx RNN cell"
     )
 
 
 @runtime_checkable
 class NoisyCell(Cell, Protocol):
-    """A cell whose step draws random numbers while it is trained, such as dropout masks."""
+    """A cell whose step draws random numbers during training, such as dropout masks."""
 
     def noisy_step(
         self, params: Params, carry: Carry, x: jax.Array, noise: Noise
     ) -> tuple[Carry, jax.Array]:
-        """`step` as it is while training; what is random comes from `noise` alone."""
+        """Do what `step` does during training, drawing everything random from `noise`."""
         ...
 
 
 @runtime_checkable
 class SequenceCell(Cell, Protocol):
-    """A cell with a way of its own over a whole sequence, such as an associative scan or a kernel.
+    """A cell with its own method for a whole sequence, such as an associative scan or a kernel.
 
-    It is used for windows instead of `step`, which defines the cell and which sampling uses: the
-    two must agree. The step is used with ``--unroll engine`` and ``--unroll scan``, inside another
-    cell, and to train a `NoisyCell`.
+    It is used for windows in place of `step`; `step` defines the cell and is used for sampling, so
+    the two must agree. The step is also used with ``--unroll engine`` and ``--unroll scan``, inside
+    another cell, and to train a `NoisyCell`.
     """
 
     def sequence(
         self, params: Params, carry: Carry, xs: jax.Array, reset: jax.Array
     ) -> tuple[Carry, jax.Array]:
-        """Read ``xs: float[T,B,in_features]``; give the carry after it and ``float[T,B,H]``.
+        """Read ``xs: float[T,B,in_features]``; return the carry after it and ``float[T,B,H]``.
 
         A row starts from `initial_carry` before each step where ``reset: bool[T,B]`` is True.
         """
@@ -110,13 +113,13 @@ class LinenCell:
     """A flax linen RNN cell as a `Cell`.
 
     A module that does not override ``initialize_carry`` starts from zeros of ``(B, features)``.
-    While it is trained it finds the random streams ``step`` and ``window`` of `charrnn_core.noise`.
+    During training it has the random streams ``step`` and ``window`` of `charrnn_core.noise`.
     """
 
     module: Any
 
     def written(self, method: str) -> tuple[str, Any]:
-        """The cell's name, and what its author wrote for a method of `Cell`."""
+        """Return the cell's name, and the author's code behind a method of `Cell`."""
         kind = type(self.module)
         return kind.__name__, kind.initialize_carry if method == "initial_carry" else kind.__call__
 
@@ -128,8 +131,8 @@ class LinenCell:
         params = variables.pop("params", {})
         if variables:
             raise PluginError(
-                f"cell {type(self.module).__name__} keeps variables in {', '.join(variables)}; "
-                "a cell's state belongs in its carry and its weights in 'params'"
+                f"cell {type(self.module).__name__} has variables in {', '.join(variables)}; "
+                "put a cell's state in its carry and its weights in 'params'"
             )
         return params
 
@@ -141,7 +144,7 @@ class LinenCell:
             if not hasattr(self.module, "features"):
                 where, name = home(type(self.module)), type(self.module).__name__
                 raise PluginError(
-                    f"{where}: cell {name} does not say how its carry begins: give it a field "
+                    f"{where}: cell {name} does not define its initial carry: add a field "
                     "features: int, the width of a carry of zeros, or a method "
                     "initialize_carry(self, rng, input_shape)"
                 )
@@ -166,7 +169,7 @@ class NnxCell:
     make: Callable[..., Any]
 
     def written(self, method: str) -> tuple[str, Any]:
-        """The cell's name, and what its author wrote for a method of `Cell`."""
+        """Return the cell's name, and the author's code behind a method of `Cell`."""
         name = getattr(self.make, "__name__", type(self.make).__name__)
         written = {"init": "__init__", "initial_carry": "initialize_carry"}
         is_class = isinstance(self.make, type)
@@ -192,7 +195,7 @@ class NnxCell:
         return nnx.merge(graph, state, rest)(carry, x)
 
     def _blank(self, in_features: int) -> Any:
-        """A cell of the right structure; its parameters are replaced before use."""
+        """Return a cell of the right structure; its parameters are replaced before use."""
         from flax import nnx
 
         with jax.ensure_compile_time_eval():

@@ -1,4 +1,4 @@
-"""This machine: its processors as jax sees them, its memory. No jax: it has to run before."""
+"""This machine's cores and memory. Imports no jax, because it has to run before jax does."""
 
 import os
 from collections.abc import MutableMapping
@@ -7,13 +7,14 @@ _MOST = 8
 
 
 def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int = 1) -> None:
-    """Let jax see every core as a device, so that each reads its share of the streams.
+    """Make every core a jax device, so that each processes its share of the streams.
 
-    The small products of a recurrent network do not spread over cores by themselves. Call it before
-    jax is imported; a ``JAX_NUM_CPU_DEVICES`` that is set already stays.
+    XLA does not spread the small products of a recurrent network over cores. Call this before jax
+    is imported; a ``JAX_NUM_CPU_DEVICES`` that is already set is kept.
 
     Arguments:
-        least: how many devices there have to be, however few the cores.
+        environ: the environment to change.
+        least: the smallest number of devices, even with fewer cores.
 
     >>> environ = {"JAX_NUM_CPU_DEVICES": "3"}
     >>> use_every_core(environ)
@@ -25,5 +26,5 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
 
 
 def memory_bytes() -> int:
-    """How much memory this machine has."""
+    """Return the size of this machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,7 +1,7 @@
-"""An HTTP client that trusts no server: bounded in time, size, tries and in where it may be led.
+"""An HTTP client that trusts no server: it limits time, size, retries and redirects.
 
-A source that downloads derives its own from `Client`, and says in three methods what it asks of
-servers besides; `charrnn_core.downloaded` keeps what came.
+A source that downloads subclasses `Client` and overrides three methods to check more;
+`charrnn_core.downloaded` caches the answers.
 """
 
 import importlib.metadata
@@ -20,7 +20,7 @@ from charrnn_core.errors import SourceError
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ABSENT = (404, 410)
 _TRANSIENT = (429, 500, 502, 503, 504)
-_CHUNK = 1 << 14  # also bounds what a compressed body can unpack to between two checks
+_CHUNK = 1 << 14  # also bounds how much of a compressed body is unpacked between two checks
 
 
 class DownloadError(SourceError):
@@ -28,14 +28,14 @@ class DownloadError(SourceError):
 
 
 class UnreachableError(DownloadError):
-    """No connection to the server: it has not seen a request."""
+    """No connection to the server, which has not seen a request."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an answer may cost: seconds, tries, redirects and bytes.
+    """Limits of a download: seconds, tries, redirects and bytes.
 
-    `total` counts from the first try of one address to the end of its body, waits included.
+    `total` runs from the first try of one address to the end of its body, waits included.
     """
 
     connect: float = 10.0
@@ -59,7 +59,7 @@ class Answer:
 
 
 class _TransientError(Exception):
-    """What another try may heal, and how many seconds the server asks to wait before it."""
+    """A failure that a retry may fix, and how many seconds the server asks to wait."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -67,11 +67,11 @@ class _TransientError(Exception):
 
 
 class Client:
-    """One connection to one server.
+    """A connection to one server.
 
     Arguments:
-        limits: what an answer may cost.
-        clock, sleep: monotonic seconds, and how to let them pass.
+        limits: the limits of a download.
+        clock, sleep: the monotonic time in seconds, and a function that waits.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class Client:
         }
 
     def before_request(self, url: str) -> None:
-        """Called before each request: may wait, to be polite."""
+        """Wait, if politeness demands it; called before each request."""
 
     def check_status(self, url: str, status: int) -> None:
-        """Raise a `SourceError` for a status that ends all asking."""
+        """Raise a `SourceError` for a status after which nothing more should be requested."""
 
     def check_page(self, url: str, content_type: str, body: bytes) -> None:
-        """Raise a `SourceError` for a body that is not what was wanted."""
+        """Raise a `SourceError` for a body that is not what was requested."""
 
     def redirect_refusal(self, url: str, target: str) -> str | None:
-        """Why a redirect to `target` must not be followed; None if it may be."""
+        """Return why a redirect to `target` must not be followed; None if it may be."""
         raise NotImplementedError
 
     def __enter__(self) -> "Client":
@@ -115,14 +115,15 @@ class Client:
         self._pool.clear()
 
     def get(self, address: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Ask for an address, again if the answer is cut short or the server is busy.
+        """Request an address; retry if the answer is cut short or the server is busy.
 
         Arguments:
-            headers: further request headers, such as those of a conditional request.
+            address: the address.
+            headers: additional request headers, such as those of a conditional request.
 
         Raises:
             DownloadError: there is no usable answer, or (UnreachableError) no connection.
-            SourceError: as the three methods say.
+            SourceError: raised by the three methods.
         """
         deadline = self._clock() + self._limits.total
         for attempt in range(1, self._limits.tries + 1):
@@ -167,7 +168,7 @@ class Client:
                     read=min(self._limits.read, self._seconds_left(url, deadline)),
                 ),
             )
-        except (ConnectTimeoutError, SSLError) as error:  # trying again at once would not help
+        except (ConnectTimeoutError, SSLError) as error:  # an immediate retry would not help
             raise UnreachableError(f"{url} cannot be reached ({_reason(error)})") from error
         except HTTPError as error:
             raise _TransientError(f"gave no answer ({_reason(error)})") from error
@@ -190,14 +191,14 @@ class Client:
             raise DownloadError(f"{url} answers HTTP {response.status}")
 
     def _body(self, url: str, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """The whole body, unpacked; never a part of it."""
+        """Read the whole body, unpacked; never return a part of it."""
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "gzip", "x-gzip"):
-            raise DownloadError(f"{url} is sent as {coding!r}; expected plain bytes or gzip")
+            raise DownloadError(f"{url} is encoded as {coding!r}; expected plain bytes or gzip")
         unpack = None if coding == "identity" else zlib.decompressobj(wbits=31)
         body = bytearray()
         try:
-            # read1 returns what has come, so that a trickle cannot hide from the time limit.
+            # read1 returns what has arrived, so that a trickle cannot evade the time limit.
             while chunk := response.read1(_CHUNK, decode_content=False):
                 self._seconds_left(url, deadline)
                 room = self._limits.size - len(body) + 1
@@ -218,7 +219,7 @@ class Client:
 
 
 def is_web_page(content_type: str, body: bytes) -> bool:
-    """Whether an answer is HTML, by what it says or by how it starts.
+    """Return whether an answer is HTML, by its content type or its beginning.
 
     >>> is_web_page("text/plain", b" <!DOCTYPE html><title>Welcome</title>")
     True
@@ -231,12 +232,12 @@ def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
     value = response.headers.get("retry-after")
     try:
         return urllib3.Retry().parse_retry_after(value) if value else 0.0
-    except (InvalidHeader, ValueError, OverflowError):  # not a number and not a date
+    except (InvalidHeader, ValueError, OverflowError):  # neither a number nor a date
         return 0.0
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words where there are any; urllib3's name its connection objects."""
+    """Return the system's own message if there is one; urllib3's shows its internal objects."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror

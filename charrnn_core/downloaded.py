@@ -1,4 +1,4 @@
-"""Downloads on disk: the bytes as they came, and a sidecar that says where from."""
+"""The cache of downloads: the bytes as received, and a sidecar file that describes them."""
 
 import datetime
 import hashlib
@@ -15,14 +15,14 @@ from charrnn_core.text.corpus import SourceContext
 
 
 class Found(NamedTuple):
-    """What was downloaded once.
+    """A download.
 
     Fields:
-        data: the bytes as they came.
-        facts: ``url`` and ``final_url``, the address asked for and the one that answered after
-            redirects; ``fetched_at``, UTC, ISO 8601; ``etag`` and ``last_modified``, what the
-            server calls this version; ``bytes`` and ``sha256_raw``, the size and digest of the
-            data; and what else the source wants remembered.
+        data: the bytes as received.
+        facts: ``url`` and ``final_url``, the address requested and the one that answered after
+            redirects; ``fetched_at``, UTC, ISO 8601; ``etag`` and ``last_modified``, the server's
+            identifiers of this version; ``bytes`` and ``sha256_raw``, the size and digest of the
+            data; and anything else that the source stores.
     """
 
     data: bytes
@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
     @classmethod
     def of(cls, url: str, answer: Answer, **more: Any) -> "Found":
-        """An answer to a request for `url`, described."""
+        """Describe the answer to a request for `url`."""
         facts = {
             "url": url,
             "final_url": answer.url,
@@ -43,7 +43,7 @@ class Found(NamedTuple):
         return cls(answer.body, {**facts, **more})
 
     def conditions(self, url: str) -> dict[str, str]:
-        """Headers that ask for it only if it has changed; an etag belongs to one address."""
+        """Return headers to request only changes; an etag belongs to one address."""
         if self.facts.get("url") != url:
             return {}
         names = {"If-None-Match": "etag", "If-Modified-Since": "last_modified"}
@@ -53,11 +53,11 @@ class Found(NamedTuple):
 class Downloaded:
     """The place of one download in the cache.
 
-    The file name is our own digest: nothing a user types becomes part of a path.
+    The file name is a digest of the key, so nothing a user types becomes part of a path.
 
     Arguments:
         directory: the directory of a source's downloads; it may not exist yet.
-        key: what it is, such as the source's name and its argument.
+        key: identifies the download, such as the source's name and its argument.
     """
 
     def __init__(self, directory: Path, key: str) -> None:
@@ -74,32 +74,34 @@ class Downloaded:
         download: Callable[[Found | None], Found],
         other_ways: str,
     ) -> Found:
-        """What is kept here, or else what `download` gives, which is then kept.
+        """Return the cached download; without one, call `download` and cache what it returns.
 
-        Processes that want the same download it once.
+        Concurrent processes that want the same thing download it once.
 
         Arguments:
-            what: how messages call it, such as ``"gutenberg:520"``.
-            refresh: download even what is kept; `download` is given that, to ask for news only.
-            other_ways: what a user can do who is offline.
+            what: its name in messages, such as ``"gutenberg:520"``.
+            context: where the cache is, and whether we are offline.
+            refresh: download again; `download` gets the cached one, to request only changes.
+            download: takes the cached download or None, returns the new one.
+            other_ways: what a user who is offline can do instead.
 
         Raises:
-            SourceError: it is not here, and we are offline.
-            StorageError: it cannot be read or kept.
+            SourceError: it is not in the cache, and we are offline.
+            StorageError: the cache cannot be read or written.
         """
-        # Read without the lock first: that works in a read-only cache, and the digest is checked.
+        # First without the lock, which also works in a read-only cache; the digest is checked.
         found = self.read()
         if found and not (refresh and not context.offline):
             return found
         if context.offline:
-            state = "damaged" if self.raw.exists() else "not there"
+            state = "damaged" if self.raw.exists() else "missing"
             raise SourceError(
-                f"{what} is {state} in the cache {context.cache} and CHARRNN_OFFLINE forbids "
-                f"downloading; unset CHARRNN_OFFLINE to go online, or {other_ways}"
+                f"{what} is {state} in the cache {context.cache}, and CHARRNN_OFFLINE forbids "
+                f"downloading it; unset CHARRNN_OFFLINE to go online, or {other_ways}"
             )
         make_directory(self.raw.parent)
         with locked(self.lock):
-            found = self.read()  # another process may have just fetched it
+            found = self.read()  # another process may just have fetched it
             if found and not refresh:
                 return found
             if not found and self.raw.exists():
@@ -110,10 +112,10 @@ class Downloaded:
             return new
 
     def read(self) -> Found | None:
-        """The download, or None if it is absent or damaged.
+        """Read the download; return None if it is absent or damaged.
 
         Raises:
-            StorageError: it is there but cannot be read.
+            StorageError: it exists but cannot be read.
         """
         try:
             with explained("read", self.raw):
@@ -124,12 +126,12 @@ class Downloaded:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        except (ValueError, RecursionError):  # no JSON
+        except (ValueError, RecursionError):  # not JSON
             return None
         whole = isinstance(facts, dict) and isinstance(facts.get("final_url"), str)
         return Found(data, facts) if whole and facts.get("sha256_raw") == sha256(data) else None
 
     def _write(self, found: Found) -> None:
-        # The bytes first: a crash in between leaves a pair that fails its check, never a wrong one.
+        # The bytes first: a crash in between leaves a pair that fails its check, not a wrong pair.
         write_atomically(self.raw, [found.data])
         write_atomically(self.sidecar, [json.dumps(dict(found.facts), indent=1).encode()])

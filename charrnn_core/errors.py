@@ -2,37 +2,40 @@
 
 * CharRNNError                 everything charrnn raises on purpose; exit code 1
   + UsageError                 the request itself is wrong; exit code 2
-  |  + SpecError               a spec such as ``elman:256`` cannot be read
+  |  + SpecError               a spec such as ``elman:256`` cannot be parsed
   |  + OptionError             an option is unknown, of the wrong type or out of bounds
-  |  + UnknownNameError        no plugin, split, recipe or field of that name; the nearest is listed
+  |  + UnknownNameError        no plugin, split, recipe or field has that name; suggests the nearest
   |  + AmbiguousNameError      two distributions provide that name
   |  + UnknownSymbolError      text holds symbols the alphabet lacks
   + PluginError                a plugin is missing, broken or breaks its contract
-  + EngineError                the unroll engine was asked for and cannot read a cell's step
+  + EngineError                the unroll engine was requested and cannot read a cell's step
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
-  + TrainingError              training cannot go on (a loss that is not finite)
-  + SamplingError              nothing is left to draw from
-  + DeviceError                jax sees fewer devices than the run was cut for
-  + ResumeError                a run cannot go on as it began: something has changed
+  + TrainingError              training cannot continue (a loss that is not finite)
+  + SamplingError              no symbol is left to draw
+  + DeviceError                jax sees fewer devices than the run needs
+  + ResumeError                a run cannot resume exactly: something has changed
   + OutputError                standard output cannot be written to
-  |  + ReaderLeftError         because its reader has seen enough; exit code 0
+  |  + ReaderLeftError         its reader has closed the pipe; exit code 0
   + StorageError               a file or directory cannot be read or written
      + CheckpointError         a checkpoint is damaged, foreign, or does not fit
      + RunDirectoryError       a path is not a run directory
 
 Each message says what was wrong, the value got, what was expected and what to do. The command line
-prints it as one line and leaves with `exit_code`; a library user catches `CharRNNError`.
+prints it as one line and exits with `exit_code`; a library user catches `CharRNNError`.
 """
 
 import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from charrnn_core.public import public
+
 _MOST_SHOWN = 200
 _LONGEST_VALUE = 200
 
 
+@public
 class CharRNNError(Exception):
     """Base of every error charrnn raises on purpose."""
 
@@ -46,25 +49,26 @@ class UsageError(CharRNNError):
 
 
 class SpecError(UsageError):
-    """A spec such as ``elman:256`` cannot be read."""
+    """A spec such as ``elman:256`` cannot be parsed."""
 
 
+@public
 class OptionError(UsageError):
     """An option is unknown, of the wrong type or out of bounds."""
 
 
 class UnknownNameError(UsageError):
-    """There is nothing of that name.
+    """Nothing has that name.
 
     Arguments:
-        what: what was looked for, such as ``"cell"`` or ``"option of cell 'elman'"``.
-        name: the name that was asked for.
-        known: the names there are.
-        notes: sentences that may explain the absence, such as a plugin that failed to load.
-        instead: how to say what is meant, if that is known.
+        what: what was looked up, such as ``"cell"`` or ``"option of cell 'elman'"``.
+        name: the name given.
+        known: the available names.
+        notes: sentences that may explain why it is missing, such as a plugin that failed to load.
+        instead: what it is called here, if known.
 
     >>> print(UnknownNameError("cell", "elmann", ["elman", "stacked"]))
-    no cell named 'elmann' (did you mean 'elman'?); there are: elman, stacked
+    no cell named 'elmann' (did you mean 'elman'?); available: elman, stacked
     """
 
     def __init__(
@@ -79,9 +83,9 @@ class UnknownNameError(UsageError):
         hint = f" (here it is {instead})" if instead else ""
         if not hint and (nearest := difflib.get_close_matches(name, choices, n=1)):
             hint = f" (did you mean {nearest[0]!r}?)"
-        there_are = f"there are: {', '.join(choices)}" if choices else "there are none"
+        available = f"available: {', '.join(choices)}" if choices else "none are available"
         name = name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}..."
-        super().__init__("; ".join([f"no {what} named {name!r}{hint}", there_are, *notes]))
+        super().__init__("; ".join([f"no {what} named {name!r}{hint}", available, *notes]))
 
 
 class AmbiguousNameError(UsageError):
@@ -97,35 +101,37 @@ class PluginError(CharRNNError):
 
 
 class EngineError(CharRNNError, NotImplementedError):
-    """The unroll engine was asked for and cannot read a cell's step."""
+    """The unroll engine was requested and cannot read a cell's step."""
 
 
 class EngineWarning(RuntimeWarning):
-    """The unroll engine failed on a cell's step, and a plain scan does its work."""
+    """The unroll engine failed on a cell's step, so a plain scan runs instead."""
 
 
+@public
 class SourceError(CharRNNError):
     """A corpus source cannot deliver its text."""
 
 
+@public
 class CorpusError(CharRNNError):
     """A text is empty, too short, or not text."""
 
 
 class TrainingError(CharRNNError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class SamplingError(CharRNNError):
-    """Nothing is left to draw from: every symbol is forbidden, or the model gives no numbers."""
+    """No symbol is left to draw: all are forbidden, or the model's output is not finite."""
 
 
 class DeviceError(CharRNNError):
-    """Jax sees fewer devices than the run was cut for."""
+    """Jax sees fewer devices than the run needs."""
 
 
 class ResumeError(CharRNNError):
-    """A run cannot go on as it began: something has changed."""
+    """A run cannot resume exactly: something has changed."""
 
 
 class OutputError(CharRNNError, OSError):
@@ -133,7 +139,7 @@ class OutputError(CharRNNError, OSError):
 
 
 class ReaderLeftError(OutputError):
-    """Nobody reads standard output any more."""
+    """The reader of standard output has closed the pipe."""
 
     exit_code: ClassVar[int] = 0
 
@@ -151,7 +157,7 @@ class RunDirectoryError(StorageError):
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: in one line, and not a long one.
+    """Return a value as a message shows it: on one line, truncated if long.
 
     >>> shown("elman"), shown([0] * 1000)[-9:]
     ("'elman'", ', 0, 0...')

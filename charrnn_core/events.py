@@ -1,4 +1,4 @@
-"""What happens during training: the events that observers receive. Standard library only."""
+"""The events of a training, which observers receive. Standard library only."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ class Started:
     Arguments:
         directory: the run directory.
         config: the resolved configuration as a plain table.
-        parameters: how many numbers are trained.
+        parameters: the number of trained parameters.
         symbols: the size of the alphabet.
-        train_characters, held_out_characters: how long the parts of the text are.
-        notes: lines the user should know, such as a window that was shrunk.
-        unroll: how time steps run and why, in one line.
-        step: updates already made; more than 0 when training resumes.
+        train_characters, held_out_characters: the lengths of the parts of the text.
+        notes: lines for the user, such as that the window was shrunk.
+        unroll: how the time steps run and why, in one line.
+        step: updates made so far; more than 0 when training resumes.
     """
 
     directory: Path
@@ -35,17 +35,17 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
-    """Some updates were made (``on_step``).
+    """Updates were made (``on_step``).
 
     Arguments:
         step: updates so far.
         epoch: passes over the training text so far, with a fraction.
         characters: characters trained on so far.
         train_nats_per_char: mean loss over the characters since the last such event.
-        held_out_nats_per_char: loss on held-out text, where it was measured at this very step.
+        held_out_nats_per_char: loss on held-out text, if it was measured at this very step.
         characters_per_second: training speed since the last such event.
         progress: share of the budget used, 0 to 1.
-        seconds_left: estimate of the time until the budget is used up.
+        seconds_left: estimated time until the budget is used up.
     """
 
     step: int
@@ -82,18 +82,20 @@ class Sampled:
 class Incident:
     """Something in an update was not finite (``on_incident``).
 
-    An update whose loss or gradient is not finite, or after which a parameter or the optimizer's
-    state is not, was not made. One after which only some carry is not finite was made, unless
-    training stops.
+    An update is discarded if its loss or gradient is not finite, or if it leaves a parameter or the
+    optimizer's state not finite. If only the carry of some streams is not finite after it, the
+    update is kept, unless training stops.
 
     Arguments:
-        step: which update it is, or would have been.
+        step: the number of the update, made or discarded.
+        epoch: passes over the training text so far, with a fraction.
         positions: where each stream's window begins, in characters of the training text.
         nats_per_char: its loss.
-        gradient_norms: the norm of its gradient by parameter; empty where there is none to blame.
-        action: what is done: ``"stop"``, ``"skip"``, ``"rollback"``, or ``"restart"`` of streams
-            after an update that was made.
-        streams: those whose carry was not finite, counted from 0.
+        gradient_norms: the norm of its gradient by parameter; empty after ``"skip"`` and
+            ``"restart"``.
+        action: the reaction: ``"stop"``, ``"skip"``, ``"rollback"``, or ``"restart"`` of streams
+            after an update that was kept.
+        streams: the streams whose carry was not finite, counted from 0.
     """
 
     step: int
@@ -105,7 +107,7 @@ class Incident:
     streams: tuple[int, ...] = ()
 
     def cause(self) -> str:
-        """What was not finite."""
+        """Return what was not finite."""
         if not math.isfinite(self.nats_per_char):
             return "the loss or its gradient"
         if self.streams:
@@ -113,7 +115,7 @@ class Incident:
         return "the gradient, a parameter or the optimizer's state"
 
     def line(self) -> str:
-        """What happened, for a user.
+        """Return a line that describes the incident to the user.
 
         >>> Incident(step=3, epoch=0.1, positions=(0, 9), nats_per_char=1.5, gradient_norms={},
         ...          action="restart", streams=(1,)).line()
@@ -156,7 +158,7 @@ METHODS: dict[type, str] = {
     Saved: "on_checkpoint",
     Ended: "on_end",
 }
-"""The observer's method that takes each event."""
+"""The name of the observer's method for each event."""
 
 
 def notify(observer: Any, event: Event) -> None:

@@ -1,8 +1,8 @@
-"""Noise that regularises a network while it is trained: dropout, variational dropout and zoneout.
+"""Noise that regularises a network during training: dropout, variational dropout and zoneout.
 
-What a step draws comes from two keys: one that is new at every step, and one that is the same for
-all steps of a window. A linen cell finds them as the random streams ``step`` and ``window``, which
-exist only in training; so one equation serves both training and evaluation.
+A step draws from two keys: one is new at every step, the other shared by all steps of a window. A
+linen cell has them as the random streams ``step`` and ``window``, which exist only during training,
+so one equation serves both training and evaluation.
 """
 
 from typing import Any, NamedTuple
@@ -12,18 +12,18 @@ import jax.numpy as jnp
 
 
 class Noise(NamedTuple):
-    """What one step of training may draw from, as raw bits, so that they can be scanned over.
+    """The two keys that a training step may draw from, as raw bits that `lax.scan` can take.
 
     Fields:
-        step: of a key that differs from step to step.
-        window: of a key that all steps of a window share.
+        step: the bits of a key that differs from step to step.
+        window: the bits of a key that all steps of a window share.
     """
 
     step: jax.Array
     window: jax.Array
 
     def keys(self) -> dict[str, jax.Array]:
-        """The two keys by name.
+        """Return the two keys by name.
 
         >>> bits = jax.random.key_data(jax.random.key(0))
         >>> sorted(Noise(bits, bits).keys())
@@ -32,15 +32,15 @@ class Noise(NamedTuple):
         return {name: jax.random.wrap_key_data(bits) for name, bits in self._asdict().items()}
 
     def fold_in(self, part: int) -> "Noise":
-        """The noise of one part of a network, independent of that of its other parts."""
+        """Return noise for one part of a network, independent of that of the other parts."""
         folded = {name: jax.random.fold_in(key, part) for name, key in self.keys().items()}
         return Noise(**{name: jax.random.key_data(key) for name, key in folded.items()})
 
 
 def chance(key: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
-    """``bool[shape]``, each element True with probability `rate`, to the nearest of 65,536 steps.
+    """Draw ``bool[shape]``, each element True with probability `rate`, to the nearest 1/65,536.
 
-    Two elements share a random word: drawing them is most of what noise costs.
+    Two elements share a random word, because drawing words is most of the cost of noise.
 
     >>> float(chance(jax.random.key(0), 0.25, (100, 101)).mean().round(2))
     0.25
@@ -53,10 +53,10 @@ def chance(key: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
 
 
 def dropout(key: jax.Array, rate: float, value: jax.Array) -> jax.Array:
-    """``value * m / (1 - rate)`` where each element of m is 0 with probability `rate`, else 1.
+    """Return ``value * m / (1 - rate)``, each element of m being 0 with probability `rate`, else 1.
 
     Source: Hinton et al., Improving neural networks by preventing co-adaptation of feature
-    detectors, 2012, arXiv 1207.0580; scaled while training, so that evaluation needs nothing.
+    detectors, 2012, arXiv 1207.0580; scaled during training, so that evaluation needs no scaling.
 
     >>> kept = dropout(jax.random.key(0), 0.25, jnp.full((400,), 3.0))
     >>> sorted({float(x) for x in kept}), bool(260 < (kept > 0).sum() < 340)
@@ -67,12 +67,12 @@ def dropout(key: jax.Array, rate: float, value: jax.Array) -> jax.Array:
 
 
 def variational(module: Any, rate: float, value: jax.Array) -> jax.Array:
-    """Dropout of a linen cell's value with one mask per row for all steps of a window.
+    """Apply dropout to a linen cell's value, with one mask per row for all steps of a window.
 
     Arguments:
-        module: the linen module whose value it is.
-        rate: the probability of an element to be 0 throughout the window.
-        value: ``float[B,H]``; it is given back as it is, except while training.
+        module: the linen module that the value belongs to.
+        rate: the probability that an element is 0 throughout the window.
+        value: ``float[B,H]``; returned unchanged except during training.
 
     Source: Gal and Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
     Networks, 2016, arXiv 1512.05287. The mask is drawn for every window instead of every sequence.
@@ -83,13 +83,14 @@ def variational(module: Any, rate: float, value: jax.Array) -> jax.Array:
 
 
 def zoneout(module: Any, rate: float, old: jax.Array, new: jax.Array) -> jax.Array:
-    """``m * old + (1 - m) * new``, m being 1 with probability `rate`, element by element and step.
+    """Return ``m * old + (1 - m) * new``, each element of m being 1 with probability `rate`.
 
-    Except while training it is the expectation, ``rate * old + (1 - rate) * new``.
+    The mask m is drawn at every step. Outside training the result is the expectation,
+    ``rate * old + (1 - rate) * new``.
 
     Arguments:
-        module: the linen module whose state it is.
-        rate: the probability of an element to keep its old value.
+        module: the linen module that the state belongs to.
+        rate: the probability that an element keeps its old value.
         old, new: ``float[B,H]``, the state before and after the step.
 
     Source: Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations,

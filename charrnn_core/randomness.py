@@ -1,4 +1,4 @@
-"""Every random draw comes from ``fold_in(seed, purpose, step)``: no chain of keys is saved."""
+"""Random keys: every draw comes from ``fold_in(seed, purpose, step)``, so no key is ever saved."""
 
 import operator
 from typing import Any
@@ -9,17 +9,17 @@ import numpy as np
 from charrnn_core.errors import OptionError, shown
 
 SEEDS = 2**32
-"""How many seeds there are: jax takes the remainder of others."""
+"""The number of seeds; jax reduces larger ones modulo this."""
 
 PURPOSES = {"init": 0, "data": 1, "sample": 2, "dropout": 3}
-"""What randomness is for; each purpose has a stream of its own."""
+"""The purposes of randomness, each with an independent stream."""
 
 
 def check_seed(seed: Any) -> int:
-    """The seed as an integer.
+    """Return the seed as an integer.
 
     Raises:
-        OptionError: it is none, or out of bounds.
+        OptionError: it is not an integer, or out of bounds.
 
     >>> check_seed(np.uint8(7))
     7
@@ -34,7 +34,7 @@ def check_seed(seed: Any) -> int:
 
 
 def random_key(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
-    """The key of one draw inside jax.
+    """Return the key of one draw inside jax.
 
     Raises:
         OptionError: see `check_seed`.
@@ -47,10 +47,10 @@ def random_key(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
 
 
 def random_below(bound: int, seed: int, purpose: str, step: int = 0) -> int:
-    """An integer in ``[0, bound)`` drawn on the host.
+    """Draw an integer in ``[0, bound)`` on the host.
 
-    The raw bits of Philox are stable across NumPy versions, its distributions are not promised to
-    be; the modulo's bias is below ``bound / 2**64``.
+    NumPy keeps the raw bits of Philox stable across versions, but not its distributions; the bias
+    of the modulo is below ``bound / 2**64``.
 
     Raises:
         OptionError: see `check_seed`.

@@ -1,6 +1,6 @@
-"""Learning-rate schedules that also take a number of steps that is only known inside jit.
+"""Learning-rate schedules whose number of steps may be known only inside jit.
 
-Under a wall-clock budget the number of updates is estimated anew as the run goes, so it reaches the
+Under a wall-clock budget the number of updates is re-estimated during the run, so it reaches the
 schedule as an array. These schedules are plain arithmetic; those of optax compare it in Python.
 """
 
@@ -15,7 +15,7 @@ Schedule = Callable[[Any], jax.Array]
 
 
 def constant(peak: float, warmup: int = 0) -> Schedule:
-    """``rate(n) = peak * min(1, (n + 1) / (warmup + 1))``.
+    """Return a constant schedule with warm-up: ``rate(n) = peak * min(1, (n+1) / (warmup+1))``.
 
     Arguments:
         peak: the learning rate after warm-up.
@@ -34,7 +34,7 @@ def constant(peak: float, warmup: int = 0) -> Schedule:
 
 
 def cosine(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1) -> Schedule:
-    """Warm up linearly to `peak`, then follow half a cosine down to ``final * peak``.
+    """Return a schedule that warms up linearly, then follows half a cosine to ``final * peak``.
 
     ``rate(n) = peak * (final + (1 - final) * (1 + cos(pi p)) / 2)`` with
     ``p = clip((n - warmup) / (total_steps - warmup), 0, 1)``.
@@ -61,7 +61,7 @@ def cosine(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1)
 
 
 def linear(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.0) -> Schedule:
-    """Warm up linearly to `peak`, then fall linearly to ``final * peak``.
+    """Return a schedule that warms up linearly, then falls linearly to ``final * peak``.
 
     ``rate(n) = peak * (1 - (1 - final) p)``, with p and the arguments as for `cosine`.
 
@@ -78,18 +78,22 @@ def linear(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.0)
 
 
 def exponential(
-    peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1,
-    hold: float = 0.0, stairs: int = 0,
-) -> Schedule:  # fmt: skip
-    """Hold `peak`, then fall by the same factor in equal times, to ``final * peak``.
+    peak: float,
+    total_steps: Steps,
+    warmup: int = 0,
+    final: float = 0.1,
+    hold: float = 0.0,
+    stairs: int = 0,
+) -> Schedule:
+    """Return a schedule that holds `peak`, then decays exponentially to ``final * peak``.
 
     ``rate(n) = peak * final ^ max(0, (p - hold) / (1 - hold))``.
 
     Arguments:
-        peak, total_steps, warmup: as for `cosine`, and so is p.
+        peak, total_steps, warmup: as for `cosine`, and p is as there.
         final: the share of `peak` left at the end.
-        hold: the share of the run before it falls.
-        stairs: the rate changes only so often; 0 is at every update.
+        hold: the share of the run before the decay begins.
+        stairs: decay in this many steps; 0 decays at every update.
 
     >>> rate = exponential(0.1, total_steps=100, final=0.25, stairs=2)
     >>> [round(float(rate(jnp.int32(n))), 3) for n in (49, 50)]
@@ -106,7 +110,7 @@ def exponential(
 
 
 def _progress(count: Any, total_steps: Steps, warmup: int) -> jax.Array:
-    """The share of the run after its warm-up that is over, 0 to 1."""
+    """Return how much of the run after its warm-up is over, 0 to 1."""
     n = jnp.asarray(count, jnp.float32)
     span = jnp.maximum(1.0, jnp.asarray(total_steps, jnp.float32) - warmup)
     return jnp.clip((n - warmup) / span, 0.0, 1.0)

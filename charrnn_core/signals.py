@@ -1,4 +1,4 @@
-"""Signals: while training, the first asks it to end, the second leaves at once."""
+"""Signals during training: the first asks it to stop, the second quits immediately."""
 
 import contextlib
 import os
@@ -14,16 +14,16 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Interrupt:
-    """An observer that notices SIGINT, SIGTERM and SIGHUP from the start of training to its end.
+    """An observer that catches SIGINT, SIGTERM and SIGHUP from the start of training to its end.
 
-    Called, it says whether one came. A Python exception in the middle of a device call would lose
-    the training state, whose buffers the call has consumed; so the loop asks between calls instead.
-    A second signal ends the process, also in the middle of a call: a thread waits for it, since
-    Python's own handlers wait for the call to end. Before training starts, signals mean what they
-    always do; one that is ignored, as under ``nohup``, stays ignored.
+    Calling it returns whether a signal has arrived. A Python exception in the middle of a device
+    call would lose the training state, whose buffers the call has consumed; so the loop polls
+    between calls instead. A second signal ends the process, even in the middle of a call: a thread
+    waits for it, because Python's own handlers wait for the call to end. Before training starts,
+    signals have their usual effect; one that is ignored, as under ``nohup``, stays ignored.
 
     Arguments:
-        say: takes the line the user should see.
+        say: called with the line that the user should see.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -37,7 +37,7 @@ class Interrupt:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process that such a signal ended."""
+        """The exit code that a shell expects after the signal."""
         return 128 + (self.signal or 0)
 
     def on_start(self, event: object) -> None:
@@ -57,15 +57,15 @@ class Interrupt:
         os.close(writer)
 
     def _watch(self, reader: int) -> None:
-        """Read the numbers of signals as they come, until the other end is closed."""
+        """Read the numbers of signals as they arrive, until the other end is closed."""
         while byte := os.read(reader, 1):
             if byte[0] not in self._before:
                 continue
             if self.signal is not None:
-                with contextlib.suppress(OSError):  # the terminal may be what went away
+                with contextlib.suppress(OSError):  # the terminal may be gone
                     if os.isatty(2):
                         os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
                 os._exit(128 + byte[0])
             self.signal = byte[0]
-            self._say("\nstopping after this device call; the same again to leave at once")
+            self._say("\nstopping after this device call; press Ctrl-C again to quit immediately")
         os.close(reader)

@@ -1,12 +1,12 @@
-"""Where text leaves the program: said to a person, given as it is, or shown by a display.
+"""Output: lines for people, data for programs, and streams for displays.
 
-* `say` is for a person: what could move the cursor or colour the screen is escaped.
-* `say_json` and `emit` are for a program, and for text that was formatted here: nothing is changed.
-* `outlet` is for a display that formats by itself, such as a progress bar.
+* `say` is for people: it escapes anything that could move the cursor or colour the screen.
+* `say_json` and `emit` are for programs, and for text formatted here: they change nothing.
+* `outlet` is for displays that do their own formatting, such as a progress bar.
 
-All of them escape what the encoding of the stream cannot hold. A failure to tell somebody something
-on standard error costs only what was to be told; a failure to write to standard output is raised,
-for a command may have no other result. `charrnn_core.console.stdio` says what becomes of it.
+All of them escape characters that the encoding of the stream lacks. A failure to write to standard
+error is ignored; a failure to write to standard output raises, because a command may have no other
+result. `charrnn_core.console.stdio` handles it.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from typing import IO, Any, TextIO, cast
 
 _LONG = 1e6
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line feed
-    "\u202a-\u202e\u2066-\u2069"  # what turns the direction of the text that follows
-    "\ud800-\udfff]"  # halves of characters
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters except tab and line feed
+    "\u202a-\u202e\u2066-\u2069"  # characters that reverse the direction of text
+    "\ud800-\udfff]"  # surrogates
 )
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Print lines for a person, made safe to show, on standard output or standard error.
+    """Print lines for people, with control characters escaped.
 
     >>> say("a cell called \\x1b[31mlstm")
     a cell called \\x1b[31mlstm
@@ -37,7 +37,7 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 
 def to_stderr(line: str) -> None:
-    """Tell the user one line."""
+    """Print one line to standard error."""
     say(one_line(line), err=True)
 
 
@@ -47,7 +47,7 @@ def say_json(value: Any, *, indent: int | None = None) -> None:
 
 
 def emit(text: str | bytes, *, err: bool = False, flush: bool = True) -> None:
-    """Write text as it is, for it is a result for a program, or was formatted already."""
+    """Write text unchanged: a result for a program, or text already formatted."""
     if err:
         with contextlib.suppress(OSError, ValueError):
             _write(sys.stderr, text, flush)
@@ -56,9 +56,9 @@ def emit(text: str | bytes, *, err: bool = False, flush: bool = True) -> None:
 
 
 def outlet(*, err: bool = False) -> TextIO:
-    """Standard output or standard error for a display; what cannot be written is lost.
+    """Return standard output or standard error for a display; failures to write are ignored.
 
-    It is whatever the stream is at the time, so that a program may redirect it.
+    The stream is looked up at every write, so that a program may redirect it.
     """
     return cast(TextIO, _Outlet("stderr" if err else "stdout"))
 
@@ -70,7 +70,7 @@ class _Outlet(io.TextIOBase):
     @property
     def _stream(self) -> Any:
         stream = getattr(sys, self._name)
-        # While rich shows a bar, what it puts in the stream's place would lead back here.
+        # While rich shows a bar, it replaces the stream with a proxy that would lead back here.
         return getattr(stream, "rich_proxied_file", stream)
 
     @property
@@ -83,7 +83,7 @@ class _Outlet(io.TextIOBase):
     def isatty(self) -> bool:
         try:
             return self._stream.isatty()
-        except (AttributeError, ValueError):  # there is none, or it was closed
+        except (AttributeError, ValueError):  # the stream is missing or closed
             return False
 
     def writable(self) -> bool:
@@ -113,7 +113,7 @@ def _write(stream: TextIO | None, text: str | bytes, flush: bool) -> None:
 
 
 def note_warnings(kind: type[Warning]) -> None:
-    """Show Python's warnings of a kind as lines to the user, each once; others as they were."""
+    """Print Python's warnings of a kind as notes, each once; leave other warnings alone."""
     shown, others = set[str](), warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -127,7 +127,7 @@ def note_warnings(kind: type[Warning]) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with control characters escaped, so that it cannot move the cursor or ring.
+    """Escape control characters, so that a text cannot move the cursor or ring the bell.
 
     >>> printable("ho\\x1b[2J ho\\n")
     'ho\\\\x1b[2J ho\\n'
@@ -136,16 +136,16 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with its lines after each other.
+    """Join the lines of a text with spaces.
 
-    >>> one_line("no such cell\\nthere are: elman")
-    'no such cell there are: elman'
+    >>> one_line("no such cell;\\navailable: elman")
+    'no such cell; available: elman'
     """
     return " ".join(text.splitlines())
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows as lines with their columns below each other.
+    """Format rows as lines with aligned columns.
 
     >>> aligned([("run", "train a model"), ("sample", "write")])
     ['run     train a model', 'sample  write']
@@ -158,7 +158,7 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def number(value: float, decimals: int) -> str:
-    """A number with so many decimals, or with few digits if it would be long.
+    """Format a number with this many decimals, or in scientific notation if it is large.
 
     >>> number(1.23456, 4), number(7e120, 4), number(float("nan"), 4)
     ('1.2346', '7e+120', 'nan')
@@ -167,7 +167,7 @@ def number(value: float, decimals: int) -> str:
 
 
 def tell_of_waiting(stream: IO[Any], what: str, note: Callable[[str], None] = to_stderr) -> None:
-    """Say that something is read from the terminal, if it is: nobody waits in silence."""
+    """Tell the user when a command is waiting for input from the terminal."""
     if stream.isatty():
         key = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
         note(f"reading {what} from the terminal; end it with {key}")

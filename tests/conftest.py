@@ -7,16 +7,22 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# The same small programs are compiled again and again, also by the commands that tests start.
-_COMPILED = tempfile.TemporaryDirectory(prefix="charrnn-tests-xla-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+# The same small programs are compiled again and again: by all workers, and by what they start.
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has its controller's directory
+    _COMPILED = tempfile.TemporaryDirectory(prefix="charrnn-tests-xla-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Compiling is most of what tests do. The program that is compiled stays the same; only LLVM does
+# less to it. Where bits are the promise, `optimized` has it do all; so has .ci/newest, everywhere.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # Some of the commands are killed while they write such a program down; others then make it anew.
 os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 
 import hypothesis  # noqa: E402  # jax reads the environment when it is imported
 import jax  # noqa: E402
 import pytest  # noqa: E402
+
+from tests.foreign import forgotten  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -81,6 +87,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture(autouse=True)
+def no_module_stays(tmp_path_factory):
+    """A plugin that one test writes and imports is not there for the next."""
+    with forgotten(tmp_path_factory.getbasetemp()):
+        yield
+
+
+@pytest.fixture(scope="module")
+def optimized():
+    """Compile as charrnn does when it is used."""
+    before = jax.config.jax_disable_most_optimizations  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="session")
 def registry():
     from charrnn_core.registry.registry import Registry
@@ -98,7 +120,19 @@ def mirror() -> Path:
 
 @pytest.fixture
 def charrnn(tmp_path):
-    """Run the real command: ``charrnn("run", "--cell", "elman")``."""
+    """Run a command in this process: ``charrnn("run", "--cell", "elman")``."""
+    from tests.commands import in_process
+
+    def call(*arguments: object, env: dict[str, str] | None = None, stdin: str | None = None):
+        more = {"CHARRNN_CACHE": str(tmp_path / "cache"), **(env or {})}
+        return in_process(arguments, tmp_path, more, stdin)
+
+    return call
+
+
+@pytest.fixture
+def charrnn_process(tmp_path):
+    """Run a command in a process of its own, for what only a process can show."""
 
     def call(*arguments: object, env: dict[str, str] | None = None, stdin: str | None = None):
         return subprocess.run(

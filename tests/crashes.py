@@ -10,8 +10,8 @@ import numpy as np
 
 from charrnn_core.files.atomic import Disk, make_directory
 from charrnn_core.files.checkpoint import Checkpoint, save_checkpoint
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEP_LAST = 2
@@ -57,23 +57,23 @@ def same(checkpoint: Checkpoint, expected: Content) -> bool:
     ] == [(name, array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()]
 
 
-def save(run: RunDirectory, step: int, disk: Disk | None = None, most: int = LARGE) -> None:
+def save(run: RunWriter, step: int, disk: Disk | None = None, most: int = LARGE) -> None:
     """What a run does at a step: save, then prune."""
     disk = disk or Disk()
     save_checkpoint(run.checkpoint_file(step), *content(step, most), disk)
     run.prune(KEEP_LAST, [best(step)], disk)
 
 
-def make_run(path: Path, steps: int = 0, most: int = LARGE) -> RunDirectory:
+def make_run(path: Path, steps: int = 0, most: int = LARGE) -> RunWriter:
     """A run directory after so many saves."""
-    run = RunDirectory(path)
+    run = RunWriter(path)
     make_directory(run.checkpoints)
     for step in range(1, steps + 1):
         save(run, step, most=most)
     return run
 
 
-def found(run: RunDirectory, most: int = LARGE, note: Callable[[str], None] | None = None) -> int:
+def found(run: RunWriter, most: int = LARGE, note: Callable[[str], None] | None = None) -> int:
     """The step of the checkpoint that a run gives, which is compared; 0 if it has none yet.
 
     Raises:
@@ -94,7 +94,7 @@ def _unexpected(line: str) -> NoReturn:
     raise Noted(line)
 
 
-def temporaries(run: RunDirectory) -> list[Path]:
+def temporaries(run: RunWriter) -> list[Path]:
     """What killed writers left: everything that is nothing else."""
     known = {run.path / ".lock", run.path / ".owner", run.checkpoints, *run.saved()}
     return [path for path in run.path.rglob("*") if path not in known]

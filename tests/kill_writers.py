@@ -27,8 +27,8 @@ import filelock  # noqa: F401  # here, so that no child has to import it
 
 from charrnn_core.errors import StorageError
 from charrnn_core.files.atomic import Disk, make_directory
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import (
     LARGE,
     SMALL,
@@ -89,7 +89,7 @@ class Figures:
         bad = self.unreadable + self.wrong + self.forgotten + self.failed
         return self.kills + self.reads > 0 and bad == 0 and self.most_lost <= 1
 
-    def look(self, run: RunDirectory, begun: int, done: int, most: int = LARGE) -> int:
+    def look(self, run: RunWriter, begun: int, done: int, most: int = LARGE) -> int:
         """Take account of a run whose writer is dead; the step that it gives."""
         self.amid += bool(temporaries(run))
         try:
@@ -128,7 +128,7 @@ def was_killed(pid: int, figures: Figures) -> bool:
     return status == -signal.SIGKILL
 
 
-def write(run: RunDirectory, disk: Disk, saves: int, most: int, report: int = -1) -> None:
+def write(run: RunWriter, disk: Disk, saves: int, most: int, report: int = -1) -> None:
     """Go on with a run as `charrnn resume` does, and tell of every save begun and done."""
     with run.writing():
         make_directory(run.checkpoints)
@@ -147,7 +147,7 @@ def kill_at_random(base: Path, kills: int, seed: int) -> Figures:
     """Kill writers at random moments; each goes on where the one before it was killed."""
     figures, rng, before = Figures(), random.Random(seed), 0
     for number in range(kills):
-        run = RunDirectory(base / str(number // _KILLS_PER_RUN))
+        run = RunWriter(base / str(number // _KILLS_PER_RUN))
         ear, mouth = os.pipe()
         pid = forked(write, run, Disk(), 10**9, LARGE, mouth)
         os.close(mouth)
@@ -176,7 +176,7 @@ def kill_before_each_call(base: Path) -> Figures:
     begun = make_run(base / "begun", _BEFORE, SMALL)
     for cut in _CUTS:
         for at in range(1, 1000):
-            run = RunDirectory(base / "run")
+            run = RunWriter(base / "run")
             shutil.copytree(begun.path, run.path)
             disk = Killing(at, cut)
             killed = was_killed(forked(write, run, disk, 1, SMALL), figures)
@@ -186,7 +186,7 @@ def kill_before_each_call(base: Path) -> Figures:
     return figures
 
 
-def look_and_go_on(run: RunDirectory, killed: bool, figures: Figures) -> None:
+def look_and_go_on(run: RunWriter, killed: bool, figures: Figures) -> None:
     """Look at a run that should have been saved once more; let the next writer save; remove it."""
     figures.look(run, _BEFORE + 1, _BEFORE + (not killed), SMALL)
     was_killed(forked(write, run, Disk(), 1, SMALL), figures)
@@ -200,7 +200,7 @@ def kill_at_each_system_call(base: Path) -> Figures:
     begun = make_run(base / "begun", _BEFORE, SMALL)
     for call in _REAL_CALLS:
         for at in range(1, 1000):
-            run = RunDirectory(base / "run")
+            run = RunWriter(base / "run")
             shutil.copytree(begun.path, run.path)
             killed = was_killed(_traced(run, f"inject=?{call}:signal=KILL:when={at}"), figures)
             look_and_go_on(run, killed, figures)
@@ -209,7 +209,7 @@ def kill_at_each_system_call(base: Path) -> Figures:
     return figures
 
 
-def _traced(run: RunDirectory, injection: str) -> int:
+def _traced(run: RunWriter, injection: str) -> int:
     """A child that is traced and makes one save; its process id."""
     ear, mouth = os.pipe()
 

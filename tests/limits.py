@@ -15,13 +15,13 @@ from pathlib import Path
 import filelock  # noqa: F401  # here: later, it might not be allowed to be read
 
 from charrnn_core.errors import StorageError
-from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import SMALL, found, make_run, save, temporaries
 
 _NOBODY = 65534
 
 
-def no_space(run: RunDirectory) -> None:
+def no_space(run: RunWriter) -> None:
     """Fill the file system: it must be one that can be filled."""
     with open(run.path.parent / "filler", "wb", buffering=0) as file:
         try:
@@ -31,17 +31,17 @@ def no_space(run: RunDirectory) -> None:
             pass
 
 
-def read_only(run: RunDirectory) -> None:
+def read_only(run: RunWriter) -> None:
     """Mount the file system again."""
     subprocess.run(["mount", "-o", "remount,ro", os.getcwd()], check=True)
 
 
-def small_files(run: RunDirectory) -> None:
+def small_files(run: RunWriter) -> None:
     """No file may be longer than 100 bytes. Python ignores the signal."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
 
-def no_permission(run: RunDirectory) -> None:
+def no_permission(run: RunWriter) -> None:
     """Whoever may do anything becomes somebody else."""
     for path in (run.path, run.checkpoints):
         path.chmod(0o555)
@@ -50,7 +50,7 @@ def no_permission(run: RunDirectory) -> None:
         os.setuid(_NOBODY)
 
 
-KINDS: dict[str, Callable[[RunDirectory], None]] = {
+KINDS: dict[str, Callable[[RunWriter], None]] = {
     function.__name__: function for function in (no_space, read_only, small_files, no_permission)
 }
 

@@ -15,7 +15,7 @@ from charrnn_core.errors import PluginError
 from charrnn_core.events import Saved
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.training.observers import Audience
+from charrnn_core.training.observers import Observers
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -210,12 +210,12 @@ CELLS = {
     "misspelt": ("raises AttributeError: ", 'no attribute "fetures"; it got carry float32[1,4]'),
     "unpacking": ("raises ValueError: not enough values to unpack (expected 2, got 1)", STEP),
     "deciding": ("raises TracerBoolConversionError: Attempted boolean conversion of traced array "
-                 "with shape bool[]; no value is known while", "jnp.where instead of if; it got"),
+                 "with shape bool[]; values are not known", "jnp.where instead of if; it got"),
     "coarse": ("returns a carry bfloat16[2,4], where", CARRY),
     "swapped": ("which looks like (output, carry)", STEP),
     "bad-carry": ("the initial carry of cell BadCarry raises TypeError: ", "3 were given; it must"),
     "pure": ("a step of cell Pure raises KeyError: 'V'; " + CARRY, STEP),
-    "shapeless": ("does not say how its carry begins: give it a field features: int", "or a "),
+    "shapeless": ("does not define its initial carry: add a field features: int", "or a "),
     "nnx": ("raises TypeError: dot_general requires", CARRY),
 }  # fmt: skip
 OTHERS = {
@@ -224,8 +224,8 @@ OTHERS = {
     ("sampler", "narrow"): "a sampler returns (float32[1], None); it got logits float32[1,",
     ("sampler", "forgetful"): "and state float32[1]; it must return (logits, state)",
     ("optimizer", "three"): "optimizer 'three' returns 3; its target is called as target(options,",
-    ("optimizer", "counting"): "optimizer 'counting' turns a state int32[] into float32[]",
-    ("source", "astr"): "source 'astr' gave str; expected a Corpus",
+    ("optimizer", "counting"): "optimizer 'counting' changes a state int32[] into float32[]",
+    ("source", "astr"): "source 'astr' returned str; expected a Corpus",
     ("source", "pieces"): "source 'pieces' raises AttributeError: 'NoneType' object has no",
 }
 
@@ -281,13 +281,13 @@ def test_other_hooks(kind, name, mine, file, tmp_path, text_file):
 
 def test_an_observer_that_fails_is_left_out_with_its_place(mine, file):
     notes: list[str] = []
-    audience = Audience([Ref("bell"), Ref("bell")], [], mine, notes.append)
+    audience = Observers([Ref("bell"), Ref("bell")], [], mine, notes.append)
     for _ in range(2):
-        audience.hear(Saved(step=1, path=Path("here")))
-    told = f"observer Bell failed and is left out: {place(file, 'bell')}AttributeError: "
+        audience.notify(Saved(step=1, path=Path("here")))
+    told = f"observer Bell failed and was removed: {place(file, 'bell')}AttributeError: "
     assert len(notes) == 2 and all(note.startswith(told) for note in notes)
     with pytest.raises(PluginError, match="observer 'no-bell' raises TypeError") as raised:
-        Audience([Ref("no-bell")], [], mine, notes.append)
+        Observers([Ref("no-bell")], [], mine, notes.append)
     assert str(raised.value).startswith(place(file, "no-bell"))
 
 

@@ -89,7 +89,7 @@ def quiet(path):
 
 
 def test_each_is_reported(bench, path):
-    rows = json.loads(done(bench.charrnn("plugins", "--json", path=path)))
+    rows = json.loads(done(bench.process("plugins", "--json", path=path)))
     status = {row["distribution"]: row["status"] for row in rows if row["version"] == "1.0"}
     assert status["charrnn-twin-a"] == "ambiguous: also offered by charrnn-twin-b"
     assert status["charrnn-twin-b"] == "ambiguous: also offered by charrnn-twin-a"
@@ -136,7 +136,7 @@ def test_what_prints_and_is_half_broken_is_used_to_the_end(bench, path):
 
 
 def test_nothing_else_breaks(bench, path):
-    timings = json.loads(done(bench.charrnn("plugins", "--timings", "--json", path=path)))
+    timings = json.loads(done(bench.process("plugins", "--timings", "--json", path=path)))
     [heavy] = [row for row in timings if row["distribution"] == "charrnn-heavy"]
     assert heavy["imports"] == "numpy" and heavy["milliseconds"] > 0
     pins = done(bench.charrnn("plugins", "--requirements", path=path)).split("\n")

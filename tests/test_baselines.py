@@ -108,7 +108,7 @@ def test_no_baselines_for_what_is_long_or_empty(monkeypatch):
         baselines(np.zeros(0, int), [piece], alphabet)
     monkeypatch.setattr(module, "MOST_CHARACTERS", 1000)
     rows, [remark] = begin_baselines(np.zeros(996, int), [piece], alphabet)()
-    assert rows == () and "in up to 1,000 characters, and this text has 1,001" in remark
+    assert rows == () and "this text has 1,001 characters, more than the limit of 1,000" in remark
     assert len(begin_baselines(np.zeros(995, int), [piece], alphabet)()[0]) == 2
 
 
@@ -143,10 +143,10 @@ def fail_to_start():
 def test_counting_ends_when_nobody_waits(monkeypatch):
     began = threading.Event()
 
-    def compress(data, look):
+    def compress(data, check_interrupt):
         began.set()
         while True:
-            look()
+            check_interrupt()
             time.sleep(0.01)
 
     monkeypatch.setattr(module, "xz_bits", compress)
@@ -172,9 +172,9 @@ def test_xz_in_pieces_is_xz_at_once():
 def test_a_training_that_is_stopped_does_not_wait_for_counting(monkeypatch, text_file, tmp_path):
     from charrnn_core import RunConfig, train
 
-    def compress(data, look):
+    def compress(data, check_interrupt):
         while True:
-            look()
+            check_interrupt()
             time.sleep(0.01)
 
     monkeypatch.setattr(module, "xz_bits", compress)
@@ -202,17 +202,17 @@ from charrnn.cli import main
 from charrnn_core.evaluation import baselines
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-def count(training, pieces, symbols, look):
+def count(training, pieces, symbols, check_interrupt):
     while not os.path.exists({str(tmp_path / "run" / "ended")!r}):
-        look()
+        check_interrupt()
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
     while True:
-        look()
+        check_interrupt()
         time.sleep(0.01)
 
-from charrnn_core.training import loop as session
-finish = session.Session._save
+from charrnn_core.training.loop import TrainingLoop
+finish = TrainingLoop._save
 
 def save(self, status=None):
     saved = finish(self, status)
@@ -220,7 +220,7 @@ def save(self, status=None):
         open({str(tmp_path / "run" / "ended")!r}, "w").close()
     return saved
 
-session.Session._save = save
+TrainingLoop._save = save
 baselines.witten_bell = count
 main()
 """

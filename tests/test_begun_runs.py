@@ -14,9 +14,9 @@ from charrnn_core.errors import ResumeError, RunDirectoryError
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.directory import RunDirectory
-from charrnn_core.runs.opening import check_run, saved_shards
+from charrnn_core.runs.opening import check_run
 from charrnn_core.runs.settings import watched
+from charrnn_core.runs.writer import RunWriter
 from charrnn_core.training.train import resume, train
 from tests.resuming import assert_same, bits, quiet
 from tests.test_local_files import FILE
@@ -30,21 +30,22 @@ def config(text_file) -> RunConfig:
     )  # fmt: skip
 
 
-def begun(config, path, registry=None) -> RunDirectory:
+def begun(config, path, registry=None) -> RunWriter:
     """A run whose process was killed before it had saved anything."""
     original = path.with_name(f"{path.name}-original")
-    with pytest.raises(KeyboardInterrupt), RunDirectory.claim(config, original, registry) as run:
+    with pytest.raises(KeyboardInterrupt), RunWriter.claim(config, original, registry) as run:
         shutil.copytree(run.path, path)
         raise KeyboardInterrupt
     assert not original.exists()
-    return RunDirectory(path)
+    return RunWriter(path)
 
 
 def test_it_begins_with_the_bits_it_would_have_had(config, tmp_path):
     run, lines = begun(config, tmp_path / "run"), []
-    assert saved_shards(run.path) == 1
+    with RunWriter.resuming(run.path) as writer:
+        assert writer.newest is None and writer.shards == 1
     assert resume(run.path, note=lines.append).reason == "finished"
-    assert lines[0] == f"note: {run.path} ended before it had learnt anything; it begins anew"
+    assert lines[0] == f"note: {run.path} ended before its first checkpoint; starting it again"
     train(config, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
     assert not run.is_to_begin()
@@ -61,21 +62,23 @@ def test_what_resume_is_given_counts(config, tmp_path):
 
 def test_readers_say_what_to_do(config, tmp_path):
     run = begun(config, tmp_path / "my run")
-    again = f"begin it with: .*charrnn resume '{run.path}'$"
+    again = f"start it again with: .*charrnn resume '{run.path}'$"
     with pytest.raises(RunDirectoryError, match=f"has no checkpoint yet; .*{again}"):
         check_run(run.path)
-    with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):
+    with run.writing(), pytest.raises(RunDirectoryError, match="training is running: wait"):
         check_run(run.path)
-    with pytest.raises(RunDirectoryError, match="holds a run already; .*charrnn resume"):
-        with RunDirectory.claim(config, run.path):
+    with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
+        with RunWriter.claim(config, run.path):
             pass
     run.metrics_file.write_text("{}\n")  # it has been trained, and somebody removed what it learnt
     with pytest.raises(
-        RunDirectoryError, match="are gone; train anew with: .*charrnn run --config"
+        RunDirectoryError, match="are missing; train it again with: .*charrnn run --config"
     ):
         resume(run.path)
     run.config_file.unlink()
-    with pytest.raises(RunDirectoryError, match="nothing was begun in it; .*charrnn run --out"):
+    with pytest.raises(
+        RunDirectoryError, match="no training was started in it; .*charrnn run --out"
+    ):
         resume(run.path)
 
 
@@ -103,7 +106,7 @@ def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
     settings = RunConfig.read({**config.table(), "init_from": str(first.directory)})
     run, lines = begun(settings, tmp_path / "run"), []
     resume(run.path, note=lines.append)
-    assert any("begins with the parameters of" in line for line in lines)
+    assert any("starting a new training from the parameters of" in line for line in lines)
     train(settings, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
 
@@ -112,7 +115,9 @@ def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
 def test_observers_may_change_between_sittings(config, tmp_path):
     run = tmp_path / "run"
     trained = train(watched(config, False, ["progress"]), out=run, note=quiet)
-    RunDirectory(run).write_config(watched(trained.model.config, True))  # as if killed right after
+    RunWriter(run).write_config(
+        watched(trained.model.config, True), Registry.installed()
+    )  # as if killed right after
     trained = resume(run, budget={"characters": 3000}, note=quiet)
     assert trained.model.config.observers == (Ref("jsonl"),)
 
@@ -136,5 +141,5 @@ def test_killed_while_it_starts(text_file, tmp_path, charrnn):
     done = charrnn("sample", "run")
     assert done.returncode == 1 and done.stderr.endswith("charrnn resume run\n")
     done = charrnn("resume", "run", "--quiet", "--observer", "progress,jsonl")
-    assert done.returncode == 0 and "it begins anew" in done.stderr, done.stderr
+    assert done.returncode == 0 and "starting it again" in done.stderr, done.stderr
     assert "elman with" in done.stdout  # the observer that was asked for

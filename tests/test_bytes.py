@@ -87,7 +87,7 @@ def test_configurations_from_before_have_characters():
 
 def test_settings_that_no_file_can_keep_are_refused():
     for settings in ({"prompt": "\udcff"}, {"source": "file:b\udcff.txt"}):
-        with pytest.raises(OptionError, match=r"'\\udcff', which stands for a byte") as error:
+        with pytest.raises(OptionError, match=r"'\\udcff', a byte that is not UTF-8") as error:
             RunConfig(**settings)
         assert str(error.value).isprintable()
 
@@ -97,7 +97,7 @@ def test_an_empty_prompt_is_the_beginning_of_a_line():
 
 
 def output(directory, *command: str) -> bytes:
-    """What a command writes, as bytes."""
+    """What a command in a process of its own writes, as bytes."""
     whole = [sys.executable, "-m", "charrnn_core", *command]
     return subprocess.run(whole, stdout=subprocess.PIPE, cwd=directory, check=True).stdout
 
@@ -117,7 +117,7 @@ def test_a_model_of_bytes_from_run_to_sample(charrnn, tmp_path):
     info = json.loads(charrnn("info", "a", "--json").stdout)
     assert (info["config"]["alphabet"], len(info["alphabet"])) == ("bytes", 256)
     assert info["corpus"]["characters"] == (len(line) - 1) * 150
-    assert b"alphabet  the 256 bytes" in output(tmp_path, "info", "a")
+    assert "alphabet  the 256 bytes" in charrnn("info", "a").stdout
     (tmp_path / "prompt").write_bytes("日本\n".encode() + b"\xff\nZo")
     sampled = output(tmp_path, "sample", "a", "--length", "300", "--prompt-file", "prompt")
     assert sampled.startswith((tmp_path / "prompt").read_bytes()) and "héllo".encode() in sampled

@@ -60,7 +60,12 @@ def test_they_stack(registry):
         ("flax:nnx.MGU", {}, UnknownNameError, "no flax cell named 'nnx.MGU'"),
         ("flax:Dense:4", {}, UnknownNameError, "no flax cell named 'Dense'"),
         ("flax:RNNCellBase:4", {}, UnknownNameError, "no flax cell named 'RNNCellBase'"),
-        ("flax:ConvLSTMCell:4", {}, OptionError, "besides its width it needs kernel_size; choose"),
+        (
+            "flax:ConvLSTMCell:4",
+            {},
+            OptionError,
+            "besides its width it requires kernel_size; expected",
+        ),
         ("flax:GRUCell:many", {}, OptionError, "'features' of cell 'flax' is 'many'"),
         ("flax:GRUCell:0", {}, OptionError, "'features' of cell 'flax' is 0; expected a value >="),
         ("flax:GRUCell:4", {"features": 5}, OptionError, "features is given twice, as '4'"),

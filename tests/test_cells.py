@@ -89,7 +89,7 @@ def test_a_carry_that_changes_is_refused():
 def test_what_is_no_cell_is_refused(make, what):
     with pytest.raises(PluginError) as caught:
         as_cell(make())
-    message = f"a cell plugin gave {what}; expected a Cell with init, initial_carry and step, a"
+    message = f"a cell plugin returned {what}; expected a Cell with init, initial_carry and step, a"
     assert str(caught.value).startswith(message)
 
 
@@ -102,5 +102,5 @@ def test_a_cell_with_variables_besides_its_parameters_is_refused():
             self.variable("counts", "steps", lambda: jnp.zeros(()))
             return carry, nn.Dense(self.features)(x)
 
-    with pytest.raises(PluginError, match="keeps variables in counts"):
+    with pytest.raises(PluginError, match="has variables in counts"):
         as_cell(Counting(H)).init(jax.random.key(0), V)

@@ -75,9 +75,9 @@ def test_a_key_of_another_kind_does_not_fit(file):
         ({}, {"x": np.zeros(1, "S3")}, r"cannot save x: its dtype is \|S3; expected one"),
         ({}, {"x": np.zeros(1, ">f4")}, "cannot save x: its dtype is >f4"),
         ({"x": b"x" * 2**20}, {}, "its table takes .* bytes; expected at most 524288 "),
-        ({"x": {1, 2}}, {}, "cannot save .*a.crn: its table is not plain"),
-        ({"x": "\udcff"}, {}, "its table is not plain.*surrogates"),
-        ({"x": 2**64}, {}, "its table is not plain"),
+        ({"x": {1, 2}}, {}, "cannot save .*a.crn: its table is not plain data"),
+        ({"x": "\udcff"}, {}, "its table is not plain data.*surrogates"),
+        ({"x": 2**64}, {}, "its table is not plain data"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_saved_is_refused_before_the_file_is_touched(

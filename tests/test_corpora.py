@@ -29,6 +29,7 @@ from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
 from charrnn_core.text.mapped import give_back, open_ids, write_ids
 from charrnn_core.training.batches import Streams, stack_batches
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.setup import prepare
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and all
@@ -128,7 +129,7 @@ def test_ids_have_the_smallest_type(symbols, dtype):
 
 def test_a_corpus_has_its_text_or_its_pieces():
     for texts in ({}, {"text": "ho", "pieces": lambda: ["ho"]}):
-        with pytest.raises(CorpusError, match="'n' needs one of text and pieces"):
+        with pytest.raises(CorpusError, match="'n' needs either text or pieces"):
             Corpus(name="n", origin="o", **texts)
 
 
@@ -152,7 +153,7 @@ def test_long_texts_are_mapped_from_a_file_that_is_written_once(everything_is_lo
 
     ids = encode_corpus(corpus(), alphabet, note=notes.append)
     [written] = files_of(everything_is_long)
-    assert notes == [f"note: the 400 characters of nowhere are encoded once, into {written}"]
+    assert notes == [f"note: encoding the 400 characters of nowhere once, into {written}"]
     assert ids.tolist() == alphabet.encode(text).tolist() and ids.dtype == alphabet.dtype
     assert isinstance(ids.base, mmap.mmap) and not ids.flags.writeable
     assert len(readings) == 2  # once to know it, once to encode it
@@ -192,7 +193,7 @@ def test_damage_is_noticed_and_mended(everything_is_long):
         written.write_bytes(bad)
         notes.clear()
         assert encode_corpus(corpus, alphabet, note=notes.append).tolist() == ids
-        assert "is damaged" in notes[0] and "made again" in notes[0] and "once" in notes[1]
+        assert "is damaged" in notes[0] and "recreating it" in notes[0] and "once" in notes[1]
         assert written.read_bytes() == good
 
 
@@ -225,7 +226,7 @@ def test_a_text_that_changes_while_it_is_read_is_not_kept(everything_is_long, mo
     texts = iter(["ho ho", "ho oh", "ho ho", "ho oh"])
     for _ in range(2):
         corpus = Corpus(pieces=lambda: [next(texts)], name="n", origin="nowhere")
-        with pytest.raises(CorpusError, match="nowhere has changed while it was read"):
+        with pytest.raises(CorpusError, match="nowhere changed while it was being read"):
             encode_corpus(corpus, Alphabet(" ho"), note=lambda line: None)
         assert list(everything_is_long.glob("ids/*/*[!k]")) == []
         monkeypatch.setattr("charrnn_core.text.encode.IN_MEMORY", 100)
@@ -297,7 +298,7 @@ def test_two_processes_encode_once(tmp_path):
         print(file=child.stdin, flush=True)
     said = [child.communicate() for child in children]
     assert {out for out, _ in said} == {"100000 120000\n"}, said
-    assert sum("encoded once" in notes for _, notes in said) == 1
+    assert sum("encoding the" in notes for _, notes in said) == 1
 
 
 def test_the_source_reads_long_files_in_pieces(everything_is_long, tmp_path, monkeypatch):
@@ -348,7 +349,7 @@ def test_sources_of_others_go_on_as_they_were(tmp_path):
         read_corpus("theirs:", registry)
     config = RunConfig(source="theirs:hhh")
     with pytest.raises(CorpusError, match="single distinct character, 'h'"):
-        prepare(config, with_theirs)
+        prepare(config.resolve(with_theirs), TrainingContext(registry=with_theirs))
 
 
 def small_run(text: Path, **settings) -> RunConfig:

@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 
 from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
 from charrnn_core.files.checkpoint import save_checkpoint
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import SMALL, content, found, make_run, save
 
 
 @pytest.fixture
-def run(tmp_path) -> RunDirectory:
+def run(tmp_path) -> RunWriter:
     """A run with the checkpoints of updates 1, 2 and 3."""
     return make_run(tmp_path / "run", 3, SMALL)
 
 
-def used(run: RunDirectory) -> tuple[int, list[str]]:
+def used(run: RunWriter) -> tuple[int, list[str]]:
     """The step that is used, after a look at its content, and what was said."""
     lines: list[str] = []
     return found(run, SMALL, lines.append), lines
 
 
-def passed_over(run: RunDirectory, reason: str) -> None:
+def passed_over(run: RunWriter, reason: str) -> None:
     """Check that the newest checkpoint of `run` is not used, and that one line says why."""
     step, lines = used(run)
     newest = run.checkpoint_file(3)
@@ -68,7 +68,7 @@ def test_stretches_of_zeros_and_what_was_appended(run):
             passed_over(run, str(newest))
     for more in (b"\0", data, bytes(512)):
         newest.write_bytes(data + more)
-        passed_over(run, "that belong to no array")
+        passed_over(run, "belong to no array")
 
 
 def test_files_that_were_swapped(run):
@@ -78,12 +78,12 @@ def test_files_that_were_swapped(run):
     aside.rename(other)
     step, lines = used(run)
     assert step == 1 and len(lines) == 1
-    assert f"{other} is misplaced: it holds update 2; {one} is misplaced" in lines[0]
+    assert f"{other} has the wrong name: it holds update 2; {one} has the wrong name" in lines[0]
 
 
 def test_a_copy_of_an_older_file(run):
     shutil.copy(run.checkpoint_file(1), run.checkpoint_file(3))
-    passed_over(run, "is misplaced: it holds update 1")
+    passed_over(run, "has the wrong name: it holds update 1")
 
 
 PLACED = {
@@ -128,7 +128,7 @@ def test_foreign_files(run, data):
     [
         (2, "has format 2; this charrnn reads up to 1: upgrade charrnn"),
         (65535, "has format 65535"),
-        (0, "there is no format 0"),
+        (0, "unknown format 0"),
     ],
 )
 def test_other_formats(run, version, reason):

@@ -8,16 +8,16 @@ import pytest
 
 from charrnn_core.errors import RunDirectoryError, StorageError
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.runs import directory as directory_module
 from charrnn_core.runs import recovery
+from charrnn_core.runs import writer as writer_module
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import SMALL, content, found, make_run, save
 
 
 @pytest.fixture
-def run(tmp_path) -> RunDirectory:
+def run(tmp_path) -> RunWriter:
     """A run with the checkpoints of updates 4, 5 and 6."""
     run = make_run(tmp_path / "run", 6, SMALL)
     save_checkpoint(run.checkpoint_file(4), *content(4, SMALL))
@@ -25,7 +25,7 @@ def run(tmp_path) -> RunDirectory:
 
 
 def test_a_second_writer_is_told_who_writes(tmp_path):
-    run = RunDirectory(tmp_path / "run")
+    run = RunWriter(tmp_path / "run")
     with run.writing():
         assert run.is_live()
         expected = f"is being written by process {os.getpid()} on .* since 20.*--out"
@@ -43,10 +43,10 @@ def test_a_second_writer_is_told_who_writes(tmp_path):
 def test_a_claim_that_comes_second_does_not_remove_the_first(tmp_path, monkeypatch):
     """Both saw that there was no directory; the one that gets the lock is not disturbed."""
     out, entered, leave = tmp_path / "run", threading.Event(), threading.Event()
-    real = directory_module.make_directory
+    real = writer_module.make_directory
 
     def first() -> None:
-        with RunDirectory.claim(RunConfig(), out):
+        with RunWriter.claim(RunConfig(), out):
             (out / "mine").write_text("")
             entered.set()
             leave.wait(10)
@@ -59,9 +59,9 @@ def test_a_claim_that_comes_second_does_not_remove_the_first(tmp_path, monkeypat
         return real(path, *arguments)
 
     thread = threading.Thread(target=first)
-    monkeypatch.setattr(directory_module, "make_directory", slow)
+    monkeypatch.setattr(writer_module, "make_directory", slow)
     with pytest.raises(RunDirectoryError, match="is being written by"):
-        with RunDirectory.claim(RunConfig(), out):
+        with RunWriter.claim(RunConfig(), out):
             pass
     assert (out / "mine").exists() and (out / "checkpoints").is_dir()
     leave.set()
@@ -73,7 +73,7 @@ def test_a_claim_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for out in (None, tmp_path / "run"):
         with pytest.raises(ValueError):
-            with RunDirectory.claim(RunConfig(), out) as run:
+            with RunWriter.claim(RunConfig(), out) as run:
                 assert run.checkpoints.is_dir()
                 raise ValueError
         assert not list(tmp_path.iterdir())
@@ -83,7 +83,7 @@ def test_a_claim_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_bytes", lambda path, data: full(path))
     with pytest.raises(StorageError, match="cannot write in .*: No space left"):
-        with RunDirectory.claim(RunConfig(), tmp_path / "run"):
+        with RunWriter.claim(RunConfig(), tmp_path / "run"):
             pass
     assert not list(tmp_path.iterdir())
 
@@ -91,11 +91,11 @@ def test_a_claim_that_fails_leaves_nothing(tmp_path, monkeypatch):
 def test_a_claim_that_fails_leaves_what_was_there(tmp_path):
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(ValueError):
-        with RunDirectory.claim(RunConfig(), tmp_path):
+        with RunWriter.claim(RunConfig(), tmp_path):
             raise ValueError
     assert (tmp_path / "notes").read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} <= {"notes", ".lock"}
-    with pytest.raises(ValueError), RunDirectory.claim(RunConfig(), tmp_path):
+    with pytest.raises(ValueError), RunWriter.claim(RunConfig(), tmp_path):
         raise ValueError  # and so the place is free
 
 
@@ -122,7 +122,7 @@ def test_steps_of_ten_digits_come_last(run):
 
 
 def test_a_run_without_a_place_for_checkpoints(tmp_path):
-    run = RunDirectory(tmp_path)
+    run = RunWriter(tmp_path)
     assert run.saved() == []
     run.config_file.write_text("")
     with pytest.raises(RunDirectoryError, match="has no checkpoint yet"):
@@ -132,7 +132,7 @@ def test_a_run_without_a_place_for_checkpoints(tmp_path):
         open_checkpoint(tmp_path, print)
 
 
-def saved_when_read(run: RunDirectory, step: int, monkeypatch) -> None:
+def saved_when_read(run: RunWriter, step: int, monkeypatch) -> None:
     """Let a writer save twice, and prune, after a reader's look at the names, before it reads."""
     waiting = [step]
 

@@ -16,13 +16,13 @@ import optax
 import pytest
 from charrnn.cli import cli
 
-from charrnn_core import Corpus, NoOptions, hookimpl, opt, plugin, testing
+from charrnn_core import Corpus, NoOptions, RecipePlugin, hookimpl, opt, testing
 from charrnn_core.errors import CharRNNError
 from charrnn_core.events import Sampled
-from charrnn_core.registry.descriptors import CellPlugin
+from charrnn_core.registry.descriptors import KINDS, CellPlugin
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.training.observers import Audience
+from charrnn_core.training.observers import Observers
 from tests.docpages import HOOKS, agrees
 
 
@@ -51,10 +51,11 @@ def offering(kind: str, target: Any, options: type = NoOptions) -> Registry:
 
     @hookimpl
     def offer() -> list[Any]:
-        return [plugin.KINDS[kind](name="mine", target=target, summary="mine", options=options)]
+        descriptor: Any = KINDS[kind]
+        return [descriptor(name="mine", target=target, summary="mine", options=options)]
 
     registry = Registry()
-    registry.add(lambda: types.SimpleNamespace(**{f"charrnn_{kind}s": offer}), "mine")
+    registry.add(lambda: types.SimpleNamespace(**{KINDS[kind].hook: offer}), "mine")
     return registry
 
 
@@ -268,10 +269,26 @@ def of_observers() -> Iterator[str]:
         yield failure("observer", observer(**methods), check)
     said: list[str] = []
     broken = observer(on_sample=lambda self, event: 1 / 0)(None)
-    Audience([], [broken], Registry(), said.append).hear(
+    Observers([], [broken], Registry(), said.append).notify(
         Sampled(step=1, epoch=0.1, prompt="", text="ho")
     )
     yield from said
+
+
+# --- recipes ---
+
+
+def of_recipes() -> Iterator[str]:
+    for settings, check in (
+        ({"optimiser": "adam"}, "known-settings"),
+        ({"learning_rate": 1e-3}, "known-settings"),
+        ({"cell": "mycell:64"}, "known-settings"),
+        ({"sampler": ("temperature:1",)}, "plain-settings"),
+        ({"source": "file:/home/me/text"}, "works-anywhere"),
+    ):
+        yield failure("recipe", RecipePlugin(name="mine", settings=settings), check)
+    not_a_table: Any = ["minutes", 1]
+    yield refusal(lambda: RecipePlugin(name="mine", settings=not_a_table))
 
 
 # --- commands ---

@@ -90,4 +90,4 @@ def test_a_model_that_is_no_better_than_counting_is_told_so():
         result = Evaluation(model=model, baselines=rows(2.0, 1.6), characters=9)
         assert bool(result.warnings()) == warned == bool(result.table()["warnings"])
         last = result.lines()[-1]
-        assert last.startswith("warning: the model loses to counting (row 1)") == warned
+        assert last.startswith("warning: a baseline beats the model (row 1)") == warned

@@ -18,6 +18,7 @@ import pytest
 
 from charrnn_core import as_cell
 from charrnn_core.engine.unroll import unroll
+from tests.commands import in_process
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "charrnn-irnn"
 SMALL = ["--characters", "4000", "--batch", "4", "--window", "16", "--quiet"]
@@ -35,18 +36,20 @@ class Bench:
         self.text.write_text("the rain in spain stays mainly in the plain.\n" * 120)
 
     def charrnn(self, *arguments: str, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess:
-        """Run ``charrnn`` with only these directories added to the path of this interpreter."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CHARRNN_")}
-        environment |= {
-            "JAX_PLATFORMS": "cpu",
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling is most of what these runs do
-            "CHARRNN_CACHE": str(self.root / "cache"),
-            "PYTHONPATH": os.pathsep.join(map(str, path)),
-        }
-        command = [sys.executable, "-m", "charrnn_core", *arguments]
+        """Run ``charrnn`` in this process, with these directories added to its path."""
+        return in_process(arguments, self.root, self._environment(path))
+
+    def process(self, *arguments: str, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess:
+        """Run ``charrnn`` in a process of its own, where nothing has been imported yet."""
         return subprocess.run(
-            command, env=environment, cwd=self.root, capture_output=True, text=True, timeout=300
-        )
+            [sys.executable, "-m", "charrnn_core", *arguments],
+            env={**os.environ, **self._environment(path)}, cwd=self.root,
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    def _environment(self, path: tuple[Path, ...]) -> dict[str, str]:
+        paths = os.pathsep.join(map(str, path))
+        return {"CHARRNN_CACHE": str(self.root / "cache"), "PYTHONPATH": paths}
 
     def train(self, name: str, *arguments: str, path: tuple[Path, ...]) -> Path:
         """Train a small model and give its run directory."""
@@ -118,7 +121,7 @@ def twin(bench: Bench) -> Path:
 
 
 def test_plugins_lists_what_the_distribution_offers(bench: Bench) -> None:
-    rows = json.loads(done(bench.charrnn("plugins", "--json", path=(bench.site,))))
+    rows = json.loads(done(bench.process("plugins", "--json", path=(bench.site,))))
     ours = [row for row in rows if row["distribution"] == "charrnn-irnn"]
     assert [(row["kind"], row["name"]) for row in ours] == [
         ("cell", "irnn"),

@@ -11,8 +11,8 @@ import pytest
 from charrnn_core.errors import StorageError
 from charrnn_core.files import atomic as storage
 from charrnn_core.files.checkpoint import save_checkpoint
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import (
     ROOT,
     SMALL,
@@ -35,12 +35,12 @@ codes = pytest.mark.parametrize("code", REMEDIES, ids=lambda code: errno.errorco
 
 
 @pytest.fixture
-def run(tmp_path) -> RunDirectory:
+def run(tmp_path) -> RunWriter:
     """A run whose next save, the tenth, removes two checkpoints."""
     return make_run(tmp_path / "run", 9, SMALL)
 
 
-def calls_of_a_save(run: RunDirectory) -> list[str]:
+def calls_of_a_save(run: RunWriter) -> list[str]:
     """The names of the calls that `save` makes."""
     disk = Recorder()
     save(make_run(run.path.parent / "other", 9, SMALL), 10, disk, SMALL)

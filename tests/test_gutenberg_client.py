@@ -3,7 +3,6 @@
 import gzip
 import json
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -188,11 +187,9 @@ def test_the_size_limit_holds_while_streaming(mirror, tmp_path):
 
 
 def test_a_trickle_ends_at_the_total_limit(mirror, tmp_path):
-    address = mirror.serve("/book", drip(b"x", 0.02, 500))
-    started = time.monotonic()
+    address = mirror.serve("/book", drip(b"x", 0.02, 10**9))  # it ends if the client ends it
     with limited(mirror, tmp_path, total=0.4) as client:
         assert "longer than 0.4 s" in refused(lambda: client.get(address))
-    assert time.monotonic() - started < 3
     assert len(mirror.requests) == 1
 
 

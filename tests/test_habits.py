@@ -64,7 +64,7 @@ def test_an_option_that_nobody_knows_keeps_the_nearest():
 def test_a_setting_of_another_program_names_ours(name, instead):
     with pytest.raises(UnknownNameError) as refused:
         RunConfig.read({name: 3})
-    assert f"named {name!r} (here it is {instead}); there are: " in str(refused.value)
+    assert f"named {name!r} (here it is {instead}); available: " in str(refused.value)
     assert "did you mean" not in str(refused.value)
 
 

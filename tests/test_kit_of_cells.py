@@ -1,8 +1,6 @@
 """Faults that an author may make, each caught by its own check with a message that names it."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -276,13 +274,6 @@ def test_a_linen_cell_is_given_as_it_is():
     assert [outcome.status for outcome in outcomes] == ["skipped", "passed"]
 
 
-def charrnn(*arguments, **more):
-    return subprocess.run(
-        [sys.executable, "-m", "charrnn_core", *map(str, arguments)],
-        capture_output=True, text=True, **more,
-    )  # fmt: skip
-
-
 HEAVY = """
 from dataclasses import dataclass
 import jax
@@ -302,10 +293,10 @@ def charrnn_cells():
 """
 
 
-def test_the_card(tmp_path):
+def test_the_card(charrnn, charrnn_process, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(HEAVY)
-    ran = charrnn("check", "cell", "mine", "--plugin", file, "--only", "causality")
+    ran = charrnn_process("check", "cell", "mine", "--plugin", file, "--only", "causality")
     assert ran.returncode == 0 and ran.stdout.startswith("ok      causality"), ran.stderr
     assert "all 1 checks passed" in ran.stdout
     ran = charrnn("check", "cell", "flax:nnx.GRUCell:8", "--only", "pure", "--json")

@@ -1,4 +1,4 @@
-"""The kits for sources, losses, samplers, optimizers and observers.
+"""The kits for sources, losses, samplers, optimizers, observers and recipes.
 
 Every built-in plugin passes, and for each check a component that is broken in this respect alone is
 caught by this check alone, with a message that names the fault.
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from charrnn_core import Corpus, OptimizerPlugin, SourceError, hookimpl, opt
+from charrnn_core import Corpus, OptimizerPlugin, RecipePlugin, SourceError, hookimpl, opt
 from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import CheckFailed, check, check_sampler, parametrize_checks
 
@@ -126,6 +126,46 @@ def irnn(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def test_the_sampler_of_the_example(irnn: Registry) -> None:
     assert check_sampler("epsilon", registry=irnn)
+
+
+@parametrize_checks("recipe", "notebook")
+def test_recipes(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.slow
+@parametrize_checks("recipe", "default", "best", "char-rnn", "torch-rnn", "nanogpt")
+def test_more_recipes(check: Callable[[], None]) -> None:
+    check()
+
+
+# --- recipes ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "culprit", "parts"),
+    [
+        ({"sampler": ("temperature:1",)}, "plain-settings", ["read again", "lists and tables"]),
+        ({"epochs": float("nan")}, "plain-settings", ["cannot be written down"]),
+        ({"optimiser": "adam"}, "known-settings", ["did you mean 'optimizer'"]),
+        ({"batch": 0}, "known-settings", ["expected a value >= 1"]),
+        ({"source": "file:/home/me/text"}, "works-anywhere", ["'/home/me/text'"]),
+        ({"init_from": "runs/a"}, "works-anywhere", ["'runs/a'", "leave init_from"]),
+    ],
+    ids=called,
+)
+def test_a_broken_recipe(settings: Any, culprit: str, parts: list[str]) -> None:
+    recipe = RecipePlugin(name="mine", settings=settings)
+    [outcome] = check("recipe", recipe, only=[culprit])
+    assert outcome.status == "failed"
+    for part in parts:
+        assert part in outcome.message
+
+
+def test_a_recipe_that_cannot_train() -> None:
+    recipe = RecipePlugin(name="mine", settings={"window": 8, "batch": 2, "prompt": "\N{SNOWMAN}"})
+    [outcome] = check("recipe", recipe, only=["trains"])
+    assert outcome.status == "failed" and "the alphabet" in outcome.message
 
 
 # --- losses ---
@@ -313,7 +353,7 @@ class TwentyCharacters:
         (Rumour(), "rows-are-independent", ["state it keeps for row 0 moved", "row 1"]),
         (Calls(), "pure", ["a second call", "keep what it remembers in the state"]),
         (decimal, "pure", ["compiled by jax.jit"]),
-        (TwentyCharacters(), "writes-text", ["nothing can be drawn as symbol 18"]),
+        (TwentyCharacters(), "writes-text", ["cannot draw symbol 18"]),
         (in_crowds, "writes-text", ["symbols written by 64 rows", "the number of rows"]),
     ],
     ids=called,
@@ -642,7 +682,7 @@ def printing(argument: Any, options: Any, context: Any) -> Any:
 @pytest.mark.parametrize(
     ("source", "culprit", "parts"),
     [
-        (no_corpus, "gives-a-corpus", ["gave str", "expected a Corpus"]),
+        (no_corpus, "gives-a-corpus", ["returned str", "expected a Corpus"]),
         (nameless, "says-where-from", ["the origin 'here\\nand there'", "one line"]),
         (half_a_character, "no-lone-surrogates", ["character 3 is the lone surrogate '\\udcff'"]),
         (ever_longer(), "same-text-twice", ["3 characters", "then 6 with"]),
@@ -677,7 +717,7 @@ def test_a_source_that_litters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_source_without_its_text_is_told_of_once(tmp_path: Path) -> None:
     outcomes = {outcome.check: outcome for outcome in check("source", f"file:{tmp_path}/nothing")}
     assert [name for name, outcome in outcomes.items() if not outcome.good] == ["gives-a-corpus"]
-    assert "there is no file" in outcomes["gives-a-corpus"].message
+    assert "not found" in outcomes["gives-a-corpus"].message
 
 
 def test_a_kit_raises_with_a_line_for_each_failure() -> None:

@@ -76,7 +76,7 @@ def test_a_signal_saves_and_says_how_to_go_on(name, code, start, text_file, tmp_
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "charrnn resume run" in out and "interrupted: what was learnt so far is saved" in err
+    assert "charrnn resume run" in out and "interrupted: progress so far is saved" in err
     _, checkpoint = open_checkpoint(tmp_path / "run", quiet)
     assert checkpoint.table["loop"]["status"] == "interrupted"
     assert "Traceback" not in err
@@ -94,11 +94,11 @@ def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
-    began = time.monotonic()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143 and time.monotonic() - began < 2
-    assert "the same again to leave at once" in err
-    open_checkpoint(tmp_path / "run", quiet)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert "press Ctrl-C again to quit immediately" in err
+    _, checkpoint = open_checkpoint(tmp_path / "run", quiet)
+    assert checkpoint.table["loop"]["status"] == "running"
 
 
 def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
@@ -112,16 +112,17 @@ def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
     assert process.communicate(timeout=120) and process.returncode == 0
 
 
-def test_the_second_run_in_a_directory_names_the_first(start, charrnn, text_file, tmp_path):
+def test_the_second_run_in_a_directory_names_the_first(
+    start, charrnn, charrnn_process, text_file, tmp_path
+):
     first = start(*begin(text_file, "run", characters=10**9))
     wait_for_step(tmp_path / "run", 1, first)
     for command in (begin(text_file, "run"), ("resume", "run")):
-        began = time.monotonic()
-        done = charrnn(*command)
-        took = time.monotonic() - began
-        assert done.returncode == 1 and took < 2.5, took  # under a second on an idle machine
+        done = charrnn_process(*command, env={"PYTHONPROFILEIMPORTTIME": "1"})
+        assert done.returncode == 1
         assert re.search(f"run is being written by process {first.pid} on .+ since", done.stderr)
-        assert "jax" not in done.stderr
+        # It is told before jax is imported: what is imported is on standard error too.
+        assert " charrnn_core\n" in done.stderr and "jax" not in done.stderr
     # Readers need no lock, and find whole checkpoints however often they are replaced.
     for command in (("info", "run"), ("sample", "run", "--length", 5), ("eval", "run")):
         done = charrnn(*command)
@@ -130,17 +131,17 @@ def test_the_second_run_in_a_directory_names_the_first(start, charrnn, text_file
     first.kill()
     first.wait()
     shown = charrnn("info", "run").stdout
-    assert re.search("status +ended without notice; go on with: .*charrnn resume run\n", shown)
+    assert re.search("status +ended unexpectedly; resume it with: .*charrnn resume run\n", shown)
 
 
 def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file, tmp_path):
     """A run cut into 4 shards gives the same bits on one core as on all of them."""
     one_core = {min(os.sched_getaffinity(0))}
     shards = ("--shards", 4, "--batch", 16)
-    first = start(*begin(text_file, "a", 20_000), *shards)
+    first = start(*begin(text_file, "a"), *shards)
     assert first.wait(timeout=120) == 0, first.communicate()
-    process = start(*begin(text_file, "b", 20_000), *shards)
-    wait_for_step(tmp_path / "b", 20, process)
+    process = start(*begin(text_file, "b"), *shards)
+    wait_for_step(tmp_path / "b", 10, process)  # on a busy machine it is far on when this is seen
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     process = start("resume", "b")

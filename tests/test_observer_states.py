@@ -17,7 +17,7 @@ from charrnn_core.files.plain import plain
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.opening import open_checkpoint
-from charrnn_core.training.observers import MOST_BYTES, Audience
+from charrnn_core.training.observers import MOST_BYTES, Observers
 
 Kind = enum.StrEnum("Kind", {"COLD": "cold"})
 
@@ -36,21 +36,21 @@ def endless() -> list:
 
 
 BAD = {
-    "integer keys": ({0: 1}, "the key 0 (int) is no text"),
-    "integer keys inside": ([{"a": ({3: 1},)}], "the key 3 (int) is no text"),
-    "a key that is no number": ({math.nan: 1}, "the key nan (float) is no text"),
-    "bytes as a key": ({b"a": 1}, "the key b'a' (bytes) is no text"),
-    "nothing as a key": ({None: 1}, "the key None (NoneType) is no text"),
-    "a set": ({"seen": {1}}, "{1} (set) is no plain data"),
-    "an array": ({"a": np.zeros(2)}, "array([0., 0.]) (ndarray) is no plain data"),
-    "a number of NumPy": (np.int64(3), "(int64) is no plain data"),
-    "bytes": (b"a", "b'a' (bytes) is no plain data"),
-    "a time": (msgpack.Timestamp(0), "(Timestamp) is no plain data"),
-    "an extension": (msgpack.ExtType(1, b""), "b'' (bytes) is no plain data"),
-    "a large integer": ([2**64], "an integer of 65 bits; expected at most 64"),
-    "a small integer": (-(2**63) - 1, "an integer of 64 bits"),
-    "a surrogate": ("\udcff", "'\\udcff' (str) is no Unicode text"),
-    "a surrogate in a key": ({"\udcff": 1}, "is no Unicode text"),
+    "integer keys": ({0: 1}, "the key 0 (int) is not text"),
+    "integer keys inside": ([{"a": ({3: 1},)}], "the key 3 (int) is not text"),
+    "a key that is no number": ({math.nan: 1}, "the key nan (float) is not text"),
+    "bytes as a key": ({b"a": 1}, "the key b'a' (bytes) is not text"),
+    "nothing as a key": ({None: 1}, "the key None (NoneType) is not text"),
+    "a set": ({"seen": {1}}, "{1} (set) is not plain data"),
+    "an array": ({"a": np.zeros(2)}, "array([0., 0.]) (ndarray) is not plain data"),
+    "a number of NumPy": (np.int64(3), "(int64) is not plain data"),
+    "bytes": (b"a", "b'a' (bytes) is not plain data"),
+    "a time": (msgpack.Timestamp(0), "(Timestamp) is not plain data"),
+    "an extension": (msgpack.ExtType(1, b""), "b'' (bytes) is not plain data"),
+    "a large integer": ([2**64], "a 65-bit integer; expected at most 64 bits"),
+    "a small integer": (-(2**63) - 1, "a 64-bit integer"),
+    "a surrogate": ("\udcff", "'\\udcff' (str) is not valid Unicode"),
+    "a surrogate in a key": ({"\udcff": 1}, "is not valid Unicode"),
     "too deep": (deep(100), "it is nested more than 32 deep"),
     "endless": (endless(), "it is nested more than 32 deep"),
     "too large": (["a" * 1000] * 300, "it takes more than 262,144 bytes"),
@@ -74,7 +74,7 @@ class Remembering:
         self.given = state
 
 
-def audience(*observers: Remembering) -> tuple[Audience, list[str]]:
+def audience(*observers: Remembering) -> tuple[Observers, list[str]]:
     """An audience of these observers, called o1, o2, ..., and its notes."""
     plugins = [
         ObserverPlugin(name=f"o{number}", target=lambda options, observer=observer: observer)
@@ -83,7 +83,7 @@ def audience(*observers: Remembering) -> tuple[Audience, list[str]]:
     registry = with_observers(Registry(), plugins)
     notes: list[str] = []
     refs = [Ref(plugin.name) for plugin in plugins]
-    return Audience(refs, [], registry, notes.append), notes
+    return Observers(refs, [], registry, notes.append), notes
 
 
 def with_observers(registry: Registry, plugins: list[ObserverPlugin]) -> Registry:
@@ -100,7 +100,7 @@ def test_what_no_checkpoint_gives_back_is_named_and_left_out(tmp_path, state, wh
     states = hall.states()
     [note] = notes
     assert states == {"o2": {"rows": [1, 2.5]}}
-    assert note.startswith("observer Remembering failed and is left out: ValueError: no checkpoint")
+    assert note.startswith("observer Remembering failed and was removed: ValueError: a checkpoint")
     assert why in note and len(note) < 400
     assert hall.states() == states and len(notes) == 1  # named once
     hall.restore({"o1": 7, "o2": 8})
@@ -174,7 +174,7 @@ def test_whatever_is_taken_comes_back(tmp_path_factory, state):
 def test_a_table_that_cannot_be_read_again_does_not_replace_one_that_can(tmp_path, table):
     path = tmp_path / "a.crn"
     save_checkpoint(path, {"good": True}, {})
-    with pytest.raises(CheckpointError, match="cannot save .*a.crn: its table is not plain"):
+    with pytest.raises(CheckpointError, match="cannot save .*a.crn: its table is not plain data"):
         save_checkpoint(path, table, {})
     assert load_checkpoint(path).table == {"good": True}
     assert [file.name for file in tmp_path.iterdir()] == ["a.crn"]
@@ -198,7 +198,7 @@ def test_a_training_with_such_an_observer_can_be_read(text_file, tmp_path):
     notes: list[str] = []
     out = tmp_path / "run"
     train(config, out=out, registry=registry, note=notes.append)
-    left_out = [note for note in notes if "Counting failed and is left out" in note]
+    left_out = [note for note in notes if "Counting failed and was removed" in note]
     assert len(left_out) == 1 and made[0].heard == 0
     _, checkpoint = open_checkpoint(out, notes.append)
     log = out / "metrics.jsonl"

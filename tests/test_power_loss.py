@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from charrnn_core.errors import StorageError
 from charrnn_core.files.atomic import make_directory
 from charrnn_core.files.checkpoint import save_checkpoint
-from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.writer import RunWriter
 from tests.crashes import KEEP_LAST, SMALL, Noted, Recorder, best, content, found, make_run, save
 
 Tree = dict[str, bytes]
@@ -188,6 +188,6 @@ def test_a_new_directory_is_durable_with_all_its_parents(tmp_path):
 def test_a_writer_makes_its_run_durable(tmp_path, monkeypatch):
     disk = Recorder()
     monkeypatch.setattr("charrnn_core.files.atomic.DISK.sync_directory", disk.sync_directory)
-    with RunDirectory(tmp_path / "runs" / "a").writing():
+    with RunWriter(tmp_path / "runs" / "a").writing():
         pass
     assert {tmp_path, tmp_path / "runs"} <= {path for _, path, _ in disk.calls}

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charrnn_core import RunConfig, resume, train
+from charrnn_core import RecipePlugin, RunConfig, resume, train
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.recipes import RECIPES
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.directory import RunDirectory
@@ -127,10 +126,11 @@ def test_every_recipe(recipe, config, tmp_path, compiled):
 def test_every_setting_of_a_recipe_is_tested():
     """The others differ from these in numbers, and in options that tests here set."""
     [mark] = test_every_recipe.pytestmark
-    used = {name for recipe in mark.args[1] for name in RECIPES[recipe]}
+    settings_of = {r.name: r.settings for r in Registry.installed().offered(RecipePlugin)}
+    used = {name for recipe in mark.args[1] for name in settings_of[recipe]}
     known = {*used, "dropout_output", "average", "tied", "split", "characters", "parameters"}
-    for name, settings_of in RECIPES.items():
-        assert set(settings_of) <= known | {"minutes"}, name
+    for name, chosen in settings_of.items():
+        assert set(chosen) <= known | {"minutes"}, name
 
 
 @pytest.fixture(scope="module")

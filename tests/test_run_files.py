@@ -22,8 +22,8 @@ from charrnn_core.files.regular import cut_own, named, own, read_own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import keep_copies
 from charrnn_core.runs.config import read_toml
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.writer import RunWriter
 from charrnn_core.text.mapped import open_ids
 from charrnn_core.training.incidents import cut_log
 from tests.crashes import ROOT
@@ -90,11 +90,11 @@ def test_a_link_to_nothing_is_not_created(run, tmp_path):
 
 def test_the_note_of_the_owner_is_written_anew(run, victim):
     put(run / ".owner", "a symbolic link", victim)
-    with RunDirectory(run).writing():
+    with RunWriter(run).writing():
         assert not (run / ".owner").is_symlink()
         assert "pid" in read_own(run / ".owner").decode()
     put(run / ".owner", "a pipe", victim)
-    assert RunDirectory(run)._writer() == "another process"
+    assert RunWriter(run).writer() == "another process"
     assert victim.read_bytes() == SECRET
 
 
@@ -121,16 +121,16 @@ def test_a_directory_of_a_run_that_is_a_link(run, tmp_path, name):
 
 def test_a_run_and_a_checkpoint_may_be_reached_by_links(run, tmp_path):
     (tmp_path / "latest").symlink_to(run)
-    [newest] = RunDirectory(tmp_path / "latest").saved()
+    [newest] = RunWriter(tmp_path / "latest").saved()
     (tmp_path / "mine.crn").symlink_to(newest)
     for path in (tmp_path / "latest", tmp_path / "mine.crn"):
         assert load(path, note=quiet).parameters > 0
-    with RunDirectory(tmp_path / "latest").going_on():
+    with RunWriter.resuming(tmp_path / "latest"):
         assert is_locked(run / ".lock")
 
 
 def test_checkpoints_in_a_run_are_files(run, tmp_path):
-    [newest] = RunDirectory(run).saved()
+    [newest] = RunWriter(run).saved()
     newest.rename(tmp_path / "moved.crn")
     newest.symlink_to(tmp_path / "moved.crn")
     with pytest.raises(CheckpointError, match=r"step-000000000\.crn is a symbolic link; expected"):
@@ -194,7 +194,7 @@ def test_a_log_is_cut_and_never_made_longer(tmp_path):
 
 @pytest.mark.parametrize("state", [{"bytes": -1}, {"bytes": "x"}, {"bytes": True}, {}, None, [1]])
 def test_a_log_is_cut_to_a_number_of_bytes(state):
-    with pytest.raises(CheckpointError, match=r"remembers .* of metrics\.jsonl; expected a number"):
+    with pytest.raises(CheckpointError, match=r"length of metrics\.jsonl is .*; expected a number"):
         JSONLObserver(None).restore(state)
 
 
@@ -214,7 +214,7 @@ def sparse(path: Path, size: int, nbytes: int | None) -> Path:
     "size, nbytes, message",
     [
         (2**42, 2**42, "is damaged: its header is not valid: .* not where they should be"),
-        (2**42, 100, "is damaged: its header is not valid: .* bytes that belong to no array"),
+        (2**42, 100, "is damaged: its header is not valid: .* bytes belong to no array"),
         (2**42, None, "is damaged: a header of 4294967295 bytes in a file of 4398046511104"),
         (1000, 10_000, "is damaged: its header is not valid"),
         (50, None, "is damaged: a header of 4294967295 bytes in a file of 50"),
@@ -229,7 +229,7 @@ def test_a_file_that_is_larger_than_memory(tmp_path):
     nbytes = 2**42
     header = sparse(tmp_path / "short.crn", 2**12, nbytes).read_bytes()
     length = 10 + int.from_bytes(header[6:10], "little")
-    with pytest.raises(CheckpointError, match=r"has arrays of 4,096\.0 GiB, and this machine has"):
+    with pytest.raises(CheckpointError, match=r"has 4,096\.0 GiB of arrays, but this machine has"):
         load_checkpoint(sparse(tmp_path / "sparse.crn", length + nbytes + 32, nbytes))
 
 
@@ -266,7 +266,7 @@ def test_what_a_user_names_is_no_pipe_or_device(charrnn, tmp_path):
     os.mkfifo(tmp_path / "pipe.py")
     done = charrnn("run", "--config", "pipe.toml")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "pipe.toml is a pipe; expected a regular file: write what it has to" in done.stderr
+    assert "pipe.toml is a pipe; expected a regular file: copy its contents to" in done.stderr
     with pytest.raises(StorageError, match="/dev/zero is a device"):
         read_toml(Path("/dev/zero"))
     for path in (tmp_path / "pipe.py", Path("/dev/zero"), tmp_path / "nothing.py"):
@@ -287,14 +287,16 @@ UNGUARDED = {
     "charrnn_core/files/regular.py": {"os.open"},
     # exclusively; directories; a new name
     "charrnn_core/files/atomic.py": {"os.open", "write_bytes"},
-    "charrnn_core/selfcheck.py": {"read_text"},  # a temporary directory of its own
+    "plugins/commands/charrnn_newplugin/kinds.py": {"read_text"},  # a package's
     # a package's; new files
     "plugins/commands/charrnn_newplugin/project.py": {"read_text", "write_text"},
+    "plugins/commands/charrnn_check/resume.py": {"read_text"},  # a temporary directory of its own
     "plugins/commands/charrnn_install/pip.py": {"read_text"},  # a temporary directory of its own
     "plugins/commands/charrnn_bench/machine.py": {"open"},  # /proc/cpuinfo
     "plugins/sources/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
     "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null
     "charrnn_core/console/stdio.py": {"os.open"},  # /dev/null
+    "charrnn_core/testing/recipes.py": {"write_text"},  # a temporary directory of its own
     "charrnn_core/registry/entrypoints.py": {"read_bytes"},  # of what is installed
     "cli.py": {"os.open"},  # /dev/null
 }

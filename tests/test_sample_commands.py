@@ -1,4 +1,4 @@
-"""The commands ``sample`` and ``novelty`` in a subprocess."""
+"""The commands ``sample`` and ``novelty``."""
 
 import json
 import re
@@ -8,17 +8,16 @@ import sys
 
 import pytest
 
+from tests.commands import in_process
 from tests.signalled import signalled
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, text_file):
     directory = tmp_path_factory.mktemp("commands") / "run"
-    done = subprocess.run(
-        [sys.executable, "-m", "charrnn_core", "run", "--quiet", "--cell", "elman:16", "--source",
-         text_file, "--batch", "4", "--window", "16", "--characters", "12000", "--out", directory],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    arguments = ["run", "--quiet", "--cell", "elman:16", "--source", text_file, "--batch", 4,
+                 "--window", 16, "--characters", 12000, "--out", directory]  # fmt: skip
+    done = in_process(arguments, directory.parent, {})
     assert done.returncode == 0, done.stderr
     return directory
 
@@ -70,7 +69,7 @@ def test_without_end_until_its_reader_leaves(run):
     "arguments, words",
     [
         (("--prompt", "a", "--prompt-file", "-"), "--prompt and --prompt-file are both given"),
-        (("--length", "inf", "--n", 2), "--length inf is for one sample; got --n 2"),
+        (("--length", "inf", "--n", 2), "--length inf works with one sample only; got --n 2"),
         (("--length", "0"), "0 is not in the range"),
     ],
 )
@@ -79,7 +78,7 @@ def test_mistakes(run, charrnn, arguments, words):
     assert done.returncode == 2 and words in done.stderr and done.stdout == ""
 
 
-def test_novelty(run, charrnn, small_text, tmp_path):
+def test_novelty(run, charrnn, charrnn_process, small_text, tmp_path):
     copied = small_text[100:140]
     text = f"Zoë! {copied} Zoë!"
     (tmp_path / "text.txt").write_text(text)
@@ -93,7 +92,7 @@ def test_novelty(run, charrnn, small_text, tmp_path):
         charrnn("novelty", run, "-", stdin=text).stdout
         == charrnn("novelty", run, "--text", text).stdout
     )
-    lines = charrnn("novelty", run, "text.txt").stdout.splitlines()
+    lines = charrnn_process("novelty", run, "text.txt").stdout.splitlines()
     assert (
         "characters are inside runs longer than 20" in lines[0]
         and repr(copied[1:-1])[1:-1] in lines[2]

@@ -41,7 +41,7 @@ def other(tmp_path):
 def test_score_evaluate_and_training_agree(trained, model, text_file):
     notes = []
     scored = [*score(model, note=notes.append)]
-    assert notes == ["note: this is the valid part of last-10%"]
+    assert notes == ["note: scoring the valid part of last-10%"]
     result = evaluate(model)
     text = text_file.read_text()
     assert "".join(s.symbol for s in scored) == text[len(text) * 9 // 10 :]
@@ -60,11 +60,11 @@ def test_what_the_model_has_learnt_from_gets_no_baselines(model):
         result = evaluate(model, split=split)
         assert result.baselines == ()
         assert result.remarks == (
-            "the model has learnt from this text, so there are no baselines for it",
+            "the model was trained on this text, so no baselines are computed",
         )
     notes = []
     score(model, split="all", note=notes.append)
-    assert notes == ["note: the model has learnt from this text"]
+    assert notes == ["note: the model was trained on this text"]
     result = evaluate(model, split="last-5%", baselines=False)
     assert result.remarks == result.baselines == ()
 
@@ -112,7 +112,8 @@ def test_unknown_characters_are_refused_skipped_or_charged(model, other):
             assert len(bits) == len(text) - 6
             skipping = result.baselines
             assert result.remarks[0] == (
-                f"6 unknown characters are left out; numbers are over the {len(bits)} known ones"
+                "6 unknown characters are skipped; the figures cover the "
+                f"{len(bits)} known characters"
             )
             without = other.with_name("without.txt")
             without.write_text("".join(s.symbol for s in scored if s.known))
@@ -129,7 +130,7 @@ def test_unknown_characters_are_refused_skipped_or_charged(model, other):
             for row, before in zip(result.baselines, skipping, strict=True):  # charged alike
                 total = before.bits_per_char * len(known) + len(known) * extra + 6 * cost
                 assert row.bits_per_char == pytest.approx(total / len(text), rel=1e-9)
-            assert f"among the {len(text)}, charged {cost:.2f} bits each" in result.remarks[0]
+            assert f"among the {len(text)}, at {cost:.2f} bits each" in result.remarks[0]
 
 
 def test_dynamic_evaluation_is_one_more_row(model):
@@ -152,8 +153,8 @@ def test_interleaved_parts_train_and_evaluate(tmp_path, text_file):
     )
 
 
-def test_the_command(trained, charrnn, other, tmp_path):
-    done = charrnn("score", trained.directory, other, "--unknown", "escape")
+def test_the_command(trained, charrnn, charrnn_process, other, tmp_path):
+    done = charrnn_process("score", trained.directory, other, "--unknown", "escape")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert "".join(line["char"] for line in lines) == other.read_text()
     assert lines[0].keys() == {"char", "bits", "unknown"} and lines[1].keys() == {"char", "bits"}

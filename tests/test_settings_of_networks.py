@@ -12,12 +12,13 @@ from charrnn_core import RunConfig, api, train
 from charrnn_core.errors import OptionError, UnknownNameError, UnknownSymbolError, UsageError
 from charrnn_core.network.pytree import count_parameters
 from charrnn_core.network.sizing import _widths, size_cell
-from charrnn_core.recipes import LIKE, RECIPES
+from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.model import build_network
-from charrnn_core.runs.settings import read_settings
+from charrnn_core.runs.settings import imitations, read_settings, recipe_names
 from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.training import setup
 from charrnn_core.training.batches import Streams
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.setup import prepare
 
 ALPHABET = Alphabet("\n abcdef")
@@ -70,7 +71,8 @@ def test_numbers_with_a_suffix():
 
 
 def test_a_system_to_be_like_is_a_recipe():
-    assert set(LIKE) < set(RECIPES)
+    registry = Registry.installed()
+    assert set(imitations(registry)) < set(recipe_names(registry))
     like = read_settings(None, {"like": "char-rnn"}, {})
     assert like == RunConfig.read({"recipe": "char-rnn"})
     assert (like.batch, like.window, like.split) == (50, 50, "char-rnn-95/5-interleaved")
@@ -91,7 +93,7 @@ def test_a_width_that_is_typed_wins_over_the_size_of_a_recipe():
         assert parameters(cell).parameters == 800_000
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", recipe_names(Registry.installed()))
 def test_recipes_can_be_resolved(recipe, registry):
     config = RunConfig.read({"recipe": recipe}).resolve(registry)
     assert RunConfig.read(config.table()).resolve(registry).table() == config.table()
@@ -116,7 +118,7 @@ def test_documents_need_a_separator_the_alphabet_has(registry):
     for documents, ids in ((None, ()), ("lines", (0,)), ("blank", (0, 0)), (" a", (1, 2))):
         changed = dataclasses.replace(config, documents=documents)
         assert build_network(changed, ALPHABET, registry).separator == ids
-    with pytest.raises(UnknownSymbolError, match="documents is 'z', .* lacks some of 'z'"):
+    with pytest.raises(UnknownSymbolError, match="documents is 'z', .* lacks a character of 'z'"):
         build_network(dataclasses.replace(config, documents="z"), ALPHABET, registry)
 
 
@@ -126,8 +128,9 @@ def test_documents_that_never_end_are_told(registry, tmp_path):
         config = RunConfig(
             source=str(tmp_path / "a.txt"), cell="elman:2", documents=documents, batch=2, window=8
         )
-        notes = prepare(config, registry, 0.0, lambda line: None).notes
-        assert any("none ends in the training text" in note for note in notes) == told
+        context = TrainingContext(registry=registry, note=lambda line: None)
+        notes = prepare(config.resolve(registry), context).notes
+        assert any("no document ends in the training text" in note for note in notes) == told
 
 
 def test_a_separator_is_found_wherever_it_stands(monkeypatch):

@@ -18,6 +18,7 @@ from charrnn_core import RunConfig
 from charrnn_core.errors import CharRNNError, CorpusError, SourceError, UnknownNameError
 from charrnn_core.testing import check
 from charrnn_core.text.corpus import Corpus, SourceContext
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.setup import _with_documents, prepare
 
 TWEETS = ["a fox", "a \N{FOX FACE} and\na loop", "", None, "the end"]
@@ -83,7 +84,7 @@ def test_each_row_is_a_document(here, notes, spec):
     assert corpus.text == "a fox\n\na \N{FOX FACE} and\na loop\n\nthe end\n\n"
     assert (corpus.name, corpus.documents) == (spec, "blank")
     assert corpus.origin == str(here / spec.partition(":")[2])
-    assert notes == [f"note: {spec}: 2 of 5 rows have no text and are left out"]
+    assert notes == [f"note: {spec}: 2 of 5 rows have no text and are skipped"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_missing_column_shows_the_nearest_and_what_there_are():
     for spec, what in (("jsonl:t.jsonl#txt", "field"), ("csv:t.csv#txt", "column")):
         message = error(UnknownNameError, spec)
         assert f"no {what} of t." in message and "did you mean 'text'?" in message
-        assert "there are: id, text" in message
+        assert "available: id, text" in message
     assert "has: id, text" in error(SourceError, "csv:t.csv")
     assert "has: id, text" in error(SourceError, "jsonl:t.jsonl#")
 
@@ -191,14 +192,14 @@ def test_names_cannot_move_the_cursor():
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ('{"text": "a"}\n\n{"text": \n', ["line 3 is no JSON", "object on each line"]),
-        ('{"text": "a"}\n["b"]\n', ["line 2", "no object"]),
+        ('{"text": "a"}\n\n{"text": \n', ["line 3 is not JSON", "object on each line"]),
+        ('{"text": "a"}\n["b"]\n', ["line 2 is not a JSON object"]),
         ("[\n" * 100_000, ["line 1"]),
         ("[" * 100_000, ["line 1", "nested too deep"]),
         ('{"text": 5}', ["line 1", "'text'", "int"]),
         ('{"text": ["a"]}', ["line 1", "list"]),
         ('{"n": ' + "9" * 5000 + "}", ["line 1"]),
-        ("plain text", ["line 1 is no JSON"]),
+        ("plain text", ["line 1 is not JSON"]),
     ],
 )
 def test_a_bad_line_is_numbered(data, parts):
@@ -211,7 +212,7 @@ def test_a_bad_line_is_numbered(data, parts):
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ('id,text\n1,a\n2\n3,"c\nd"\n', ["line 3", "1 columns", "number 2 of 2"]),
+        ('id,text\n1,a\n2\n3,"c\nd"\n', ["line 3", "1 columns", "column 2 of 2"]),
         ('id,text\n1,"a\nb', ["line 3", "quote"]),
         ('id,text\n1,"a"b\n', ["line 2", "quote"]),
         ("text,text\na,b\n", ["2 columns named 'text'"]),
@@ -232,7 +233,7 @@ def test_lines_are_bounded(monkeypatch):
 @pytest.mark.parametrize("data", ["", "text\n", 'text\n""\n'])
 def test_no_text_is_an_error(data):
     write("t.csv", data)
-    with pytest.raises(CharRNNError, match="empty|there are none"):
+    with pytest.raises(CharRNNError, match="empty|none are available"):
         read("csv:t.csv#text")
     write("t.jsonl", '{"text": ""}' if data else "")
     assert "is empty" in error(CorpusError, "jsonl:t.jsonl#text")
@@ -269,7 +270,7 @@ def test_raw_tables_are_told_of(notes):
     assert r"\ud83e" in (file("t.jsonl", FileOptions(), notes.context).text or "")
     file("a b.csv", FileOptions(), notes.context)
     file("t.txt", FileOptions(), notes.context)
-    said = [note for note in notes if "as it stands" in note]
+    said = [note for note in notes if "is read verbatim" in note]
     assert len(said) == 2
     assert "--source 'jsonl:t.jsonl#FIELD'" in said[0]
     assert "--source 'csv:a b.csv#COLUMN'" in said[1]
@@ -278,16 +279,18 @@ def test_raw_tables_are_told_of(notes):
 def test_a_run_starts_afresh_after_each_row():
     write_jsonl("t.jsonl", [f"letter {n}\nof a fox" for n in range(100)])
     settings = {"source": "jsonl:t.jsonl#text", "cell": "elman:4", "characters": 512, "batch": 2}
-    experiment = prepare(RunConfig(**settings, window=8), note=lambda line: None)
-    assert experiment.config.documents == "blank" and len(experiment.network.separator) == 2
-    assert any("documents is 'blank'" in note for note in experiment.notes)
+    quietly = TrainingContext(note=lambda line: None)
+    setup = prepare(RunConfig(**settings, window=8).resolve(), quietly)
+    assert setup.config.documents == "blank" and len(setup.network.separator) == 2
+    assert any("documents is 'blank'" in note for note in setup.notes)
     # It is a setting of the run from then on, which resuming finds, and a user's own comes first.
-    for kept in (experiment.config, RunConfig(**settings, documents="lines")):
-        assert _with_documents(kept, experiment.corpus) == (kept, ())
-    assert RunConfig.read(experiment.config.table()).documents == "blank"
+    for kept in (setup.config, RunConfig(**settings, documents="lines")):
+        notes = []
+        assert _with_documents(kept, setup.corpus, notes) == kept and not notes
+    assert RunConfig.read(setup.config.table()).documents == "blank"
     whole = read("jsonl:t.jsonl#text", documents=False)
-    assert whole.documents is None and whole.text == experiment.corpus.text
-    assert _with_documents(RunConfig(**settings), whole)[0].documents is None
+    assert whole.documents is None and whole.text == setup.corpus.text
+    assert _with_documents(RunConfig(**settings), whole, []).documents is None
 
 
 @given(st.binary(max_size=200) | st.text('{}[]",:\\ud8text\n;\r\t0', max_size=60).map(str.encode))

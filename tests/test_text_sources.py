@@ -122,7 +122,7 @@ def test_a_missing_path_shows_the_nearest_name():
     assert "did you mean 'books/moby-dick.txt'?" in error(SourceError, "books/mobydick.txt")
     assert "did you mean 'books'?" in error(SourceError, "book")
     assert "'zzz'" in error(SourceError, "zzz") and "mean" not in error(SourceError, "zzz")
-    assert "no directory 'nowhere'" in error(SourceError, "nowhere/fox.txt")
+    assert "nor its directory 'nowhere'" in error(SourceError, "nowhere/fox.txt")
 
 
 @pytest.mark.parametrize("argument", ["a\0b", "x" * 5000, "a\0*"])
@@ -132,7 +132,7 @@ def test_impossible_paths_are_an_error(argument):
 
 def test_nothing_to_read_is_an_error():
     Path("bare").mkdir()
-    assert "'bare' holds no files" in error(SourceError, "bare")
+    assert "'bare' contains no files" in error(SourceError, "bare")
     write("empty.txt", "")
     assert "empty.txt is empty" in error(CorpusError, "empty.txt")
     write("bom.txt", b"\xef\xbb\xbf")
@@ -162,7 +162,7 @@ def test_files_that_are_no_text_are_left_out_with_a_count():
     for argument in ("books", "books/*", "**/*.*"):
         assert file(argument, FileOptions(), context).text == "good"
         assert notes.pop() == (
-            f"note: {argument}: 3 of 5 files are no text and are left out: "
+            f"note: {argument}: skipping 3 of 5 files, which are not text: "
             "books/image.png, books/packed.gz, books/paper.pdf"
         )
     assert "none of the 3 files of 'books/*p*[!xt]' is text" in error(CorpusError, "books/*p*[!xt]")

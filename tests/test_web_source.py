@@ -96,20 +96,20 @@ def test_offline_asks_nobody(server, read):
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (status(404), "nothing at"),
+        (status(404), "not found (HTTP 404)"),
         (status(403), "HTTP 403"),
         (status(500), "HTTP 500"),
         (short(TALE.encode()), "cut short"),
         (text(b"<!doctype html><p>A fox</p>"), "web page"),
         (status(200, b"<p>A fox</p>", Content_Type="text/html"), "web page"),
         (status(200, b"\x89PNG", Content_Type="image/png"), "'image/png'"),
-        (text(b"%PDF-1.7"), "not a plain text"),
+        (text(b"%PDF-1.7"), "not plain text"),
         (redirect("/again"), "more than 5"),
-        (redirect("ftp://example.org/"), "no http(s) address"),
-        (redirect("http://10.0.0.1/"), "10.0.0.1, which is not in the public internet"),
-        (redirect("http://2130706433:1/"), "not in the public internet"),
-        (redirect("http://[::1]/"), "not in the public internet"),
-        (redirect("http://u:p@example.org/"), "no http(s) address"),
+        (redirect("ftp://example.org/"), "not lead to an http(s) address"),
+        (redirect("http://10.0.0.1/"), "10.0.0.1, which is not on the public internet"),
+        (redirect("http://2130706433:1/"), "not on the public internet"),
+        (redirect("http://[::1]/"), "not on the public internet"),
+        (redirect("http://u:p@example.org/"), "not lead to an http(s) address"),
     ],
 )
 def test_what_cannot_be_had_says_how_else(server, read, hasty, reply, said):
@@ -145,7 +145,7 @@ def test_the_size_is_limited(server):
     ["https:", "https:x", "https:/x/y", "https://", "https://[::1", "http:///x", "https:\0"],
 )
 def test_what_is_no_address_is_refused(read, address):
-    assert "is no web address" in read.error(SourceError, address)
+    assert "is not a web address" in read.error(SourceError, address)
 
 
 def test_a_password_is_not_kept(read):

@@ -26,9 +26,9 @@ from charrnn_core.errors import (
 from charrnn_core.files.atomic import cache_directory
 from charrnn_core.registry.single_file import VARIABLE, keep_copies, local_files, name_local_file
 from charrnn_core.registry.spec import source_ref
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.settings import moved, read_settings, source_with
+from charrnn_core.runs.writer import RunWriter
 from charrnn_core.terminal import tell_of_waiting
 from charrnn_core.text.corpus import Corpus, Known, SourceContext
 from charrnn_core.text.kept import KEPT_NAME, keep_text, read_kept
@@ -89,7 +89,7 @@ def test_what_was_piped_in_is_kept_and_nothing_asks_for_it_again(
     model = load(run)
     assert evaluate(model, note=notes.append).baselines and len(training_ids(model)) > 3000
     assert notes == [] and (run / KEPT_NAME).read_bytes() == kept
-    assert load(RunDirectory(run).saved()[-1]).directory == run
+    assert load(RunWriter(run).saved()[-1]).directory == run
 
 
 def test_what_is_kept_is_verified_and_no_link_is_followed(piped, elsewhere, monkeypatch):
@@ -179,7 +179,7 @@ def test_a_relative_path_is_found_from_elsewhere(typed, elsewhere):
     run, notes = Path(shutil.copytree(typed / "run", elsewhere / "run")), []
     (elsewhere / "text.txt").write_text("another text of the same name")
     assert resume(run, note=notes.append).reason == "finished"
-    line = f"note: the text is read from {typed / 'there' / 'text.txt'}, where the run found it"
+    line = f"note: reading the text from {typed / 'there' / 'text.txt'}, where the run found it"
     assert [note for note in notes if note.startswith(line)] and len(notes) == 1
     assert evaluate(load(run), note=quiet).baselines
 
@@ -201,7 +201,7 @@ def test_a_text_that_has_moved_can_be_named(typed, elsewhere, small_text):
         assert done.model.config.source.table()["use"] == "file:moved.txt"
         assert done.model.config.source.options["encoding"] == "utf-16"
         assert RunConfig.read({"source": "file:moved.txt"}).source.argument in (
-            RunDirectory(run).config_file.read_text()
+            RunWriter(run).config_file.read_text()
         )
         model = load(run)
         assert evaluate(model, note=quiet) == evaluate(
@@ -220,7 +220,9 @@ def test_what_has_changed_in_both_places_is_what_was_typed(elsewhere):
     assert file("a.txt", FileOptions(), context).text == "here"
     assert file("b.txt", FileOptions(), context).text == "there"
     context = SourceContext(elsewhere, known=Known("standard input", "0" * 64))
-    with pytest.raises(SourceError, match="no file 'b.txt'.*name the place .* --source$"):
+    with pytest.raises(
+        SourceError, match="file 'b.txt' not found.*say where it is now with --source$"
+    ):
         file("b.txt", FileOptions(), context)
 
 
@@ -246,7 +248,7 @@ def test_options_of_a_source_that_is_named(elsewhere):
     found = source_with("a.txt", ["encoding=utf-16"])
     assert found is not None and found.table() == {"use": "file:a.txt", "encoding": "utf-16"}
     assert source_with(None, []) is None
-    with pytest.raises(CharRNNError, match="--source is not"):
+    with pytest.raises(CharRNNError, match="without --source"):
         source_with(None, ["encoding=utf-16"])
 
 
@@ -275,7 +277,7 @@ def test_the_home_directory_in_every_path(home, monkeypatch, typed):
     environ: dict[str, str] = {}
     name_local_file(Path("~/mine.py"), environ)
     assert environ[VARIABLE] == str(home / "mine.py")
-    with RunDirectory.claim(RunConfig(), Path("~/runs/a")) as run:
+    with RunWriter.claim(RunConfig(), Path("~/runs/a")) as run:
         assert run.path == home / "runs" / "a" and run.checkpoints.is_dir()
     shutil.copytree(typed / "run", home / "run")
     assert read_settings(None, {"init_from": "~/run"}, {}).cell.options["features"] == 4
@@ -285,18 +287,18 @@ def test_the_home_directory_in_every_path(home, monkeypatch, typed):
 
 def test_a_directory_that_is_called_like_the_home_directory(home):
     Path("~").mkdir()
-    with RunDirectory.claim(RunConfig(), Path.cwd() / "~" / "a") as run:
+    with RunWriter.claim(RunConfig(), Path.cwd() / "~" / "a") as run:
         assert run.path == Path.cwd() / "~" / "a" and run.checkpoints.is_dir()
 
 
 def test_the_longest_name_of_a_file(elsewhere, registry):
     for name in ("x" * 249 + ".txt", "é" * 125 + ".tx"):
         Path(name).write_text("ho ho")
-        with RunDirectory.claim(RunConfig(source=name, cell="elman:4")) as run:
+        with RunWriter.claim(RunConfig(source=name, cell="elman:4")) as run:
             assert len(os.fsencode(run.path.name)) < 150
             assert run.path.name.startswith("elman-file")
     with pytest.raises(StorageError, match=f"cannot create {'y' * 300}.*: File name too long"):
-        with RunDirectory.claim(RunConfig(), Path("y" * 300)):
+        with RunWriter.claim(RunConfig(), Path("y" * 300)):
             pass
     with pytest.raises(StorageError, match=f"cannot read {'y' * 300}: File name too long"):
         resume("y" * 300)
@@ -334,5 +336,5 @@ def test_settings_with_a_byte_order_mark(line_end, elsewhere):
     )
     assert read_settings(path, {}, {}).window == 7
     path.write_bytes("window = 7\n".encode("utf-16"))
-    with pytest.raises(CharRNNError, match="it seems to be utf-16; convert it.*in TOML"):
+    with pytest.raises(CharRNNError, match="it looks like utf-16; convert it.*in TOML"):
         read_settings(path, {}, {})

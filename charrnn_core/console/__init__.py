@@ -1,4 +1,6 @@
-"""What a process says: its standard streams, lines as wide as the terminal, commands to paste.
+"""The terminal: standard streams, lines that fit its width, commands to paste.
 
-Needs `errors` and `terminal` alone; every room may import it. Begin with `stdio`.
+May import: only modules at the root.
+Imported by: `registry`, `text`, `runs`, `testing`.
+Start reading with `stdio`, then `layout`.
 """

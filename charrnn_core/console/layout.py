@@ -1,7 +1,7 @@
-"""Text laid out for a terminal: as wide as it is, with emphasis where it shows colours.
+"""Layout for a terminal: wrap text to its width, emphasise where it shows colours.
 
-What is laid out is escaped here, piece by piece, and so `charrnn_core.terminal.emit` prints it.
-Where standard output is no terminal nothing is wrapped or coloured: a line stays a line for grep.
+Text is escaped here, piece by piece, so print the result with `charrnn_core.terminal.emit`. If
+standard output is not a terminal, nothing is wrapped or coloured: a line stays a line for grep.
 """
 
 import os
@@ -13,16 +13,16 @@ from collections.abc import Iterable
 from charrnn_core.terminal import printable
 
 _NARROWEST = 20
-"""A column of fewer characters is not worth wrapping text into."""
+"""Text is not wrapped into a column narrower than this."""
 
 
 def room() -> int | None:
-    """How many columns the terminal has; None where standard output is none."""
+    """Return the width of the terminal; None if standard output is not one."""
     return shutil.get_terminal_size().columns if _is_terminal() else None
 
 
 def wants_colours() -> bool:
-    """Whether standard output is a terminal whose user does not object (https://no-color.org)."""
+    """Return whether standard output is a terminal without NO_COLOR (https://no-color.org)."""
     return _is_terminal() and not os.environ.get("NO_COLOR")
 
 
@@ -31,23 +31,24 @@ def _is_terminal() -> bool:
 
 
 def heading(text: str) -> str:
-    """The text, bold where colours are wanted."""
+    """Return the text, in bold where colours are wanted."""
     text = printable(text)
     return f"\x1b[1m{text}\x1b[0m" if wants_colours() else text
 
 
 def alarm(text: str) -> str:
-    """The text, in red where colours are wanted."""
+    """Return the text, in red where colours are wanted."""
     text = printable(text)
     return f"\x1b[31m{text}\x1b[0m" if wants_colours() else text
 
 
 def folded(text: str, width: int | None, first: str = "", rest: str = "") -> list[str]:
-    """A text as one line, or as lines of at most so many columns; words stay whole.
+    """Wrap a text into lines of at most `width` columns; words stay whole.
 
     Arguments:
-        width: in columns; None is any.
-        first, rest: what the first line and the others begin with.
+        text: any text; its white space is collapsed.
+        width: in columns; None gives a single line.
+        first, rest: the prefix of the first line and of the others.
 
     >>> folded("a cell\\nthat is not all that large", 24, "* ", "  ")
     ['* a cell that is not all', '  that large']
@@ -56,13 +57,17 @@ def folded(text: str, width: int | None, first: str = "", rest: str = "") -> lis
     if width is None or width - len(rest) < _NARROWEST:
         return [f"{first}{text}".rstrip()]
     return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest,
-        break_long_words=False, break_on_hyphens=False,
-    ) or [first.rstrip()]  # fmt: skip
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
 
 
 def labelled(rows: Iterable[tuple[str, str]], width: int | None, indent: str = "") -> list[str]:
-    """Labels with a text beside each, which is folded in a column of its own.
+    """Put a text beside each label, wrapped in a column of its own.
 
     >>> labelled([("cell", "lstm"), ("text", "python-docs")], None)
     ['cell  lstm', 'text  python-docs']

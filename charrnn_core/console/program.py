@@ -1,15 +1,19 @@
-"""How charrnn is called from here, so that a command which is shown can be pasted."""
+"""How to call charrnn from here, so that a command in a message can be pasted."""
 
 import functools
 import os
 import shlex
 import shutil
 import sys
+import time
 from pathlib import Path
+
+STARTED = time.monotonic()
+"""When this program started, by the clock that a budget in minutes is measured with."""
 
 
 def command(*arguments: object) -> str:
-    """A command line of charrnn, quoted for a shell in the current directory.
+    """Return a charrnn command line, quoted for a shell in the current directory.
 
     >>> command("sample", "my run").endswith("charrnn sample 'my run'")
     True
@@ -19,7 +23,7 @@ def command(*arguments: object) -> str:
 
 @functools.cache
 def _program() -> str:
-    """``charrnn`` if the shell finds the one that runs, else its path, else Python's module."""
+    """Return ``charrnn`` if the shell finds this one, else its path, else ``python -m ...``."""
     script = Path(sys.executable).with_name("charrnn")
     found = shutil.which("charrnn")
     if not script.exists():

@@ -1,13 +1,13 @@
-"""The standard streams of the process: open, and a failure to write told from everything else.
+"""The standard streams of the process, guarded against being closed, full or gone.
 
-Whoever starts a program may close its streams, fill the disk they lead to, leave the other end of
-a pipe or take the terminal away. `guarded` sees to it that
+The parent of a process may close its streams, fill the disk they lead to, close the other end of a
+pipe or take the terminal away. `guarded` ensures that
 
-* a file which is opened later never becomes the stream that was closed, to be printed into;
-* writing to standard error never raises, for nobody could be told;
+* a file opened later never takes the descriptor of a closed stream, to be printed into;
+* writing to standard error never raises, because there is nowhere to report it;
 * a failure to write to standard output ends the command with `OutputError`, or silently if the
-  reader, such as ``head``, has seen enough; within `dispensable` it costs only what was printed;
-* what a stream's encoding cannot hold is escaped, whoever prints.
+  reader, such as ``head``, has closed the pipe; within `dispensable` only the output is lost;
+* characters that a stream's encoding lacks are escaped, no matter who prints them.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from charrnn_core.terminal import to_stderr
 
 
 class _Output(io.FileIO):
-    """A standard stream that remembers why it could not be written to.
+    """A standard stream that remembers why writing to it failed.
 
     Arguments:
-        descriptor: of the open file.
-        name: of the stream.
+        descriptor: the descriptor of the open file.
+        name: the name of the stream.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -40,18 +40,18 @@ class _Output(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            while (written := super().write(data)) is None:  # somebody made it non-blocking
+            while (written := super().write(data)) is None:  # the descriptor is non-blocking
                 select.select([], [self], [])
             return written
         except OSError as error:
             self.failure = _explained(error)
             if self.strict:
                 raise self.failure from error
-            return len(data)  # it is lost, and must not wait to be written again
+            return len(data)  # lost; the buffer must not keep it to write again
 
 
 class _NoInput(io.RawIOBase):
-    """The standard input of a process that was started without one."""
+    """The standard input of a process started without one; reading it raises."""
 
     def readable(self) -> bool:
         return True
@@ -62,21 +62,21 @@ class _NoInput(io.RawIOBase):
 
 def _explained(error: OSError) -> OutputError:
     if error.errno == errno.EPIPE:
-        return ReaderLeftError("the reader of standard output has left")
+        return ReaderLeftError("the reader of standard output has closed the pipe")
     why = "it is closed" if error.errno == errno.EBADF else error.strerror
     return OutputError(f"cannot write to standard output: {why}")
 
 
 _streams: list[_Output] = []
-"""Standard output, once it is guarded."""
+"""Standard output, once guarded."""
 
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Guard the standard streams, from here to the end of the process.
+    """Guard the standard streams until the end of the process.
 
     Raises:
-        SystemExit: standard output could not be written to, which the user has been told.
+        SystemExit: writing to standard output failed; this has been reported on standard error.
     """
     if sys.stdin is None:
         _open_nothing(os.O_WRONLY)
@@ -95,16 +95,16 @@ def guarded() -> Iterator[None]:
             to_stderr(f"Error: {error}")
         sys.exit(error.exit_code)
     finally:
-        _set_strict(False)  # Python writes what is left, and has nobody to tell either
+        _set_strict(False)  # Python flushes what is left at exit, and cannot report a failure
 
 
 def _guard(stream: Any, descriptor: int, name: str) -> tuple[Any, list[_Output]]:
-    """A stream in place of another that leads where that one does, and what guards it."""
+    """Return a stream that replaces another, and the guarded outputs: one, or none."""
     if stream is None:
-        # Writing to it fails, as it would have failed on what is closed.
+        # The stream is closed; its substitute fails on write just as it would.
         output = _Output(_open_nothing(os.O_RDONLY), name)
         return _text(output, locale.getencoding(), line_buffering=False), [output]
-    if not _leads_to(stream, descriptor):  # a program has put its own in the place
+    if not _leads_to(stream, descriptor):  # a program has replaced the stream with its own
         return stream, []
     with contextlib.suppress(OSError):
         stream.flush()
@@ -116,7 +116,7 @@ def _guard(stream: Any, descriptor: int, name: str) -> tuple[Any, list[_Output]]
 def _leads_to(stream: Any, descriptor: int) -> bool:
     try:
         return isinstance(stream, io.TextIOWrapper) and stream.fileno() == descriptor
-    except (OSError, ValueError):  # it is a buffer, or closed
+    except (OSError, ValueError):  # a buffer in memory, or a closed stream
         return False
 
 
@@ -126,7 +126,7 @@ def _set_strict(strict: bool) -> None:
 
 
 def _open_nothing(how: int) -> int:
-    """Open the null device; it becomes the lowest descriptor, which is the one that is closed."""
+    """Open the null device; it gets the lowest free descriptor, that of the closed stream."""
     descriptor = os.open(os.devnull, how)
     os.set_inheritable(descriptor, True)
     return descriptor
@@ -140,9 +140,9 @@ def _text(output: _Output, encoding: str, *, line_buffering: bool) -> io.TextIOW
 
 @contextlib.contextmanager
 def dispensable() -> Iterator[list[OutputError]]:
-    """Lose what cannot be printed, for what is done here has another result, such as files.
+    """Ignore failures to print, because the work inside has other results, such as files.
 
-    Afterwards the list holds why something was lost; it is empty too if nobody wanted to read it.
+    Afterwards the list holds the failures, except those of a reader that closed the pipe.
     """
     lost: list[OutputError] = []
     _set_strict(False)

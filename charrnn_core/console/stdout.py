@@ -1,4 +1,4 @@
-"""Standard output is for what was asked for; what plugins print goes to standard error."""
+"""Standard output is reserved for results; what plugins print goes to standard error."""
 
 import contextlib
 import os
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def kept_clean() -> Iterator[None]:
-    """Send to standard error whatever is printed in between, by way of the descriptor too.
+    """Redirect everything printed inside the block to standard error, the descriptor included.
 
-    Who asks for JSON reads standard output, and nobody knows what a plugin does when it is
-    imported, or a cell when it is built. The whole process is meant, all of its threads.
+    A caller that asks for JSON parses standard output, and a plugin may print when it is imported,
+    or a cell when it is built. The redirection covers the whole process with all its threads.
 
     >>> with kept_clean():
     ...     print("a plugin says hello")
@@ -30,7 +30,7 @@ def kept_clean() -> Iterator[None]:
 
 
 def apart(items: Iterable[T]) -> Iterator[T]:
-    """The same items; what is printed while one is made goes to standard error.
+    """Yield the same items; anything printed while one is produced goes to standard error.
 
     >>> def loud():
     ...     print("a plugin says hello")
@@ -49,7 +49,7 @@ def apart(items: Iterable[T]) -> Iterator[T]:
 
 
 class _Redirection:
-    """From standard output to standard error, from the first who begins it to the last who ends."""
+    """A redirection to standard error, in force from its first user's begin to its last's end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class _Redirection:
     def begin(self) -> None:
         with self._lock:
             if not self._users:
-                # A descriptor that was closed from the start may be anybody's file by now.
+                # If standard output was closed from the start, its descriptor may be any file now.
                 if sys.__stdout__ is not None:
                     with contextlib.suppress(OSError, ValueError):
                         _point_at_stderr(sys.__stdout__.fileno(), self._undo)
@@ -77,7 +77,7 @@ _REDIRECTION = _Redirection()
 
 
 def _point_at_stderr(descriptor: int, undo: contextlib.ExitStack) -> None:
-    """Redirect what is written past ``sys.stdout`` too, as by a library in C or a child."""
+    """Redirect the descriptor, to catch C libraries and children that bypass ``sys.stdout``."""
     _flush()
     kept = os.dup(descriptor)
     undo.callback(os.close, kept)
@@ -91,8 +91,8 @@ def _point_at_stderr(descriptor: int, undo: contextlib.ExitStack) -> None:
 
 
 def _flush() -> None:
-    """Write what waits in a buffer to where the descriptor points now."""
+    """Write buffered output to where the descriptor points now."""
     for file in (sys.stdout, sys.__stdout__):
-        with contextlib.suppress(OSError, ValueError):  # whoever writes there next is told
+        with contextlib.suppress(OSError, ValueError):  # the next write will report it
             if file is not None:
                 file.flush()

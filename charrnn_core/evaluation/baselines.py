@@ -1,7 +1,7 @@
-"""What predicts a text without a network: counted n-grams, and a compressor.
+"""Baselines that predict a text without a network: n-gram counts and a compressor.
 
-A number of nats says little by itself; these stand beside it. They learn from the training part
-alone.
+A figure in nats means little on its own; these put it in context. They are fitted to the training
+part only.
 """
 
 import lzma
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.report import Row
@@ -17,27 +18,27 @@ from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
 from charrnn_core.text.split import Piece, count_characters
 
 MOST_CHARACTERS = 1 << 22
-"""Longer texts are not counted: sorting and compressing take about a second for each million."""
+"""Longer texts get no baselines: sorting and compressing take about a second per million."""
 
 _MOST_ORDER = 6
 
 _LEAST_FOR_XZ = 1000
-"""Characters to score; xz's sizes are multiples of four bytes."""
+"""Fewest characters to score with xz, whose sizes are multiples of four bytes."""
 
-_BYTES_AT_ONCE = 1 << 16
-_SECONDS_BETWEEN_LOOKS = 0.1
+_BYTES_PER_PIECE = 1 << 16
+_SECONDS_BETWEEN_CHECKS = 0.1
 
 
-Look = Callable[[], None]
-"""Called before each piece of work; what it raises ends the work."""
+CheckInterrupt = Callable[[], None]
+"""Called before each piece of work; raises to end the work."""
 
 
 class _Interrupted(Exception):
-    """Nobody waits for the count any more."""
+    """The caller no longer waits for the baselines."""
 
 
-def _go_on() -> None:
-    """Look whether to go on: yes."""
+def _never() -> None:
+    """Never interrupt."""
 
 
 def baselines(
@@ -45,25 +46,25 @@ def baselines(
     pieces: Sequence[Piece],
     alphabet: Alphabet,
     *,
-    look: Look = _go_on,
+    check_interrupt: CheckInterrupt = _never,
     failed: Callable[[str, Exception], None] | None = None,
 ) -> tuple[Row, ...]:
-    """The rows that stand beside a model's: unigram, the best n-gram, and xz of a longer text.
+    """Return the rows to compare a model with: unigram, the best n-gram, and xz of a longer text.
 
-    The n-gram is the one of orders 1 to 6, an order being the number of characters it looks back,
-    that predicts the held-out text best; so it is a little better than one that could be known
+    The order of an n-gram is the number of characters it looks back. Of the orders 1 to 6 the one
+    that predicts the held-out text best is shown, so it is slightly better than an order chosen
     beforehand.
 
     Arguments:
-        training: what is learnt from, in ids.
+        training: the ids of the training text.
         pieces: the held-out text.
         alphabet: the symbols.
-        look: see `Look`.
-        failed: told what could not be counted and why, such as a lack of memory; the rest is
-            counted. Without it, that is raised.
+        check_interrupt: see `CheckInterrupt`.
+        failed: called with the name of a baseline that failed, such as for lack of memory, and the
+            exception; the others are still computed. Without it, the exception is raised.
 
     Raises:
-        CorpusError: the text is too long for that to take seconds, or a part of it is empty.
+        CorpusError: the text is too long to take only seconds, or a part of it is empty.
 
     >>> alphabet = Alphabet("ab")
     >>> ids = alphabet.encode("ab" * 40)
@@ -76,12 +77,14 @@ def baselines(
         raise CorpusError(f"no baselines: {len(training)} characters to count, {held_out} to score")
     if len(training) + held_out > MOST_CHARACTERS:
         raise CorpusError(
-            f"no baselines: they are counted in up to {MOST_CHARACTERS:,} {alphabet.unit}s, and "
-            f"this text has {len(training) + held_out:,}"
+            f"no baselines: this text has {len(training) + held_out:,} {alphabet.unit}s, more than "
+            f"the limit of {MOST_CHARACTERS:,}"
         )
 
     def n_grams() -> list[Row]:
-        unigram, *higher = witten_bell(training, pieces, len(alphabet), look=look)
+        unigram, *higher = witten_bell(
+            training, pieces, len(alphabet), check_interrupt=check_interrupt
+        )
         order = int(np.argmin(higher))
         return [
             Row(name="unigram", nats_per_char=unigram),
@@ -89,7 +92,8 @@ def baselines(
         ]
 
     def xz() -> list[Row]:
-        return [Row(name="xz -9e", nats_per_char=xz_nats(training, pieces, alphabet, look))]
+        nats = xz_nats(training, pieces, alphabet, check_interrupt)
+        return [Row(name="xz -9e", nats_per_char=nats)]
 
     rows: list[Row] = []
     for name, count in {"n-grams": n_grams, "xz": xz}.items():
@@ -109,11 +113,11 @@ def baselines(
 def begin_baselines(
     training: Ids, pieces: Sequence[Piece], alphabet: Alphabet
 ) -> Callable[..., tuple[tuple[Row, ...], tuple[str, ...]]]:
-    """Begin to count in the background; the function that is given waits for rows and remarks.
+    """Compute baselines in the background; return a function that waits for rows and remarks.
 
-    Its argument `give_up` is asked a few times a second: when it says True, nothing more is
-    counted. What goes wrong costs the rows that it was about, and a remark says why; where
-    `baselines` raises, there are none. The thread keeps no process from ending.
+    Its argument `give_up` is called several times a second and stops the work by returning True. A
+    baseline that fails is missing from the rows, and a remark says why; where `baselines` raises,
+    all are missing. The thread does not keep the process alive.
 
     >>> rows, remarks = begin_baselines(np.zeros(0, int), [], Alphabet("ab"))()
     >>> rows, remarks
@@ -123,7 +127,7 @@ def begin_baselines(
     remarks: list[str] = []
     stop, done = threading.Event(), threading.Event()
 
-    def look() -> None:
+    def check_interrupt() -> None:
         if stop.is_set():
             raise _Interrupted
 
@@ -132,9 +136,12 @@ def begin_baselines(
 
     def work() -> None:
         try:
-            rows.extend(baselines(training, pieces, alphabet, look=look, failed=failed))
+            found = baselines(
+                training, pieces, alphabet, check_interrupt=check_interrupt, failed=failed
+            )
+            rows.extend(found)
         except _Interrupted:
-            pass  # whoever gives up wants no more rows, and no remark
+            pass  # a caller that gives up wants neither rows nor remarks
         except CorpusError as error:
             remarks.append(str(error))
         except Exception as error:
@@ -145,16 +152,16 @@ def begin_baselines(
     def wait(
         give_up: Callable[[], bool] = lambda: False,
     ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-        while not done.wait(_SECONDS_BETWEEN_LOOKS):
+        while not done.wait(_SECONDS_BETWEEN_CHECKS):
             if give_up():
                 stop.set()
                 return (), ("no baselines: counting was interrupted",)
         return tuple(rows), tuple(remarks)
 
     try:
-        # Not one of a pool: Python waits for those before it ends.
+        # No thread pool: Python waits for its threads at exit.
         threading.Thread(target=work, daemon=True).start()
-    except RuntimeError as error:  # the system has no thread left
+    except RuntimeError as error:  # the system refuses another thread
         failed("baselines", error)
         done.set()
     return wait
@@ -169,19 +176,19 @@ def witten_bell(
     pieces: Sequence[Piece],
     symbols: int,
     most: int = _MOST_ORDER,
-    look: Look = _go_on,
+    check_interrupt: CheckInterrupt = _never,
 ) -> list[float]:
-    """Nats per character of interpolated n-grams of the orders 0 to `most`.
+    """Return the nats per character of interpolated n-grams of the orders 0 to `most`.
 
     ``P_k(x|c) = (n(c,x) + t(c) P_{k-1}(x|c')) / (n(c) + t(c))`` and ``P_{-1} = 1/V``, where c are
     the k characters before x, c' the k - 1 before it, n counts in the training text and t(c) is how
-    many different characters follow c there. What no count is known for is left to the lower order.
+    many different characters follow c there. Contexts that do not occur there use the lower order.
 
     Arguments:
         training: the training text, N ids.
-        pieces: the text that is predicted; contexts do not reach beyond the one character before.
+        pieces: the text to predict; a context reaches back to the one character before its piece.
         symbols: V.
-        look: see `Look`.
+        check_interrupt: see `CheckInterrupt`.
 
     Source: Witten and Bell, The zero-frequency problem, 1991, method C, in the interpolated form of
     Chen and Goodman 1998.
@@ -190,53 +197,73 @@ def witten_bell(
     >>> [round(nats, 4) for nats in witten_bell(ids, [Piece(0, np.array([1]))], 2, most=1)]
     [0.8473, 0.2113]
     """
-    # Marks that are no symbols begin the texts, so that no context crosses from one to another.
-    texts = [[symbols], training]
-    for before, ids in pieces:
-        texts += [[symbols + 1, before], ids]
-    x = np.concatenate([np.asarray(text, np.int64) for text in texts])
-    learnt = np.s_[1 : len(training) + 1]
-    lengths = np.cumsum([len(text) for text in texts])
-    scored = np.concatenate(
-        [np.arange(*ends) for ends in zip(lengths[2::2], lengths[3::2], strict=True)]
-    )
+    x, scored = _lay_out(training, pieces, symbols)
+    trained = slice(1, 1 + len(training))
+    codes = symbols + 2  # the symbols and the two marks
     p = np.full(len(scored), 1 / symbols)
     context, nats = np.zeros(len(x), np.int64), []
     for _ in range(most + 1):
-        look()
-        # The number of (context, x) among all that occur: no hashing, so nothing collides.
-        grams, number = np.unique(context * (symbols + 2) + x, return_inverse=True)
-        count = np.bincount(number[learnt], minlength=len(grams))
-        parent, contexts = grams // (symbols + 2), int(context.max()) + 1
-        total = np.bincount(parent, count, contexts)
-        kinds = np.bincount(parent[count > 0], minlength=contexts)
-        here, known = context[scored], total[context[scored]] > 0
+        check_interrupt()
+        # Each (context, x) that occurs gets a number of its own: no hashing, so no collisions.
+        grams, gram = np.unique(context * codes + x, return_inverse=True)
+        count = np.bincount(gram[trained], minlength=len(grams))  # n(c,x)
+        parent, contexts = grams // codes, int(context.max()) + 1
+        total = np.bincount(parent, count, contexts)  # n(c)
+        kinds = np.bincount(parent[count > 0], minlength=contexts)  # t(c)
+        here = context[scored]
         share = np.maximum(total[here] + kinds[here], 1)
-        p = np.where(known, (count[number[scored]] + kinds[here] * p) / share, p)
+        seen = total[here] > 0
+        p = np.where(seen, (count[gram[scored]] + kinds[here] * p) / share, p)
         nats.append(float(-np.log(p).mean()))
-        context = np.roll(number, 1)  # the gram that ends before x; at the very start a mark is x
+        # The gram that ends at one place is the next order's context of the place after it: for
+        # "abab", the contexts of order 1 are "?", "a", "b", "a". The first place wraps around to
+        # the last gram, which does no harm: a mark stands there, neither counted nor scored.
+        context = np.roll(gram, 1)
     return nats
+
+
+def _lay_out(
+    training: Ids, pieces: Sequence[Piece], symbols: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Put all texts in one array; return it, and the places of the characters to score.
+
+    A mark that is not a symbol stands before each text, V before the training text and V + 1 before
+    a piece, so that no context crosses from one text to another. The layout is
+    ``V, training, V + 1, before, piece, V + 1, before, piece, ...``; for "abab" cut in halves:
+
+    >>> x, scored = _lay_out(np.array([0, 1]), [Piece(1, np.array([0, 1]))], symbols=2)
+    >>> x.tolist(), scored.tolist()
+    ([2, 0, 1, 3, 1, 0, 1], [5, 6])
+    """
+    texts, places = [[symbols], training], []
+    end = 1 + len(training)
+    for before, ids in pieces:
+        texts += [[symbols + 1, before], ids]
+        begin, end = end + 2, end + 2 + len(ids)
+        places.append(np.arange(begin, end))
+    x = np.concatenate([np.asarray(text, np.int64) for text in texts])
+    return x, np.concatenate(places)
 
 
 def xz_nats(
     training: Ids,
     pieces: Sequence[Piece],
     alphabet: Alphabet,
-    look: Look = _go_on,
+    check_interrupt: CheckInterrupt = _never,
 ) -> float:
-    """Nats per character that the held-out text adds to the training text in ``xz -9e``."""
+    """Return the nats per character that the held-out text adds to ``xz -9e`` of the training."""
     first = _bytes(training, alphabet)
     more = b"".join(_bytes(ids, alphabet) for _, ids in pieces)
-    bits = xz_bits(first + more, look) - xz_bits(first, look)
+    bits = xz_bits(first + more, check_interrupt) - xz_bits(first, check_interrupt)
     return bits * math.log(2) / count_characters(pieces)
 
 
-def xz_bits(data: bytes, look: Look = _go_on) -> int:
-    """The size in bits of what ``xz -9e`` makes of some bytes; for `look` see `Look`."""
+def xz_bits(data: bytes, check_interrupt: CheckInterrupt = _never) -> int:
+    """Return the size in bits of ``xz -9e`` of some bytes; see `CheckInterrupt`."""
     xz, size = lzma.LZMACompressor(preset=9 | lzma.PRESET_EXTREME), 0
-    for start in range(0, len(data), _BYTES_AT_ONCE):
-        look()
-        size += len(xz.compress(data[start : start + _BYTES_AT_ONCE]))
+    for start in range(0, len(data), _BYTES_PER_PIECE):
+        check_interrupt()
+        size += len(xz.compress(data[start : start + _BYTES_PER_PIECE]))
     return 8 * (size + len(xz.flush()))
 
 

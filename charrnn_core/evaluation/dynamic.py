@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a model that goes on learning from the text it has just been scored on."""
+"""Dynamic evaluation: a model that keeps learning from the text it has just been scored on."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece
 
 RATES = (2.5e-4, 5e-4, 1e-3, 2e-3)
-"""The learning rates that are tried on the training text."""
+"""The learning rates to try on the training text."""
 
 _TRIED = 10_000
 _SAMPLED = 256
@@ -25,22 +25,22 @@ _WINDOWS_PER_CALL = 64
 
 
 class Dynamic:
-    """Scores a text window by window, and learns from each window after it was scored.
+    """A scorer that reads a text window by window and learns from each window once scored.
 
     ``w' = w - rate * g / (r + e) + min(decay * r / e, 1) * (w_0 - w)``, where g is the gradient of
     a window's mean nats, r the root of the mean square of such gradients at the end of the training
     text, e the mean of all r, and w_0 the trained parameters.
 
-    The text is read as one stream: the parameters go on from piece to piece, the carry begins
-    afresh in each. Nothing is chosen on held-out text: the rate is the one of `RATES` that scores
-    the last 10,000 characters of the training text best, and the rest is fixed.
+    The text is read as one stream: the parameters carry over from piece to piece, while the carry
+    starts afresh in each. Nothing is tuned on held-out text: the rate is the one of `RATES` that
+    scores the last 10,000 characters of the training text best, and the rest is fixed.
 
     Arguments:
         network: any network.
         params: its trained parameters, w_0.
         training: the training text, in ids.
-        rate: a learning rate instead.
-        decay: how fast the parameters return to what they were.
+        rate: a learning rate to use instead of the best of `RATES`.
+        decay: how fast the parameters return to w_0.
         window: T, characters per update.
 
     Raises:
@@ -86,11 +86,11 @@ class Dynamic:
 
     @property
     def name(self) -> str:
-        """What it is called in a table, with its settings."""
+        """The name in a table, with the settings."""
         return f"dynamic, rate {self.rate:g}, decay {self.decay:g}, window {self.window}"
 
     def score(self, pieces: Sequence[Piece]) -> Iterator[Nats]:
-        """The nats of every character, in order, as float32 arrays."""
+        """Yield the nats of every character, in order, as float32 arrays."""
         return self._score(pieces, self.rate)
 
     def _score(self, pieces: Sequence[Piece], rate: float) -> Iterator[Nats]:
@@ -110,11 +110,11 @@ class Dynamic:
             sum(float(nats.sum(dtype=np.float64)) for nats in self._score([piece], rate))
             for rate in RATES
         ]
-        # One that makes the model overflow is none to choose: NaN would count as the least.
+        # A rate that makes the model overflow must not win; argmin would take NaN as the least.
         return RATES[int(np.argmin(np.nan_to_num(sums, nan=np.inf)))]
 
     def _calls(self, piece: Piece) -> Iterator[tuple[Any, Any, Any]]:
-        """A piece as inputs, targets and weights [K,T]; the last ones are padded."""
+        """Yield a piece as inputs, targets and weights [K,T]; the last ones are padded."""
         before, ids = piece
         shape = (_WINDOWS_PER_CALL, self.window)
         room = _WINDOWS_PER_CALL * self.window
@@ -131,7 +131,7 @@ class Dynamic:
             )
 
     def _objective(self, params: Params, carry: Carry, window: Any) -> Any:
-        """The mean nats of one window; what is padding counts as if it were predicted for sure."""
+        """Return the mean nats of one window, where padding costs 0."""
         inputs, targets, weights = window
         logits, carry = self.network.unroll(params, carry, inputs[:, None])
         nats = nats_of(logits[:, 0], targets)
@@ -140,14 +140,14 @@ class Dynamic:
     def _learn_windows(
         self, trained: Params, roots: Params, rate: Any, params: Params, carry: Carry, windows: Any
     ) -> tuple[Params, Carry, jax.Array]:
-        """Score windows one after the other, and learn from each."""
+        """Score windows in order, and learn from each."""
         leaves = jax.tree.leaves(roots)
         e = sum(jnp.sum(r) for r in leaves) / sum(r.size for r in leaves)
 
         def step(before: Any, window: Any) -> Any:
             params, carry = before
             grads, (carry, nats) = jax.grad(self._objective, has_aux=True)(params, carry, window)
-            counts = window[2][0]  # 0 for a window of padding, which must not let anything decay
+            counts = window[2][0]  # 0 for a window of padding, which must not decay the parameters
 
             def changed(w: jax.Array, w_0: jax.Array, g: jax.Array, r: jax.Array) -> jax.Array:
                 back = jnp.minimum(self.decay * r / e, 1.0)
@@ -159,7 +159,7 @@ class Dynamic:
         return params, carry, nats
 
     def _root_mean_squares(self, training: Ids) -> Params:
-        """The root mean square of each element of a window's gradient, over the last windows."""
+        """Return the root mean square of each element of the gradient, over the last windows."""
         params = self._params
 
         @jax.jit

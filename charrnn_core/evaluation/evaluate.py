@@ -1,33 +1,34 @@
-"""A model on a text: which part of it is scored, beside what, and every character's share."""
+"""Evaluation of a model on a text: choose the part to score, score it, compare with baselines."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from charrnn_core.errors import CharRNNError, CorpusError, UnknownNameError
-from charrnn_core.evaluation.baselines import begin_baselines
+from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.dynamic import Dynamic
-from charrnn_core.evaluation.report import Evaluation, Row, tally
+from charrnn_core.evaluation.report import Evaluation
 from charrnn_core.evaluation.scoring import Nats, make_scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
-from charrnn_core.evaluation.unknown import UNKNOWN, Unknown, find_unknown
+from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
+from charrnn_core.public import public
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.draw import encode_prompt
 from charrnn_core.terminal import to_stderr
-from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
+from charrnn_core.text.alphabet import ByteAlphabet, Ids
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
-from charrnn_core.text.split import PARTS, Piece, Split, count_characters
+from charrnn_core.text.split import PARTS, Split, count_characters
 
 
 class Scored(NamedTuple):
-    """A character and what it cost.
+    """A character and its cost.
 
     Fields:
-        symbol: the character; a byte's number if the model's alphabet is of bytes.
-        bits: NaN for a character that was skipped.
+        symbol: the character, or the number of a byte if the alphabet is bytes.
+        bits: its cost; NaN for a character that was skipped.
         known: whether the alphabet has it.
     """
 
@@ -36,6 +37,7 @@ class Scored(NamedTuple):
     known: bool = True
 
 
+@public
 def evaluate(
     model: Model,
     *,
@@ -47,7 +49,7 @@ def evaluate(
     baselines: bool = True,
     note: Callable[[str], None] = to_stderr,
 ) -> Evaluation:
-    """Score every character of a text, each from all before it.
+    """Score every character of a text, predicting each from all before it.
 
     Arguments:
         model: from `load` or `train`.
@@ -56,9 +58,10 @@ def evaluate(
             ``valid``, ``test`` or ``all``. By default ``valid``, or ``all`` for another source.
         unknown: ``"error"``, ``"skip"`` or ``"escape"``: what to do with characters the alphabet
             lacks, see `charrnn_core.evaluation.unknown`.
-        dynamic: score it once more while the model goes on learning from what it has read.
-        streams: stretches of the text that are read side by side; 1 is the literal single pass.
-        baselines: also count n-grams in the training text, and compress.
+        dynamic: also score the text while the model keeps learning from it.
+        streams: how many stretches of the text to read in parallel; 1 is the literal single pass.
+        baselines: also compute n-gram and xz baselines.
+        note: called with each line that the user should see.
 
     Raises:
         CorpusError: the part is empty.
@@ -69,37 +72,30 @@ def evaluate(
         evaluate(load("runs/santa"), source="gutenberg:520").bits_per_char
     """
     text = _choose(model, source, split, unknown, note)
-    remarks, waiting = text.remarks(), None
+    remarks, training = text.remarks(), None
     if text.trained_on:
-        remarks[-1] += ", so there are no baselines for it"
+        remarks[-1] += ", so no baselines are computed"
     elif baselines:
         try:
-            waiting = begin_baselines(text.training(), text.pieces, model.alphabet)
-        except CharRNNError as error:  # the run's own text, without which the model is as good
+            training = text.training()
+        except CharRNNError as error:  # the run's own text is missing; the model needs only `text`
             remarks.append(f"no baselines: {error}")
-
-    def measured(name: str, nats: Iterable[Nats]) -> Row:
-        counts = text.unknown.escape > 0
-        all_nats = (some[known | counts] for some, known in text.unknown.among(nats))
-        return tally(all_nats, text.characters).row(name)
-
+    comparison = Comparison(text, training)
     scorer = make_scorer(model.network, streams=streams)
-    own, adapted = measured("model", scorer(model.params, text.pieces)), None
+    nats = scorer(model.params, text.pieces)
+    own, adapted = text.tally(nats).row("model"), None
     if dynamic:
         learner = Dynamic(model.network, model.params, text.training())
-        adapted = measured(learner.name, learner.score(text.pieces))
-    rows, more = waiting() if waiting is not None else ((), ())
-    known = count_characters(text.pieces)
-    rows = tuple(  # they do not know those characters either
-        replace(row, nats_per_char=text.unknown.mean(row.nats_per_char, known)) for row in rows
-    )
-    return Evaluation(
-        model=own, characters=text.characters, split=text.split, part=text.part,
-        symbol=model.alphabet.unit, dynamic=adapted, baselines=rows, remarks=(*remarks, *more),
+        adapted = text.tally(learner.score(text.pieces)).row(learner.name)
+    return comparison.evaluation(
+        own,
+        dynamic=adapted,
+        remarks=remarks,
         course=model.course() if text.watched else None,
-    )  # fmt: skip
+    )
 
 
+@public
 def score(
     model: Model,
     *,
@@ -109,9 +105,9 @@ def score(
     streams: int | None = None,
     note: Callable[[str], None] = to_stderr,
 ) -> Iterator[Scored]:
-    """The bits of every character of a text, in order; their mean is what `evaluate` gives.
+    """Yield the bits of every character of a text, in order; their mean is `evaluate`'s result.
 
-    The arguments are those of `evaluate`, and so are the errors.
+    Takes the arguments of `evaluate` and raises the same errors.
 
     Example::
 
@@ -119,54 +115,41 @@ def score(
     """
     text = _choose(model, source, split, unknown, note)
     if text.part != "all":
-        note(f"note: this is the {text.part} part of {text.split}")
+        note(f"note: scoring the {text.part} part of {text.split}")
     for remark in text.remarks():
         note(f"note: {remark}")
     return text.scored(make_scorer(model.network, streams=streams)(model.params, text.pieces))
 
 
-@dataclass(frozen=True)
-class _Text:
-    """What is scored of a text.
+@dataclass(frozen=True, kw_only=True)
+class _Text(ScoredPart):
+    """The part of a text that is scored, and what a model knows of it.
 
     Arguments:
-        split, part: the names of what was chosen.
-        pieces: its known characters.
-        unknown: those among them that are not.
-        trained_on: whether the model has learnt from some of it.
-        watched: whether it is what was scored while the model was trained.
-        training: gives the ids of the training text.
+        trained_on: whether the model was trained on some of it.
+        watched: whether it is the text that was evaluated during training.
+        training: returns the ids of the training text.
     """
 
-    alphabet: Alphabet
-    split: str
-    part: str
-    pieces: list[Piece]
-    unknown: Unknown
     trained_on: bool
     watched: bool
     training: Callable[[], Ids]
 
-    @property
-    def characters(self) -> int:
-        """How many characters a mean is over."""
-        return count_characters(self.pieces) + self.unknown.counted
-
     def remarks(self) -> list[str]:
-        """What a reader of the numbers has to know."""
+        """Return what a reader of the figures has to know."""
         remarks = []
         if count := len(self.unknown.places):
-            how = f"left out; numbers are over the {self.characters:,} known ones"
+            how = f"skipped; the figures cover the {self.characters:,} known characters"
             if self.unknown.escape:
                 bits = self.unknown.cost / math.log(2)
-                how = f"among the {self.characters:,}, charged {bits:.2f} bits each"
+                how = f"among the {self.characters:,}, at {bits:.2f} bits each"
             remarks.append(f"{count:,} unknown characters are {how}")
         if self.trained_on:
-            remarks.append("the model has learnt from this text")
+            remarks.append("the model was trained on this text")
         return remarks
 
     def scored(self, nats: Iterable[Nats]) -> Iterator[Scored]:
-        """Every character and its bits, in order."""
+        """Yield every character and its bits, in order."""
         ids = (int(item) for piece in self.pieces for item in piece.ids)
         symbols = None if isinstance(self.alphabet, ByteAlphabet) else self.alphabet.symbols
         lacking = iter(self.unknown.symbols)
@@ -186,12 +169,13 @@ def _choose(
     unknown: str,
     note: Callable[[str], None],
 ) -> _Text:
-    """Read the text and cut out what is to be scored; the arguments are those of `evaluate`."""
+    """Read the text and cut out the part to score; the arguments are those of `evaluate`."""
     if unknown not in UNKNOWN:
-        raise UnknownNameError("way with unknown characters", unknown, UNKNOWN)
-    learnt = model.table["corpus"]
+        raise UnknownNameError("treatment of unknown characters", unknown, UNKNOWN)
+    trained = model.table["corpus"]
     corpus = read_corpus(source, model.registry, note) if source else text_again(model, note)
-    if source is None and corpus.sha256 != learnt["sha256"]:
+    same_text = corpus.sha256 == trained["sha256"]
+    if source is None and not same_text:
         note(f"note: {corpus.origin} has changed since training; scoring the text as it is now")
     preset, part = model.config.split, split or ("valid" if source is None else "all")
     if part not in PARTS:
@@ -208,20 +192,19 @@ def _choose(
     own, ranges = Split.named(model.config.split), cut.ranges(len(ids), part)
 
     def training() -> Ids:
-        if source is None or corpus.sha256 == learnt["sha256"]:
+        if source is None or same_text:
             return own.training(ids)
         return training_ids(model, note)
 
-    escape = 1 / (int(learnt["characters"]) + 1) if unknown == "escape" else 0.0
+    escape = 1 / (int(trained["characters"]) + 1) if unknown == "escape" else 0.0
     return _Text(
         alphabet=alphabet,
         split=preset,
         part=part,
         pieces=pieces,
         unknown=find_unknown(corpus, alphabet, escape).within(ranges, len(ids)),
-        trained_on=corpus.sha256 == learnt["sha256"]
-        and _overlap(ranges, own.ranges(len(ids), "train")),
-        watched=corpus.sha256 == learnt["sha256"]
+        trained_on=same_text and _overlap(ranges, own.ranges(len(ids), "train")),
+        watched=same_text
         and ranges == own.ranges(len(ids), "valid")
         and count_characters(pieces) <= model.config.eval_characters,
         training=training,

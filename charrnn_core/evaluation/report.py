@@ -1,4 +1,4 @@
-"""What an evaluation found: nats per character, how sure that is, and what it compares with."""
+"""The result of an evaluation: nats per character, a confidence interval, and comparisons."""
 
 import math
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.evaluation.diagnosis import diagnose
+from charrnn_core.public import public
 from charrnn_core.runs.course import Course
 from charrnn_core.terminal import aligned, number
 
@@ -19,12 +20,12 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """How well something predicts a text.
+    """One predictor's result on a text.
 
     Arguments:
-        name: what predicts it.
+        name: the predictor.
         nats_per_char: mean negative log-likelihood per character.
-        interval: where 95 % of the means lie that resampling gives, see `Tally`.
+        interval: the middle 95 % of the resampled means, see `Tally`.
 
     >>> Row(name="a fair coin", nats_per_char=math.log(2)).bits_per_char
     1.0
@@ -43,7 +44,7 @@ class Row:
         return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
+        """Return the plain form, for JSON."""
         return {
             "name": self.name,
             "nats_per_char": _plain(self.nats_per_char),
@@ -53,28 +54,28 @@ class Row:
         }
 
     def cells(self) -> tuple[str, ...]:
-        """The row as it is printed."""
+        """Return the row as it is printed."""
         span = " to ".join(number(end, 4) for end in self.interval or ())
         numbers = number(self.nats_per_char, 4), number(self.bits_per_char, 4)
         return (self.name, *numbers, number(self.perplexity, 3), span)
 
 
 def _plain(value: float) -> float | None:
-    """A number as JSON has it, which knows none that is not finite."""
+    """Return a number for JSON, which has no infinities and no NaN: None for those."""
     return value if math.isfinite(value) else None
 
 
 class Tally:
-    """Adds up the nats of a text, block by block of consecutive characters.
+    """A running sum of the nats of a text, in blocks of consecutive characters.
 
-    The interval is a bootstrap of blocks that do not overlap (Carlstein 1986): blocks of 1000
-    characters, or as many as make 20 blocks of a short text and 2000 of a long one, are drawn with
-    replacement as often as there are blocks, 2000 times over; it spans the middle 95 % of the
-    means. It says how much the mean would move with another text of this kind and length; what
-    another seed of training would do, it cannot know.
+    The interval is a bootstrap of non-overlapping blocks (Carlstein 1986): the n blocks, of 1000
+    characters each, or of a size that gives a short text 20 blocks and a long one 2000, are
+    resampled n at a time with replacement, 2000 times; the interval is the middle 95 % of the
+    means. It says how much the mean would vary with another text of this kind and length, not how
+    much it would vary with another training seed.
 
     Arguments:
-        characters: how many there will be.
+        characters: how many characters will be added in all.
 
     >>> tally = Tally(3)
     >>> tally.add(np.array([1.0, 2.0], np.float32))
@@ -90,18 +91,18 @@ class Tally:
         self.characters = 0
 
     def add(self, nats: npt.NDArray[np.floating[Any]]) -> None:
-        """Count the next characters."""
+        """Add the next characters."""
         blocks = np.arange(self.characters, self.characters + len(nats)) // self._size
         self._sums += np.bincount(blocks, nats, len(self._sums))
         self.characters += len(nats)
 
     @property
     def mean(self) -> float:
-        """Nats per character of what was added."""
+        """Nats per character so far."""
         return float(self._sums.sum() / self.characters)
 
     def row(self, name: str) -> Row:
-        """The mean of what was added, and its interval."""
+        """Return the mean so far and its interval."""
         blocks = len(self._sums)
         if blocks < 2:
             return Row(name=name, nats_per_char=self.mean)
@@ -114,26 +115,28 @@ class Tally:
 
 
 def tally(nats: Iterable[npt.NDArray[np.floating[Any]]], characters: int) -> Tally:
-    """Add up arrays of nats of so many characters in all."""
+    """Add up arrays of nats that have this many characters in all."""
     counted = Tally(characters)
     for some in nats:
         counted.add(some)
     return counted
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How well a model predicts a text.
+    """The result of a model on a text.
 
     Arguments:
         model: the model's own row.
         characters: how many characters were predicted.
-        split: the preset that cut the text, and `part` the part that was read.
-        symbol: what stands for a character: ``"character"``, or ``"byte"``.
-        dynamic: the row of the model that goes on learning as it reads, if it was asked for.
-        baselines: the rows of what knows no network, see `charrnn_core.evaluation.baselines`.
-        remarks: what a reader of the numbers has to know.
-        course: how the model's training went, if that has a bearing on the result.
+        split: the preset that cut the text.
+        part: the part that was read.
+        symbol: the unit, ``"character"`` or ``"byte"``.
+        dynamic: the row of dynamic evaluation, if requested.
+        baselines: the rows of the baselines, see `charrnn_core.evaluation.baselines`.
+        remarks: what a reader of the figures has to know.
+        course: how the training went, if that has a bearing on the result.
 
     >>> row = Row(name="model", nats_per_char=math.log(2))
     >>> Evaluation(model=row, characters=8, split="all", part="train").bits_per_char
@@ -168,11 +171,11 @@ class Evaluation:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All rows: the model's, then what it compares with."""
+        """All rows: the model's first, then those to compare it with."""
         return (self.model, *([self.dynamic] if self.dynamic else []), *self.baselines)
 
     def line(self) -> str:
-        """The model's result in words."""
+        """Return the model's result as one line."""
         where = "whole text" if self.part == "all" else f"{self.part} part of {self.split}"
         return (
             f"{number(self.nats_per_char, 4)} nats, {number(self.bits_per_char, 4)} bits per "
@@ -181,7 +184,7 @@ class Evaluation:
         )
 
     def lines(self) -> list[str]:
-        """What the user should see: the result, what it compares with, remarks and warnings."""
+        """Return the lines for the user: result, comparison, remarks and warnings."""
         head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
         compared = [head, *(row.cells() for row in self.rows)] if len(self.rows) > 1 else []
         if not compared and self.interval is not None:
@@ -190,13 +193,13 @@ class Evaluation:
         return [self.line(), *(aligned(compared) if compared else []), *remarks, *self.warnings()]
 
     def warnings(self) -> list[str]:
-        """A line if something is wrong with the model, see `charrnn_core.evaluation.diagnosis`."""
+        """Return at most one line, the diagnosis of `charrnn_core.evaluation.diagnosis`."""
         better = [row.name for row in self.baselines if row.nats_per_char < self.nats_per_char]
         found = diagnose(self.nats_per_char, better, self.course)
         return [] if found is None else [found.line]
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
+        """Return the plain form, for JSON."""
         return {
             **{key: value for key, value in self.model.table().items() if key != "name"},
             "characters": self.characters,

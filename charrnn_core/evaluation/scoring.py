@@ -1,9 +1,9 @@
 """Scoring: the nats of every character of a text, read once, on all devices.
 
 A single pass reads one character at a time, which leaves a processor mostly idle. Here a long
-piece of text is cut into stretches that are read side by side. Each but the first of a piece reads
-the characters before it, without counting them, so that its carry is what the single pass would
-have there, as far as the cell can tell.
+piece of text is cut into stretches that are read in parallel. Each stretch but a piece's first
+warms up on the characters before it, without counting them, so that its carry is close to that of
+the single pass.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ WARM_UP = 256
 """Characters that a stretch reads before those it scores."""
 
 _SHARE = 8
-"""A stretch is at least so many times as long as its warm-up, or there are fewer of them."""
+"""A stretch is at least this many times as long as its warm-up; a short text has fewer of them."""
 
 _MOST_STREAMS = 64
 _MOST_STEPS = 1 << 16
@@ -38,13 +38,13 @@ _LOGITS_PER_CALL = 1 << 24
 
 
 class Stretch(NamedTuple):
-    """What one stream reads of a piece, which is counted from the character before it.
+    """What one stream reads of a piece.
 
     Fields:
-        piece: which piece.
-        begin: the first character that is read.
-        skip: so many predictions do not count.
-        scored: so many after them do.
+        piece: the index of the piece.
+        begin: the first character to read; 0 is the one before the piece.
+        skip: the number of predictions that only warm up.
+        scored: the number of predictions after them, which count.
     """
 
     piece: int
@@ -54,7 +54,7 @@ class Stretch(NamedTuple):
 
 
 def nats_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """``-log softmax(logits)[target]`` in nats: ``float[...,V], int32[...] -> float[...]``."""
+    """Return ``-log softmax(logits)[target]``: ``float[...,V], int32[...] -> float[...]``."""
     log_p = jax.nn.log_softmax(logits)
     return -jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
 
@@ -93,17 +93,18 @@ def make_scorer(
     """Compile a function ``(params, pieces) -> nats``, the negative log-likelihoods in order.
 
     The function yields float32 arrays, which together have one number for every character of the
-    pieces. Each piece begins with a fresh carry. Of mapped ids nothing stays in memory.
+    pieces. Each piece begins with a fresh carry. Mapped ids are released as soon as they are read.
 
     Arguments:
-        streams: how many stretches are read side by side; 1 is the literal single pass, and the
-            default as many as keep the share of warm-up below an eighth, at most 64.
+        network: any network.
+        streams: how many stretches to read in parallel; 1 is the literal single pass. The default
+            is the largest number, up to 64, whose warm-up is less than an eighth of the work.
         warm_up: characters a stretch reads before those it scores.
-        shards: at most so many devices share the streams; all there are by default.
+        shards: the most devices to use; all by default.
         characters_per_call: bounds the memory for activations; does not change the result.
 
     Raises (the function):
-        CorpusError: there is no character.
+        CorpusError: the pieces have no characters.
 
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
@@ -155,14 +156,14 @@ def make_scorer(
 
 
 def _fitting_streams(pieces: Sequence[Piece], warm_up: int, devices: int) -> int:
-    """As many streams as pieces, or as long stretches, and a number that the devices can share."""
+    """Return a number of streams that suits the text and divides among the devices."""
     wanted = max(count_characters(pieces) // (_SHARE * max(1, warm_up)), len(pieces))
     wanted = max(1, min(wanted, _MOST_STREAMS))
     return wanted - wanted % devices if wanted > devices else wanted
 
 
 def _gather(pieces: Sequence[Piece], stretches: Sequence[Stretch], shape: tuple[int, int]) -> Any:
-    """What the streams read, one in each column."""
+    """Return the ids that the streams read, one stream in each column."""
     block = np.zeros(shape, pieces[0].ids.dtype)
     for column, (number, begin, skip, scored) in zip(block.T, stretches, strict=False):
         before, ids = pieces[number]

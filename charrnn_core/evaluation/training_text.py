@@ -13,26 +13,30 @@ from charrnn_core.text.split import Split
 
 
 def text_again(model: Model, note: Callable[[str], None] = to_stderr) -> Corpus:
-    """The text that a run's source names, as it is now.
+    """Read the text that a run's source names, as it is now.
 
     Raises:
-        SourceError, CorpusError: it cannot be had, or is empty.
+        SourceError: it cannot be read.
+        CorpusError: it is empty or not text.
     """
     return read_again(
-        model.config.source, model.registry, note,
-        record=model.table["corpus"], directory=model.directory,
-    )  # fmt: skip
+        model.config.source,
+        model.registry,
+        note,
+        record=model.table["corpus"],
+        directory=model.directory,
+    )
 
 
 def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
-    """The ids of the training part of the text that a run's source names.
+    """Read the training part of the text that a run's source names, as ids.
 
     Arguments:
         model: from `load` or `train`.
-        note: takes lines the user should see.
+        note: called with each line that the user should see.
 
     Raises:
-        SourceError: the text cannot be had.
+        SourceError: the text cannot be read.
         CorpusError: it is not the text the model was trained on.
 
     Example::
@@ -42,8 +46,8 @@ def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
     corpus = text_again(model, note)
     if corpus.sha256 != model.table["corpus"]["sha256"]:
         raise CorpusError(
-            f"{corpus.origin} has changed since training, and only the text that the model was "
-            "trained on will do here; put that back"
+            f"{corpus.origin} has changed since training; this needs the very text that the model "
+            "was trained on: restore it"
         )
     ids = encode_corpus(corpus, model.alphabet, model.config.unknown, note)
     return Split.named(model.config.split).training(ids)

@@ -1,11 +1,11 @@
-"""What characters cost that a model's alphabet lacks.
+"""The cost of characters that a model's alphabet lacks.
 
-Such a character has no probability. A text that has some is refused, or they are skipped: the model
-does not read them, and a mean is over the known characters alone. Or they are escaped, which makes
-the numbers those of a code for any text: the alphabet was taken from n characters, so the next one
-is none of its V with probability ``e = 1/(n + 1)``, and then each of the other code points is as
-likely. An unknown character costs ``-ln e + ln(1114112 - V)`` nats, a known one ``-ln(1 - e)`` more
-than the model says.
+The model gives such a character no probability. A text that has some is refused, or they are
+skipped: the model does not read them, and a mean covers the known characters only. Or they are
+escaped, which turns the figures into those of a code for any text: the alphabet was taken from n
+characters, so the next one is unknown with probability ``e = 1/(n + 1)``, and then uniform over the
+other code points. An unknown character costs ``-ln e + ln(1114112 - V)`` nats, a known one
+``-ln(1 - e)`` more than the model says.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
 from charrnn_core.text.corpus import Corpus
 
 UNKNOWN = ("error", "skip", "escape")
-"""What can be done with characters outside an alphabet."""
+"""The ways to treat characters outside an alphabet."""
 
 _CODE_POINTS = 0x110000
 
@@ -33,7 +33,7 @@ class Unknown:
     Arguments:
         symbols: the characters.
         places: for each, how many known characters come before it.
-        escape: e, the probability of one; 0 if they are skipped.
+        escape: e, the probability of an unknown character; 0 if they are skipped.
         alphabet: V, the number of known symbols.
 
     >>> two = Unknown("?!", np.array([1, 3]), escape=0.5, alphabet=6)
@@ -46,20 +46,25 @@ class Unknown:
     escape: float
     alphabet: int
 
+    @classmethod
+    def none(cls, alphabet: Alphabet) -> "Unknown":
+        """Return no unknown characters, and no escape for any."""
+        return cls("", np.empty(0, np.int64), 0.0, len(alphabet))
+
     @property
     def cost(self) -> float:
-        """What an unknown character costs, in nats; NaN if they are skipped."""
+        """The cost of an unknown character in nats; NaN if they are skipped."""
         if not self.escape:
             return math.nan
         return math.log(_CODE_POINTS - self.alphabet) - math.log(self.escape)
 
     @property
     def counted(self) -> int:
-        """How many unknown characters a mean is over."""
+        """The number of unknown characters that a mean includes."""
         return len(self.places) if self.escape else 0
 
     def mean(self, nats_per_char: float, known: int) -> float:
-        """The mean over all that count, from that over so many known characters.
+        """Return the mean over all characters that count, given the mean over the known ones.
 
         >>> round(Unknown("?", np.array([1]), escape=0.5, alphabet=6).mean(1.0, known=2), 2)
         6.0
@@ -70,7 +75,7 @@ class Unknown:
         return paid / (known + self.counted)
 
     def within(self, ranges: Sequence[tuple[int, int]], length: int) -> "Unknown":
-        """Those in some ranges of the `length` known characters, counted from the first of these.
+        """Return those in some ranges of the `length` known characters, the ranges put end to end.
 
         >>> some = Unknown("abcd", np.array([0, 4, 5, 9]), 0.0, 26).within([(2, 5), (8, 9)], 9)
         >>> some.symbols, some.places.tolist()
@@ -78,7 +83,7 @@ class Unknown:
         """
         symbols, places, before = "", [np.empty(0, np.int64)], 0
         for start, end in ranges:
-            # What follows the last known character of a text belongs to it.
+            # Unknown characters after the last known one belong to the last range.
             first, last = np.searchsorted(self.places, [start, end + (end == length)])
             symbols += self.symbols[first:last]
             places.append(self.places[first:last] - start + before)
@@ -88,13 +93,13 @@ class Unknown:
     def among(
         self, nats: Iterable[npt.NDArray[np.floating[Any]]]
     ) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
-        """The nats of all characters in order, and which of them are known.
+        """Yield the nats of all characters in order, and which of them are known.
 
         Arguments:
-            nats: those of the known characters, in pieces.
+            nats: the nats of the known characters, in pieces.
         """
         done, tax = 0, -math.log1p(-self.escape)
-        for some in itertools.chain(nats, [np.empty(0)]):  # the last is for those at the end
+        for some in itertools.chain(nats, [np.empty(0)]):  # the last for unknown ones at the end
             last = len(some) == 0
             first, end = np.searchsorted(self.places, [done, done + len(some) + last])
             here = self.places[first:end] - done
@@ -106,9 +111,9 @@ class Unknown:
 
 
 def find_unknown(corpus: Corpus, alphabet: Alphabet, escape: float) -> Unknown:
-    """The characters of a text that an alphabet lacks; reads the text only if there are some.
+    """Find the characters of a text that an alphabet lacks; read the text only if there are some.
 
-    An alphabet of bytes lacks none, and so has no use for an escape.
+    An alphabet of bytes lacks none, so it reserves nothing for an escape.
 
     >>> corpus = Corpus(text="hoho!o", name="laugh", origin="nowhere")
     >>> find_unknown(corpus, Alphabet("ho"), 0.0).places.tolist()
@@ -116,7 +121,7 @@ def find_unknown(corpus: Corpus, alphabet: Alphabet, escape: float) -> Unknown:
     """
     symbols, places, known = [], [np.empty(0, np.int64)], 0
     if isinstance(alphabet, ByteAlphabet):
-        escape = 0.0  # no byte is unknown: a code has nothing to keep room for
+        escape = 0.0  # no byte is unknown
     elif set(corpus.symbols) - set(alphabet.symbols):
         have = _code_points(alphabet.symbols)
         for piece in corpus.read_again():

@@ -1,4 +1,6 @@
-"""Files that survive: atomic writes, locks, files opened only if regular, the checked checkpoint.
+"""Files that survive crashes: atomic writes, locks, regular files only, checked checkpoints.
 
-Imports no jax, and nothing of ours but modules at the root. Begin with `atomic`, then `checkpoint`.
+May import: only modules at the root.
+Imported by: `registry`, `text`, `network`, `runs`, `training`, `testing`.
+Imports no jax. Start reading with `atomic`, then `checkpoint`.
 """

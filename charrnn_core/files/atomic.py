@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and locks that vanish with their process."""
+"""Atomic file writes, and locks that vanish with their process."""
 
 import contextlib
 import errno
@@ -36,35 +36,34 @@ def explained(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0)
         reason = error.strerror or str(error)
-        raise StorageError(
-            f"cannot {action} {os.fspath(path)}: {reason}{f'; {remedy}' if remedy else ''}"
-        ) from error
+        message = f"cannot {action} {os.fspath(path)}: {reason}"
+        raise StorageError(f"{message}; {remedy}" if remedy else message) from error
 
 
 class Disk:
     """The system calls of a save, in one place so that tests can fail, record or reorder them.
 
-    Every method raises `OSError` as the call does.
+    Every method raises `OSError` like the call itself.
     """
 
     def create(self, path: Path) -> int:
-        """Open a file that must not exist yet, for writing; its descriptor."""
+        """Open a file that must not exist yet for writing; return its descriptor."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, data: memoryview) -> int:
-        """Write some of the bytes; how many."""
+        """Write some of the bytes; return how many."""
         return os.write(descriptor, data)
 
     def sync(self, descriptor: int) -> None:
-        """Wait until the file's bytes are on the medium."""
+        """Wait until the file's bytes are on the storage medium."""
         os.fsync(descriptor)
 
     def close(self, descriptor: int) -> None:
-        """Give a descriptor back."""
+        """Close a descriptor."""
         os.close(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
-        """Give a file another's name, at once."""
+        """Rename a file over another, atomically."""
         os.replace(source, target)
 
     def unlink(self, path: Path) -> None:
@@ -72,7 +71,7 @@ class Disk:
         os.unlink(path)
 
     def sync_directory(self, path: Path) -> None:
-        """Make the names in a directory durable, where the system can."""
+        """Make the names in a directory durable, where the system supports it."""
         if os.name != "posix":
             return
         try:
@@ -92,12 +91,12 @@ DISK = Disk()
 _LARGEST_WRITE = 1 << 24
 _NAMED = 200
 _TEMPORARY = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
-# Some network file systems cannot, and a directory may be writable without being readable.
+# Some network file systems cannot sync a directory, and one may be writable but not readable.
 _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES}
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path as a user gave it: ``~`` is the home directory, also where no shell has seen to that.
+    """Expand ``~`` in a path that a user gave, in case no shell did.
 
     >>> user_path("runs/~/a")
     PosixPath('runs/~/a')
@@ -106,13 +105,13 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside `path` that nobody else has; `remove_temporaries` knows it."""
+    """Return a unique name beside `path`, which `remove_temporaries` recognises."""
     name = os.fsencode(path.name)[:_NAMED].decode("utf-8", "ignore")
     return path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def make_directory(path: Path, disk: Disk = DISK) -> Path:
-    """Create a directory, its parents too, durably; make sure that files can be written in it.
+    """Create a directory and its parents durably; check that files can be written in it.
 
     Raises:
         StorageError: it cannot be created or written to.
@@ -125,7 +124,7 @@ def make_directory(path: Path, disk: Disk = DISK) -> Path:
     with explained("write in", path):
         probe = _temporary(path / "probe")
         probe.write_bytes(b"")
-        probe.unlink(missing_ok=True)  # who holds the lock may have removed it
+        probe.unlink(missing_ok=True)  # the holder of the lock may have removed it
     return path
 
 
@@ -133,11 +132,11 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview], disk: Dis
     """Write a file so that a crash at any moment leaves the old content or the new, never a mix.
 
     The bytes go to a temporary file in the same directory, which is synced, renamed over `path`,
-    and made durable by syncing the directory. A process that is killed meanwhile leaves the
-    temporary file behind; `remove_temporaries` finds it.
+    and made durable by syncing the directory. A process killed in between leaves the temporary file
+    behind; `remove_temporaries` removes it.
 
     Raises:
-        StorageError: the disk is full, the directory read-only, ...; `path` is still whole.
+        StorageError: the disk is full, the directory read-only, ...; `path` is unharmed.
     """
     temporary = _temporary(path)
     with explained("write", path):
@@ -160,14 +159,14 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview], disk: Dis
 
 
 def remove_temporaries(directory: Path, disk: Disk = DISK) -> None:
-    """Remove what killed writers of `write_atomically` left; call it while none can be writing."""
+    """Remove the leftovers of killed writers; call this only while nobody can be writing."""
     for path in filter(lambda path: _TEMPORARY.fullmatch(path.name), directory.glob(".*.tmp")):
         with contextlib.suppress(FileNotFoundError), explained("remove", path):
             disk.unlink(path)
 
 
 def sha256(data: bytes) -> str:
-    """The SHA-256 digest in hexadecimal.
+    """Return the SHA-256 digest in hexadecimal.
 
     >>> sha256(b"Santa")[:12]
     'ea5f3cff7f56'
@@ -182,13 +181,14 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     The lock vanishes with its process, however that ends; the file stays.
 
     Arguments:
-        timeout: seconds to wait for another holder; negative waits for ever.
+        path: the file to lock.
+        timeout: seconds to wait for another holder; a negative value waits indefinitely.
 
     Raises:
-        TimeoutError: somebody else holds the lock for longer than `timeout`.
-        StorageError: the file cannot be opened, or is a link or no regular file.
+        TimeoutError: another process holds the lock for longer than `timeout`.
+        StorageError: the file cannot be opened, or is a link or not a regular file.
     """
-    import filelock  # it imports asyncio, which would double the time of --help
+    import filelock  # imports asyncio, which would double the time of --help
 
     lock = filelock.FileLock(path)
     try:
@@ -207,7 +207,7 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds the lock on `path`; False where that cannot be told."""
+    """Return whether another process holds the lock on `path`; False if it cannot be determined."""
     if not os.path.lexists(path):
         return False
     try:
@@ -215,12 +215,12 @@ def is_locked(path: Path) -> bool:
             return False
     except TimeoutError:
         return True
-    except StorageError:  # a directory that others may only read
+    except StorageError:  # a directory that is read-only for this user
         return False
 
 
 def cache_directory() -> Path:
-    """Where downloads are kept: ``CHARRNN_CACHE``, else the user's cache directory."""
+    """Return where downloads are kept: ``CHARRNN_CACHE``, else the user's cache directory."""
     import platformdirs
 
     chosen = os.environ.get("CHARRNN_CACHE")

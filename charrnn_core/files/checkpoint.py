@@ -2,10 +2,10 @@
 
 Layout, all numbers little-endian: the magic ``CRNN``, a format version (u16), the length of the
 header (u32), the header (msgpack: the table, and path, dtype, shape, offset and size of every
-array), the arrays one after the other, and the SHA-256 of everything before it. The reader
-compares the file's length with the header's and verifies the digest before it gives anything back;
-nothing in the file is imported or executed.
-docs/durability.md describes the format; tests/data holds a file of every version.
+array), the arrays back to back, and the SHA-256 of everything before it. The reader compares the
+file's length with the header's and verifies the digest before it returns anything; nothing in the
+file is imported or executed. docs/durability.md describes the format; tests/data holds a file of
+every version.
 """
 
 import hashlib
@@ -33,17 +33,19 @@ _PREFIX = struct.Struct("<4sHI")
 _DIGEST_BYTES = 32
 _LONGEST_HEADER = 2**26
 _MOST_DIMENSIONS = 32
-_DTYPES = {
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
-}  # fmt: skip
+_DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+    "float16 bfloat16 float32 float64 complex64 complex128".split()
+)
+_INVALID = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading a header raises if it is not valid, besides the errors of msgpack."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The contents of a checkpoint file.
 
     Arguments:
         table: plain data: configuration, alphabet, plugins, corpus, metrics.
@@ -62,7 +64,7 @@ def save_checkpoint(
     Raises:
         StorageError: the file cannot be written.
         CheckpointError: an array has a dtype that the format lacks, or the table is too long or
-            not plain.
+            not plain data.
     """
     index, offset = [], 0
     for name, array in arrays.items():
@@ -77,11 +79,13 @@ def save_checkpoint(
     try:
         header = msgpack.packb({"table": dict(table), "arrays": index})
         assert isinstance(header, bytes)
-        # Not all that can be written can be read again: a table with a number as a key cannot.
+        # msgpack writes some data that it cannot read, such as a table with a number as a key.
         if msgpack.packb(_unpack(memoryview(header))) != header:
-            raise ValueError("it is another when it is read again")
+            raise ValueError("it changes when it is read back")
     except (TypeError, ValueError, OverflowError, msgpack.UnpackException) as error:
-        raise CheckpointError(f"cannot save {path}: its table is not plain: {error}") from error
+        raise CheckpointError(
+            f"cannot save {path}: its table is not plain data: {error}"
+        ) from error
     if len(header) > _longest_header(offset):
         raise CheckpointError(
             f"cannot save {path}: its table takes {len(header)} bytes; expected at most "
@@ -91,13 +95,13 @@ def save_checkpoint(
 
 
 def _digested(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
-    """The pieces of the file; the last one is the digest of all before it."""
+    """Yield the pieces of the file; the last one is the digest of all before it."""
     digest = hashlib.sha256()
 
     def pieces() -> Iterator[bytes | memoryview]:
         yield _PREFIX.pack(_MAGIC, FORMAT, len(header)) + header
         for array in arrays.values():
-            # A view of bytes: bfloat16 is no type that Python's buffers know.
+            # As bytes, because Python's buffers do not support bfloat16.
             yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
     for piece in pieces():
@@ -109,23 +113,24 @@ def _digested(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
 def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Checkpoint:
     """Read a checkpoint and verify it.
 
-    How long the file must be is told by its header, and is compared before the arrays are read. The
-    arrays are read-only views of the bytes read, so memory is that of the file.
+    The header says how long the file must be, which is checked before the arrays are read. The
+    arrays are read-only views of the bytes read, so they take as much memory as the file.
 
     Arguments:
-        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for what a
-            user names, which may be a link.
+        path: the file.
+        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for a file
+            that a user names, which may be a link.
 
     Raises:
         CheckpointError: the file is damaged, foreign, too large or from a newer charrnn.
-        StorageError: it cannot be read, or is no regular file.
+        StorageError: it cannot be read, or is not a regular file.
     """
     with explained("read", path), open(path, "rb", opener=opener) as file:
         size = os.fstat(file.fileno()).st_size
         prefix = file.read(_PREFIX.size)
         length = _read_prefix(prefix, path)
         rest = size - _PREFIX.size - length - _DIGEST_BYTES
-        # Whatever the file holds: what is allocated is not more than it has.
+        # Whatever the header claims, never allocate more than the file holds.
         if rest < 0 or length > _longest_header(rest):
             raise _damaged(path, f"a header of {length} bytes in a file of {size}")
         header = file.read(length)
@@ -138,9 +143,11 @@ def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Chec
         raise _damaged(path, "its digest does not match")
     return Checkpoint(
         table,
-        {place.path: np.frombuffer(data[place.bytes], place.dtype).reshape(place.shape)
-         for place in index},
-    )  # fmt: skip
+        {
+            place.path: np.frombuffer(data[place.bytes], place.dtype).reshape(place.shape)
+            for place in index
+        },
+    )
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:
@@ -148,16 +155,16 @@ def _damaged(path: Path, why: str) -> CheckpointError:
 
 
 def _read_arrays(file: BinaryIO, length: int, path: Path) -> memoryview:
-    """The bytes of all arrays, which are what is left but for the digest."""
-    there = memory_bytes()
+    """Read the bytes of all arrays: the rest of the file up to the digest."""
+    available = memory_bytes()
     try:
-        if length > there:
+        if length > available:
             raise MemoryError
         data = bytearray(length)
     except MemoryError as error:
         raise CheckpointError(
-            f"{path} has arrays of {length / 2**30:,.1f} GiB, and this machine has "
-            f"{there / 2**30:,.1f} GiB of memory; use a machine with more"
+            f"{path} has {length / 2**30:,.1f} GiB of arrays, but this machine has only "
+            f"{available / 2**30:,.1f} GiB of memory; use a machine with more"
         ) from error
     if file.readinto(data) != length:  # type: ignore[attr-defined]
         raise _damaged(path, "it ends early")
@@ -165,7 +172,7 @@ def _read_arrays(file: BinaryIO, length: int, path: Path) -> memoryview:
 
 
 def _read_prefix(prefix: bytes, path: Path) -> int:
-    """The length of the header, after magic and version have been checked."""
+    """Check magic and version; return the length of the header."""
     if len(prefix) < _PREFIX.size or prefix[:4] != _MAGIC:
         raise CheckpointError(f"{path} is not a charrnn checkpoint")
     _, version, header_length = _PREFIX.unpack(prefix)
@@ -174,18 +181,18 @@ def _read_prefix(prefix: bytes, path: Path) -> int:
             f"{path} has format {version}; this charrnn reads up to {FORMAT}: upgrade charrnn"
         )
     if version < 1:
-        raise CheckpointError(f"{path} is damaged: there is no format {version}")
+        raise CheckpointError(f"{path} is damaged: it has the unknown format {version}")
     return header_length
 
 
 def _longest_header(array_bytes: int) -> int:
-    """How many bytes a header may have; unpacked, a byte can take 72 (an empty table does)."""
+    """Return the most bytes a header may have; unpacked, a byte can take 72 (an empty table)."""
     return min(2**19 + array_bytes // 128, _LONGEST_HEADER)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an array lies among the bytes of all, and what it is."""
+    """An array's path, dtype and shape, and its place among the bytes of all arrays."""
 
     path: str
     dtype: np.dtype[Any]
@@ -196,20 +203,18 @@ class _Place:
 def _read_header(
     header: bytes, array_bytes: int, path: Path
 ) -> tuple[dict[str, Any], list[_Place]]:
-    """The table and the places of the arrays, which must take `array_bytes`."""
+    """Read the table and the places of the arrays, which must take `array_bytes` in all."""
     try:
         content = _unpack(header)
         if not isinstance(content["table"], dict):
-            raise ValueError("no table")
+            raise ValueError("the table is missing")
         return content["table"], _places(content["arrays"], array_bytes)
-    except (
-        ValueError, KeyError, TypeError, OverflowError, RecursionError, msgpack.UnpackException
-    ) as error:  # fmt: skip
+    except (*_INVALID, msgpack.UnpackException) as error:
         raise _damaged(path, f"its header is not valid: {error}") from error
 
 
 def _unpack(header: bytes | memoryview) -> Any:
-    """What a header holds. Lengths are checked first: room is made for them before they are read.
+    """Unpack a header. Its lengths are checked first, because msgpack allocates by them.
 
     Raises:
         ValueError, msgpack.UnpackException: it is not msgpack, or too deep.
@@ -221,26 +226,26 @@ def _unpack(header: bytes | memoryview) -> Any:
 
 
 def _places(index: Any, array_bytes: int) -> list[_Place]:
-    """The arrays' places, after dtypes and shapes have been checked: no gap, no overlap."""
+    """Check dtypes, shapes and places of the arrays (no gap, no overlap); return the places."""
     places: dict[str, _Place] = {}
     end = 0
     for item in index:
         path, shape = item["path"], item["shape"]
         shown = reprlib.repr(path)
         if not isinstance(path, str) or path in places:
-            raise ValueError(f"the path {shown} is no text, or there twice")
+            raise ValueError(f"the path {shown} is not text, or occurs twice")
         if item["dtype"] not in _DTYPES:
-            raise ValueError(f"{shown}: dtype {reprlib.repr(item['dtype'])}")
+            raise ValueError(f"{shown} has the dtype {reprlib.repr(item['dtype'])}")
         dtype = _dtype(item["dtype"])
         if not _is_shape(shape):
-            raise ValueError(f"{shown}: shape {reprlib.repr(shape)}")
+            raise ValueError(f"{shown} has the shape {reprlib.repr(shape)}")
         start, size = end, math.prod(shape) * dtype.itemsize
         if item["offset"] != start or item["nbytes"] != size or start + size > array_bytes:
             raise ValueError(f"{shown}: its bytes are not where they should be")
         end = start + size
         places[path] = _Place(path, dtype, tuple(shape), slice(start, end))
     if end != array_bytes:
-        raise ValueError(f"{array_bytes - end} bytes that belong to no array")
+        raise ValueError(f"{array_bytes - end} bytes belong to no array")
     return list(places.values())
 
 
@@ -252,7 +257,7 @@ def _is_shape(shape: Any) -> bool:
 
 def _dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
-        import ml_dtypes  # it teaches NumPy that name
+        import ml_dtypes  # registers the name with NumPy
 
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(name)

@@ -1,4 +1,4 @@
-"""Plain data: what a checkpoint keeps and gives back as it was. No jax, no msgpack."""
+"""Plain data: what a checkpoint stores and returns unchanged. No jax, no msgpack."""
 
 import reprlib
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ EXPECTED = (
 
 
 def plain(value: Any, most_bytes: int) -> Any:
-    """A copy of a value, made of plain data alone; a tuple becomes a list.
+    """Copy a value that consists of plain data; a tuple becomes a list.
 
     Arguments:
-        value: what somebody else wants to be kept.
-        most_bytes: how much room it may take, about.
+        value: data from a plugin, to be stored.
+        most_bytes: roughly how large it may be.
 
     Raises:
-        ValueError: it is something else; the message shows what.
+        ValueError: something in it is not plain data, or it is too large.
 
     >>> plain({"bytes": 3, "best": (1, 0.5)}, 100)
     {'bytes': 3, 'best': [1, 0.5]}
@@ -33,7 +33,7 @@ class _Copy:
         self._most = self._left = most_bytes
 
     def of(self, value: Any, depth: int) -> Any:
-        """A copy of a value that lies so deep inside."""
+        """Copy a value that is nested this deep."""
         if depth > _DEEPEST:
             raise ValueError(f"it is nested more than {_DEEPEST} deep; {EXPECTED}")
         self._spend(9)
@@ -44,39 +44,39 @@ class _Copy:
         if isinstance(value, float):
             return float(value)
         if isinstance(value, str):
-            return self._text(str.__str__(value))  # the text itself, also of a member of an Enum
+            return self._text(str.__str__(value))  # the text itself even for a member of an Enum
         if isinstance(value, list | tuple):
             return [self.of(item, depth + 1) for item in value]
         if isinstance(value, dict):
             return dict(self._items(value, depth))
-        raise ValueError(f"{_shown(value)} is no plain data; {EXPECTED}")
+        raise ValueError(f"{_shown(value)} is not plain data; {EXPECTED}")
 
     def _items(self, table: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
         for key, value in table.items():
             if not isinstance(key, str):
-                raise ValueError(f"the key {_shown(key)} is no text; {EXPECTED}")
+                raise ValueError(f"the key {_shown(key)} is not text; {EXPECTED}")
             yield self.of(key, depth + 1), self.of(value, depth + 1)
 
     def _integer(self, number: int) -> int:
         if number not in _INTEGERS:
-            raise ValueError(f"an integer of {number.bit_length()} bits; expected at most 64")
+            raise ValueError(
+                f"it has a {number.bit_length()}-bit integer; expected at most 64 bits"
+            )
         return number
 
     def _text(self, text: str) -> str:
         try:
             self._spend(len(text.encode()))
         except UnicodeEncodeError as error:
-            raise ValueError(f"{_shown(text)} is no Unicode text: it has a surrogate") from error
+            raise ValueError(f"{_shown(text)} is not valid Unicode: it has a surrogate") from error
         return text
 
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            raise ValueError(
-                f"it takes more than {self._most:,} bytes; keep what is long in a file"
-            )
+            raise ValueError(f"it takes more than {self._most:,} bytes; keep large data in a file")
 
 
 def _shown(value: Any) -> str:
-    """A value, shortened, and its type."""
+    """Return a value, shortened, and its type."""
     return f"{reprlib.repr(value)} ({type(value).__name__})"

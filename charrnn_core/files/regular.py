@@ -1,8 +1,8 @@
-"""Files that are what they seem: opened only if regular, without waiting, without following links.
+"""Safe opening of files: only regular files, without blocking, without following links.
 
-A directory may come from somebody else. A link in it would have another file read, cut or written;
-a pipe would be waited for without end; a device has no end. `own` and `named` are openers for
-Python's ``open``, which ask of the open file itself, so that nothing can be exchanged in between.
+A directory may come from somebody else. A link in it could have another file read, cut or written;
+a pipe could block forever; a device may never end. `own` and `named` are openers for Python's
+``open``; they check the open descriptor itself, so that the file cannot be swapped in between.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import IO
 from charrnn_core.errors import StorageError
 
 AT_MOST = 1 << 28
-"""Bytes of the longest file that is read at once."""
+"""The size in bytes of the largest file that is read at once."""
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -29,10 +29,10 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def own(path: str, flags: int) -> int:
-    """An opener for files that lie in a directory of ours: no link is followed.
+    """Open a file in a directory of ours, without following a link; an opener for ``open``.
 
     Raises:
-        StorageError: it is a link, or no regular file.
+        StorageError: it is a link, or not a regular file.
         OSError: as ``os.open`` does.
 
     >>> open("/dev/null", "rb", opener=own)
@@ -40,37 +40,37 @@ def own(path: str, flags: int) -> int:
     charrnn_core.errors.StorageError: /dev/null is a device; expected a regular file: remove it, \
 or put the file itself there
     """
-    with contextlib.suppress(FileNotFoundError):  # it may be about to be made
+    with contextlib.suppress(FileNotFoundError):  # the flags may create it
         check_own(path)
     descriptor = os.open(path, flags | _NO_LINK | _NO_WAITING, 0o666)
     return _checked(descriptor, path, "remove it, or put the file itself there")
 
 
 def named(path: str, flags: int) -> int:
-    """An opener for files that a user names: what a link leads to is meant.
+    """Open a file that a user names, following links; an opener for ``open``.
 
     Raises:
-        StorageError: it is no regular file.
+        StorageError: it is not a regular file.
         OSError: as ``os.open`` does.
     """
-    remedy = "write what it has to a file, and name that"
+    remedy = "copy its contents to a file, and name that"
     with contextlib.suppress(FileNotFoundError):
         _check(os.stat(path).st_mode, path, remedy)
     return _checked(os.open(path, flags | _NO_WAITING, 0o666), path, remedy)
 
 
 def check_own(path: str | os.PathLike[str]) -> None:
-    """Refuse what lies in a directory of ours and is no regular file.
+    """Refuse a path in a directory of ours that is not a regular file.
 
     Raises:
-        StorageError: it is a link, or no regular file.
-        OSError: as ``os.lstat`` does; there may be none.
+        StorageError: it is a link, or not a regular file.
+        OSError: as ``os.lstat`` does, such as for a missing file.
     """
     _check(os.lstat(path).st_mode, path, "remove it, or put the file itself there")
 
 
 def check_own_directory(path: Path) -> None:
-    """Refuse a directory of ours that is a link: what is removed in it may belong to another.
+    """Refuse a directory of ours that is a link: files removed in it may be somebody else's.
 
     Raises:
         StorageError: it is a link.
@@ -78,15 +78,15 @@ def check_own_directory(path: Path) -> None:
     if path.is_symlink():
         raise StorageError(
             f"{path} is a symbolic link; expected a directory: put the directory itself there "
-            "(the directory around it may be reached by links)"
+            "(its parents may be links)"
         )
 
 
 def read_own(path: Path, at_most: int = AT_MOST) -> bytes:
-    """All bytes of a file that lies in a directory of ours.
+    """Read all bytes of a file in a directory of ours.
 
     Raises:
-        StorageError: it is a link or no regular file, or has more than `at_most` bytes.
+        StorageError: it is a link or not a regular file, or has more than `at_most` bytes.
         OSError: as ``open`` does.
     """
     with open(path, "rb", opener=own) as file:
@@ -94,10 +94,10 @@ def read_own(path: Path, at_most: int = AT_MOST) -> bytes:
 
 
 def read_named(path: Path, at_most: int = AT_MOST) -> bytes:
-    """All bytes of a file that a user names.
+    """Read all bytes of a file that a user names.
 
     Raises:
-        StorageError: it is no regular file, or has more than `at_most` bytes.
+        StorageError: it is not a regular file, or has more than `at_most` bytes.
         OSError: as ``open`` does.
     """
     with open(path, "rb", opener=named) as file:
@@ -105,10 +105,10 @@ def read_named(path: Path, at_most: int = AT_MOST) -> bytes:
 
 
 def read_whole(file: IO[bytes], at_most: int) -> bytes:
-    """All bytes of an open regular file.
+    """Read all bytes of an open regular file.
 
     Raises:
-        StorageError: they are more than `at_most`.
+        StorageError: it has more than `at_most` bytes.
     """
     if (size := os.fstat(file.fileno()).st_size) > at_most:
         raise StorageError(f"{file.name} has {size} bytes; expected at most {at_most}")
@@ -116,10 +116,10 @@ def read_whole(file: IO[bytes], at_most: int) -> bytes:
 
 
 def cut_own(path: Path, length: int) -> None:
-    """Cut off what a log has beyond a length; one that is shorter, or not there, stays as it is.
+    """Truncate a log to a length; leave a shorter or missing one alone.
 
     Raises:
-        StorageError: it is a link or no regular file.
+        StorageError: it is a link or not a regular file.
         ValueError: the length is negative.
         OSError: as ``open`` does.
     """

@@ -1,7 +1,7 @@
-"""Plain data from a file, compared with the types that say what it has to be.
+"""Validation of plain data from a file against type annotations.
 
-Nothing is converted and nothing is filled in: a value has the type, or is refused. Types are those
-of annotations: ``int``, ``str | None``, ``list[...]``, ``dict[str, ...]``, ``Literal``, a
+Nothing is converted and nothing is filled in: a value has the type, or is refused. The types are
+annotations: ``int``, ``str | None``, ``list[...]``, ``dict[str, ...]``, ``Literal``, a
 ``TypedDict`` or a dataclass, ``Any`` for plain data of any kind, and ``Annotated`` with bounds.
 """
 
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin
 from charrnn_core.errors import shown
 
 _DEEPEST = 64
+_PLAIN = (str, bool, int, float, types.NoneType)
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     int: ((int,), "an integer"),
     float: ((float, int), "a number"),
@@ -29,7 +30,7 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 
 @dataclass(frozen=True)
 class Between:
-    """A bound on a number, which is also finite."""
+    """A range that a number has to be in; it also has to be finite."""
 
     least: float
     most: float
@@ -42,7 +43,7 @@ class Between:
 
 @dataclass(frozen=True)
 class Like:
-    """A pattern that all of a text has to match."""
+    """A pattern that a whole text has to match."""
 
     pattern: str
     what: str
@@ -53,7 +54,7 @@ class Like:
 
 @dataclass(frozen=True)
 class AlsoBytes:
-    """Lets ``Any`` be bytes as well, which JSON cannot hold."""
+    """A mark that lets ``Any`` be bytes as well, which JSON cannot hold."""
 
     def __call__(self, value: Any) -> str | None:
         return None
@@ -67,14 +68,15 @@ Name = Annotated[str, Like(r".{1,1000}", "a text of 1 to 1000 characters")]
 
 
 def check(value: Any, annotation: Any, what: str = "") -> None:
-    """Raise unless plain data is of a type.
+    """Raise unless plain data has a type.
 
     Arguments:
-        annotation: the type; of a dataclass only the fields that are there are looked at.
+        value: the data.
+        annotation: the type; fields of a dataclass may be missing.
         what: the path to the value, for the message.
 
     Raises:
-        ValueError: it is not; the path, the value and what was expected are named.
+        ValueError: it has another; the message has the path, the value and what was expected.
 
     >>> check({"step": [3, -1]}, dict[str, list[Count]])
     Traceback (most recent call last):
@@ -111,7 +113,7 @@ def check(value: Any, annotation: Any, what: str = "") -> None:
 
 
 def for_json(value: Any) -> Any:
-    """Plain data as JSON holds it: bytes in hexadecimal, numbers that are not finite as text.
+    """Return plain data for JSON: bytes in hexadecimal, infinities and NaN as text.
 
     >>> for_json({"best": math.inf, "state": [b"ho", 1]})
     {'best': 'inf', 'state': ['686f', 1]}
@@ -143,7 +145,7 @@ def _check_names(value: Any, what: str) -> None:
         raise _refused(what, value, "a table")
     for name in value:
         if not isinstance(name, str):
-            raise _refused(what, name, "a text for the name of a value")
+            raise _refused(what, name, "a text as a key")
 
 
 @functools.cache
@@ -152,7 +154,7 @@ def _fields(annotation: Any) -> dict[str, Any]:
 
 
 def _check_fields(value: Any, annotation: Any, what: str) -> None:
-    """Check a table with named fields; others in it may be any plain data."""
+    """Check a table with named fields; its other values may be any plain data."""
     _check_names(value, what)
     fields = _fields(annotation)
     if not dataclasses.is_dataclass(annotation):
@@ -163,7 +165,7 @@ def _check_fields(value: Any, annotation: Any, what: str) -> None:
 
 
 def _check_plain(value: Any, also_bytes: bool, what: str) -> None:
-    """Check that data is what JSON can hold, and not nested very deep."""
+    """Check that JSON can hold the data, and that it is not nested too deep."""
     level, depth = [value], 0
     while level:
         if depth > _DEEPEST:
@@ -175,8 +177,7 @@ def _check_plain(value: Any, also_bytes: bool, what: str) -> None:
                 inner += item.values()
             elif isinstance(item, list | tuple):
                 inner += item
-            elif not (type(item) in (str, bool, int, float, types.NoneType)
-                      or also_bytes and isinstance(item, bytes)):  # fmt: skip
+            elif not (also_bytes and isinstance(item, bytes)) and type(item) not in _PLAIN:
                 raise _refused(what, item, "plain data")
         level, depth = inner, depth + 1
 

@@ -1,6 +1,11 @@
 """The network: input layer, cell, readout; its parameters as a pytree; what the engine makes of it.
 
-It imports `engine`, `files`, `registry` and modules at the root; the rooms that sample, evaluate,
-train or keep a run import it. Begin with `network`; `documents` says where the carry starts
-afresh, `calling` how a cell's functions are called, `explain` what is said of the engine.
+May import: `engine`, `files`, `registry`, and modules at the root.
+Imported by: `sampling`, `runs`, `evaluation`, `training`, `testing`.
+Start reading with `network`; `documents` says where the carry starts afresh, `calling` how a cell's
+functions are called, `explain` what there is to say of the engine's work.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

@@ -1,14 +1,10 @@
 """What plugins there are, as plain data for ``charrnn plugins``."""
 
-import ast
-import importlib.util
 from typing import Any
 
-from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.entrypoints import COMMANDS, installed
-from charrnn_core.registry.options import describe_options
 from charrnn_core.registry.provider import Fault, Import, Provider, requirement
 from charrnn_core.registry.registry import Registry
 
@@ -102,7 +98,7 @@ def _row(
 
 
 def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> dict[str, Any]:
-    """A component's provider, spec and options.
+    """Return where a plugin comes from and what it offers.
 
     Raises:
         UnknownNameError: there is no such kind or name.
@@ -110,11 +106,7 @@ def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> di
     if kind not in KINDS:
         raise UnknownNameError("kind of plugin", kind, KINDS)
     provider = (registry or Registry.installed()).find(kind, use)
-    plugin = provider.plugin
-    target = plugin.target if isinstance(plugin.target, str) else repr(plugin.target)
-    spec = plugin.name if plugin.argument is None else f"{plugin.name}:{plugin.argument.upper()}"
-    about = {"summary": plugin.summary, "spec": spec, "target": target}
-    return provider.record() | about | {"options": describe_options(plugin.options)}
+    return provider.origin() | provider.plugin.describe()
 
 
 def option_lines(options: list[dict[str, Any]]) -> list[str]:
@@ -126,26 +118,3 @@ def option_lines(options: list[dict[str, Any]]) -> list[str]:
         lines.append(f"  {option['name']}: {option['type']}, {default}")
         lines.append(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
     return lines
-
-
-def first_line(module: str, name: str) -> str:
-    """The first line of the docstring of a module's function, which is not imported but read.
-
-    Empty if it has none, or cannot be found. (The packages around the module are imported.)
-
-    >>> first_line("charrnn_core.registry.listing", "first_line")
-    "The first line of the docstring of a module's function, which is not imported but read."
-    """
-    try:
-        with kept_clean():
-            spec = importlib.util.find_spec(module)
-        loader: Any = spec and spec.loader
-        tree = ast.parse(loader.get_source(module))
-    except (
-        Exception,
-        SystemExit,
-    ):  # a plugin's package must not spoil the help of others
-        return ""
-    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-    found = next((function for function in functions if function.name == name), None)
-    return (found and ast.get_docstring(found) or "").partition("\n")[0]

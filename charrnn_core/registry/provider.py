@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.registry.descriptors import Plugin
+from charrnn_core.errors import PluginError
+from charrnn_core.registry.plugin import Component, Plugin
 
 HEAVY = ("jax", "flax", "optax", "numpy")
 """What a plugin's registration must not import, so that every command starts at once."""
@@ -28,8 +29,22 @@ _ORDINARY = re.compile(r"\w[\w .+!-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a plugin's module comes from: an entry point of a distribution, or a single file."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    file: Path | None = None
+
+    def provider(self, plugin: Plugin) -> "Provider":
+        """Return what is on offer with where it comes from."""
+        return Provider(plugin, self.distribution, self.version, self.entry_point, self.file)
+
+
+@dataclass(frozen=True)
 class Provider:
-    """A component on offer and the distribution that offers it, or the single file."""
+    """What is on offer and the distribution that offers it, or the single file."""
 
     plugin: Plugin
     distribution: str
@@ -37,18 +52,32 @@ class Provider:
     entry_point: str
     file: Path | None = None
 
-    def record(self) -> dict[str, Any]:
-        """What a checkpoint remembers of the plugin."""
+    @property
+    def component(self) -> Component:
+        """The descriptor, of what is a part of a run.
+
+        Raises:
+            PluginError: it is not, such as a recipe.
+        """
+        if not isinstance(self.plugin, Component):
+            raise PluginError(f"{self.plugin.kind} {self.plugin.name!r} is not a part of a run")
+        return self.plugin
+
+    def origin(self) -> dict[str, Any]:
+        """Return the plugin's kind and name, and where it comes from."""
         return {
             "kind": self.plugin.kind,
             "name": self.plugin.name,
             "distribution": self.distribution,
             "version": self.version,
             "entry_point": self.entry_point,
-            "api": self.plugin.api,
-            "state_version": self.plugin.state_version,
             **({"file": True} if self.file else {}),
         }
+
+    def record(self) -> dict[str, Any]:
+        """Return what a checkpoint remembers of a component."""
+        versions = {"api": self.plugin.api, "state_version": self.component.state_version}
+        return self.origin() | versions
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,10 @@
-"""Writing: read a prompt, draw symbols on the device, turn them into text.
+"""Sampling: read a prompt, draw symbols on the device, turn them into text.
 
-Knows `network` and `text`. Begin with `draw`.
+May import: `network`, `text`, and modules at the root.
+Imported by: `runs`, `evaluation`, `training`, `testing`.
+Start reading with `draw`, then `text`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

@@ -17,24 +17,25 @@ from charrnn_core.errors import SamplingError
 from charrnn_core.network.mesh import data_mesh, fitting_shards
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import form
+from charrnn_core.public import public
 from charrnn_core.text.alphabet import Alphabet, Ids
 
 _MOST_PER_CALL = 512
 _ROWS_PER_CALL = 2**13
 _MOST = 2**31 - 1
-"""Positions are counted in int32."""
+"""The longest sample: positions are counted in int32."""
 
 SamplerFunction = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
 
 
+@public
 @dataclass(frozen=True)
 class SamplerContext:
-    """What a sampler can learn about the model, through its ``bind(context)``.
+    """What a sampler can know of the model, passed to its ``bind(context)``.
 
     Arguments:
         alphabet: the model's symbols.
-        training_ids: gives the ids of the text the model was trained on. That text is read when it
-            is asked for, and only then: sampling needs it for nothing else.
+        training_ids: returns the ids of the training text, which is read when this is called.
     """
 
     alphabet: Alphabet
@@ -42,13 +43,13 @@ class SamplerContext:
 
 
 class Chain:
-    """Samplers applied one after the other: each shapes the distribution the next one gets.
+    """Samplers applied in sequence: each shapes the distribution that the next one gets.
 
-    Those with a true attribute ``constraint`` come before the others, wherever they stand, so that
-    what they forbid can never be all that the others leave.
+    Samplers with a true attribute ``constraint`` run first, wherever they stand, so that they can
+    never forbid everything that the others have left.
 
     Arguments:
-        samplers: ``(key, logits, state) -> (logits, state)``, perhaps with ``init(batch)``,
+        samplers: ``(key, logits, state) -> (logits, state)``, optionally with ``init(batch)``,
             ``observe(state, ids)``, ``bind(context)``; see `charrnn_core.SamplerPlugin`.
 
     >>> double = lambda key, logits, state: (2 * logits, state)
@@ -63,11 +64,11 @@ class Chain:
         )
 
     def bind(self, context: SamplerContext) -> "Chain":
-        """The chain in which every sampler that asks for the context has it."""
+        """Return the chain with the context passed to every sampler that has ``bind``."""
         return Chain([_bound(sampler, context) for sampler in self.samplers])
 
     def init(self, batch: int) -> tuple[Any, ...]:
-        """The state of every sampler; None for one that does not remember."""
+        """Return the initial state of every sampler; None for a stateless one."""
         return tuple(_begin(sampler, batch) for sampler in self.samplers)
 
     def __call__(
@@ -80,27 +81,27 @@ class Chain:
         return logits, tuple(after)
 
     def tried(self, symbols: int) -> "Chain":
-        """The chain, once it has shaped a distribution, so that no training ends at a bad one.
+        """Trace the chain once and return it, so that a bad sampler fails before the training.
 
         Raises:
-            PluginError: the code of a sampler fails, or returns other shapes than it has to.
+            PluginError: the code of a sampler fails, or returns wrong shapes.
         """
         jax.eval_shape(self, jax.random.key(0), jnp.zeros((1, symbols)), self.init(1))
         return self
 
     def observe(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
-        """The states after ``ids: int32[B]``, the next character of every stream."""
+        """Return the states after ``ids: int32[B]``, the next character of every stream."""
         pairs = zip(self.samplers, states, strict=True)
         return tuple(_observe(sampler, state, ids) for sampler, state in pairs)
 
     def observe_all(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
-        """The states after ``ids: int32[T,B]``."""
+        """Return the states after ``ids: int32[T,B]``."""
         if not any(hasattr(sampler, "observe") for sampler in self.samplers):
             return states
         return jax.lax.scan(lambda states, ids: (self.observe(states, ids), None), states, ids)[0]
 
 
-_MUST = "it must return (logits, state): logits of the shape they came in, the state of its own"
+_MUST = "it must return (logits, state), both in the shapes it got"
 
 
 def _method(sampler: Any, name: str, must: str, got: Mapping[str, Any] | None = None) -> Call:
@@ -136,7 +137,7 @@ def _shape(sampler: Any, key: jax.Array, logits: jax.Array, state: Any) -> tuple
 def _observe(sampler: Any, state: Any, ids: jax.Array) -> Any:
     if not hasattr(sampler, "observe"):
         return state
-    must = "observe(state, ids) must return its state, in the shapes it came in"
+    must = "observe(state, ids) must return its state, in the shapes it got"
     call = _method(sampler, "observe", must, {"state": state, "ids": ids})
     with call:
         after = sampler.observe(state, ids)
@@ -148,13 +149,16 @@ def _observe(sampler: Any, state: Any, ids: jax.Array) -> Any:
 def encode_prompt(
     alphabet: Alphabet, prompt: str, unknown: str = "error", separator: tuple[int, ...] = ()
 ) -> Ids:
-    """The prompt in ids; an empty one stands for the beginning of a line.
+    """Return the ids of a prompt; an empty one stands for the beginning of a line.
 
-    That is a line's end, or the first symbol of an alphabet without one.
+    The beginning of a line is a line feed, or the first symbol of an alphabet without line feeds.
 
     Arguments:
-        separator: the ids that end a document. A prompt begins one, so that the last of them comes
-            before it, as in training.
+        alphabet: the model's symbols.
+        prompt: the text.
+        unknown: what to do with characters outside the alphabet: ``"error"`` or ``"skip"``.
+        separator: the ids that end a document. A prompt begins a document, so the last of these ids
+            goes before it, as in training.
 
     Raises:
         UnknownSymbolError: the prompt has characters the alphabet lacks, and `unknown` is "error".
@@ -172,12 +176,12 @@ def encode_prompt(
 
 
 class Drawn(NamedTuple):
-    """K characters of B streams, and how likely each was, in nats.
+    """K characters of B streams, and their log-probabilities in nats.
 
     Arguments:
         ids: int32[K,B].
-        model: float32[K,B], the log-probability under the model; None unless it was asked for.
-        sampler: float32[K,B], that under the distribution which was drawn from; or None.
+        model: float32[K,B], the log-probability under the model; None unless requested.
+        sampler: float32[K,B], the log-probability under the distribution drawn from; or None.
     """
 
     ids: Any
@@ -185,7 +189,7 @@ class Drawn(NamedTuple):
     sampler: Any = None
 
     def part(self, *index: Any) -> "Drawn":
-        """Some of the characters, or of the streams.
+        """Select some of the characters, or of the streams.
 
         >>> Drawn(np.array([[1, 2], [3, 4]])).part(slice(1)).ids.tolist()
         [[1, 2]]
@@ -194,7 +198,7 @@ class Drawn(NamedTuple):
 
 
 class Draw(Protocol):
-    """What `make_drawer` gives; a `length` of None is as long as positions can be counted."""
+    """The function that `make_drawer` returns; a `length` of None means 2**31 - 1 characters."""
 
     def __call__(
         self, params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
@@ -202,7 +206,7 @@ class Draw(Protocol):
 
 
 class Generate(Protocol):
-    """What `make_generator` gives: ids in pieces, each int32[K,B]."""
+    """The function that `make_generator` returns; it yields ids in pieces, each int32[K,B]."""
 
     def __call__(
         self, params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
@@ -212,7 +216,7 @@ class Generate(Protocol):
 def make_generator(network: Network, sampler: Chain) -> Generate:
     """Compile a function that continues a prompt: ``(params, prompt, length) -> pieces of ids``.
 
-    See `make_drawer`, of which this gives the ids alone.
+    Like `make_drawer`, without log-probabilities.
     """
     draw = make_drawer(network, sampler)
 
@@ -231,12 +235,13 @@ def make_drawer(network: Network, sampler: Chain, scored: bool = False) -> Draw:
     n and r alone, so neither the piece size nor the number of rows changes what is written.
 
     Arguments:
-        sampler: bound to its context. It observes the prompt, then every character drawn.
-        scored: whether to tell the log-probability of every character.
+        network: the network that writes.
+        sampler: a chain, bound to its context. It observes the prompt, then every character drawn.
+        scored: whether to return the log-probability of every character.
 
     Raises (the function):
-        SamplingError: the sampler left nothing to draw, or the model's output is not a number; what
-            was drawn before has been given.
+        SamplingError: the sampler left no symbol, or the model's output is not finite; everything
+            drawn before has been yielded.
     """
 
     @jax.jit
@@ -264,7 +269,7 @@ def make_drawer(network: Network, sampler: Chain, scored: bool = False) -> Draw:
             shaped, memory = sampler(own_key, logits, memory)
             noisy = shaped + noise
             ids = jnp.argmax(noisy, axis=-1).astype(jnp.int32)
-            possible = _at(noisy, ids) > -jnp.inf  # false also where it is not a number
+            possible = _at(noisy, ids) > -jnp.inf  # also false for NaN
             drawn = Drawn(jnp.where(possible, ids, -1), *_log_p(logits, shaped, ids, scored))
             memory = sampler.observe(memory, ids)
             logits, carry = step(carry, ids)
@@ -291,25 +296,25 @@ def make_drawer(network: Network, sampler: Chain, scored: bool = False) -> Draw:
 
 
 def _at(values: jax.Array, ids: jax.Array) -> jax.Array:
-    """``values: [B,V]`` at ``ids: [B]``."""
+    """Return ``values: [B,V]`` at ``ids: [B]``."""
     return jnp.take_along_axis(values, ids[:, None], axis=-1)[:, 0]
 
 
 def _log_p(model: jax.Array, shaped: jax.Array, ids: jax.Array, scored: bool) -> tuple[Any, ...]:
-    """The log-probabilities of the ids under both distributions, if they are asked for."""
+    """Return the log-probabilities of the ids under both distributions, if requested."""
     both = (model, shaped) if scored else ()
     return tuple(_at(jax.nn.log_softmax(logits), ids) for logits in both)
 
 
 def _possible(piece: Drawn, start: int) -> Iterator[Drawn]:
-    """The piece; or what comes before its first impossible draw, and the error."""
+    """Yield the piece; if a draw in it is impossible, yield what comes before it and raise."""
     stuck, rows = np.nonzero(piece.ids < 0)
     if not len(stuck):
         yield piece
         return
     yield piece.part(slice(stuck[0]))
     raise SamplingError(
-        f"nothing can be drawn as symbol {start + stuck[0] + 1} of sample {rows[0] + 1}: the "
-        "sampler forbids every symbol there, or the model's output is not a number; use another "
-        "sampler, or larger values of what it forbids by"
+        f"cannot draw symbol {start + stuck[0] + 1} of sample {rows[0] + 1}: the sampler forbids "
+        "every symbol there, or the model's output is not finite; use another sampler, or looser "
+        "options for this one"
     )

@@ -1,4 +1,4 @@
-"""From ids that were drawn to text that can be shown: decoded, and cut where it is to end."""
+"""From drawn ids to text: decode it, and end it at a stop string or a sentence."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,19 +11,19 @@ from charrnn_core.sampling.draw import Drawn
 from charrnn_core.text.alphabet import Alphabet
 
 FARTHEST = 1000
-"""How many characters further than asked for the end of a sentence is looked for."""
+"""How many characters beyond the requested length to look for the end of a sentence."""
 
 _SENTENCE_END = re.compile(r"""[.!?…]["'”’»)\]]*(?=\s)|[。！？]["'”’»」』）]*(?=[^"'”’»」』）])""")
 _CONTEXT = 16
 
 
 class Character(NamedTuple):
-    """One character of a sample, and how likely it was: a sum over its bytes if it has several.
+    """One character of a sample and its log-probabilities, summed over its bytes if it has several.
 
     Fields:
         text: the character.
         model: its log-probability under the model, in nats.
-        sampler: that under the distribution it was drawn from.
+        sampler: its log-probability under the distribution it was drawn from.
     """
 
     text: str
@@ -32,17 +32,17 @@ class Character(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The next piece of a sample: its text and, if they were asked for, its characters."""
+    """The next piece of a sample: its text and, if requested, its characters."""
 
     text: str
     characters: tuple[Character, ...] = ()
 
 
 def read_stops(stop: str | Iterable[str]) -> tuple[str, ...]:
-    """Stop strings, one or several.
+    """Return stop strings, given as one or several.
 
     Raises:
-        OptionError: one is empty, or no text.
+        OptionError: one is empty, or not text.
 
     >>> read_stops(". T"), read_stops(["a", "b"])
     (('. T',), ('a', 'b'))
@@ -56,7 +56,7 @@ def read_stops(stop: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def can_write(text: str, alphabet: Alphabet) -> bool:
-    """Whether a model of this alphabet can write a text at all.
+    """Return whether a model with this alphabet can write a text at all.
 
     >>> can_write("ab", Alphabet("abc")), can_write("abd", Alphabet("abc"))
     (True, False)
@@ -68,15 +68,15 @@ def can_write(text: str, alphabet: Alphabet) -> bool:
 
 
 class Ending:
-    """Finds where a text ends, while it comes: before a stop string, or after a sentence.
+    """Finds the end of a text as it arrives: before a stop string, or after a sentence.
 
-    A sentence ends in ``.``, ``!``, ``?`` or ``…``, perhaps with closing quotes and brackets, where
-    a space or a line's end follows, or in ``。``, ``！`` or ``？``.
+    A sentence ends in ``.``, ``!``, ``?`` or ``…``, perhaps with closing quotes and brackets,
+    followed by white space, or in ``。``, ``！`` or ``？``.
 
     Arguments:
-        stops: the text ends before the first of these, wherever it stands.
+        stops: the text ends before the first occurrence of any of these.
 
-    `at_sentence` is set from outside as soon as the next sentence's end shall be the text's.
+    The caller sets `at_sentence` when the text should end with the current sentence.
 
     >>> ending = Ending(["END"])
     >>> ending.feed("the E"), ending.feed("nd. The EN"), ending.feed("D."), ending.ended
@@ -89,7 +89,7 @@ class Ending:
         self._held = self._before = ""
 
     def feed(self, text: str, last: bool = False) -> str:
-        """Take more text; what is certain to be shown. What may begin a stop string waits."""
+        """Take more text; return what is safe to show, holding back a possible stop string."""
         text = self._held + text
         found = [place for stop in self.stops if (place := text.find(stop)) >= 0]
         first = min(found, default=len(text))
@@ -103,7 +103,7 @@ class Ending:
         return text
 
     def _may_begin_a_stop(self, text: str) -> int:
-        """The length of the longest end of the text that is the beginning of a stop string."""
+        """Return the length of the longest suffix of the text that is a prefix of a stop string."""
         longest = max(map(len, self.stops), default=0)
         sizes = range(1, min(longest, len(text) + 1))
         return max(
@@ -120,7 +120,7 @@ class Ending:
 
 
 class _Sample:
-    """One sample: decodes what is drawn for it until it ends."""
+    """One sample: the text decoded from its draws until it ends."""
 
     def __init__(self, alphabet: Alphabet, stops: Sequence[str]) -> None:
         self.ending = Ending(stops)
@@ -129,7 +129,7 @@ class _Sample:
         self._waiting: list[Character] = []
 
     def take(self, drawn: Drawn, last: bool = False) -> Written:
-        """What the next ids of this stream, ``[K]``, or the end of them, make certain."""
+        """Take the next draws of this stream, ``[K]``; return the text that is now complete."""
         if self.ending.ended:
             return Written("")
         if drawn.model is None:
@@ -141,9 +141,9 @@ class _Sample:
         return self._characters_of(self.ending.feed(text, last))
 
     def _add(self, text: str, model: float = 0.0, sampler: float = 0.0) -> str:
-        """Keep the character this id completes with the sums over all of its ids; give it back.
+        """Queue the character that this id completes, with the sums over all of its ids.
 
-        Where it shows that the bytes before it were none, it comes with what stands for them.
+        If the bytes before it turn out to be invalid, U+FFFD is queued before it. Returns `text`.
         """
         if len(text) > 1:
             self._waiting.append(Character(text[:-1], *self._incomplete))
@@ -155,7 +155,7 @@ class _Sample:
         return text
 
     def _characters_of(self, text: str) -> Written:
-        """This text, and the characters it consists of, which no longer wait."""
+        """Return this text with its characters, which leave the queue."""
         size = count = 0
         while size < len(text):
             size += len(self._waiting[count].text)
@@ -175,14 +175,16 @@ def written(
     """Turn drawn ids into text: each item holds the next piece of all `n` samples.
 
     Arguments:
-        pieces: ``[K,n]`` each, with log-probabilities if characters are asked for.
-        stops: a sample ends before the first of these, which is not written; one may stand alone.
-        sentence_from: after how many ids a sample ends with its sentence.
+        pieces: ``[K,n]`` each, with log-probabilities if characters are wanted.
+        alphabet: the model's symbols.
+        n: the number of samples.
+        stops: one or several stop strings; a sample ends before the first, which is not written.
+        sentence_from: the number of ids after which a sample ends with its sentence.
 
-    A sample that has ended gets empty pieces; when all have, no more ids are asked for.
+    A sample that has ended gets empty pieces; once all have ended, no more ids are drawn.
 
     Raises:
-        OptionError: a stop string is empty or no text.
+        OptionError: a stop string is empty or not text.
 
     >>> import numpy as np
     >>> drawn = iter([Drawn(np.array([[1, 0], [0, 0], [1, 1]]))])

@@ -13,10 +13,24 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from charrnn_core.blame import place_of, told
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, UnknownNameError
+from charrnn_core.testing.subject import Subject
 
 Check: TypeAlias = Callable[[Any], str | None]
 
 Status: TypeAlias = Literal["passed", "failed", "skipped", "expected", "unexpected", "not run"]
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What is checked of a kind of plugin.
+
+    Arguments:
+        subject: what its checks look at.
+        checks: functions of such a subject.
+    """
+
+    subject: type[Subject]
+    checks: tuple[Check, ...]
 
 
 class CheckFailed(AssertionError):

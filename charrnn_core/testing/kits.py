@@ -1,7 +1,7 @@
 """The kit of every kind of plugin, and how to run one."""
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,41 +9,21 @@ from charrnn_core.errors import UnknownNameError
 from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import kit
-from charrnn_core.testing.cell.contract import CONTRACT
-from charrnn_core.testing.cell.learning import LEARNING
-from charrnn_core.testing.cell.subject import CellSubject
-from charrnn_core.testing.kit import Check, CheckFailed, Outcome
-from charrnn_core.testing.losses import LOSSES, LossSubject
-from charrnn_core.testing.observers import OBSERVERS, ObserverSubject
-from charrnn_core.testing.optimizers import OPTIMIZERS, OptimizerSubject
-from charrnn_core.testing.registration import REGISTRATION
-from charrnn_core.testing.samplers import SAMPLERS, SamplerSubject
-from charrnn_core.testing.sources import SOURCES, SourceSubject
-from charrnn_core.testing.subject import Subject
+from charrnn_core.testing.kit import CheckFailed, Kit, Outcome
 
 
-@dataclass(frozen=True)
-class Kit:
-    """What is checked of a kind of plugin.
+def kit_of(kind: str) -> Kit:
+    """Return the kit of a kind: the ``KIT`` of the module here that is called like its hook.
 
-    Arguments:
-        subject: what its checks look at.
-        checks: functions of such a subject.
+    Raises:
+        UnknownNameError: there is no such kind.
+
+    >>> kit_of("loss").subject.__name__
+    'LossSubject'
     """
-
-    subject: type[Subject]
-    checks: tuple[Check, ...]
-
-
-KITS = {
-    "source": Kit(SourceSubject, REGISTRATION + SOURCES),
-    "cell": Kit(CellSubject, REGISTRATION + CONTRACT + LEARNING),
-    "loss": Kit(LossSubject, REGISTRATION + LOSSES),
-    "sampler": Kit(SamplerSubject, REGISTRATION + SAMPLERS),
-    "optimizer": Kit(OptimizerSubject, REGISTRATION + OPTIMIZERS),
-    "observer": Kit(ObserverSubject, REGISTRATION + OBSERVERS),
-}
-"""The kits, by kind."""
+    if kind not in KINDS:
+        raise UnknownNameError("kind of plugin", kind, KINDS)
+    return importlib.import_module(f"charrnn_core.testing.{KINDS[kind].plural()}").KIT
 
 
 def checks(kind: str) -> dict[str, str]:
@@ -55,7 +35,7 @@ def checks(kind: str) -> dict[str, str]:
     >>> checks("cell")["causality"]
     'Changing the input at step t changes no output before t.'
     """
-    return {kit.name_of(check): kit.about(check) for check in _kit(kind).checks}
+    return {kit.name_of(check): kit.about(check) for check in kit_of(kind).checks}
 
 
 def check(
@@ -82,8 +62,8 @@ def check(
     >>> [outcome.status for outcome in check("cell", "elman", only=["carry-is-fixed"])]
     ['passed']
     """
-    chosen = kit.select(_kit(kind).checks, only, expected_failures or ())
-    subject = _kit(kind).subject.of(kind, component, registry)
+    chosen = kit.select(kit_of(kind).checks, only, expected_failures or ())
+    subject = kit_of(kind).subject.of(kind, component, registry)
     return kit.run_checks(chosen, subject, expected_failures)
 
 
@@ -109,11 +89,6 @@ check_cell = partial(_require, "cell")
 check_loss = partial(_require, "loss")
 check_observer = partial(_require, "observer")
 check_optimizer = partial(_require, "optimizer")
+check_recipe = partial(_require, "recipe")
 check_sampler = partial(_require, "sampler")
 check_source = partial(_require, "source")
-
-
-def _kit(kind: str) -> Kit:
-    if kind not in KITS:
-        raise UnknownNameError("kind of plugin", kind, KINDS)
-    return KITS[kind]

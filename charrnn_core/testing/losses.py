@@ -11,7 +11,8 @@ import numpy as np
 from charrnn_core.blame import Call
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_purity, demand_true_gradients
-from charrnn_core.testing.kit import NotApplicable, fail
+from charrnn_core.testing.kit import Kit, NotApplicable, fail
+from charrnn_core.testing.registration import REGISTRATION
 from charrnn_core.testing.subject import Subject
 from charrnn_core.testing.trees import Numbers, farthest, shapes
 
@@ -230,9 +231,10 @@ def pure(subject: LossSubject) -> None:
     demand_purity(subject.sum, first, other, change)
 
 
-LOSSES = (
+KIT = Kit(LossSubject, (
+    *REGISTRATION,
     one_number, uniform_logits_cost_ln_v, likelier_targets_cost_less, constants_change_nothing,
     padding_counts_for_nothing, weighted_mean, order_does_not_matter, gradients, broad_logits,
     bfloat16, pure,
-)  # fmt: skip
-"""The checks of this module."""
+))  # fmt: skip
+"""The kit for losses."""

@@ -28,7 +28,8 @@ from charrnn_core.events import (
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.files.plain import plain
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.testing.kit import NotApplicable, fail
+from charrnn_core.testing.kit import Kit, NotApplicable, fail
+from charrnn_core.testing.registration import REGISTRATION
 from charrnn_core.testing.subject import Subject
 from charrnn_core.training.observers import MOST_BYTES
 
@@ -301,8 +302,9 @@ def _tell(scene: Scene, event: Event, what: str, change: str) -> None:
         )
 
 
-OBSERVERS = (
+KIT = Kit(ObserverSubject, (
+    *REGISTRATION,
     methods_are_known, hears_a_training, early_ends, any_text, changes_no_event, state_is_plain,
     goes_on_from_a_checkpoint, goes_back_to_a_checkpoint,
-)  # fmt: skip
-"""The checks of this module."""
+))  # fmt: skip
+"""The kit for observers."""

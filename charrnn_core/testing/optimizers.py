@@ -12,7 +12,8 @@ import optax
 from charrnn_core.registry.options import annotations
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_fixed_shapes, demand_purity, demand_safe_keeping
-from charrnn_core.testing.kit import NotApplicable, fail
+from charrnn_core.testing.kit import Kit, NotApplicable, fail
+from charrnn_core.testing.registration import REGISTRATION
 from charrnn_core.testing.subject import Subject
 from charrnn_core.testing.trees import farthest, randomly
 
@@ -253,7 +254,7 @@ def learning_rate(subject: OptimizerSubject) -> str:
     """It has the option learning_rate, and a larger one moves further."""
     if subject.given:
         raise NotApplicable("it was given as an object, without options")
-    known = annotations(subject.provider.plugin.options)
+    known = annotations(subject.provider.component.options)
     if _RATE not in known:
         fail(
             f"its options are {', '.join(known) or 'none'}",
@@ -281,9 +282,10 @@ def _moved(optimizer: optax.GradientTransformation) -> float:
     return float(np.sqrt(sum(jax.tree.leaves(steps))))
 
 
-OPTIMIZERS = (
+KIT = Kit(OptimizerSubject, (
+    *REGISTRATION,
     gives_a_transformation, updates_fit_parameters, state_is_fixed, saves_and_loads, pure,
     minimises_a_quadratic, zero_gradients, runs_of_any_length, length_known_inside_jit,
     learning_rate,
-)  # fmt: skip
-"""The checks of this module."""
+))  # fmt: skip
+"""The kit for optimizers."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from charrnn_core.registry.spec import Ref
 from charrnn_core.testing.kit import Check, CheckFailed, name_of, run_checks, select
-from charrnn_core.testing.kits import KITS
+from charrnn_core.testing.kits import kit_of
 
 
 def parametrize_checks(
@@ -42,10 +42,11 @@ def parametrize_checks(
     except ImportError as error:
         raise ImportError("parametrize_checks needs pytest: pip install pytest") from error
     reasons = expected_failures or {}
-    chosen = select(KITS[kind].checks, only, reasons)
+    kit = kit_of(kind)
+    chosen = select(kit.checks, only, reasons)
     cases = []
     for component in components:
-        subject = functools.cache(functools.partial(KITS[kind].subject.of, kind, component))
+        subject = functools.cache(functools.partial(kit.subject.of, kind, component))
         for check in chosen:
             reason = reasons.get(name_of(check))
             cases.append(

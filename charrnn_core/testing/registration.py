@@ -40,14 +40,25 @@ def light_import(subject: Subject) -> None:
 
 
 @needs_no_use
-def is_described(subject: Subject) -> str:
-    """It has a summary, and every option has help and, if it is an integer, bounds."""
+def has_a_summary(subject: Subject) -> str:
+    """It has a summary of one line."""
+    return _summary(subject)
+
+
+def _summary(subject: Subject) -> str:
     if subject.given:
         raise NotApplicable("it was given as an object")
-    plugin, who = subject.provider.plugin, f"{subject.kind} {subject.ref.use!r}"
-    if not plugin.summary.strip() or len(plugin.summary.splitlines()) > 1:
-        fail(f"{who} has the summary {plugin.summary!r}", "give it one line, for listings")
-    for option in describe_options(plugin.options):
+    summary, who = subject.provider.plugin.summary, f"{subject.kind} {subject.ref.use!r}"
+    if not summary.strip() or len(summary.splitlines()) > 1:
+        fail(f"{who} has the summary {summary!r}", "give it one line, for listings")
+    return summary
+
+
+@needs_no_use
+def is_described(subject: Subject) -> str:
+    """It has a summary, and every option has help and, if it is an integer, bounds."""
+    summary, who = _summary(subject), f"{subject.kind} {subject.ref.use!r}"
+    for option in describe_options(subject.provider.component.options):
         if not option["help"]:
             fail(
                 f"option {option['name']!r} of {who} has no help",
@@ -59,7 +70,7 @@ def is_described(subject: Subject) -> str:
                 "declare them, as in opt(default, help=..., ge=1), so that a wrong value is "
                 "refused by name instead of failing inside jax",
             )
-    return plugin.summary
+    return summary
 
 
 @needs_no_use
@@ -75,11 +86,11 @@ def options_round_trip(subject: Subject) -> str:
         )
     values = option_values(subject.options())
     try:
-        read_options(subject.provider.plugin.options, {**values, "no-such-option": 1})
+        read_options(subject.provider.component.options, {**values, "no-such-option": 1})
     except UnknownNameError:
         return f"{len(values)} options"
     fail("an option that does not exist is taken", "do not accept options of any name")
 
 
 REGISTRATION = (light_import, is_described, options_round_trip)
-"""The checks of this module."""
+"""The checks of what every component has to do."""

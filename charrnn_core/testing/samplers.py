@@ -15,7 +15,8 @@ from charrnn_core.network.network import Network
 from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt, make_generator
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_fixed_shapes, demand_purity
-from charrnn_core.testing.kit import fail
+from charrnn_core.testing.kit import Kit, fail
+from charrnn_core.testing.registration import REGISTRATION
 from charrnn_core.testing.subject import Subject
 from charrnn_core.testing.trees import Numbers, farthest, shapes
 from charrnn_core.text.alphabet import Alphabet
@@ -287,8 +288,9 @@ def writes_text(subject: SamplerSubject) -> str:
     return f"at most {off.max():.1f} sigma off"
 
 
-SAMPLERS = (
+KIT = Kit(SamplerSubject, (
+    *REGISTRATION,
     keeps_shape_and_dtype, leaves_something, makes_nothing_possible, broad_logits, state_is_fixed,
     rows_are_independent, pure, writes_text,
-)  # fmt: skip
-"""The checks of this module."""
+))  # fmt: skip
+"""The kit for samplers."""

@@ -18,7 +18,8 @@ from typing import Any
 from charrnn_core.errors import CharRNNError
 from charrnn_core.files.atomic import cache_directory
 from charrnn_core.testing.auditing import address, changed_paths, listening
-from charrnn_core.testing.kit import NotApplicable, fail
+from charrnn_core.testing.kit import Kit, NotApplicable, fail
+from charrnn_core.testing.registration import REGISTRATION
 from charrnn_core.testing.subject import Subject
 from charrnn_core.text.corpus import Corpus, SourceContext
 from charrnn_core.text.load import read_corpus
@@ -225,8 +226,9 @@ def writes_into_the_cache_alone(subject: SourceSubject) -> None:
         fail(f"it changes {path}", f"write below context.cache alone, which is {cache}")
 
 
-SOURCES = (
+KIT = Kit(SourceSubject, (
+    *REGISTRATION,
     gives_a_corpus, says_where_from, no_lone_surrogates, same_text_twice, pieces_join_again,
     bad_arguments, offline, prints_nothing, writes_into_the_cache_alone,
-)  # fmt: skip
-"""The checks of this module."""
+))  # fmt: skip
+"""The kit for sources."""

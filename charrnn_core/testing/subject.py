@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.plugin import Plugin
 from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -51,14 +52,18 @@ class Subject:
         if isinstance(component, str | Mapping | Ref):
             ref = Ref.parse(component)
             return cls(kind, registry, ref, registry.find(kind, ref.use))
-        plugin = KINDS[kind](
-            name=GIVEN, target=_target(kind, component), summary="given as an object"
-        )
-        provider = Provider(plugin, "this program", "unknown", GIVEN)
+        provider = Provider(cls.described(kind, component), "this program", "unknown", GIVEN)
         # A copy, so that a registry can be used for one object after another.
         registry = copy.copy(registry)
         registry.providers = [p for p in registry.providers if p.plugin.name != GIVEN] + [provider]
         return cls(kind, registry, Ref(GIVEN), provider)
+
+    @classmethod
+    def described(cls, kind: str, component: Any) -> Plugin:
+        """Return a descriptor around a component that was given as an object."""
+        descriptor: Any = KINDS[kind]
+        target = _target(kind, component)
+        return descriptor(name=GIVEN, target=target, summary="given as an object")
 
     @property
     def given(self) -> bool:

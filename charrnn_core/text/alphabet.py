@@ -1,4 +1,4 @@
-"""Symbols to ids and back: the characters of a text, or the bytes of its UTF-8."""
+"""Symbols to ids and back: the characters of a text, or its bytes in UTF-8."""
 
 import codecs
 import reprlib
@@ -10,20 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.errors import CorpusError, UnknownSymbolError
+from charrnn_core.public import public
 from charrnn_core.text.decode import encode_text
 
 Ids = npt.NDArray[np.integer[Any]]
-"""Ids are kept in the smallest unsigned type that holds them, and are int32 where they are used."""
+"""Ids are stored in the smallest unsigned type that holds them, and converted to int32 for use."""
 
 
 class Decoder(Protocol):
-    """Ids to text, piece by piece; with `last`, what the end leaves incomplete is written too."""
+    """A decoder of ids, piece by piece; `last` also flushes an incomplete character."""
 
     def __call__(self, ids: Iterable[int] | Ids, last: bool = False) -> str: ...
 
 
+@public
 class Alphabet:
-    """The ordered set of symbols: characters to ids and back.
+    """An ordered set of characters, which converts characters to ids and back.
 
     Arguments:
         symbols: the characters, without repetition. `of` sorts them by code point.
@@ -43,7 +45,7 @@ class Alphabet:
 
     @classmethod
     def of(cls, text: str) -> "Alphabet":
-        """The alphabet of a text, in order of code points."""
+        """Return the alphabet of a text, in order of code points."""
         return cls("".join(sorted(set(text))))
 
     def __len__(self) -> int:
@@ -68,21 +70,22 @@ class Alphabet:
         return np.min_scalar_type(max(0, len(self) - 1))
 
     def table(self) -> Any:
-        """The plain form, for checkpoints; `read_alphabet` reads it."""
+        """Return the plain form, for checkpoints; `read_alphabet` reads it."""
         return [ord(symbol) for symbol in self.symbols]
 
     @cached_property
     def _places(self) -> npt.NDArray[np.int32]:
-        """The id of every code point, -1 where there is none; the last one is for all above."""
+        """The id of every code point, or -1; the last element stands for all code points above."""
         points = _code_points(self.symbols)
         places = np.full(int(points.max(initial=0)) + 2, -1, np.int32)
         places[points] = np.arange(len(points))
         return places
 
     def encode(self, text: str, unknown: str = "error", dtype: Any = np.int32) -> Ids:
-        """Characters to ids, one-dimensional.
+        """Return the ids of the characters of a text, one-dimensional.
 
         Arguments:
+            text: the characters.
             unknown: what to do with characters outside the alphabet: ``"error"`` or ``"skip"``.
             dtype: the type of the ids.
 
@@ -102,23 +105,23 @@ class Alphabet:
         more = f" and {len(symbols) - 10} more" if len(symbols) > 10 else ""
         return (
             f"the alphabet of {len(self)} symbols lacks {shown}{more}; "
-            "leave them out, or skip them with --unknown skip"
+            "remove them, or skip them with --unknown skip"
         )
 
     def decode(self, ids: Iterable[int] | Ids) -> str:
-        """Ids to characters, the exact inverse of `encode`."""
+        """Return the characters of ids, the exact inverse of `encode`."""
         return self.decoder()(ids, last=True)
 
     def decoder(self) -> Decoder:
-        """A function that decodes ids which come piece by piece."""
+        """Return a function that decodes ids piece by piece."""
         points = _code_points(self.symbols)
         return lambda ids, last=False: _text(points[_indices(ids)])
 
 
 class ByteAlphabet(Alphabet):
-    """The 256 bytes: texts are read in UTF-8, so that none has symbols it lacks.
+    """The 256 bytes as symbols: any text is encoded, as its bytes in UTF-8.
 
-    A character that stands for a byte which is not UTF-8 (``surrogateescape``) is that byte. Bytes
+    A character that stands for a byte outside UTF-8 (``surrogateescape``) becomes that byte. Bytes
     that are not UTF-8 are decoded as U+FFFD. `symbols` has the character of each byte's number.
 
     >>> ByteAlphabet().encode("hé").tolist(), ByteAlphabet().decode([104, 195, 169])
@@ -136,7 +139,7 @@ class ByteAlphabet(Alphabet):
 
     @classmethod
     def of(cls, text: str) -> Alphabet:
-        """The alphabet of any text."""
+        """Return the alphabet of any text."""
         return cls()
 
     def __repr__(self) -> str:
@@ -146,11 +149,11 @@ class ByteAlphabet(Alphabet):
         return self.kind
 
     def encode(self, text: str, unknown: str = "error", dtype: Any = np.int32) -> Ids:
-        """A text's bytes in UTF-8 as ids, one-dimensional; nothing is ever unknown."""
+        """Return a text's bytes in UTF-8 as ids, one-dimensional; none is ever unknown."""
         return np.frombuffer(encode_text(text), np.uint8).astype(dtype, copy=False)
 
     def decoder(self) -> Decoder:
-        """A function that decodes ids piece by piece: a character may begin in one, end in another.
+        """Return a function that decodes ids piece by piece; a character may span two pieces.
 
         >>> ByteAlphabet().decoder()([104, 195], last=True)
         'h\\ufffd'
@@ -160,11 +163,11 @@ class ByteAlphabet(Alphabet):
 
 
 ALPHABETS = {alphabet.kind: alphabet for alphabet in (Alphabet, ByteAlphabet)}
-"""What ``--alphabet`` chooses from."""
+"""The choices of ``--alphabet``."""
 
 
 def read_alphabet(table: Any) -> Alphabet:
-    """The alphabet that `table` gave: the code points of its characters, or ``"bytes"``.
+    """Read the plain form of an alphabet: the code points of its characters, or ``"bytes"``.
 
     Raises:
         CorpusError: it is neither.
@@ -178,7 +181,7 @@ def read_alphabet(table: Any) -> Alphabet:
         return Alphabet("".join(map(chr, table)))
     except (TypeError, ValueError, OverflowError) as error:
         raise CorpusError(
-            f"an alphabet is a list of code points or {ByteAlphabet.kind!r}: {error}"
+            f"not an alphabet: {error}; expected a list of code points or {ByteAlphabet.kind!r}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Text as data: a `Corpus` from a source."""
+"""`Corpus`, a text and its origin, and what a source gets to read one."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -7,19 +7,20 @@ from functools import cached_property
 from pathlib import Path
 
 from charrnn_core.errors import CorpusError
+from charrnn_core.public import public
 
 _PIECE = 1 << 20
-"""Characters a piece has at most, so that what is made of one stays small."""
+"""The most characters in a piece, which bounds the memory to process one."""
 
 _ASCII, _NOT_ASCII = bytes(range(128)), bytes(range(128, 256))
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a text that was read before, and is wanted again.
+    """The identity of a text that was read before and is wanted again.
 
     Arguments:
-        origin: where it came from then.
+        origin: where it came from last time.
         sha256: the digest of the text in UTF-8, in hexadecimal.
     """
 
@@ -27,15 +28,16 @@ class Known:
     sha256: str
 
 
+@public
 @dataclass(frozen=True)
 class SourceContext:
-    """What the core lends a corpus source.
+    """What the core provides to a corpus source.
 
     Arguments:
-        cache: a directory to keep downloads in; it may not exist yet.
+        cache: a directory for downloads; it may not exist yet.
         offline: when true, open no socket.
-        note: tells the user one line, such as what is being downloaded.
-        known: the text that is wanted again, if it was read before; None if it is wanted afresh.
+        note: shows the user one line, such as what is being downloaded.
+        known: the text that was read before and is wanted again; None for a first read.
     """
 
     cache: Path
@@ -46,27 +48,28 @@ class SourceContext:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What one pass over a text finds out."""
+    """Facts about a text that take one pass over it."""
 
     sha256: str
     characters: int
     symbols: str
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A text and where it came from.
 
     Arguments:
         text: the text itself, without wrappers such as licences.
-        pieces: instead of `text`, where that may be too long for memory: a function that reads it
-            again from its start, piece by piece (some 100,000 characters each).
+        pieces: instead of `text`, for texts that may not fit in memory: a function that reads the
+            text from its start, piece by piece (some 100,000 characters each).
         name: a short name for listings, such as ``"gutenberg:520"``.
         origin: where the text came from: an address or a path.
         licence: its licence, where known.
-        documents: what ends a document in it, as the setting ``documents`` says it; a run that sets
-            none takes this one.
-        once: whether its source gives it only once, as standard input does; a run keeps it then.
+        documents: the separator of its documents, as in the setting ``documents``; a run that sets
+            none uses this one.
+        once: whether it can be read only once, like standard input; a run then keeps a copy.
 
     Raises:
         CorpusError: both `text` and `pieces` are given, or neither is.
@@ -88,7 +91,7 @@ class Corpus:
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.pieces is None):
-            raise CorpusError(f"corpus {self.name!r} needs one of text and pieces, and not both")
+            raise CorpusError(f"corpus {self.name!r} needs either text or pieces, and not both")
 
     @property
     def sha256(self) -> str:
@@ -97,7 +100,7 @@ class Corpus:
 
     @property
     def characters(self) -> int:
-        """How many characters the text has."""
+        """The number of characters in the text."""
         return self._facts.characters
 
     @property
@@ -106,16 +109,16 @@ class Corpus:
         return self._facts.symbols
 
     def read(self) -> Iterator[str]:
-        """The text from its start, in pieces of bounded size."""
+        """Yield the text from its start, in pieces of bounded size."""
         for piece in self.pieces() if self.pieces is not None else (self.text or "",):
             for start in range(0, len(piece), _PIECE):
                 yield piece[start : start + _PIECE]
 
     def read_again(self) -> Iterator[str]:
-        """The same; it is made sure that it is the text that was read before.
+        """Yield the text again, and check that it is the one that was read before.
 
         Raises:
-            CorpusError: at the end, if it is another.
+            CorpusError: at the end, if it has changed.
         """
         digest, known = hashlib.sha256(), self.sha256
         for piece in self.read():
@@ -123,7 +126,7 @@ class Corpus:
             yield piece
         if digest.hexdigest() != known:
             raise CorpusError(
-                f"{self.origin} has changed while it was read; start again when it is complete"
+                f"{self.origin} changed while it was being read; try again once it is complete"
             )
 
     @cached_property
@@ -133,7 +136,7 @@ class Corpus:
             data = _utf8(piece)
             digest.update(data)
             characters += len(piece)
-            # A set of all characters would take ten times as long as all the rest.
+            # A set of all characters would take ten times as long as everything else here.
             ascii_symbols += bytes(set(data.translate(None, ascii_symbols + _NOT_ASCII)))
             if len(data) > len(piece):
                 others |= set(data.translate(None, _ASCII).decode("utf-8", "surrogatepass"))

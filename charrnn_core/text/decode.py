@@ -5,6 +5,7 @@ import difflib
 from encodings.aliases import aliases
 
 from charrnn_core.errors import CorpusError
+from charrnn_core.public import public
 from charrnn_core.text.recognition import (
     is_binary,
     is_mostly_utf8,
@@ -16,23 +17,23 @@ from charrnn_core.text.recognition import (
 _MARK = "\ufeff"
 _MOST_SHOWN = 60
 ERRORS = {"strict": "strict", "replace": "replace", "escape": "surrogateescape"}
-"""What to do with bytes that are not UTF-8, and what Python calls it."""
+"""The ways to treat bytes that are not UTF-8, with Python's names for them."""
 
 
 def check_encoding(encoding: str, errors: str = "strict") -> None:
-    """Refuse what Python knows as no encoding of text, or cannot keep every byte of.
+    """Refuse an encoding that Python does not know, or that does not go with `errors`.
 
     Raises:
-        ValueError: it does not; the nearest name is shown.
+        ValueError: the encoding is unknown (suggests the nearest), or cannot keep every byte.
 
     >>> check_encoding("cp1253")
     >>> check_encoding("utf-61")
     Traceback (most recent call last):
-    ValueError: no encoding of text is named 'utf-61' (did you mean 'utf-16'?); expected one that \
-Python knows, such as utf-8, utf-16, cp1252, gb18030 or shift-jis
+    ValueError: unknown text encoding 'utf-61' (did you mean 'utf-16'?); expected one that Python \
+knows, such as utf-8, utf-16, cp1252, gb18030 or shift-jis
     """
     try:
-        "".encode(encoding)  # codecs from bytes to bytes, such as base64, have names as well
+        "".encode(encoding)  # fails for codecs from bytes to bytes, such as base64
         codecs.getincrementaldecoder(encoding)
         name = codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
@@ -40,27 +41,27 @@ Python knows, such as utf-8, utf-16, cp1252, gb18030 or shift-jis
         nearest = difflib.get_close_matches(encoding.lower(), others, n=1)
         hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
         raise ValueError(
-            f"no encoding of text is named {encoding[:_MOST_SHOWN]!r}{hint}; expected one that "
-            "Python knows, such as utf-8, utf-16, cp1252, gb18030 or shift-jis"
+            f"unknown text encoding {encoding[:_MOST_SHOWN]!r}{hint}; expected one that Python "
+            "knows, such as utf-8, utf-16, cp1252, gb18030 or shift-jis"
         ) from error
     if errors == "escape" and name != "utf-8":
         raise ValueError(
-            f"errors is 'escape', which keeps the bytes of UTF-8, and encoding is {encoding!r}; "
-            "expected strict or replace beside it"
+            f"errors is 'escape', which works with utf-8 only, but encoding is {encoding!r}; "
+            "expected strict or replace with it"
         )
 
 
 class TextDecoder:
-    """Reads the bytes of one text: no byte-order mark, and every line ends in a line feed.
+    """An incremental decoder of one text: drops a byte-order mark and normalises line ends.
 
     Arguments:
-        origin: how messages call the text.
-        newlines: ``"normalise"``, or ``"keep"`` line ends as they are.
-        errors: what to do with bytes that are not of the encoding: ``"strict"`` raises,
-            ``"replace"`` reads U+FFFD, ``"escape"`` reads each as a surrogate that gives the byte
-            back. The last is for those who want every byte: it leaves a byte-order mark in, too.
-        encoding: what Python calls the encoding.
-        option: how messages begin to set an option, such as ``"--source-opt "``, if one can.
+        origin: the name of the text in messages.
+        newlines: ``"normalise"`` to line feeds, or ``"keep"`` line ends as they are.
+        errors: what to do with bytes that are invalid in the encoding: ``"strict"`` raises,
+            ``"replace"`` reads U+FFFD, ``"escape"`` reads each as a surrogate that stands for the
+            byte. The last preserves every byte, so it also keeps a byte-order mark.
+        encoding: Python's name of the encoding.
+        option: how to set an option on the command line, such as ``"--source-opt "``, if possible.
 
     `crlf` and `cr` count the line ends that were changed, `nuls` the characters U+0000.
 
@@ -87,19 +88,19 @@ class TextDecoder:
         self._before, self._held = 0, ""
 
     def feed(self, data: bytes | memoryview) -> str:
-        """Take more bytes; the text that is certain now.
+        """Take more bytes; return the text decoded so far.
 
         Raises:
-            CorpusError: they are not of the encoding; the message has the offset of the first bad
-                byte and what they seem to be.
+            CorpusError: they are invalid in the encoding; the message has the offset of the first
+                bad byte and the encoding they look like.
         """
         return self._take(data, last=False)
 
     def end(self, data: bytes | memoryview = b"") -> str:
-        """Take the last bytes; the rest of the text.
+        """Take the last bytes; return the rest of the text.
 
         Raises:
-            CorpusError: they are not of the encoding, or a character is incomplete.
+            CorpusError: they are invalid in the encoding, or a character is incomplete.
         """
         return self._take(data, last=True)
 
@@ -111,8 +112,8 @@ class TextDecoder:
             raise CorpusError(self._explained(error, self._before - pending)) from error
         except UnicodeError as error:  # UTF-16 or UTF-32 without a mark
             raise CorpusError(
-                f"{self.origin} cannot be read as {self._encoding}: {error}; name the order of its "
-                f"bytes: {self._encoding}le or {self._encoding}be"
+                f"{self.origin} cannot be read as {self._encoding}: {error}; specify its byte "
+                f"order: {self._encoding}le or {self._encoding}be"
             ) from error
         self._before += len(data)
         self.nuls += text.count("\0")
@@ -125,14 +126,14 @@ class TextDecoder:
         where = f"byte 0x{data[bad]:02x} at offset {before + bad}"
         if self._encoding != "utf-8":
             return (
-                f"{self.origin} is not in the encoding {self._encoding}: {where} does not belong "
-                "there; name another"
+                f"{self.origin} is not valid {self._encoding}: {where} is not allowed there; "
+                "use another encoding"
             )
         message = f"{self.origin} is not UTF-8: {where}; "
         if is_mostly_utf8(data):
             replace = f"{self.option}errors=replace or " if self.option else ""
             return (
-                f"{message}the rest seems to be: mend it, or let what is wrong be replaced with "
+                f"{message}the rest looks like it: repair the text, or replace the bad bytes with "
                 f"{replace}iconv -c -f utf-8 -t utf-8"
             )
         return message + _remedy(likely_encoding(data, bad), self.option)
@@ -154,50 +155,53 @@ class TextDecoder:
 def check_is_text(
     beginning: bytes, origin: str, encoding: str = "utf-8", option: str | None = None
 ) -> None:
-    """Refuse what begins like no text, or like one in an encoding that is not UTF-8.
+    """Refuse a file that does not begin like text, or not like UTF-8.
 
     Arguments:
-        beginning: the first bytes, some 65,536 of them if there are as many.
+        beginning: the first bytes, at most some 65,536 of them.
         origin, encoding, option: as for `TextDecoder`.
 
     Raises:
-        CorpusError: it does; the message says how its text can be had.
+        CorpusError: it does not; the message says how to get its text.
 
     >>> check_is_text(b"\\xff\\xfeh\\0o\\0", "hi.txt")
     Traceback (most recent call last):
-    charrnn_core.errors.CorpusError: hi.txt is not UTF-8: it seems to be utf-16; convert it: \
+    charrnn_core.CorpusError: hi.txt is not UTF-8: it looks like utf-16; convert it: \
 iconv -f utf-16 -t utf-8
     """
     if (kind := kind_of_file(beginning)) is not None:
         what, command = kind
-        how = f"take the text out of it first: {command}" if command else "it has no text to take"
-        raise CorpusError(f"{origin} is {what}, and a text was expected; {how}")
+        how = f"extract its text first: {command}" if command else "it has no text to extract"
+        raise CorpusError(f"{origin} is {what}, not text; {how}")
     if codecs.lookup(encoding).name != "utf-8":
         return
     if (wide := wide_encoding(beginning)) is not None:
         raise CorpusError(f"{origin} is not UTF-8: {_remedy(wide, option)}")
     if is_binary(beginning):
         raise CorpusError(
-            f"{origin} is full of control characters, as binary data is; expected a text"
+            f"{origin} looks like binary data: it is full of control characters; expected text"
         )
 
 
 def _remedy(encoding: str | None, option: str | None) -> str:
     if encoding is None:
         name = f"name its encoding with {option}encoding=NAME, or " if option else ""
-        return f"it seems to be no text; if it is one, {name}convert it: iconv -f NAME -t utf-8"
-    read = f"read it as that with {option}encoding={encoding}, or " if option else ""
-    return f"it seems to be {encoding}; {read}convert it: iconv -f {encoding} -t utf-8"
+        return f"it does not look like text; if it is, {name}convert it: iconv -f NAME -t utf-8"
+    read = f"read it with {option}encoding={encoding}, or " if option else ""
+    return f"it looks like {encoding}; {read}convert it: iconv -f {encoding} -t utf-8"
 
 
+@public
 def decode_text(data: bytes, origin: str, errors: str = "strict") -> str:
-    """Read UTF-8 bytes as text: no byte-order mark, and every line ends in a line feed.
+    """Decode UTF-8 bytes, dropping a byte-order mark and normalising line ends to line feeds.
 
     Arguments:
+        data: the bytes.
+        origin: the name of the text in messages.
         errors: what to do with bytes that are not UTF-8, see `TextDecoder`.
 
     Raises:
-        CorpusError: the bytes are no text in UTF-8; the message says what they seem to be.
+        CorpusError: the bytes are not UTF-8 text; the message says what they look like.
 
     >>> decode_text(b"\\xef\\xbb\\xbfone\\r\\ntwo\\rthree", "a test")
     'one\\ntwo\\nthree'
@@ -208,14 +212,14 @@ def decode_text(data: bytes, origin: str, errors: str = "strict") -> str:
 
 
 def encode_text(text: str) -> bytes:
-    """The bytes of any text in UTF-8; a surrogate that stands for a byte becomes that byte.
+    """Encode any text in UTF-8; a surrogate that stands for a byte becomes that byte.
 
     >>> encode_text("h\\xe9\\udcff")
     b'h\\xc3\\xa9\\xff'
     """
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # it has surrogates that stand for no byte
+    except UnicodeEncodeError:  # it has surrogates that do not stand for bytes
         return b"".join(
             symbol.encode("utf-8", "surrogateescape" if _is_byte(symbol) else "surrogatepass")
             for symbol in text

@@ -1,4 +1,4 @@
-"""From a text and an alphabet to ids: in memory, or in a file of the cache that is mapped."""
+"""From a text and an alphabet to ids: in memory, or mapped from a file in the cache."""
 
 import contextlib
 import hashlib
@@ -24,10 +24,10 @@ from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.mapped import open_ids, write_ids
 
 IN_MEMORY = 1 << 24
-"""Texts of at most so many characters are encoded in memory, longer ones into a file."""
+"""Texts of up to this many characters are encoded in memory, longer ones into a file."""
 
 _KEPT_SECONDS = 30 * 24 * 3600
-"""How long ids that nobody uses are kept."""
+"""How long unused ids are kept."""
 
 
 def encode_corpus(
@@ -36,18 +36,20 @@ def encode_corpus(
     unknown: str = "error",
     note: Callable[[str], None] = to_stderr,
 ) -> Ids:
-    """The ids of a whole text, in the smallest unsigned type that holds them.
+    """Return the ids of a whole text, in the smallest unsigned type that holds them.
 
-    Those of a long text are mapped from a file in the cache directory, which is written when the
-    text is first used with this alphabet, and verified whenever it is used again.
+    The ids of a long text are mapped from a file in the cache directory, which is written when the
+    text is first used with this alphabet, and verified every time it is used again.
 
     Arguments:
+        corpus: the text.
+        alphabet: the alphabet.
         unknown: what to do with characters outside the alphabet: ``"error"`` or ``"skip"``.
-        note: takes a line when such a file is written, or is damaged.
+        note: called with a line when such a file is written, or is damaged.
 
     Raises:
         UnknownSymbolError: the text has characters the alphabet lacks; they are listed.
-        CorpusError: the text changed while it was read.
+        CorpusError: the text changed while it was being read.
         StorageError: the cache cannot be written.
 
     >>> corpus = Corpus(text="ho ho", name="laugh", origin="nowhere")
@@ -55,19 +57,19 @@ def encode_corpus(
     >>> ids.tolist(), ids.dtype
     ([1, 2, 0, 1, 2], dtype('uint8'))
     """
-    alphabet.encode(corpus.symbols, unknown)  # every symbol that is lacking is told at once
+    alphabet.encode(corpus.symbols, unknown)  # reports all missing symbols at once
     pieces = (alphabet.encode(piece, unknown, alphabet.dtype) for piece in corpus.read_again())
     if corpus.characters <= IN_MEMORY:
         return np.concatenate([np.empty(0, alphabet.dtype), *pieces])
-    # Without `unknown`: whatever is kept was either asked for with "skip", or has nothing to skip.
+    # `unknown` is not in the key: a cached file was encoded with "skip", or had nothing to skip.
     subject = json.dumps([corpus.sha256, alphabet.table()])
     place = _Place(cache_directory() / "ids", hashlib.sha256(subject.encode()).digest())
-    about = f"note: the {corpus.characters:,} characters of {corpus.origin} are encoded once, into"
+    about = f"note: encoding the {corpus.characters:,} characters of {corpus.origin} once, into"
     return place.ids(pieces, about, note)
 
 
 class _Place:
-    """Where the ids of one text in one alphabet are kept."""
+    """The place of the ids of one text in one alphabet."""
 
     def __init__(self, directory: Path, key: bytes) -> None:
         self.key = key
@@ -76,8 +78,8 @@ class _Place:
         self.file = self.directory / "ids.crni"
 
     def ids(self, pieces: Iterable[Ids], about: str, note: Callable[[str], None]) -> Ids:
-        """The ids that are kept here, or else `pieces`, which are then kept."""
-        # Without the lock first: that works in a cache that is read-only.
+        """Return the ids kept here; if there are none, keep `pieces` and return them."""
+        # First without the lock, which also works in a read-only cache.
         if (found := self._kept(lambda line: None)) is not None:
             return found
         try:
@@ -91,30 +93,30 @@ class _Place:
                     found = open_ids(self.file, self.key)
                 return found
         except StorageError as error:
-            raise StorageError(f"{error}; CHARRNN_CACHE names the cache") from error.__cause__
+            raise StorageError(f"{error}; set CHARRNN_CACHE to move the cache") from error.__cause__
 
     def _kept(self, note: Callable[[str], None]) -> Ids | None:
-        """The ids, or None if they are absent or damaged."""
+        """Return the ids, or None if they are absent or damaged."""
         try:
             ids = open_ids(self.file, self.key)
         except CorpusError as error:
-            note(f"note: {error}; it is made again")
+            note(f"note: {error}; recreating it")
             return None
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        with contextlib.suppress(OSError):  # a cache that is read-only
+        with contextlib.suppress(OSError):  # a read-only cache
             os.utime(self.file)
         return ids
 
     def _make_room(self) -> None:
-        """Remove what killed writers left, and the ids that nobody has used for long."""
+        """Remove the leftovers of killed writers, and ids unused for a long time."""
         remove_temporaries(self.directory)
         with explained("read", self.cache):
             others = [place for place in self.cache.iterdir() if place != self.directory]
         for place in others:
-            # Whoever holds the lock is writing; what cannot be removed may stay.
+            # A holder of the lock is writing; what cannot be removed may stay.
             with contextlib.suppress(OSError, StorageError, TimeoutError):
                 with locked(place / "lock", timeout=0):
                     remove_temporaries(place)

@@ -1,4 +1,4 @@
-"""The text of a run that cannot be read again from where it came, kept in the run's directory."""
+"""A copy in the run directory of a text that its source can deliver only once."""
 
 import codecs
 import os
@@ -11,7 +11,7 @@ from charrnn_core.files.regular import own
 from charrnn_core.text.corpus import Corpus
 
 KEPT_BYTES = 1 << 26
-"""Bytes in UTF-8 of the longest text that is kept: 64 MiB."""
+"""The size in UTF-8 of the longest text that is kept: 64 MiB."""
 
 KEPT_NAME = "kept-text.txt"
 _IN_MEMORY = 1 << 24
@@ -19,11 +19,12 @@ _CHUNK = 1 << 20
 
 
 def keep_text(directory: Path, corpus: Corpus, note: Callable[[str], None]) -> None:
-    """Keep a text that can be read only once, if it is not too long, for whoever needs it again.
+    """Keep a copy of a text that can be read only once, unless it is too long.
 
     Arguments:
         directory: the directory of the run.
-        note: takes a line if it is too long.
+        corpus: the text.
+        note: called with a line if it is too long.
 
     Raises:
         StorageError: it cannot be written.
@@ -36,7 +37,7 @@ def keep_text(directory: Path, corpus: Corpus, note: Callable[[str], None]) -> N
         if size > KEPT_BYTES:
             note(
                 f"note: {corpus.origin} has more than {KEPT_BYTES >> 20} MiB, so the run keeps no "
-                "copy of it: to go on with this run, pipe the same text again"
+                "copy of it: to resume this run, pipe in the same text again"
             )
             return
     write_atomically(directory / KEPT_NAME, _utf8(corpus))
@@ -45,15 +46,15 @@ def keep_text(directory: Path, corpus: Corpus, note: Callable[[str], None]) -> N
 def read_kept(
     directory: Path, record: Mapping[str, Any], note: Callable[[str], None]
 ) -> Corpus | None:
-    """The text that a run has kept; None if it has kept none.
+    """Read the text that a run has kept; return None if it has kept none.
 
     Arguments:
         directory: the directory of the run.
-        record: what a checkpoint says of its text.
-        note: takes a line if what is there is not that text.
+        record: the checkpoint's record of its text.
+        note: called with a line if the file is not that text.
 
     Raises:
-        StorageError: it cannot be read, or is a link or no regular file.
+        StorageError: it cannot be read, or is a link or not a regular file.
     """
     path = directory / KEPT_NAME
     if not os.path.lexists(path):
@@ -62,7 +63,7 @@ def read_kept(
         data = file.read(KEPT_BYTES + 1)
     about = {"name": record["name"], "origin": record["origin"], "licence": record["licence"]}
     if sha256(data) != record["sha256"]:
-        note(f"note: {path} is not the text that the run was trained on, so it is left aside")
+        note(f"note: {path} is not the text that the run was trained on, so it is ignored")
         return None
     if len(data) <= _IN_MEMORY:
         return Corpus(text=data.decode("utf-8", "surrogatepass"), **about)

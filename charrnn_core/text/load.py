@@ -1,4 +1,4 @@
-"""From a source spec to a corpus."""
+"""Read the corpus that a source spec names."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -29,13 +29,17 @@ def read_corpus(
 ) -> Corpus:
     """Read the text that a source spec, or an existing path, names.
 
-    ``CHARRNN_OFFLINE=1`` forbids the network; ``CHARRNN_CACHE`` says where downloads are kept.
+    ``CHARRNN_OFFLINE=1`` forbids network access; ``CHARRNN_CACHE`` is where downloads are kept.
 
     Arguments:
+        source: a spec such as ``"gutenberg:520"``, or a path.
+        registry: the installed plugins; all by default.
+        note: called with each line that the user should see.
         known: the text that is wanted, if it was read before.
 
     Raises:
-        SourceError, CorpusError: the text cannot be had, or is empty.
+        SourceError: the text cannot be read.
+        CorpusError: it is empty or not text.
 
     >>> read_corpus("python-docs").name
     'python-docs'
@@ -50,8 +54,8 @@ def read_corpus(
     with kept_clean(), call:
         corpus = target(ref.argument, options, context)
     if not isinstance(corpus, Corpus):
-        raise call.fault(f"gave {type(corpus).__name__}; expected a Corpus")
-    with call:  # its pieces are made by the author's code, too
+        raise call.fault(f"returned {type(corpus).__name__}; expected a Corpus")
+    with call:  # the plugin's code produces the pieces, too
         characters = corpus.characters
     if not characters:
         raise CorpusError(f"{corpus.origin} is empty; expected some text")
@@ -66,17 +70,19 @@ def read_again(
     record: Mapping[str, Any],
     directory: Path | None = None,
 ) -> Corpus:
-    """Read the text of a run once more: what the run has kept, or else what its source gives now.
+    """Read the text of a run again: the copy that the run has kept, else from its source.
 
-    It may have changed since; who cares compares digests.
+    It may have changed since; compare digests if that matters.
 
     Arguments:
-        source: what the run names as its source.
-        record: what its checkpoint says of the text.
+        source: the run's source.
+        registry, note: as for `read_corpus`.
+        record: the checkpoint's record of the text.
         directory: the directory of the run, if there is one.
 
     Raises:
-        SourceError, CorpusError: the text cannot be had, or is empty.
+        SourceError: the text cannot be read.
+        CorpusError: it is empty or not text.
     """
     kept = None if directory is None else read_kept(directory, record, note)
     if kept is not None:

@@ -1,9 +1,8 @@
-"""Arrays of ids in checked files that are mapped into memory, so that they may be of any size.
+"""Arrays of ids in checked files that are mapped into memory, so that they can be of any size.
 
-Layout, all numbers little-endian: the ids one after the other; the magic ``CRNI``, a format version
-(u16), the size of an id in bytes (u16), the number of ids (u64), and a key of 32 bytes that says
-what they are ids of; and the SHA-256 of everything before it, which is verified before anything is
-believed.
+Layout, all numbers little-endian: the ids back to back; the magic ``CRNI``, a format version (u16),
+the size of an id in bytes (u16), the number of ids (u64), and a key of 32 bytes that identifies the
+text and the alphabet; and the SHA-256 of everything before it, which is verified first of all.
 """
 
 import hashlib
@@ -31,7 +30,8 @@ def write_ids(path: Path, key: bytes, pieces: Iterable[Ids], disk: Disk = DISK) 
     """Write ids to a file, atomically.
 
     Arguments:
-        key: 32 bytes; `open_ids` wants the same.
+        path: the file.
+        key: 32 bytes; `open_ids` requires the same.
         pieces: the ids piece by piece, all of one unsigned type.
 
     Raises:
@@ -57,7 +57,7 @@ def open_ids(path: Path, key: bytes) -> Ids:
 
     Raises:
         StorageError: it cannot be read.
-        CorpusError: it is damaged or foreign, or its key is another.
+        CorpusError: it is damaged or foreign, or has another key.
     """
     with explained("read", path), open(path, "rb", opener=own) as file:
         body = os.fstat(file.fileno()).st_size - _DIGEST_BYTES
@@ -74,15 +74,15 @@ def open_ids(path: Path, key: bytes) -> Ids:
         fits = size in (1, 2, 4) and length * size == body - _TAIL.size
         if magic != _MAGIC or version != _FORMAT or its_key != key or not fits:
             raise CorpusError(f"{path} is misplaced: it does not hold what its name says")
-        # The file that was verified, even if another has its name by now.
+        # From the open file, which was verified; its name may belong to another by now.
         return np.memmap(file, f"<u{size}", "r", shape=(length,))
 
 
 def give_back(ids: Ids) -> None:
-    """Give back the memory that reading mapped ids has taken; other arrays are left alone.
+    """Release the memory that reading mapped ids has taken; other arrays are left alone.
 
-    The pages of a mapped file that were read count as the process's memory until the system is
-    short of it. They are there again when they are read.
+    Pages of a mapped file that were read count as the process's memory until the system runs short
+    of it. Reading them again brings them back.
     """
     owner: object = ids
     while isinstance(owner, np.ndarray):

@@ -1,8 +1,8 @@
-"""What bytes seem to be that are no UTF-8: another encoding, or no text. Standard library only.
+"""Recognise bytes that are not UTF-8: another encoding, or not text. Standard library only.
 
-Files of many kinds begin with marks of their own. Encodings have none, so they are tried out: in
-the right one the letters that a language uses most are those that occur. UTF-16 and UTF-32 give
-themselves away by NUL bytes, which stand in every other place, or in three of four.
+Many kinds of files begin with a signature. Encodings have none, so they are tried in turn: in the
+right one, the most frequent letters of a language are those that occur. UTF-16 and UTF-32 are
+recognised by their NUL bytes, one of every two or three of every four.
 """
 
 import codecs
@@ -13,16 +13,22 @@ _LOOKED_AT = 1 << 16
 _PIPE = "| charrnn run --source -"
 _MARKS = (
     (b"%PDF-", "a PDF document", f"pdftotext FILE - {_PIPE}"),
-    (b"\x1f\x8b", "packed by gzip", f"gunzip -c < FILE {_PIPE}"),
-    (b"\xfd7zXZ\0", "packed by xz", f"xz -dc < FILE {_PIPE}"),
-    (b"BZh", "packed by bzip2", f"bunzip2 -c < FILE {_PIPE}"),
-    (b"\x28\xb5\x2f\xfd", "packed by zstd", f"zstd -dc < FILE {_PIPE}"),
+    (b"\x1f\x8b", "compressed with gzip", f"gunzip -c < FILE {_PIPE}"),
+    (b"\xfd7zXZ\0", "compressed with xz", f"xz -dc < FILE {_PIPE}"),
+    (b"BZh", "compressed with bzip2", f"bunzip2 -c < FILE {_PIPE}"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", f"zstd -dc < FILE {_PIPE}"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", f"7z x -so FILE {_PIPE}"),
     (b"Rar!\x1a\x07", "a RAR archive", f"unrar p -inul FILE {_PIPE}"),
-    (b"SQLite format 3\0", "an SQLite database",
-     f"sqlite3 FILE 'select COLUMN from TABLE' {_PIPE}"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document",
-     "libreoffice --headless --convert-to txt:Text:UTF8 FILE"),
+    (
+        b"SQLite format 3\0",
+        "an SQLite database",
+        f"sqlite3 FILE 'select COLUMN from TABLE' {_PIPE}",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Office document",
+        "libreoffice --headless --convert-to txt:Text:UTF8 FILE",
+    ),
     (b"\x89PNG\r\n", "an image (PNG)", ""),
     (b"\xff\xd8\xff", "an image (JPEG)", ""),
     (b"GIF87a", "an image (GIF)", ""),
@@ -42,8 +48,8 @@ _MARKS = (
     (b"\x93NUMPY", "a NumPy array", ""),
     (b"\x89HDF\r\n", "an HDF5 file", ""),
     (b"CRNN", "a checkpoint of charrnn", ""),
-)  # fmt: skip
-"""How a file begins, what it is then, and how its text is had."""
+)
+"""The signature of a kind of file, what it is, and a command that extracts its text."""
 
 _ARCHIVES = (
     (b"PK", b"mimetypeapplication/epub+zip", "an e-book (EPUB)", "pandoc -t plain FILE"),
@@ -78,17 +84,17 @@ _SIGNS = {
     "euc-jp": _JAPANESE,
     "euc-kr": "이다는의을에가고하지를은한로서기도나자사어인리시대그일보정스들만해라으게",
 }
-"""What is most common in a text of an encoding, of one byte a character and of several."""
+"""The most frequent characters of texts in an encoding, single-byte and multi-byte."""
 
 _USUAL = {**dict.fromkeys(_LETTERS, 0.95), **dict.fromkeys(_SIGNS, 0.3)}
-"""How much of what is not ASCII these usually are."""
+"""Their usual share of the characters outside ASCII."""
 
 _LEAST_LIKELY = 0.6
 _REPLACED = "\ufffd"
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.05
 _FEWEST_OF_WIDE = 0.15
-# In the wrong width or order bytes give characters of any script, private and unassigned ones.
+# Read in the wrong width or byte order, bytes become characters of any script, even unassigned.
 _WRITTEN = re.compile(
     "[\t\n\f\r -~\xa0-\u024f\u0370-\u052f\u0590-\u06ff\u0900-\u097f\u0e00-\u0e7f\u2000-\u206f"
     "\u20a0-\u20bf\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\ufe30-\ufe4f\uff00-\uffef\ufeff"
@@ -98,10 +104,12 @@ _LEAST_WRITTEN = 0.95
 
 
 def kind_of_file(beginning: bytes) -> tuple[str, str] | None:
-    """What a file is that has marks of its own, and a command that gives its text, if there is one.
+    """Recognise a file by its signature; return what it is and a command that extracts its text.
+
+    The command is empty if there is none.
 
     Arguments:
-        beginning: its first bytes, some hundred at least.
+        beginning: its first bytes, a few hundred at least.
 
     >>> kind_of_file(b"%PDF-1.4")
     ('a PDF document', 'pdftotext FILE - | charrnn run --source -')
@@ -110,7 +118,7 @@ def kind_of_file(beginning: bytes) -> tuple[str, str] | None:
     """
     beginning = beginning[:_LOOKED_AT]
     if not _CONTROLS.search(beginning) and not beginning.startswith(b"%PDF-"):
-        return None  # the shorter marks are words, too
+        return None  # a text may begin with one of the short signatures
     for mark, what, command in _MARKS:
         if beginning.startswith(mark):
             return what, command
@@ -123,7 +131,7 @@ def kind_of_file(beginning: bytes) -> tuple[str, str] | None:
 
 
 def is_binary(beginning: bytes) -> bool:
-    """Whether a file has many of the control characters that no text has.
+    """Return whether a file has many control characters, unlike text.
 
     >>> is_binary(bytes(range(256))), is_binary(b"ho\\tho\\r\\nho")
     (True, False)
@@ -133,7 +141,7 @@ def is_binary(beginning: bytes) -> bool:
 
 
 def wide_encoding(beginning: bytes) -> str | None:
-    """The encoding that gives itself away by a byte-order mark or by its NUL bytes, if one does.
+    """Return the encoding that a byte-order mark or the NUL bytes reveal, if any.
 
     >>> wide_encoding("ho ho ho".encode("utf-16be")), wide_encoding(b"ho ho ho")
     ('utf-16be', None)
@@ -150,16 +158,16 @@ def wide_encoding(beginning: bytes) -> str | None:
 
 
 def likely_encoding(data: bytes, bad: int = 0) -> str | None:
-    """The encoding that text seems to have which is no UTF-8; None if none fits.
+    """Guess the encoding of text that is not UTF-8; return None if none fits.
 
     Arguments:
         data: some of its bytes.
-        bad: the offset of the first that is no UTF-8.
+        bad: the offset of the first byte that is not UTF-8.
 
     >>> likely_encoding("où est le café?".encode("latin-1"))
     'cp1252'
     """
-    start = data.rfind(b"\n", 0, bad) + 1  # in none of these is that half of a character
+    start = data.rfind(b"\n", 0, bad) + 1  # in none of these encodings is it part of a character
     data = data[start : start + _LOOKED_AT]
     likely = {
         name: _share(data, name, letters) / _USUAL[name]
@@ -170,7 +178,7 @@ def likely_encoding(data: bytes, bad: int = 0) -> str | None:
 
 
 def is_mostly_utf8(data: bytes) -> bool:
-    """Whether most of what is not ASCII in some text is good UTF-8.
+    """Return whether most of what is not ASCII in some text is valid UTF-8.
 
     >>> is_mostly_utf8("größer über Straße".encode() + b"\\xff")
     True
@@ -181,9 +189,10 @@ def is_mostly_utf8(data: bytes) -> bool:
 
 
 def _share(data: bytes, encoding: str, letters: str) -> float:
-    """How much of what is not ASCII are letters that are common in an encoding; 0 if it is not."""
+    """Return the share of frequent letters outside ASCII; 0 if the bytes are invalid."""
     try:
-        text = codecs.getincrementaldecoder(encoding)().decode(data)  # it may end in half a letter
+        # An incremental decoder, because the data may end in the middle of a character.
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeDecodeError:
         return 0.0
     others = [symbol for symbol in text if not symbol.isascii()]
@@ -191,7 +200,7 @@ def _share(data: bytes, encoding: str, letters: str) -> float:
 
 
 def _is_utf8_with_few_controls(data: bytes) -> bool:
-    """Whether it is UTF-8 and far from what UTF-16 looks like then, which has them everywhere."""
+    """Return whether it is UTF-8 without the many control characters of UTF-16 read as such."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError:
@@ -200,7 +209,7 @@ def _is_utf8_with_few_controls(data: bytes) -> bool:
 
 
 def _ascii_of_wide(data: bytes, encoding: str, width: int) -> int:
-    """How many ASCII characters there are, if each has so many bytes; 0 if that gives no text."""
+    """Count the ASCII characters, at `width` bytes per character; 0 if the result is not text."""
     try:
         text = data[: len(data) // width * width].decode(encoding, "surrogatepass")
     except UnicodeDecodeError:

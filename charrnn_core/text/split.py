@@ -1,5 +1,7 @@
-"""A text cut into parts: what is learnt from, and what is held out; by names that travel with
-every number measured on them."""
+"""Named splits of a text into a training part and held-out parts.
+
+The name is printed with every figure that is measured on a split.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,15 +13,15 @@ from charrnn_core.errors import UnknownNameError
 from charrnn_core.text.alphabet import Ids
 
 PARTS = ("train", "valid", "test", "all")
-"""The parts of a text; ``all`` is the whole of it."""
+"""The parts of a text; ``all`` is the whole text."""
 
 
 class Piece(NamedTuple):
-    """Consecutive characters, all of which are predicted.
+    """A run of characters to predict.
 
     Fields:
         before: the id of the character before them, from which the first one is predicted.
-        ids: their ids, a view of the text's.
+        ids: their ids, a view into the text's.
     """
 
     before: int
@@ -30,15 +32,15 @@ class Piece(NamedTuple):
 class Split:
     """A named way to cut a text into parts: train, valid, test.
 
-    With one stream the parts are contiguous and follow each other. Otherwise the text is first laid
-    out as `streams` streams of equal length, and each of them is cut; what is left over at the end
-    of the text is in no part, as in the systems that do so.
+    With one stream the parts are contiguous, in this order. Otherwise the text is first cut into
+    `streams` streams of equal length, and each stream is split; the remainder at the end of the
+    text belongs to no part, as in the systems that split this way.
 
     Arguments:
-        name: the preset's name; it is printed with every number measured on it.
+        name: the preset's name; it is printed with every figure measured on it.
         train, valid: shares of the text; test is the rest.
-        streams: how many streams the text is cut into before it is cut into parts.
-        grain: a stream is cut at multiples of so many characters.
+        streams: the number of streams the text is cut into before it is split.
+        grain: a stream is cut at multiples of this many characters.
 
     >>> Split.named("nanogpt-90/10").ranges(1000, "valid")
     [(900, 1000)]
@@ -54,7 +56,7 @@ class Split:
 
     @classmethod
     def named(cls, name: str) -> "Split":
-        """The preset of that name.
+        """Return the preset of a name.
 
         Raises:
             UnknownNameError: there is none.
@@ -64,7 +66,7 @@ class Split:
         return SPLITS[name]
 
     def ranges(self, length: int, part: str) -> list[tuple[int, int]]:
-        """Start and end of every piece of a part of a text of `length` characters; none is empty.
+        """Return start and end of every piece of a part of a text; no piece is empty.
 
         Raises:
             UnknownNameError: there is no such part.
@@ -83,11 +85,12 @@ class Split:
         return [(begin + start, begin + end) for begin in begins] if end > start else []
 
     def pieces(self, ids: Ids, part: str, beginning: int) -> list[Piece]:
-        """The pieces of a part.
+        """Cut out the pieces of a part.
 
         Arguments:
-            ids: the whole text's.
-            beginning: the id that stands before the first character of the text.
+            ids: the ids of the whole text.
+            part: one of `PARTS`.
+            beginning: the id to put before the first character of the text.
 
         >>> text = np.arange(30, 50)
         >>> [(before, some.tolist()) for before, some in SPLITS["90/5/5"].pieces(text, "test", 7)]
@@ -101,7 +104,7 @@ class Split:
         ]
 
     def training(self, ids: Ids) -> Ids:
-        """The ids to learn from: a view of the text's if they are contiguous, else a copy.
+        """Return the ids of the training part: a view if it is contiguous, else a copy.
 
         >>> Split("two-streams", 0.5, 0.5, streams=2, grain=2).training(np.arange(9)).tolist()
         [0, 1, 4, 5]
@@ -111,7 +114,7 @@ class Split:
 
 
 def first_characters(pieces: Iterable[Piece], count: int) -> list[Piece]:
-    """The pieces, or of each as much as is left, up to `count` characters in all.
+    """Return the first `count` characters of the pieces, still in pieces.
 
     >>> two = [Piece(0, np.arange(4)), Piece(0, np.arange(4))]
     >>> [len(some) for _, some in first_characters(two, 6)]
@@ -126,7 +129,7 @@ def first_characters(pieces: Iterable[Piece], count: int) -> list[Piece]:
 
 
 def count_characters(pieces: Iterable[Piece]) -> int:
-    """How many characters the pieces have in all."""
+    """Count the characters of all pieces."""
     return sum(len(piece.ids) for piece in pieces)
 
 

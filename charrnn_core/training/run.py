@@ -1,11 +1,10 @@
-"""One sitting of a training: what the loop does to files and observers."""
+"""One session of a training: the loop with its files and observers."""
 
 import contextlib
-import dataclasses
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,204 +12,234 @@ import numpy as np
 
 from charrnn_core.cell import Params
 from charrnn_core.errors import SamplingError
-from charrnn_core.evaluation.baselines import begin_baselines
-from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
+from charrnn_core.evaluation.comparison import Comparison, ScoredPart
+from charrnn_core.evaluation.report import Evaluation, Row, Tally
 from charrnn_core.evaluation.scoring import make_scorer
-from charrnn_core.events import Ended, Incident, Started, Stepped
+from charrnn_core.evaluation.unknown import Unknown
+from charrnn_core.events import Ended, Event, Incident, Started, Stepped
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.network.explain import summary
 from charrnn_core.network.pytree import count_parameters, to_arrays
 from charrnn_core.randomness import random_key
-from charrnn_core.registry.registry import Registry
-from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.model import load
+from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import make_generator
 from charrnn_core.text.split import count_characters
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.incidents import append_incident, cut_log
-from charrnn_core.training.loop import Session, Tools
-from charrnn_core.training.observers import Audience
-from charrnn_core.training.setup import Experiment
+from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop
+from charrnn_core.training.observers import Observers
+from charrnn_core.training.setup import TrainingSetup
 from charrnn_core.training.trained import Trained, describe_incidents, describe_time
 from charrnn_core.training.update import TrainState
 
 
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """Who watches a training, and who may end it; the arguments of `train`."""
+class TrainingRun:
+    """Training in a run directory, with observers; the `Host` of its training loop.
 
-    registry: Registry
-    observers: tuple[Any, ...]
-    started: float
-    stop: Callable[[], bool]
-    note: Callable[[str], None]
-    updates_per_call: int | None = None
-    from_first_update: bool = False
+    Arguments:
+        setup: what to train.
+        writer: the run directory, locked for writing.
+        context: the plugins, the observers, the clock and where notes go.
+    """
 
-    def since(self, seconds: float, plugins: Iterable[Mapping[str, Any]]) -> "Surroundings":
-        """The same for a run that was `seconds` old and used these plugins."""
-        registry = self.registry.preferring(plugins)
-        return dataclasses.replace(self, started=self.started - seconds, registry=registry)
-
-
-@dataclass
-class Sitting:
-    """What one sitting of a training needs, between its experiment and its files."""
-
-    experiment: Experiment
-    directory: RunDirectory
-    around: Surroundings
-
-    def __post_init__(self) -> None:
-        config = self.experiment.config
-        around = self.around
+    def __init__(self, setup: TrainingSetup, writer: RunWriter, context: TrainingContext) -> None:
+        config, registry = setup.config, context.registry
+        self._setup, self._writer, self._context = setup, writer, context
+        self._plugins = config.records(registry)
+        self._observers = Observers(config.observers, context.observers, registry, context.note)
+        self._text = ScoredPart(
+            alphabet=setup.alphabet,
+            split=config.split,
+            part="valid",
+            pieces=setup.held_out,
+            unknown=Unknown.none(setup.alphabet),
+        )
+        self._score = make_scorer(setup.network, shards=config.shards)
+        self._generate = make_generator(setup.network, setup.sampler)
         self._tally: Tally | None = None
-        self._records = config.records(around.registry)
-        self._audience = Audience(config.observers, around.observers, around.registry, around.note)
+        self._incidents = Counter[str]()
 
-    def go(
+    def train(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None = None
     ) -> Trained:
-        """Train until the budget is used up or somebody wants it to stop."""
-        experiment, audience, directory = self.experiment, self._audience, self.directory.path
-        incidents = self.directory.incidents_file
-        cut_log(incidents, loop.incident_bytes)
+        """Train until the budget is used up or training is asked to stop.
+
+        Arguments:
+            state, loop: the states to start from.
+            remembered: the observers' states in the checkpoint, if training is resumed.
+        """
+        setup, context = self._setup, self._context
+        began, first = context.started + loop.seconds, loop.step
+        self._begin(state, loop, remembered)
+        comparison = Comparison(self._text, setup.train_ids)
+        training = self._loop(state, loop)
+        reason, ended = "failed", None
+        try:
+            for event in training.events():
+                self._take(event)
+            reason, ended = training.loop.status, time.monotonic()
+            start_up = (training.first_update_at or ended) - began
+            evaluation = self._evaluate_at_the_end(comparison, training.loop)
+            if evaluation is not None:
+                about = {"step": training.loop.step, "reason": reason, "start_up_seconds": start_up}
+                self._writer.write_evaluation({**about, **evaluation.table()})
+        finally:
+            if ended is None:
+                comparison.cancel()
+            self._announce_end(training.loop, reason, ended or time.monotonic())
+        loop, remarks = training.loop, describe_incidents(self._incidents)
+        if setup.config.minutes is not None and reason != "interrupted" and ended is not None:
+            remarks += describe_time(
+                start_up, ended - began, loop.step - first, apart=context.from_first_update
+            )
+        return Trained(
+            model=load(self._writer.path, context.registry, note=context.note),
+            directory=self._writer.path,
+            held_out=evaluation,
+            reason=reason,
+            best_step=loop.best_step,
+            best=loop.best,
+            course=self._course,
+            remarks=tuple(remarks),
+        )
+
+    def _begin(
+        self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
+    ) -> None:
+        """Take the logs and the observers back to where training starts, and announce it."""
+        setup = self._setup
+        cut_log(self._writer.incidents_file, loop.incident_bytes)
         if remembered is not None:
-            audience.restore(remembered)
-        began = self.around.started + loop.seconds
-        audience.hear(
+            self._observers.restore(remembered)
+        self._announce_start(state, loop)
+        self._course = read_course(
+            self._writer.metrics_file,
+            {"step": loop.step, "loop": loop.table()},
+            len(setup.alphabet),
+        )
+
+    def _announce_start(self, state: TrainState, loop: LoopState) -> None:
+        setup = self._setup
+        self._observers.notify(
             Started(
-                directory=directory,
-                config=experiment.config.table(),
+                directory=self._writer.path,
+                config=setup.config.table(),
                 parameters=count_parameters(state.params),
-                symbols=len(experiment.alphabet),
-                train_characters=len(experiment.train_ids),
-                held_out_characters=count_characters(experiment.held_out),
-                notes=experiment.notes,
-                unroll=summary(experiment.unroll),
+                symbols=len(setup.alphabet),
+                train_characters=len(setup.train_ids),
+                held_out_characters=count_characters(setup.held_out),
+                notes=setup.notes,
+                unroll=summary(setup.unroll),
                 step=loop.step,
             )
         )
-        for line in experiment.notes:
-            self.around.note(f"note: {line}")
-        config, trainer = experiment.config, experiment.trainer
-        self._course = course = read_course(
-            self.directory.metrics_file,
-            {"step": loop.step, "loop": loop.table()},
-            len(experiment.alphabet),
-        )
-        waiting = begin_baselines(experiment.train_ids, experiment.held_out, experiment.alphabet)
-        session = Session(
-            trainer, trainer.place(state), loop, experiment.batching, config.window,
-            experiment.budget, experiment.policy, self._tools(), config.prompt,
-        )  # fmt: skip
-        session.at_most = self.around.updates_per_call or session.at_most
-        session.from_first_update = self.around.from_first_update
-        first, reason, actions = loop.step, "failed", Counter[str]()
-        ended: float | None = None
-        try:
-            for event in session.events():
-                if isinstance(event, Incident):
-                    session.loop.incident_bytes = append_incident(incidents, event)
-                    actions[event.action] += 1
-                if isinstance(event, Stepped):
-                    course.add(vars(event))
-                audience.hear(event)
-            reason, ended = session.loop.status, time.monotonic()
-            # Whoever wants training to end does not wait for this either.
-            rows, remarks = waiting(lambda: reason == "interrupted" or self.around.stop())
-        finally:
-            if ended is None:
-                waiting(lambda: True)
-            audience.hear(
-                Ended(
-                    step=session.loop.step,
-                    reason=reason,
-                    held_out_nats_per_char=session.loop.held_out,
-                    seconds=(ended or time.monotonic()) - self.around.started,
-                    directory=directory,
-                )
+        for line in setup.notes:
+            self._context.note(f"note: {line}")
+
+    def _announce_end(self, loop: LoopState, reason: str, ended: float) -> None:
+        self._observers.notify(
+            Ended(
+                step=loop.step,
+                reason=reason,
+                held_out_nats_per_char=loop.held_out,
+                seconds=ended - self._context.started,
+                directory=self._writer.path,
             )
-        evaluation, loop = None, session.loop
-        course.best, course.best_step = loop.best, loop.best_step
-        course.ended = reason != "interrupted"
-        if (held_out := loop.held_out) is not None:
-            model = Row(name="model", nats_per_char=held_out)
-            if self._tally is not None and self._tally.mean == held_out:
-                model = self._tally.row("model")
-            evaluation = Evaluation(
-                model=model, characters=count_characters(experiment.held_out), split=config.split,
-                part="valid", symbol=experiment.alphabet.unit, baselines=rows, remarks=remarks,
-                course=course,
-            )  # fmt: skip
-        lines = describe_incidents(actions)
-        if config.minutes is not None and reason != "interrupted" and ended and session.updating:
-            start_up, seconds = session.updating - began, ended - began
-            apart, updates = session.from_first_update, loop.step - first
-            lines += describe_time(start_up, seconds, updates, apart)
-        model = load(directory, self.around.registry, note=self.around.note)
-        return Trained(
-            model, directory, evaluation, reason, loop.best_step, loop.best, course, tuple(lines)
         )
 
-    def _tools(self) -> Tools:
-        """What the training loop calls to evaluate, to sample, to save and to roll back."""
-        experiment = self.experiment
-        config, held_out = experiment.config, experiment.held_out
-        characters = count_characters(held_out)
-        score = make_scorer(experiment.network, shards=config.shards)
-        generate = make_generator(experiment.network, experiment.sampler)
-
-        def evaluate(params: Params) -> float:
-            self._tally = tally(score(params, held_out), characters)
-            return self._tally.mean
-
-        def sample(state: TrainState) -> str:
-            key = random_key(config.seed, "sample", int(state.step))
-            ids = [np.empty(0, np.int32)]
-            with contextlib.suppress(SamplingError):  # a sample that gets stuck ends there
-                for piece in generate(state.learnt, experiment.prompt, config.sample_length, key):
-                    ids.append(piece[:, 0])
-            return experiment.alphabet.decode(np.concatenate(ids))
-
-        return Tools(
-            evaluate if characters else None,
-            sample,
-            self._save,
-            self._roll_back,
-            self.around.stop,
+    def _loop(self, state: TrainState, loop: LoopState) -> TrainingLoop:
+        setup, context = self._setup, self._context
+        return TrainingLoop(
+            trainer=setup.trainer,
+            state=setup.trainer.place(state),
+            loop=loop,
+            batching=setup.batching,
+            window=setup.config.window,
+            budget=setup.budget,
+            policy=setup.policy,
+            host=self,
+            prompt=setup.config.prompt,
+            updates_per_call=context.updates_per_call or UPDATES_PER_CALL,
+            from_first_update=context.from_first_update,
         )
 
-    def _save(self, state: TrainState, loop: LoopState) -> Path:
-        table = self.experiment.table(self._records, loop)
-        path = self.directory.checkpoint_file(loop.step)
-        save_checkpoint(
-            path, {**table, "observers": self._audience.states()}, to_arrays(state._asdict())
-        )
+    def _take(self, event: Event) -> None:
+        """Record an event, and notify the observers."""
+        if isinstance(event, Incident):
+            self._incidents[event.action] += 1
+        if isinstance(event, Stepped):
+            self._course.add(vars(event))
+        self._observers.notify(event)
+
+    def _evaluate_at_the_end(self, comparison: Comparison, loop: LoopState) -> Evaluation | None:
+        """Compare the last held-out loss with the baselines; None if nothing was evaluated."""
+        course, interrupted = self._course, loop.status == "interrupted"
+        course.best, course.best_step, course.ended = loop.best, loop.best_step, not interrupted
+        if loop.held_out is None:
+            comparison.cancel()
+            return None
+        model = Row(name="model", nats_per_char=loop.held_out)
+        if self._tally is not None and math.isfinite(loop.held_out):
+            model = self._tally.row("model")
+        # A user who stops training does not want to wait for the baselines either.
+        stop = self._context.stop
+        return comparison.evaluation(model, course=course, give_up=lambda: interrupted or stop())
+
+    # The methods of `charrnn_core.training.loop.Host`.
+
+    def should_stop(self) -> bool:
+        return self._context.stop()
+
+    def evaluate(self, params: Params) -> float | None:
+        if not self._text.characters:
+            return None
+        self._tally = self._text.tally(self._score(params, self._text.pieces))
+        return self._tally.mean
+
+    def sample(self, state: TrainState) -> str:
+        setup = self._setup
+        key = random_key(setup.config.seed, "sample", int(state.step))
+        ids = [np.empty(0, np.int32)]
+        length = setup.config.sample_length
+        with contextlib.suppress(SamplingError):  # a sample that gets stuck ends there
+            for piece in self._generate(state.learnt, setup.prompt, length, key):
+                ids.append(piece[:, 0])
+        return setup.alphabet.decode(np.concatenate(ids))
+
+    def log_incident(self, incident: Incident) -> int:
+        return append_incident(self._writer.incidents_file, incident)
+
+    def save(self, state: TrainState, loop: LoopState) -> Path:
+        path = self._writer.checkpoint_file(loop.step)
+        table = self._setup.table(self._plugins, loop)
+        observers = self._observers.states()
+        save_checkpoint(path, {**table, "observers": observers}, to_arrays(state._asdict()))
         keep = [step for step in (loop.best_step, loop.anchor, *loop.kept) if step is not None]
-        self.directory.prune(self.experiment.config.keep_last, keep)
+        self._writer.prune(self._setup.config.keep_last, keep)
         return path
 
-    def _roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
-        anchor = self.directory.checkpoint_file(loop.anchor)
+    def roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
+        anchor = self._writer.checkpoint_file(loop.anchor)
         checkpoint = load_checkpoint(anchor)
         table = read_manifest(anchor, checkpoint.table, RESUMING)
-        state = self.experiment.trainer.restore(checkpoint.arrays, self.around.note)
+        state = self._setup.trainer.restore(checkpoint.arrays, self._context.note)
         state = state._replace(scale=state.scale / 2)
-        before = LoopState.read(table["loop"])
-        before.rollbacks, before.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
-        if before.status == "stopped early":  # it has gone on since
-            before.stale = 0
-        before.status = "running"
-        self.around.note(
-            f"note: rolled back from update {loop.step} to {loop.anchor}; the learning rate is "
-            f"{float(state.scale):.3g} of what was asked for from here on"
+        restored = LoopState.read(table["loop"])
+        restored.rollbacks, restored.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
+        if restored.status == "stopped early":  # it has been resumed since
+            restored.stale = 0
+        restored.status = "running"
+        self._context.note(
+            f"note: rolled back from update {loop.step} to {loop.anchor}; from here on the "
+            f"learning rate is multiplied by {float(state.scale):.3g}"
         )
-        # The newer ones first: a crash in between must not leave them with the old rate.
-        self.directory.remove_after(loop.anchor)
+        # Remove the newer checkpoints first, since a crash must not leave them with the old rate.
+        self._writer.remove_after(loop.anchor)
         self._course.forget_after(loop.anchor)
-        self._audience.restore(table["observers"])
-        self._save(state, before)
-        return self.experiment.trainer.place(state), before
+        self._observers.restore(table["observers"])
+        self.save(state, restored)
+        return self._setup.trainer.place(state), restored

@@ -1,7 +1,6 @@
-"""An experiment: all that a configuration asks for, built and checked before a file is written."""
+"""Everything that a configuration builds, checked before any file is written."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +23,6 @@ from charrnn_core.runs.environment import environment
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import build_network, build_sampler
 from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt
-from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
@@ -32,8 +30,9 @@ from charrnn_core.text.load import read_corpus
 from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
+from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.update import Trainer
+from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
@@ -42,16 +41,16 @@ _SEARCHED_AT_ONCE = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
-    """What one training needs.
+class TrainingSetup:
+    """Everything that a configuration builds: what to train, on what, and for how long.
 
     Arguments:
-        config: the resolved configuration, its geometry adapted to the text.
-        notes: what was adapted, for the user.
-        unroll: how time steps run and why, see `charrnn_core.network.explain.explain`.
+        config: the resolved configuration, its batch and window adapted to the text.
+        notes: what was adapted, in lines for the user.
+        unroll: how time steps run and why; see `charrnn_core.network.explain.explain`.
         corpus, alphabet: the text and its symbols.
-        train_ids, held_out: its parts, the held-out one in pieces.
-        prompt: what samples begin with, in ids.
+        train_ids, held_out: the two parts of the text, the held-out one in pieces.
+        prompt: the ids that samples start with.
         network, sampler, trainer, batching, budget: the built components.
     """
 
@@ -71,7 +70,7 @@ class Experiment:
 
     @property
     def policy(self) -> Policy:
-        """What is due when, in updates."""
+        """When evaluations, samples and checkpoints are due."""
         config = self.config
         return Policy(
             eval_interval=_updates(config.eval_every, self.batching),
@@ -83,7 +82,7 @@ class Experiment:
         )
 
     def table(self, plugins: list[dict[str, Any]], loop: LoopState) -> dict[str, Any]:
-        """The table of a checkpoint: plain data, enough to sample and, with the text, to go on."""
+        """Return the table of a checkpoint: enough to sample and, with the text, to resume."""
         corpus = self.corpus
         return {
             "charrnn": version("charrnn"),
@@ -108,71 +107,59 @@ class Experiment:
 
 def prepare(
     config: RunConfig,
-    registry: Registry | None = None,
-    started: float | None = None,
-    note: Callable[[str], None] = to_stderr,
+    context: TrainingContext | None = None,
     *,
     alphabet: Alphabet | None = None,
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
     read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
-) -> Experiment:
-    """Resolve names, read the text and build every component.
+) -> TrainingSetup:
+    """Read the text, and build everything that a resolved configuration describes.
+
+    Names and options are checked before the text is read, and the text before a network is built.
 
     Arguments:
-        registry: the plugins to use; by default those installed.
-        started: the clock's reading from which a wall-clock budget counts; now if None.
-        note: takes lines the user should see.
-        alphabet: the symbols of the model, if it has been trained before; else those of the text.
-        unknown: ``"error"`` or ``"skip"``: what to do with characters that `alphabet` lacks.
-        check: looks at the text and its own alphabet before anything is made of them.
-        read: gives the text of a source; the default reads it for the first time.
+        config: from `RunConfig.resolve`.
+        context: the plugins to use, the clock, and where notes go.
+        alphabet: the symbols of an already trained model; by default those of the text.
+        unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
+        check: called with the text and its own alphabet before anything is built from them.
+        read: returns the text of a source; the default reads it for the first time.
 
     Raises:
-        CharRNNError: the leaf says what is wrong with the configuration or the text.
+        CharRNNError: the configuration or the text is wrong; the subclass and message say how.
     """
-    registry = registry or Registry.installed()
-    started = time.monotonic() if started is None else started
-    config = config.resolve(registry)
-    if alphabet is not None and alphabet.kind != config.alphabet:
-        raise OptionError(
-            f"the model's alphabet is {alphabet.kind}, and alphabet is {config.alphabet!r}; go on "
-            f"with: --alphabet {alphabet.kind}"
-        )
+    context = context or TrainingContext()
+    registry, note = context.registry, context.note
+    _check_kind(config, alphabet)
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
     loss = make_loss(registry, config.loss)
     make_optimizer = optimizer_maker(registry, config.optimizer)
     corpus = read(config.source, registry, note)
-    if len(corpus.symbols) < 2:
-        raise CorpusError(
-            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "
-            "nothing to predict: use a text with at least two"
-        )
-    found = ALPHABETS[config.alphabet].of(corpus.symbols)
+    found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
     alphabet = alphabet or found
-    config, told = _with_documents(config, corpus)
-    config, sized = _sized(config, alphabet, registry)
+
+    notes: list[str] = []
+    config = _with_documents(config, corpus, notes)
+    config = _with_width(config, alphabet, registry, notes)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
     ids = encode_corpus(corpus, alphabet, unknown, note)
     train_ids = split.training(ids)
-    config, notes = _fit(config, len(train_ids), alphabet.unit)
+    config = _with_fitting_geometry(config, len(train_ids), alphabet.unit, notes)
     beginning = encode_prompt(alphabet, "", separator=network.separator)
     held_out = split.pieces(ids, "valid", int(beginning[0]))
     held_out = first_characters(held_out, config.eval_characters)
-    if config.patience and not count_characters(held_out):
-        notes = (*notes, f"patience has no effect: split {config.split!r} holds nothing out")
-    if network.separator and not _occurs(network.separator, train_ids):
-        notes = (*notes, f"documents is {config.documents!r}, and none ends in the training text")
+    _note_what_has_no_effect(config, held_out, network, train_ids, notes)
     network, choice = network.settled(config.batch, config.window)
     if choice.failed:
-        notes = (*notes, f"{choice.why}; {REMEDY}")
+        notes.append(f"{choice.why}; {REMEDY}")
     batching = _batching(config, train_ids)
-    budget = _budget(config, batching, started)
-    return Experiment(
+    budget = _budget(config, batching, context.started)
+    return TrainingSetup(
         config=config,
-        notes=(*told, *sized, *notes),
+        notes=tuple(notes),
         unroll=explain(choice),
         corpus=corpus,
         alphabet=alphabet,
@@ -181,61 +168,108 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
-        trainer=Trainer(
-            network,
-            loss,
-            make_optimizer,
-            streams=config.batch,
-            shards=config.shards or 1,
-            total_steps=budget.steps if budget.deadline is None else None,
-            skip=config.non_finite == "skip",
-            average=config.average,
-            seed=config.seed,
-        ),
+        trainer=_trainer(config, network, loss, make_optimizer, budget),
         batching=batching,
         budget=budget,
     )
 
 
-def _with_documents(config: RunConfig, corpus: Corpus) -> tuple[RunConfig, tuple[str, ...]]:
-    """The run with the documents that its source has, if it does not say itself."""
-    if config.documents is not None or corpus.documents is None:
-        return config, ()
-    config = dataclasses.replace(config, documents=corpus.documents)
-    return config, (f"documents is {corpus.documents!r}: {corpus.name} is made of documents",)
+def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:
+    """Refuse a setting `alphabet` other than that of an already trained model.
 
-
-def _fit(config: RunConfig, length: int, unit: str) -> tuple[RunConfig, tuple[str, ...]]:
-    """Adapt the batch geometry to the text and the devices, with a note for every change."""
-    wanted = 1 if config.batching == "subsequences" else config.batch
-    batch, window = fit_geometry(length, wanted, config.window, unit)
-    notes = []
-    for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
-        if has != had:
-            why = f"the training text has {length} {unit}s"
-            if name == "batch" and config.batching == "subsequences":
-                why = "subsequences are read one at a time"
-            notes.append(f"{name} is {has} instead of {had}: {why}")
-    shards = config.shards or fitting_shards(batch, len(jax.devices()))
-    if batch % shards:
+    Raises:
+        OptionError: they differ.
+    """
+    if alphabet is not None and alphabet.kind != config.alphabet:
         raise OptionError(
-            f"shards is {shards}; expected a number that divides the batch of {batch} streams"
+            f"alphabet is {config.alphabet!r}, but the model's alphabet is {alphabet.kind!r}; use: "
+            f"--alphabet {alphabet.kind}"
         )
-    return dataclasses.replace(config, batch=batch, window=window, shards=shards), tuple(notes)
 
 
-def _sized(
-    config: RunConfig, alphabet: Alphabet, registry: Registry
-) -> tuple[RunConfig, tuple[str, ...]]:
-    """The run with a cell of the width that its number of parameters asks for, if it has one."""
+def _trainer(
+    config: RunConfig, network: Network, loss: Loss, make_optimizer: MakeOptimizer, budget: Budget
+) -> Trainer:
+    return Trainer(
+        network,
+        loss,
+        make_optimizer,
+        streams=config.batch,
+        shards=config.shards or 1,
+        total_steps=budget.steps if budget.deadline is None else None,
+        skip=config.non_finite == "skip",
+        average=config.average,
+        seed=config.seed,
+    )
+
+
+def _alphabet_of(corpus: Corpus, kind: str) -> Alphabet:
+    """Return the alphabet of a text.
+
+    Raises:
+        CorpusError: it has fewer than two distinct characters.
+    """
+    if len(corpus.symbols) < 2:
+        raise CorpusError(
+            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}, so there is "
+            "nothing to predict; use a text with at least two"
+        )
+    return ALPHABETS[kind].of(corpus.symbols)
+
+
+def _with_documents(config: RunConfig, corpus: Corpus, notes: list[str]) -> RunConfig:
+    """Return the run with `documents` set by its source, unless the run sets it."""
+    if config.documents is not None or corpus.documents is None:
+        return config
+    notes.append(f"documents is {corpus.documents!r}, because {corpus.name} consists of documents")
+    return dataclasses.replace(config, documents=corpus.documents)
+
+
+def _with_width(
+    config: RunConfig, alphabet: Alphabet, registry: Registry, notes: list[str]
+) -> RunConfig:
+    """Return the run with a cell as wide as its setting `parameters` allows, if given."""
     if config.parameters is None:
-        return config, ()
+        return config
 
     def build(cell: Ref) -> Network:
         return build_network(dataclasses.replace(config, cell=cell), alphabet, registry)
 
     cell, line = size_cell(config.cell, build, config.parameters)
-    return dataclasses.replace(config, cell=cell, parameters=None), (line,)
+    notes.append(line)
+    return dataclasses.replace(config, cell=cell, parameters=None)
+
+
+def _with_fitting_geometry(
+    config: RunConfig, length: int, unit: str, notes: list[str]
+) -> RunConfig:
+    """Return the run with a batch and window that fit the text and the devices."""
+    wanted = 1 if config.batching == "subsequences" else config.batch
+    batch, window = fit_geometry(length, wanted, config.window, unit)
+    for name, asked, used in (("batch", config.batch, batch), ("window", config.window, window)):
+        if used != asked:
+            why = f"the training text has {length} {unit}s"
+            if name == "batch" and config.batching == "subsequences":
+                why = "subsequences are read one at a time"
+            notes.append(f"{name} is {used} instead of {asked}: {why}")
+    shards = config.shards or fitting_shards(batch, len(jax.devices()))
+    if batch % shards:
+        raise OptionError(
+            f"shards is {shards}; expected a number that divides the batch of {batch} streams"
+        )
+    return dataclasses.replace(config, batch=batch, window=window, shards=shards)
+
+
+def _note_what_has_no_effect(
+    config: RunConfig, held_out: list[Piece], network: Network, train_ids: Ids, notes: list[str]
+) -> None:
+    """Append a note for every setting that has no effect on this text."""
+    if config.patience and not count_characters(held_out):
+        notes.append(f"patience has no effect: split {config.split!r} holds nothing out")
+    if network.separator and not _occurs(network.separator, train_ids):
+        notes.append(
+            f"documents is {config.documents!r}, but no document ends in the training text"
+        )
 
 
 def _batching(config: RunConfig, ids: Ids) -> Batching:
@@ -257,14 +291,14 @@ def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
 
 
 def _updates(epochs: float | None, batching: Batching) -> int | None:
-    """The updates of so many epochs, at least one."""
+    """Convert epochs to updates, at least one; None stays None."""
     if epochs is None:
         return None
     return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))
 
 
 def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
-    """Whether a text has these symbols somewhere, one after the other."""
+    """Return whether these symbols occur consecutively in a text."""
     for start in range(0, len(ids), _SEARCHED_AT_ONCE):
         some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
         places = max(0, len(some) - len(symbols) + 1)

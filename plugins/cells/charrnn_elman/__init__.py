@@ -13,7 +13,7 @@ class ElmanOptions:
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
     activation: Literal["tanh", "relu", "sigmoid"] = opt("tanh", help="the nonlinearity")
     recurrent_init: Literal["orthogonal", "glorot"] = opt(
-        "orthogonal", help="how the recurrent weights W start"
+        "orthogonal", help="initialization of the recurrent weights W"
     )
 
 

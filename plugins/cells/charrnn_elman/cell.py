@@ -17,11 +17,12 @@ class ElmanCell(nn.RNNCellBase):
     Arguments:
         features: H, the width of the hidden state.
         activation: f.
-        recurrent_init: how W starts. Orthogonal keeps the length of h at the start of training, so
-            gradients neither vanish nor explode at once (Saxe et al. 2014, arXiv 1312.6120); Glorot
-            uniform is the classic choice (Glorot and Bengio 2010). U is LeCun normal, b zero.
+        recurrent_init: how W is initialized. Orthogonal preserves the length of h at the start of
+            training, so gradients neither vanish nor explode at first (Saxe et al. 2014, arXiv
+            1312.6120); Glorot uniform is the classic choice (Glorot and Bengio 2010). U is LeCun
+            normal, b zero.
 
-    A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and gives ``(h', h')``.
+    A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and returns ``(h', h')``.
 
     Source: Elman, Finding Structure in Time, 1990. The readout is the network's, not the cell's.
 
@@ -45,5 +46,5 @@ class ElmanCell(nn.RNNCellBase):
 
 
 def elman(features: int, activation: str, recurrent_init: str) -> ElmanCell:
-    """The cell that the plugin's options describe."""
+    """Return the cell that the plugin's options describe."""
     return ElmanCell(features, getattr(nn, activation), _INITIALIZERS[recurrent_init]())

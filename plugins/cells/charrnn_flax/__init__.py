@@ -11,7 +11,7 @@ class FlaxOptions:
     """Options of a cell of flax."""
 
     cell: str = opt(help="NAME of flax.linen or nnx.NAME, or with a width NAME:FEATURES")
-    features: int | None = opt(None, help="width of the hidden state (H); 256 if none", ge=1)
+    features: int | None = opt(None, help="width of the hidden state (H); by default 256", ge=1)
 
     def __post_init__(self) -> None:
         name, colon, features = self.cell.partition(":")

@@ -11,18 +11,19 @@ from charrnn_core.errors import OptionError, UnknownNameError
 
 
 def flax_cell(cell: str, features: int | None) -> Any:
-    """A recurrent cell of flax with that many features.
+    """Return a recurrent cell of flax.
 
     Arguments:
-        cell: the name of a class of ``flax.linen``, or ``nnx.`` and that of one of ``flax.nnx``.
+        cell: the name of a class of ``flax.linen``, or ``nnx.`` and the name of one of
+            ``flax.nnx``.
         features: H, the width of the hidden state.
 
     Returns:
-        A linen module, or a constructor ``make(in_features, rngs=...)`` of an nnx one.
+        A linen module, or a constructor ``make(in_features, rngs=...)`` of an nnx module.
 
     Raises:
         UnknownNameError: flax has no recurrent cell of that name.
-        OptionError: it has one, but that needs more than its width.
+        OptionError: the cell requires other arguments besides its width.
 
     >>> flax_cell("GRUCell", 4).features
     4
@@ -34,14 +35,14 @@ def flax_cell(cell: str, features: int | None) -> Any:
     cls = classes[cell]
     if cell not in fitting:
         raise OptionError(
-            f"flax cell {cell!r} cannot read characters: besides its width it needs "
-            f"{', '.join(_needs(cls))}; choose one of {', '.join(fitting)}"
+            f"flax cell {cell!r} cannot be used here: besides its width it requires "
+            f"{', '.join(_needs(cls))}; expected one of {', '.join(fitting)}"
         )
     return partial(cls, hidden_features=features) if cell.startswith("nnx.") else cls(features)
 
 
 def _classes() -> dict[str, Any]:
-    """The recurrent cells of flax by name."""
+    """Return the recurrent cells of flax by name."""
     return {
         prefix + name: cls
         for prefix, module in (("", nn), ("nnx.", nnx))
@@ -51,7 +52,7 @@ def _classes() -> dict[str, Any]:
 
 
 def _needs(cls: Any) -> list[str]:
-    """What a cell cannot be made without, besides its width."""
+    """Return the required arguments of a cell's constructor, besides its width."""
     given = {"self", "features", "in_features", "hidden_features", "rngs"}
     return [
         p.name

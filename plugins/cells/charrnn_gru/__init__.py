@@ -14,8 +14,8 @@ class GRUOptions:
     reset: Literal["before", "after"] = opt(
         "after", help="whether the reset gate acts before the recurrent product or after it"
     )
-    layer_norm: bool = opt(False, help="layer normalisation of every product's result")
-    zoneout: float = opt(0.0, help="share of the hidden state kept as it was", ge=0, le=1)
+    layer_norm: bool = opt(False, help="layer normalisation of every product")
+    zoneout: float = opt(0.0, help="share of the hidden state kept unchanged", ge=0, le=1)
     dropout: float = opt(
         0.0, help="share of h hidden from the gates, one mask per window", ge=0, lt=1
     )

@@ -16,15 +16,15 @@ class GRUCell(nn.RNNCellBase):
     Arguments:
         features: H, the width of the hidden state.
         reset: ``"before"`` is the paper's; ``"after"``, which cuDNN and most libraries compute,
-            needs one product per step instead of two, one after the other.
-        layer_norm: every product ``W h`` and ``U x`` is normalised on its own: each row gets mean 0
+            needs one product per step instead of two in sequence.
+        layer_norm: every product ``W h`` and ``U x`` is normalised separately: each row gets mean 0
             and deviation 1, then each feature is scaled.
-        zoneout: the probability that an element of h keeps its old value for a step of training;
-            otherwise the step takes what that is on average.
-        dropout: the share of h that the gates do not see in training, the same for a whole window.
+        zoneout: the probability that an element of h keeps its old value in a training step;
+            outside training, the step uses the expectation.
+        dropout: the share of h hidden from the gates in training, one mask per window.
 
-    W starts orthogonal, U LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
-    ``x: float[B,in_features]`` and gives ``(h', h')``.
+    W is initialized orthogonal, U LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
+    ``x: float[B,in_features]`` and returns ``(h', h')``.
 
     Source: Cho et al. 2014, arXiv 1406.1078; reset after the product: its version 1, and Keras's
     ``reset_after``. Layer normalisation: Ba et al. 2016, arXiv 1607.06450, where the two gates

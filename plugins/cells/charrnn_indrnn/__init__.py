@@ -13,7 +13,7 @@ class IndRNNOptions:
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
     activation: Literal["relu", "tanh"] = opt("relu", help="the nonlinearity")
     steps: int = opt(
-        0, help="with 0 no state grows, |u| <= 1; else twofold in so many: |u| <= 2^(1/steps)", ge=0
+        0, help="bound on u: 0 is |u| <= 1, else |u| <= 2^(1/steps), so h at most doubles", ge=0
     )
 
 
@@ -24,5 +24,5 @@ def charrnn_cells():
         target="charrnn_indrnn.cell:IndRNNCell",
         options=IndRNNOptions,
         argument="features",
-        summary="h' = f(U x + u h + b), each unit sees its own past alone",
+        summary="h' = f(U x + u h + b), each unit sees only its own past",
     )

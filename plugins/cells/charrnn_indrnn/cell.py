@@ -11,17 +11,17 @@ class IndRNNCell(nn.RNNCellBase):
     Arguments:
         features: H, the width of the hidden state.
         activation: f, ``"relu"`` or ``"tanh"``.
-        steps: if not 0, ``|u| <= 2^(1/steps)``: over so many steps a unit's own past is scaled by
-            at most 2. For sequences that end after so many: over a long text h overflows.
+        steps: if not 0, ``|u| <= 2^(1/steps)``: over this many steps a unit's own past grows at
+            most twofold. Meant for sequences of that length: over a long text h overflows.
 
-    u starts uniform between 0 and its bound, so that units remember over many lengths of time; U is
-    He normal, b zero. A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and gives
-    ``(h', h')``. Units meet in the next layer, so it takes at least two.
+    u is initialized uniform between 0 and its bound, so that units have many different time scales;
+    U is He normal, b zero. A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and
+    returns ``(h', h')``. Units only interact in the next layer, so use at least two layers.
 
-    Source: Li et al. 2018, arXiv 1803.04831. The paper bounds u by the length of a sequence, its
-    authors' model of characters by 1, since there too the state is passed on. They cut u back to
-    its bound after every update; here it is cut where it is used, and its gradient passes the cut,
-    so that u can return.
+    Source: Li et al. 2018, arXiv 1803.04831. The paper bounds u by the length of a sequence, but
+    its authors' character model bounds u by 1, because there the state is carried over as well.
+    They clip u after every update; here u is clipped where it is used and its gradient passes the
+    clip, so that u can return.
 
     >>> cell = IndRNNCell(features=4)
     >>> params = cell.init(jax.random.key(0), jnp.zeros((2, 4)), jnp.zeros((2, 3)))

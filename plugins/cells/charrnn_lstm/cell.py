@@ -17,16 +17,16 @@ class LSTMCell(nn.RNNCellBase):
 
     Arguments:
         features: H, the width of h and of the memory c.
-        forget_bias: where the bias of f starts. At 1 memory lasts from the beginning.
+        forget_bias: the initial bias of f. With 1 the memory persists from the start of training.
         layer_norm: every gate is ``LN(W h) + LN(U x) + b`` and the output ``h' = o tanh(LN(c'))``,
             where LN gives each row mean 0 and deviation 1, then scales each feature. The memory
             itself is not normalised.
-        zoneout_c, zoneout_h: the probability that an element of c, of h keeps its old value for a
-            step of training; otherwise the step takes what that is on average.
-        dropout: the share of h that the gates do not see in training, the same for a whole window.
+        zoneout_c, zoneout_h: the probability that an element of c or h keeps its old value in a
+            training step; outside training, the step uses the expectation.
+        dropout: the share of h hidden from the gates in training, one mask per window.
 
-    W starts orthogonal, U LeCun normal, b zero but for the forget gate. A step takes the carry
-    ``(c, h): float[B,H]`` each and ``x: float[B,in_features]`` and gives ``((c', h'), h')``.
+    W is initialized orthogonal, U LeCun normal, b zero except in the forget gate. A step takes a
+    carry ``(c, h): float[B,H]`` each and ``x: float[B,in_features]``, returns ``((c', h'), h')``.
 
     Source: Hochreiter and Schmidhuber, Long Short-Term Memory, 1997; the forget gate is by Gers,
     Schmidhuber and Cummins, 2000, its bias by Jozefowicz et al., 2015. There are no peepholes.
@@ -57,14 +57,14 @@ class LSTMCell(nn.RNNCellBase):
         g = nn.tanh(self._gate("g", seen, x))
         o = nn.sigmoid(self._gate("o", seen, x))
         new_c = f * c + i * g
-        told = nn.LayerNorm(name="norm_c")(new_c) if self.layer_norm else new_c
-        new_h = o * nn.tanh(told)
+        normed = nn.LayerNorm(name="norm_c")(new_c) if self.layer_norm else new_c
+        new_h = o * nn.tanh(normed)
         c = noise.zoneout(self, self.zoneout_c, c, new_c)
         h = noise.zoneout(self, self.zoneout_h, h, new_h)
         return (c, h), h
 
     def _gate(self, name: str, h: jax.Array, x: jax.Array, bias: float = 0.0) -> jax.Array:
-        """``W h + U x + b``."""
+        """Return ``W h + U x + b``."""
         start = nn.initializers.constant(bias)
         W = nn.Dense(
             self.features,
@@ -82,6 +82,6 @@ class LSTMCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: jax.Array, input_shape: tuple[int, ...]) -> Any:
-        """``c`` and ``h``, zeros."""
+        """Return ``c`` and ``h``, zeros."""
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return zeros, zeros

@@ -12,8 +12,8 @@ class MGUCell(nn.RNNCellBase):
     Arguments:
         features: H, the width of the hidden state.
 
-    W starts orthogonal, U LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
-    ``x: float[B,in_features]`` and gives ``(h', h')``.
+    W is initialized orthogonal, U LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
+    ``x: float[B,in_features]`` and returns ``(h', h')``.
 
     Source: Zhou et al. 2016, arXiv 1603.09420.
 

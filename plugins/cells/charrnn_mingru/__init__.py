@@ -19,5 +19,5 @@ def charrnn_cells():
         target="charrnn_mingru.cell:MinGRUCell",
         options=MinGRUOptions,
         argument="features",
-        summary="GRU whose gate reads the input alone",
+        summary="GRU whose gate reads only the input",
     )

@@ -9,14 +9,14 @@ class MinGRUCell(nn.RNNCellBase):
     """``z = sigmoid(U_z x + b);  h' = (1 - z) h + z g(U_h x + c)``; the output is ``h'``.
 
     ``g(a) = a + 1/2`` for ``a >= 0``, else ``sigmoid(a)``: positive and continuous. No product
-    reads the carry, so all of them run for all steps at once.
+    reads the carry, so each runs once for all steps.
 
     Arguments:
         features: H, the width of the hidden state.
 
-    U starts LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
-    ``x: float[B,in_features]`` and gives ``(h', h')``. A gate sees the past only through the layer
-    below, so it takes at least two.
+    U is initialized LeCun normal, biases zero. A step takes ``h: float[B,H]`` and
+    ``x: float[B,in_features]`` and returns ``(h', h')``. A gate sees the past only through the
+    layer below, so use at least two layers.
 
     Source: Feng et al., Were RNNs All We Needed?, 2024, arXiv 2410.01201, with the g of its
     log-space form. The recurrence here is the plain one.

@@ -10,7 +10,7 @@ class MinLSTMOptions:
     """Options of the minimal LSTM."""
 
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
-    forget_bias: float = opt(1.0, help="where the forget gate's bias starts")
+    forget_bias: float = opt(1.0, help="initial bias of the forget gate")
 
 
 @hookimpl
@@ -20,5 +20,5 @@ def charrnn_cells():
         target="charrnn_minlstm.cell:MinLSTMCell",
         options=MinLSTMOptions,
         argument="features",
-        summary="LSTM whose gates read the input alone",
+        summary="LSTM whose gates read only the input",
     )

@@ -9,16 +9,16 @@ class MinLSTMCell(nn.RNNCellBase):
     """``h' = f / (f + i) h + i / (f + i) g(U_h x + b)``; the output is ``h'``.
 
     ``f, i = sigmoid(U x + b)``, each with weights of its own; ``g(a) = a + 1/2`` for ``a >= 0``,
-    else ``sigmoid(a)``: positive and continuous. No product reads the carry, so all of them run for
-    all steps at once.
+    else ``sigmoid(a)``: positive and continuous. No product reads the carry, so each runs once for
+    all steps.
 
     Arguments:
         features: H, the width of the hidden state.
-        forget_bias: where the bias of f starts.
+        forget_bias: the initial bias of f.
 
-    U starts LeCun normal, other biases zero. A step takes ``h: float[B,H]`` and
-    ``x: float[B,in_features]`` and gives ``(h', h')``. A gate sees the past only through the layer
-    below, so it takes at least two.
+    U is initialized LeCun normal, other biases zero. A step takes ``h: float[B,H]`` and
+    ``x: float[B,in_features]`` and returns ``(h', h')``. A gate sees the past only through the
+    layer below, so use at least two layers.
 
     Source: Feng et al., Were RNNs All We Needed?, 2024, arXiv 2410.01201, with the g and the gates
     of its log-space form. The recurrence here is the plain one.
@@ -37,7 +37,7 @@ class MinLSTMCell(nn.RNNCellBase):
         start = nn.initializers.constant(self.forget_bias)
         f = nn.Dense(self.features, bias_init=start, name="U_f")(x)
         i = nn.Dense(self.features, name="U_i")(x)
-        # The share f / (f + i) from the logarithms of the gates: both may be 0 in floating point.
+        # f / (f + i), computed from the logarithms because both gates may underflow to 0.
         share = nn.sigmoid(nn.log_sigmoid(f) - nn.log_sigmoid(i))
         a = nn.Dense(self.features, name="U_h")(x)
         g = jnp.where(a >= 0, a + 0.5, nn.sigmoid(a))

@@ -10,7 +10,7 @@ class MLSTMOptions:
     """Options of the multiplicative LSTM."""
 
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
-    forget_bias: float = opt(1.0, help="where the forget gate's bias starts")
+    forget_bias: float = opt(1.0, help="initial bias of the forget gate")
     dropout: float = opt(
         0.0, help="share of h hidden from the gates, one mask per window", ge=0, lt=1
     )

@@ -12,20 +12,20 @@ from charrnn_core import noise
 class MLSTMCell(nn.RNNCellBase):
     """``m = (U_m x) (W_m h);  c' = f c + i g;  h' = o tanh(c')``; the output is ``h'``.
 
-    ``i, f, o = sigmoid(W m + U x + b)`` and ``g = tanh(W m + U x + b)``, each with weights of its
-    own. Through m every input has recurrent weights of its own.
+    ``i, f, o = sigmoid(W m + U x + b)`` and ``g = tanh(W m + U x + b)``, each with its own weights.
+    Through m every input has its own recurrent weights.
 
     Arguments:
         features: H, the width of h, m and the memory c.
-        forget_bias: where the bias of f starts.
-        dropout: the share of h that m does not see in training, the same for a whole window.
+        forget_bias: the initial bias of f.
+        dropout: the share of h hidden from m in training, one mask per window.
 
-    W starts orthogonal, U LeCun normal, b zero but for the forget gate. Feed it an embedding: with
-    one-hot characters m starts small. A step takes the carry ``(c, h): float[B,H]`` each and
-    ``x: float[B,in_features]`` and gives ``((c', h'), h')``.
+    W is initialized orthogonal, U LeCun normal, b zero except in the forget gate. Use an embedding:
+    with one-hot characters m starts small. A step takes the carry ``(c, h): float[B,H]`` each and
+    ``x: float[B,in_features]`` and returns ``((c', h'), h')``.
 
-    Source: Krause et al. 2016, arXiv 1609.07959; weight normalisation is left out. It is not the
-    mLSTM of xLSTM. Dropout with one mask: Gal and Ghahramani 2016, arXiv 1512.05287.
+    Source: Krause et al. 2016, arXiv 1609.07959, without weight normalisation. It is not the mLSTM
+    of xLSTM. Dropout with one mask: Gal and Ghahramani 2016, arXiv 1512.05287.
 
     >>> cell = MLSTMCell(features=4)
     >>> carry, x = cell.initialize_carry(jax.random.key(0), (2, 3)), jnp.ones((2, 3))
@@ -65,6 +65,6 @@ class MLSTMCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: jax.Array, input_shape: tuple[int, ...]) -> Any:
-        """``c`` and ``h``, zeros."""
+        """Return ``c`` and ``h``, zeros."""
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return zeros, zeros

@@ -14,7 +14,7 @@ class MogrifierOptions:
         5, help="how often x and h modulate each other (r); 0 is an LSTM", ge=0, le=64
     )
     rank: int = opt(0, help="rank of the modulating weights; 0 is full rank", ge=0)
-    forget_bias: float = opt(1.0, help="where the forget gate's bias starts")
+    forget_bias: float = opt(1.0, help="initial bias of the forget gate")
     dropout: float = opt(
         0.0, help="share of h hidden from the gates, one mask per window", ge=0, lt=1
     )

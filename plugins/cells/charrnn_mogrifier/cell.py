@@ -12,7 +12,7 @@ from charrnn_core import noise
 class MogrifierCell(nn.RNNCellBase):
     """``x <- 2 sigmoid(Q_i h) x`` for odd i, ``h <- 2 sigmoid(R_i x) h`` for even i; then an LSTM.
 
-    The LSTM reads the x and h that come out after rounds i = 1 to r:
+    The LSTM reads x and h after the rounds i = 1 to r:
     ``c' = f c + i g;  h' = o tanh(c')`` with ``i, f, o = sigmoid(W h + U x + b)`` and
     ``g = tanh(W h + U x + b)``. The output is ``h'``.
 
@@ -20,12 +20,12 @@ class MogrifierCell(nn.RNNCellBase):
         features: H, the width of h and of the memory c.
         rounds: r; with 0 it is an LSTM.
         rank: every Q and R is a product of two matrices of this rank; 0 is one full matrix.
-        forget_bias: where the bias of f starts.
-        dropout: the share of h that a step does not see in training, the same for a whole window.
+        forget_bias: the initial bias of f.
+        dropout: the share of h hidden from a step in training, one mask per window.
 
-    W starts orthogonal, U, Q and R LeCun normal, b zero but for the forget gate. Feed it an
+    W is initialized orthogonal, U, Q and R LeCun normal, b zero except in the forget gate. Use an
     embedding: one-hot characters leave little to modulate. A step takes the carry
-    ``(c, h): float[B,H]`` each and ``x: float[B,in_features]`` and gives ``((c', h'), h')``.
+    ``(c, h): float[B,H]`` each and ``x: float[B,in_features]`` and returns ``((c', h'), h')``.
 
     Source: Melis, Kocisky and Blunsom 2020, arXiv 1909.01792. Dropout with one mask: Gal and
     Ghahramani 2016, arXiv 1512.05287.
@@ -77,6 +77,6 @@ class MogrifierCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: jax.Array, input_shape: tuple[int, ...]) -> Any:
-        """``c`` and ``h``, zeros."""
+        """Return ``c`` and ``h``, zeros."""
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return zeros, zeros

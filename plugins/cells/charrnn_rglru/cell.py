@@ -12,20 +12,20 @@ _C = 8
 class RGLRUCell(nn.RNNCellBase):
     """``h' = a h + sqrt(1 - a^2) (i v)`` with ``v = U x``; the output is ``h'``.
 
-    ``r, i = sigmoid(U v + b)``, each with weights of its own, and ``a = sigmoid(L)^(8 r)`` with a
-    vector L. No product reads the carry, so all of them run for all steps at once.
+    ``r, i = sigmoid(U v + b)``, each with its own weights, and ``a = sigmoid(L)^(8 r)`` with a
+    vector L. No product reads the carry, so each runs once for all steps.
 
     Arguments:
         features: H, the width of the hidden state.
 
-    L starts so that ``sigmoid(L)`` is uniform between 0.9 and 0.999: at first units keep 0.66 to
-    0.996 of h per step. That is the range of the authors' released code, which draws its square
-    uniformly; their text gives the same range to ``sigmoid(L)^8``. U is LeCun normal, biases zero.
-    A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and gives ``(h', h')``.
+    L is initialized so that ``sigmoid(L)`` is uniform between 0.9 and 0.999: at first, units keep
+    0.66 to 0.996 of h per step. This is the range of the authors' released code, which draws its
+    square uniformly; the paper gives the same range for ``sigmoid(L)^8``. U is LeCun normal, biases
+    zero. A step takes ``h: float[B,H]`` and ``x: float[B,in_features]`` and returns ``(h', h')``.
 
     Source: De et al., Griffin, 2024, arXiv 2402.19427. Its block projects the input before a
-    convolution and this unit; here the projection v is the cell's own, without the convolution. The
-    gates' weights are full, there block-diagonal.
+    convolution and this unit; here the projection v is part of the cell, without the convolution.
+    The gates' weights are full here, block-diagonal there.
 
     >>> cell = RGLRUCell(features=4)
     >>> params = cell.init(jax.random.key(0), jnp.zeros((2, 4)), jnp.zeros((2, 3)))
@@ -42,7 +42,7 @@ class RGLRUCell(nn.RNNCellBase):
         i = nn.sigmoid(nn.Dense(self.features, name="U_i")(v))
         L = jnp.broadcast_to(self.param("L", _initial_L, (self.features,)), r.shape)
         log_a = _C * r * nn.log_sigmoid(L)
-        # 1 - a^2 without cancellation; at r = 0 it is 0, where the root has no gradient.
+        # 1 - a^2 without cancellation; bounded from below, as the root has no gradient at 0.
         rest = jnp.maximum(-jnp.expm1(2 * log_a), jnp.finfo(r.dtype).tiny)
         h = jnp.exp(log_a) * h + jnp.sqrt(rest) * (i * v)
         return h, h

@@ -11,7 +11,7 @@ class RHNOptions:
 
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
     depth: int = opt(3, help="highway layers per step (L)", ge=1, le=64)
-    transform_bias: float = opt(-2.0, help="where the transform gates' biases start")
+    transform_bias: float = opt(-2.0, help="initial bias of the transform gates")
     dropout: float = opt(
         0.0, help="share of each s hidden from the next layer, one mask per window", ge=0, lt=1
     )

@@ -10,17 +10,16 @@ class RHNCell(nn.RNNCellBase):
     """``s_0 = h;  s_l = n_l t_l + s_{l-1} (1 - t_l);  h' = s_L``; the output is ``h'``.
 
     ``n_l = tanh(W s_{l-1} + [l = 1] U x + b)`` and ``t_l = sigmoid(W s_{l-1} + [l = 1] U x + b)``
-    have weights of their own in every layer l; the first alone reads the input.
+    have their own weights in every layer l; only the first layer reads the input.
 
     Arguments:
         features: H, the width of the hidden state.
-        depth: L, how many highway layers a step goes through.
-        transform_bias: where the bias of t starts. Below 0 a layer begins by passing s on.
-        dropout: the share of each ``s_{l-1}`` that layer l does not see in training, the same for a
-            whole window.
+        depth: L, the number of highway layers in a step.
+        transform_bias: the initial bias of t. Below 0, layers mostly pass s through at first.
+        dropout: the share of each ``s_{l-1}`` hidden from layer l in training, one mask per window.
 
-    W starts orthogonal, U LeCun normal, other biases zero. A step takes ``h: float[B,H]`` and
-    ``x: float[B,in_features]`` and gives ``(h', h')``.
+    W is initialized orthogonal, U LeCun normal, other biases zero. A step takes ``h: float[B,H]``
+    and ``x: float[B,in_features]`` and returns ``(h', h')``.
 
     Source: Zilly et al., Recurrent Highway Networks, 2017, arXiv 1607.03474, with the coupled carry
     gate ``1 - t``. There all layers share one dropout mask; here each has its own.

@@ -12,7 +12,7 @@ class SLSTMOptions:
 
     features: int = opt(256, help="width of the hidden state (H)", ge=1)
     forget: Literal["sigmoid", "exponential"] = opt("sigmoid", help="the forget gate's function")
-    forget_bias: float = opt(1.0, help="where the forget gate's bias starts")
+    forget_bias: float = opt(1.0, help="initial bias of the forget gate")
 
 
 @hookimpl

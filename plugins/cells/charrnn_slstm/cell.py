@@ -13,17 +13,18 @@ class SLSTMCell(nn.RNNCellBase):
     """``c' = f c + i z;  n' = f n + i;  h' = o c' / n'``; the output is ``h'``.
 
     ``z = tanh(a_z)``, ``o = sigmoid(a_o)``, ``i = exp(a_i)``, and f is ``sigmoid(a_f)`` or
-    ``exp(a_f)``, where each ``a = W h + U x + b`` has weights of its own. n counts what c has taken
-    in, so h is an average. c and n are kept divided by ``exp(m)``, which leaves h as it is:
-    ``m' = max(log f + m, a_i)``, with ``i = exp(a_i - m')`` and ``f = exp(log f + m - m')``.
+    ``exp(a_f)``, where each ``a = W h + U x + b`` has its own weights. n sums the weights with
+    which c was updated, so h is an average. c and n are stored divided by ``exp(m)``, which does
+    not change h: ``m' = max(log f + m, a_i)``, with ``i = exp(a_i - m')`` and
+    ``f = exp(log f + m - m')``.
 
     Arguments:
         features: H, the width of the hidden state.
         forget: ``"sigmoid"`` or ``"exponential"``.
-        forget_bias: where the bias of f starts.
+        forget_bias: the initial bias of f.
 
-    W starts orthogonal, U LeCun normal, other biases zero. A step takes the carry
-    ``(c, n, m, h): float[B,H]`` each and ``x: float[B,in_features]`` and gives the next one and
+    W is initialized orthogonal, U LeCun normal, other biases zero. A step takes the carry
+    ``(c, n, m, h): float[B,H]`` each and ``x: float[B,in_features]`` and returns the next carry and
     ``h'``.
 
     Source: Beck et al., xLSTM, 2024, arXiv 2405.04517, with one head. The convolution, group
@@ -66,6 +67,6 @@ class SLSTMCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: jax.Array, input_shape: tuple[int, ...]) -> Any:
-        """``c``, ``n`` and ``h`` zero, and m so low that the first i is 1, and n at least 1."""
+        """Return zeros, and for m a value so low that the first i is 1, and n at least 1."""
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return zeros, zeros, jnp.full_like(zeros, _BEFORE_ANYTHING), zeros

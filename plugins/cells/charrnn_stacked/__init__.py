@@ -1,4 +1,4 @@
-"""Cells on top of each other, as a plugin."""
+"""A stack of cells, as a plugin."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class StackedOptions:
     """Options of the stacked cell."""
 
     layers: tuple[CellRef, ...] = opt(help="the cells, first to last, such as elman:128*2")
-    residual: bool = opt(False, help="add a layer's input to its output where the widths agree")
+    residual: bool = opt(False, help="add a layer's input to its output if the widths agree")
     dropout: float = opt(0.0, help="share of a layer's output dropped before the next", ge=0, lt=1)
     variational: bool = opt(False, help="draw these masks once per window, not per step")
 
@@ -22,5 +22,5 @@ def charrnn_cells():
         target="charrnn_stacked.cell:StackedCell",
         options=StackedOptions,
         argument="layers",
-        summary="cells on top of each other: each reads the output of the one below",
+        summary="a stack of cells: each reads the output of the one below",
     )

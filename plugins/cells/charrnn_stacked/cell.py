@@ -24,8 +24,8 @@ class StackedCell:
 
     Arguments:
         layers: finished cells, first to last.
-        residual: with it, ``y_i = y_{i-1} + cell_i(...)`` wherever the two have the same shape.
-        dropout: while training, this share of what a layer hands to the next is dropped (Zaremba,
+        residual: use ``y_i = y_{i-1} + cell_i(...)`` wherever the two have the same shape.
+        dropout: the share of a layer's output dropped before the next layer in training (Zaremba,
             Sutskever and Vinyals 2014, arXiv 1409.2329).
         variational: draw one of these masks per window, not one per step (Gal and Ghahramani 2016,
             arXiv 1512.05287).
@@ -36,7 +36,7 @@ class StackedCell:
     without its skip connections from the input to every layer.
 
     Raises:
-        ValueError: there is no layer.
+        ValueError: there are no layers.
     """
 
     layers: tuple[Cell, ...]
@@ -84,7 +84,7 @@ class StackedCell:
     def _through(
         self, params: Any, carry: tuple[Any, ...], x: jax.Array, step: Callable[..., Any]
     ) -> tuple[tuple[Any, ...], jax.Array]:
-        """One step through all layers, with ``step(i, cell, params, h, x)`` for each."""
+        """Take a step through all layers, with ``step(i, cell, params, h, x)`` for each."""
         after = []
         for i, (cell, h) in enumerate(zip(self.layers, carry, strict=True)):
             h, y = step(i, cell, params[_layer(i)], h, x)

@@ -1,1 +1,1 @@
-"""The command ``charrnn bench``, as a plugin: cells matched by time, characters or parameters."""
+"""The command ``charrnn bench``: compare cells at equal time, data or parameters."""

@@ -1,4 +1,4 @@
-"""A benchmark and its directory: begun, gone on with, and read."""
+"""A benchmark and its directory: begin it, resume it, read its results."""
 
 import contextlib
 import json
@@ -26,14 +26,14 @@ _LOCK_SECONDS = 0.2
 class Benchmark:
     """A benchmark in its directory.
 
-    ``bench.json`` is what it was begun with and ``settings.toml`` what all trainings have in
-    common; the trainings are in ``trainings/``.
+    ``bench.json`` has the plan and the survey, ``settings.toml`` the settings that all trainings
+    share; the trainings are in ``trainings/``.
 
     Arguments:
         directory: where it is kept.
-        plan: what is compared.
-        survey: what was known before the first training.
-        command: what began it.
+        plan: what to compare.
+        survey: facts gathered before the first training.
+        command: the command line that began it.
     """
 
     directory: Path
@@ -44,31 +44,33 @@ class Benchmark:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, plan: Plan | None, directory: Path, command: str) -> Iterator["Benchmark"]:
-        """Begin a benchmark, or go on with the one that is there, as the only one at work on it.
+        """Begin a benchmark, or resume the one in the directory, with a lock on the directory.
 
         Arguments:
-            plan: what is wanted; None is what is there.
+            plan: what to compare; None takes the plan from the directory.
             directory: where it is kept.
-            command: what a user typed.
+            command: the command line.
 
         Raises:
-            OptionError: another plan is there; the message says what differs.
-            RunDirectoryError: no plan is there and none is given, or somebody else is at work.
-            CharRNNError: some cell could not be trained; nothing is written.
+            OptionError: the directory has another plan; the message says what differs.
+            RunDirectoryError: there is no plan, or another process is working on the benchmark.
+            CharRNNError: a cell cannot be trained; nothing is written.
         """
         benchmark = kept = cls._read(directory)
         if benchmark is None:
             if plan is None:
-                raise RunDirectoryError(f"{directory} holds no benchmark to go on with; give cells")
+                raise RunDirectoryError(
+                    f"{directory} has no benchmark to resume; begin one with --cells"
+                )
             to_stderr("reading the text and building every cell ...")
             benchmark = cls(directory, plan, take_survey(plan), command)
         elif plan is None:
             for cell in benchmark.plan.cells:
-                benchmark.plan.config(cell).resolve()  # its plugin may have gone since
+                benchmark.plan.config(cell).resolve()  # its plugin may have been removed
         elif differences := plan.differences(benchmark.plan):
             raise OptionError(
-                f"{directory} holds another benchmark: {'; '.join(differences)}; give what it "
-                "was, or --out alone to go on with it, or another --out"
+                f"{directory} has another benchmark: {'; '.join(differences)}; use the same "
+                "options, or only --out to resume it, or another --out"
             )
         with benchmark._alone():
             if kept is None:
@@ -90,7 +92,7 @@ class Benchmark:
             return cls(directory, plan, survey, str(table["command"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RunDirectoryError(
-                f"{file} is not as 'charrnn bench' writes it: {error}; choose another --out"
+                f"{file} was not written by 'charrnn bench': {error}; choose another --out"
             ) from error
 
     @contextlib.contextmanager
@@ -101,7 +103,7 @@ class Benchmark:
                 stack.enter_context(locked(self.directory / ".lock", timeout=_LOCK_SECONDS))
             except TimeoutError as error:
                 raise RunDirectoryError(
-                    f"another process is at work on {self.directory}; wait for it to end, or "
+                    f"another process is working on {self.directory}; wait for it to end, or "
                     "choose another directory with --out"
                 ) from error
             yield
@@ -122,17 +124,17 @@ class Benchmark:
 
     @property
     def trainings(self) -> list[Training]:
-        """All of them, in the order in which they are made."""
+        """All trainings, in the order in which they run."""
         return all_trainings(self.plan, self.directory / "trainings")
 
     def train(self) -> int | None:
-        """Make the trainings that are not done yet; those that fail are done at the next call.
+        """Run the trainings that are not done yet, including those that failed earlier.
 
         Returns:
             The signal that interrupted it, or None.
 
         Raises:
-            BudgetError: the first training shows that their time is too short to compare anything.
+            BudgetError: the first training shows that the time is too short to compare anything.
         """
         trainings = self.trainings
         due = [training for training in trainings if not training.is_done()]
@@ -150,15 +152,16 @@ class Benchmark:
         return interruption.signal
 
     def _check_budget(self, first: Training) -> None:
-        """See that what the first training got says something.
+        """Check that the budget was long enough for the first training.
 
         Raises:
-            BudgetError: it does not; the message says what would.
+            BudgetError: it was not; the message says how long it has to be.
         """
         minutes = self.plan.settings.minutes
         if minutes is not None and first.is_done():
             outcome = read_outcome(first, self.survey.sha256)
-            check_budget(60 * minutes, first.title, outcome.start_up, outcome.updates)
+            start_up = outcome.start_up if self.plan.clock == FIRST_UPDATE else None
+            check_budget(60 * minutes, first.title, start_up, outcome.updates)
 
     def _train_one(self, training: Training, interruption: Interruption, display: Display) -> None:
         settings = self.plan.settings
@@ -167,13 +170,16 @@ class Benchmark:
         error = train(training, self._settings, settings.minutes is None, interruption, show, apart)
         if interruption.signal is None:
             bits = read_outcome(training, self.survey.sha256).bits_per_char
-            good = (
-                f"{number(bits, 4)} bits per {self.survey.unit}" if bits is not None else "failed"
-            )
-            display.ended(f"{training.title}: {f'failed: {error}' if error else good}")
+            if error:
+                result = f"failed: {error}"
+            elif bits is None:
+                result = "failed"
+            else:
+                result = f"{number(bits, 4)} bits per {self.survey.unit}"
+            display.ended(f"{training.title}: {result}")
 
     def rows(self) -> list[Row]:
-        """The rows of the table, from what the trainings have left."""
+        """Return the rows of the table, from the files of the trainings."""
         return make_rows(
             self.survey, [read_outcome(item, self.survey.sha256) for item in self.trainings]
         )

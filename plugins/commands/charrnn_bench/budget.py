@@ -1,4 +1,4 @@
-"""Budgets: what every cell gets alike, as a user types it, as settings of a run, and in words."""
+"""The budget that every cell gets: parse it, check that it is long enough, describe it."""
 
 import math
 import re
@@ -22,16 +22,16 @@ _SETTINGS = {
 
 
 def read_budget(texts: Iterable[str]) -> dict[str, Any]:
-    """The settings of a run that a budget stands for.
+    """Return the settings of a run that a budget stands for.
 
-    A time or a number of characters says how long a training is, a number of parameters how large
-    its network.
+    A time or a number of characters sets the length of a training, a number of parameters the size
+    of its network.
 
     Arguments:
         texts: such as ``"60s"``, ``"chars=50M"`` or ``"2m,params=1M"``.
 
     Raises:
-        OptionError: one is none of these, or says again what another has said.
+        OptionError: one is malformed, or sets what another has set.
 
     >>> read_budget(["90s", "params=1M"])
     {'minutes': 1.5, 'parameters': '1M'}
@@ -41,8 +41,8 @@ def read_budget(texts: Iterable[str]) -> dict[str, Any]:
         name, value = _read(text.strip())
         if name in found or {name, *found} >= {"minutes", "characters"}:
             raise OptionError(
-                f"budget {text.strip()!r} comes after another that settles this already; expected "
-                "one time or one number of characters, and at most one number of parameters"
+                f"budget {text.strip()!r} conflicts with an earlier one; expected one time or one "
+                "number of characters, and at most one number of parameters"
             )
         found[name] = value
     return found
@@ -54,30 +54,30 @@ def _read(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or name not in _SETTINGS:
         raise OptionError(
-            f"budget {text!r} cannot be read; expected a time such as 60s, 2m or 1h, or chars=50M, "
+            f"budget {text!r} is malformed; expected a time such as 60s, 2m or 1h, or chars=50M, "
             "or params=1M"
         )
     return _SETTINGS[name], value
 
 
 class BudgetError(CharRNNError):
-    """Trainings of this length say nothing."""
+    """Trainings of this length are too short to compare."""
 
 
 def check_budget(seconds: float, title: str, start_up: float | None, updates: int | None) -> None:
-    """See that a time of the clock is long enough to compare cells by.
+    """Check that a wall-clock budget is long enough to compare cells.
 
-    What is shorter than a few start-ups is decided by what else the machine did, and so are a few
-    updates.
+    With only a few start-ups' worth of time, or a few updates, the result depends on what else the
+    machine was doing.
 
     Arguments:
         seconds: the budget.
-        title: of the training that shows it.
-        start_up: its seconds up to the first update; None if that is not known.
-        updates: how many it made.
+        title: the name of the training that was measured.
+        start_up: its seconds up to the first update; None if unknown.
+        updates: the number of its updates.
 
     Raises:
-        BudgetError: it is too short; the message says what would do.
+        BudgetError: it is too short; the message says how long it has to be.
 
     >>> check_budget(60.0, "elman, seed 0", 5.0, 3000)
     >>> check_budget(10.0, "elman, seed 0", 12.0, 2)  # doctest: +ELLIPSIS
@@ -90,17 +90,18 @@ def check_budget(seconds: float, title: str, start_up: float | None, updates: in
     needed = math.ceil(enough / 5) * 5
     made = f"{updates:,} update{'s' if updates != 1 else ''}"
     raise BudgetError(
-        f"{seconds:g} s are too short to compare by: {title}, took {start_up:.0f} s to start and "
-        f"made {made}, so that the machine decides more than the cell; give each cell --budget "
+        f"{seconds:g} s are too short for a comparison: {title}, took {start_up:.0f} s to start "
+        f"and made {made}, so the machine matters more than the cell; give each cell --budget "
         f"{needed}s or more"
     )
 
 
 def describe_budget(settings: RunConfig, clock: str) -> str:
-    """What a training gets, in words.
+    """Describe a training's budget in words.
 
     Arguments:
-        clock: what a time begins with.
+        settings: the settings of the training.
+        clock: the event from which a time counts.
 
     >>> describe_budget(RunConfig(minutes=0.5, parameters=10**6), "start")
     '30 s from its start, at most 1,000,000 parameters'

@@ -1,4 +1,4 @@
-"""The command ``charrnn bench``; what it needs is imported inside it, for --help must not wait."""
+"""The command ``charrnn bench``; it imports what it needs when it runs, to keep --help fast."""
 
 import importlib.util
 import json
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--cells", multiple=True, metavar="LIST", help="Cells, separated by commas.")
 @click.option(
-    "--cell", multiple=True, metavar="SPEC",
-    help="One more cell, which may have commas in it: stacked:lstm:64,gru:64.",
-)  # fmt: skip
+    "--cell",
+    multiple=True,
+    metavar="SPEC",
+    help="A cell whose spec may contain commas: stacked:lstm:64,gru:64; may be repeated.",
+)
 @click.option("--source", metavar="SPEC", help="The text  [default: python-docs]")
-@click.option("--split", metavar="NAME", help="What of it is held out  [default: last-10%]")
+@click.option("--split", metavar="NAME", help="Which part is held out  [default: last-10%]")
 @click.option(
-    "--budget", multiple=True, metavar="60s|chars=50M|params=1M",
-    help="How long every training is, by the clock or in characters, and how large its network; "
-    "may be repeated.  [default: 60s]",
-)  # fmt: skip
+    "--budget",
+    multiple=True,
+    metavar="60s|chars=50M|params=1M",
+    help="Length of each training in time or characters, and size of its network; may be "
+    "repeated.  [default: 60s]",
+)
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of each cell  [default: 3]")
 @click.option("--config", type=click.Path(path_type=Path), help="Other settings, as for run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory  [default: runs/bench-...]")
@@ -48,9 +52,9 @@ def bench(
 ) -> None:
     """Compare cells: charrnn bench --cells elman,lstm --budget 60s
 
-    Each cell is trained with the same budget, once for every seed, as charrnn run does it. The
-    table and the learning curves are kept beside the trainings. The same command again goes on
-    with what was interrupted or has failed, and so does --out alone.
+    Trains each cell with the same budget, once for every seed, as charrnn run does. The table and
+    the learning curves are kept beside the trainings. Run the same command again, or with only
+    --out, to resume a benchmark that was interrupted or to retry trainings that failed.
     """
     from charrnn_bench.benchmark import Benchmark
     from charrnn_bench.plan import make_plan
@@ -68,7 +72,7 @@ def bench(
         if interrupted is not None:
             done = [training.is_done() for training in benchmark.trainings]
             to_stderr(
-                f"interrupted: {sum(done)} of {len(done)} trainings are done and kept; go on with "
+                f"interrupted: {sum(done)} of {len(done)} trainings are done and kept; resume with "
                 f"the same command: {command}"
             )
             sys.exit(128 + interrupted)
@@ -98,4 +102,4 @@ def _report(benchmark: "Benchmark", rows: "list[Row]", as_json: bool) -> None:
         from charrnn_bench.curves import draw
 
         draw(rows, benchmark.directory, table.heading(*about[:2]), benchmark.survey.unit)
-    to_stderr(f"kept in {shlex.quote(str(benchmark.directory))}")
+    to_stderr(f"saved in {shlex.quote(str(benchmark.directory))}")

@@ -12,17 +12,17 @@ from matplotlib.ticker import EngFormatter
 
 from charrnn_bench.results import Point, Row
 
-# The colours of Okabe and Ito 2008, which all kinds of eyes tell apart; black is the n-gram's.
+# The colours of Okabe and Ito 2008, distinguishable with any colour vision; the n-gram is black.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 _STYLES = ("-", "-.", ":")
 _AXES = (("characters", "{}s trained on"), ("seconds", "seconds of training"))
-# What else would differ from one time to the next.
+# Without these, the same figure would not give the same bytes.
 _SETTINGS: dict[Any, Any] = {"svg.hashsalt": "charrnn bench", "svg.fonttype": "path"}
 _METADATA = {"png": {"Software": None}, "svg": {"Date": None}}
 
 
 class Mean(NamedTuple):
-    """A point of the mean of several curves, and the least and the most of them there."""
+    """A point of the mean of several curves, with their minimum and maximum."""
 
     x: float
     bits_per_char: float
@@ -31,12 +31,13 @@ class Mean(NamedTuple):
 
 
 def mean_curve(curves: Iterable[Sequence[Point]], axis: str) -> list[Mean]:
-    """The mean of the k-th points of some curves, for every k that all of them have.
+    """Return the mean of the k-th points of some curves, for every k that all of them have.
 
     The k-th evaluations of trainings with the same budget are at the same share of it.
 
     Arguments:
-        axis: what the curves are drawn against: ``"characters"`` or ``"seconds"``.
+        curves: the points of each curve.
+        axis: the horizontal axis: ``"characters"`` or ``"seconds"``.
 
     >>> curves = [[Point(100, 1.0, 3.0)], [Point(300, 1.2, 2.0), Point(600, 2.4, 1.0)]]
     >>> mean_curve(curves, "characters")
@@ -54,10 +55,10 @@ def draw(rows: Iterable[Row], directory: Path, title: str, unit: str = "characte
     """Draw the cells' curves, with the n-gram as a dashed line; the same rows give the same bytes.
 
     Arguments:
-        rows: of the table; those without curves are left out.
-        directory: where ``curves.png`` and ``curves.svg`` are written.
-        title: what stands above.
-        unit: what is predicted.
+        rows: the rows of the table; those without curves are skipped.
+        directory: where to write ``curves.png`` and ``curves.svg``.
+        title: the title of the figure.
+        unit: ``"character"`` or ``"byte"``.
 
     Returns:
         The paths of the two files.
@@ -91,13 +92,22 @@ def _draw_panel(panel: Axes, rows: Iterable[Row], axis: str) -> None:
             colour = _COLOURS[number % len(_COLOURS)]
             style = _STYLES[number // len(_COLOURS) % len(_STYLES)]
             panel.plot(
-                x, [mean.bits_per_char for mean in means], color=colour, linestyle=style,
-                marker="o", markersize=3, label=row.name,
-            )  # fmt: skip
+                x,
+                [mean.bits_per_char for mean in means],
+                color=colour,
+                linestyle=style,
+                marker="o",
+                markersize=3,
+                label=row.name,
+            )
             panel.fill_between(
-                x, [mean.least for mean in means], [mean.most for mean in means], color=colour,
-                alpha=0.2, linewidth=0,
-            )  # fmt: skip
+                x,
+                [mean.least for mean in means],
+                [mean.most for mean in means],
+                color=colour,
+                alpha=0.2,
+                linewidth=0,
+            )
             number += 1
         elif row.name.startswith("n-gram") and row.bits_per_char is not None:
             panel.axhline(row.bits_per_char, color="black", linestyle="--", label=row.name)

@@ -1,4 +1,4 @@
-"""How sure a mean over few seeds is: Student's t, without a library."""
+"""Confidence intervals of a mean over few seeds: Student's t, without a library."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ _SHARE = 0.95
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % confidence interval of the mean of independent values; None for a single one.
+    """Return the 95 % confidence interval of a mean of independent values; None for one value.
 
     ``mean -+ t s / sqrt(n)`` with the sample's standard deviation s and Student's t of n - 1
     degrees of freedom.
@@ -25,10 +25,10 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def student(degrees: int) -> float:
-    """The t between whose negative and itself lie 95 % of Student's distribution.
+    """Return the t such that 95 % of Student's distribution lies between -t and t.
 
     Arguments:
-        degrees: of freedom, at least 1.
+        degrees: degrees of freedom, at least 1.
 
     >>> [round(student(degrees), 4) for degrees in (1, 2, 4, 10, 1000)]
     [12.7062, 4.3027, 2.7764, 2.2281, 1.9623]
@@ -42,7 +42,7 @@ def student(degrees: int) -> float:
 
 
 def _within(t: float, degrees: int) -> float:
-    """The share of the distribution between -t and t.
+    """Return the share of the distribution between -t and t.
 
     Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
     """

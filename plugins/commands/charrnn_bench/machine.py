@@ -1,4 +1,4 @@
-"""What figures of speed and memory depend on: the machine and the versions."""
+"""The machine and the versions, on which figures of speed and memory depend."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ _PACKAGES = ("charrnn", "jax", "jaxlib", "flax", "optax")
 
 
 def describe_machine() -> str:
-    """The processor, how many of it, and the system, in one line.
+    """Describe the processor, the number of CPUs and the system on one line.
 
     >>> " CPUs, " in describe_machine()
     True
@@ -21,12 +21,12 @@ def _processor() -> str:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if "model name" in line]
         return names[0]
-    except (OSError, IndexError):  # not Linux, or a processor that has no name there
+    except (OSError, IndexError):  # not Linux, or a processor without a name there
         return platform.processor() or "unknown processor"
 
 
 def versions() -> dict[str, str]:
-    """The versions of what computes, by package; nothing of it is imported.
+    """Return the versions of Python and the numerical packages, without importing them.
 
     >>> list(versions())[:2]
     ['python', 'charrnn']

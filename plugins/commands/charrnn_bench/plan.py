@@ -1,4 +1,4 @@
-"""What is compared: cells, a text, a budget, seeds; how it is typed, kept and told apart."""
+"""The plan of a benchmark: cells, a text, a budget, seeds; parse it, store it, compare it."""
 
 import dataclasses
 import json
@@ -26,14 +26,14 @@ _LABEL = 40
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides a benchmark.
+    """Everything that defines a benchmark.
 
     Arguments:
-        cells: the specs of the cells that are compared, each once.
-        seeds: how often each is trained: with the seeds 0 to `seeds` - 1.
-        settings: those of every training, but for its cell and seed.
-        clock: what a time of the clock begins with: a training's first update, or its start, as in
-            benchmarks that an earlier version has begun.
+        cells: the specs of the cells to compare, each once.
+        seeds: the number of trainings of each cell, with the seeds 0 to `seeds` - 1.
+        settings: the settings of every training, except its cell and seed.
+        clock: when a time budget begins: with a training's first update, or with its start, as in
+            benchmarks begun by an earlier version.
 
     >>> plan = Plan(("elman:8", "lstm:4"), 2, RunConfig(minutes=1))
     >>> plan.config("lstm:4", seed=1).cell.argument
@@ -48,36 +48,36 @@ class Plan:
     clock: str = FIRST_UPDATE
 
     def config(self, cell: str, seed: int = 0) -> RunConfig:
-        """The configuration of one training."""
+        """Return the configuration of one training."""
         return dataclasses.replace(self.settings, cell=Ref.parse(cell), seed=seed)
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
-        return {**self._asked(), "clock": self.clock}
+        """Return the plain form, for JSON."""
+        return {**self._requested(), "clock": self.clock}
 
-    def _asked(self) -> dict[str, Any]:
-        """What a user decides."""
+    def _requested(self) -> dict[str, Any]:
+        """Return the part of the plan that a user decides."""
         return {"cells": list(self.cells), "seeds": self.seeds, "settings": self.common()}
 
     def common(self) -> dict[str, Any]:
-        """The settings that all trainings share, in their plain form."""
+        """Return the settings that all trainings share, in their plain form."""
         table = self.settings.table()
         return {name: value for name, value in table.items() if name not in ("cell", "seed")}
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> "Plan":
-        """The plan that `table` gave."""
+        """Read a plan from its plain form, see `table`."""
         settings, clock = RunConfig.read(table["settings"]), str(table.get("clock", START))
         return cls(tuple(table["cells"]), table["seeds"], settings, clock)
 
     def differences(self, then: "Plan") -> list[str]:
-        """What is not as in another plan, a phrase for each.
+        """Return a phrase for each difference from another plan.
 
         >>> settings = RunConfig(minutes=1)
         >>> Plan(("elman",), 3, settings).differences(Plan(("elman",), 2, settings))
         ['seeds was 2 and is 3']
         """
-        now, before = ({**plan._asked(), **plan.common()} for plan in (self, then))
+        now, before = ({**plan._requested(), **plan.common()} for plan in (self, then))
         return [
             f"{key} was {_shown(before.get(key))} and is {_shown(now.get(key))}"
             for key in sorted((now.keys() | before.keys()) - {"settings"})
@@ -85,14 +85,14 @@ class Plan:
         ]
 
     def directory(self) -> Path:
-        """Where it is kept by default: the same plan has the same place.
+        """Return where it is kept by default; the same plan always has the same place.
 
         >>> str(Plan(("elman",), 3, RunConfig(minutes=1)).directory())
         'runs/bench-python-docs-...'
         """
         source = self.settings.source
         named = f"{source.use}-{Path(source.argument or '').stem}"
-        digest = sha256(json.dumps(self._asked(), sort_keys=True).encode())
+        digest = sha256(json.dumps(self._requested(), sort_keys=True).encode())
         return Path("runs") / f"bench-{label(named)}-{digest[:8]}"
 
 
@@ -101,7 +101,7 @@ def _shown(value: Any) -> str:
 
 
 def label(text: str) -> str:
-    """What of a text can stand in the name of a file.
+    """Turn a text into a part of a file name.
 
     >>> label("stacked:lstm:64,lstm:64*2")
     'stacked-lstm-64-lstm-64-2'
@@ -119,17 +119,18 @@ def make_plan(
     seeds: int | None = None,
     config: Path | None = None,
 ) -> Plan:
-    """Read what a user typed; every name and option is looked up, so that a wrong one is told.
+    """Make a plan from what a user typed; look up every name and option, to report wrong ones.
 
     Arguments:
         lists: cells separated by commas.
-        specs: cells one by one; these may have commas in them.
-        source, split: the text and what of it is held out; None is the default of a run.
+        specs: single cells, whose specs may contain commas.
+        source, split: the text and its split; None is the default of a run.
         budget: see `charrnn_bench.budget.read_budget`.
-        config: a TOML file of settings of a run. Its cell and its seed do not count.
+        seeds: the number of trainings of each cell.
+        config: a TOML file with settings of a run. Its cell and its seed are ignored.
 
     Raises:
-        UsageError: the leaf says what is wrong.
+        UsageError: the request is wrong.
 
     >>> make_plan(["elman:8,gru:8"], ["stacked:lstm:8,lstm:8"], budget=["chars=20k"]).cells
     ('elman:8', 'gru:8', 'stacked:lstm:8,lstm:8')
@@ -138,13 +139,13 @@ def make_plan(
     settings = read_settings(config, given, {})
     if settings.source == source_ref("-"):
         raise OptionError(
-            "source is standard input, which can be read only once, and every training reads the "
+            "source is standard input, which can be read only once, but every training reads the "
             "text; save it to a file"
         )
     changes: dict[str, Any] = {}
     if all(getattr(settings, name) is None for name in BUDGETS):
         changes["minutes"] = DEFAULT_MINUTES
-    if settings.sample_every is None:  # nobody reads them, and a wall-clock budget pays for them
+    if settings.sample_every is None:  # nobody reads samples, and they cost wall-clock time
         changes["sample_every"] = _NEVER
     watching = (ref for ref in settings.observers if ref.use not in ("progress", "jsonl"))
     changes["observers"] = (Ref("jsonl"), *watching)
@@ -156,19 +157,19 @@ def make_plan(
         if spec in cells[:number]:
             raise OptionError(f"cell {spec!r} is given twice; give it once")
     if not cells:
-        raise OptionError("no cell is given; expected --cells LIST or --cell SPEC, or both")
+        raise OptionError("no cells given; expected --cells LIST or --cell SPEC, or both")
     return dataclasses.replace(plan, cells=tuple(cells))
 
 
 def _split(text: str, plan: Plan) -> list[str]:
-    """The cells of a list; one that takes a list itself can only be its last."""
+    """Split a list of cells; a cell that takes a list itself may only come last."""
     specs = [spec.strip() for spec in text.split(",")]
     for spec in specs[:-1]:
         options = plan.config(spec).resolve().cell.options.values()
-        if any(isinstance(inner, Ref) for value in options if isinstance(value, tuple)
-               for inner in value):  # fmt: skip
+        lists = [value for value in options if isinstance(value, tuple)]
+        if any(isinstance(item, Ref) for value in lists for item in value):
             raise OptionError(
-                f"--cells {text!r} can be read in two ways, for {spec!r} takes a list of cells "
-                "itself; give each cell with a --cell of its own"
+                f"--cells {text!r} is ambiguous, because {spec!r} takes a list of cells itself; "
+                "give each cell with its own --cell"
             )
     return specs

@@ -1,4 +1,4 @@
-"""How far a benchmark is: a bar over all trainings on a terminal, plain lines elsewhere."""
+"""The progress of a benchmark: a bar over all trainings on a terminal, plain lines elsewhere."""
 
 import time
 from datetime import timedelta
@@ -11,11 +11,11 @@ from charrnn_core.terminal import outlet, printable
 
 
 class Display:
-    """Shows on standard error how far all trainings together are, and how long they will take.
+    """A display on standard error of the progress of all trainings, and the time left.
 
     Arguments:
-        total: how many there are.
-        done: how many of them were made before.
+        total: the number of trainings.
+        done: the number of them that are done already.
     """
 
     def __init__(self, total: int, done: int) -> None:
@@ -40,22 +40,22 @@ class Display:
             self._bar.stop()
 
     def at(self, title: str, share: float) -> None:
-        """So much of the training of this title is done."""
+        """Show that this share of the current training is done."""
         done = self._ended + share
         line = f"{self._ended + 1} of {self._total}  {title}{self._left(done)}"
         self._bar.update(self._task, completed=done, description=line)
 
     def ended(self, line: str) -> None:
-        """One more training has ended; the line says how."""
+        """Count a training that has ended, and print a line about it."""
         self._ended += 1
         self.say(f"[{self._ended} of {self._total}] {line}{self._left(self._ended)}")
 
     def say(self, line: str) -> None:
-        """Show a line that stays."""
+        """Print a permanent line."""
         self._console.print(Text(printable(line)))
 
     def _left(self, done: float) -> str:
-        """How long the rest will take, if it goes on as it did since this program was started."""
+        """Return the time left, estimated from the speed since this program was started."""
         if done <= self._before or done >= self._total:
             return ""
         seconds = time.monotonic() - self._began

@@ -1,11 +1,10 @@
-"""What came of the trainings: of each its numbers and its curve, of each cell one row."""
+"""The results: figures and a learning curve for each training, a table row for each cell."""
 
 import dataclasses
 import json
 import math
-import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from charrnn_core.runs.manifest import read_manifest
 from charrnn_core.runs.opening import open_checkpoint
 
 _MEBIBYTE = 2**20
-_START_UP = re.compile(rb"^time +([0-9.]+) s of start-up, then ", re.MULTILINE)
-_INTERVAL = re.compile(rb"^model .* ([0-9.e+]+) to ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,9 +26,9 @@ class Point:
     """A point of a learning curve.
 
     Arguments:
-        characters: trained on so far.
-        seconds: spent on updates so far: without the start, compilation and evaluations.
-        bits_per_char: held out.
+        characters: characters trained on so far.
+        seconds: time spent on updates so far, without start-up, compilation and evaluations.
+        bits_per_char: the held-out loss.
     """
 
     characters: int
@@ -41,17 +38,17 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of one training.
+    """The result of one training.
 
     Arguments:
         cell, seed: what was trained.
-        bits_per_char: held out, at the end; None if it failed.
-        interval: of that, with regard to the text: see `charrnn_core.evaluation.report.Tally`.
-        characters_per_second: of the rows of its log.
-        peak_bytes: the most memory that its process held.
-        curve: what it had learnt by when.
-        updates: how many it made.
-        start_up: seconds up to its first update, where the clock decides its length.
+        bits_per_char: the held-out loss at the end; None if it failed.
+        interval: its interval over the text, see `charrnn_core.evaluation.report.Tally`.
+        characters_per_second: the speeds in the rows of its log.
+        peak_bytes: the peak memory of its process.
+        curve: its learning curve.
+        updates: the number of its updates.
+        start_up: seconds up to its first update, if its budget is a time.
         error: what went wrong.
     """
 
@@ -67,15 +64,16 @@ class Outcome:
     error: str | None = None
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
+        """Return the plain form, for JSON."""
         speed = statistics.median(self.characters_per_second) if self.curve else None
         return {**dataclasses.asdict(self), "characters_per_second": speed}
 
 
 def read_outcome(training: Training, sha256: str) -> Outcome:
-    """What came of a training that was made.
+    """Read the result of a training.
 
     Arguments:
+        training: the training.
         sha256: the digest of the text that it should have read.
     """
     record = training.record()
@@ -86,6 +84,7 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
         path, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
         table = read_manifest(path, checkpoint.table)
         rows = _rows(RunDirectory(training.directory).metrics_file)
+        evaluation = RunDirectory(training.directory).evaluation()
     except (CharRNNError, OSError, ValueError) as error:
         return dataclasses.replace(failed, error=str(error))
     if table["corpus"]["sha256"] != sha256:
@@ -93,41 +92,38 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
         return dataclasses.replace(failed, error=error)
     nats = table["held_out_nats_per_char"]
     if not math.isfinite(nats):
-        return dataclasses.replace(failed, error="its held-out loss is not a number")
+        return dataclasses.replace(failed, error="its held-out loss is not finite")
     return Outcome(
         cell=training.cell,
         seed=training.seed,
         bits_per_char=nats / math.log(2),
-        interval=_interval(training.log),
+        interval=_in_bits(evaluation.get("interval")),
         characters_per_second=tuple(row["characters_per_second"] for row in rows),
         peak_bytes=record.get("peak_bytes"),
         curve=_curve(rows),
         updates=checkpoint.table["step"],
-        start_up=_start_up(training.log),
+        start_up=evaluation.get("start_up_seconds") if "minutes" in table["config"] else None,
     )
+
+
+def _in_bits(interval: Sequence[float] | None) -> tuple[float, float] | None:
+    """Convert an interval from nats to bits per character.
+
+    >>> _in_bits([math.log(2), math.log(4)])
+    (1.0, 2.0)
+    """
+    if interval is None:
+        return None
+    low, high = interval
+    return low / math.log(2), high / math.log(2)
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in read_own(file).decode("utf-8").splitlines()]
 
 
-def _interval(log: Path) -> tuple[float, float] | None:
-    """The interval that the run has printed last."""
-    found = _INTERVAL.findall(read_own(log)) if log.exists() else []
-    if not found:
-        return None
-    low, high = found[-1]
-    return float(low) / math.log(2), float(high) / math.log(2)
-
-
-def _start_up(log: Path) -> float | None:
-    """The seconds of start-up that the run has printed."""
-    found = _START_UP.findall(read_own(log)) if log.exists() else []
-    return float(found[-1]) if found else None
-
-
 def _curve(rows: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:
-    """The points at which held-out text was scored.
+    """Return the points at which held-out text was scored.
 
     >>> rows = [{"characters": 100, "characters_per_second": 50.0},
     ...         {"characters": 400, "characters_per_second": 100.0,
@@ -146,18 +142,18 @@ def _curve(rows: Iterable[Mapping[str, Any]]) -> tuple[Point, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the table: a cell, or what predicts the text without a network.
+    """A row of the table: a cell, or a baseline without a network.
 
     Arguments:
         name: the cell's spec, or the name of the baseline.
-        bits_per_char: held out, the mean over seeds; None if every training failed.
-        interval: 95 % of it: over seeds, or with one seed over the text.
+        bits_per_char: the held-out loss, mean over seeds; None if every training failed.
+        interval: its 95 % interval over seeds, or with one seed over the text.
         interval_over: ``"seeds"``, ``"text"``, or None without an interval.
         characters_per_second: the median over the rows of all logs.
-        parameters: of the network.
-        peak_mebibytes: the most memory that one of its processes held.
-        seeds: how many trainings the numbers are over.
-        outcomes: its trainings, those that failed too.
+        parameters: the size of the network.
+        peak_mebibytes: the peak memory of any of its processes.
+        seeds: the number of trainings that succeeded.
+        outcomes: all its trainings, including those that failed.
     """
 
     name: str
@@ -172,18 +168,18 @@ class Row:
 
     @property
     def errors(self) -> list[str]:
-        """What went wrong with its trainings, a line for each."""
+        """A line for each of its trainings that failed."""
         failed = [outcome for outcome in self.outcomes if outcome.error is not None]
         return [f"{self.name}, seed {outcome.seed}: {outcome.error}" for outcome in failed]
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
+        """Return the plain form, for JSON."""
         table = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         return {**table, "outcomes": [outcome.table() for outcome in self.outcomes]}
 
 
 def cell_row(cell: str, parameters: int, outcomes: Iterable[Outcome]) -> Row:
-    """What the trainings of a cell have in common.
+    """Summarise the trainings of a cell.
 
     >>> outcomes = [Outcome(cell="elman", seed=s, bits_per_char=2.0 + s) for s in (0, 1)]
     >>> row = cell_row("elman", 1000, outcomes)
@@ -212,7 +208,7 @@ def cell_row(cell: str, parameters: int, outcomes: Iterable[Outcome]) -> Row:
 
 
 def make_rows(survey: Survey, outcomes: Iterable[Outcome]) -> list[Row]:
-    """A row for each cell, then those that need no network."""
+    """Make a row for each cell, followed by the baselines."""
     outcomes = list(outcomes)
     rows = [
         cell_row(cell, parameters, (outcome for outcome in outcomes if outcome.cell == cell))

@@ -1,4 +1,4 @@
-"""The table for a person: as wide as the terminal, numbers to the right."""
+"""The table on the screen: fitted to the width of the terminal, numbers right-aligned."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,22 @@ from charrnn_core.terminal import printable
 
 _STARRED = " *"
 _NAME = 15
-"""Where there is no room for its names the first column is so wide; longer ones stand above."""
+"""The width of the first column if names do not fit; longer names get a line of their own."""
 
 _DISPENSABLE = ("MiB", "seeds", "params", "chars/s", "bytes/s", "95 % interval")
-"""Columns that are left out, the first one first, where there is no room."""
+"""Columns to drop if the table does not fit, in this order."""
 
 
 def text(
     plan: Plan, survey: Survey, rows: Sequence[Row], command: str, width: int | None
 ) -> list[str]:
-    """All of it as lines for a terminal so wide; None is none, and each row one line."""
-    table, lacking = fitted([_head(survey), *map(_cells, rows)], width)
-    told = [note.replace(OVER_TEXT, _STARRED) for note in remarks(survey, rows)]
-    if lacking:
-        told.append(f"no room for {', '.join(lacking)}: results.md has all columns")
-    told += about(survey)
-    notes = [line for note in told for line in folded(note, width, rest="  ")]
+    """Return the lines of the report for a terminal of this width; None does not wrap lines."""
+    table, dropped = fitted([_head(survey), *map(_cells, rows)], width)
+    notes = [note.replace(OVER_TEXT, _STARRED) for note in remarks(survey, rows)]
+    if dropped:
+        notes.append(f"no room for {', '.join(dropped)}: results.md has all columns")
+    notes += about(survey)
+    notes = [line for note in notes for line in folded(note, width, rest="  ")]
     top = folded(heading(plan, survey), width)
     return [*top, "", *table, "", *notes, f"command: {printable(command)}"]
 
@@ -41,7 +41,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def fitted(rows: Sequence[tuple[str, ...]], width: int | None) -> tuple[list[str], list[str]]:
-    """A table as lines, its head first, and the heads of the columns that had no room.
+    """Return the lines of a table, its head first, and the heads of the columns dropped.
 
     >>> table = [("cell", "bits/char", "MiB"), ("stacked:gru:8*2", "2.5", "101")]
     >>> fitted(table, None)

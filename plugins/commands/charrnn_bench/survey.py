@@ -1,7 +1,7 @@
-"""What is known before the first training: the text, what counting alone achieves, sizes.
+"""Facts gathered before the first training: the text, baselines, sizes of networks.
 
-It is found out by a process of its own, and so it is not this program but a small one that starts
-the trainings: Linux counts the memory of who starts a process in that process's peak.
+They are gathered in a separate process, so that the one that starts the trainings stays small:
+Linux counts the memory of a parent in the peak of the processes it starts.
 """
 
 import dataclasses
@@ -23,16 +23,16 @@ from charrnn_core.terminal import say_json, to_stderr
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What all trainings have in common, and the sizes of their networks.
+    """Facts that all trainings share, and the sizes of their networks.
 
     Arguments:
         source, sha256: the text's name and digest.
-        unit: what is predicted: ``"character"`` or ``"byte"``.
-        train_characters, held_out_characters: how long its parts are.
-        parameters: of every cell's network.
-        baselines: bits per character of what knows no network, the unigram last.
-        remarks: what a reader of the numbers has to know.
-        machine, versions: what computed.
+        unit: ``"character"`` or ``"byte"``.
+        train_characters, held_out_characters: the lengths of its parts.
+        parameters: the size of every cell's network.
+        baselines: bits per character of the baselines, the unigram last.
+        remarks: what a reader of the figures has to know.
+        machine, versions: the machine and the versions of packages.
     """
 
     source: str
@@ -47,41 +47,44 @@ class Survey:
     versions: Mapping[str, str]
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
+        """Return the plain form, for JSON."""
         return {**dataclasses.asdict(self), "remarks": list(self.remarks)}
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> "Survey":
-        """The survey that `table` gave."""
+        """Read a survey from its plain form, see `table`."""
         return cls(**{**table, "remarks": tuple(table["remarks"])})
 
     def changes(self) -> list[str]:
-        """Lines that say what of the machine and the versions has changed since."""
+        """Return a line for each change of the machine and the versions since the survey."""
         now = {"machine": describe_machine(), **versions()}
         then = {"machine": self.machine, **self.versions}
         return [
-            f"note: {name} was {then.get(name)} and is {now[name]} now; one table has both"
+            f"note: {name} was {then.get(name)} and is now {now[name]}; the table mixes both"
             for name in now
             if now[name] != then.get(name)
         ]
 
 
 def take_survey(plan: Plan) -> Survey:
-    """Read the text and build every cell, with nothing trained and nothing written.
+    """Read the text and build every cell, without training or writing anything.
 
     Raises:
-        CharRNNError: what the first training of some cell would refuse; the message says what.
+        CharRNNError: the training of a cell would fail, for the reason in the message.
     """
     done = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=json.dumps(plan.table()), stdout=subprocess.PIPE, text=True, encoding="utf-8",
-    )  # fmt: skip
+        input=json.dumps(plan.table()),
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
     if done.returncode:
-        raise CharRNNError(f"the trainings could not be prepared: exit code {done.returncode}")
-    told = json.loads(done.stdout.splitlines()[-1])  # before it, whatever a plugin has printed
-    if "refused" in told:
-        raise (UsageError if told["usage"] else CharRNNError)(told["refused"])
-    return Survey.read(told)
+        raise CharRNNError(f"cannot prepare the trainings: exit code {done.returncode}")
+    answer = json.loads(done.stdout.splitlines()[-1])  # plugins may have printed lines before it
+    if "refused" in answer:
+        raise (UsageError if answer["usage"] else CharRNNError)(answer["refused"])
+    return Survey.read(answer)
 
 
 def _survey(plan: Plan) -> Survey:
@@ -93,22 +96,24 @@ def _survey(plan: Plan) -> Survey:
     from charrnn_core.evaluation.baselines import begin_baselines
     from charrnn_core.network.pytree import count_parameters
     from charrnn_core.text.split import count_characters
-    from charrnn_core.training.setup import Experiment, prepare
+    from charrnn_core.training.context import TrainingContext
+    from charrnn_core.training.setup import TrainingSetup, prepare
 
-    first: Experiment | None = None
+    first: TrainingSetup | None = None
     parameters = {}
     for cell in plan.cells:
-        experiment = prepare(plan.config(cell), note=_silent if first else to_stderr)
-        for line in experiment.notes:
+        context = TrainingContext(note=_silent if first else to_stderr)
+        setup = prepare(plan.config(cell).resolve(context.registry), context)
+        for line in setup.notes:
             to_stderr(f"note: {cell}: {line}")
-        init = experiment.network.init
+        init = setup.network.init
         parameters[cell] = count_parameters(jax.eval_shape(init, jax.random.key(0)))
-        first = first or experiment
+        first = first or setup
     assert first is not None
     held_out = count_characters(first.held_out)
     if not held_out:
         raise CorpusError(
-            f"split {plan.settings.split!r} holds nothing out of {first.corpus.name}, and there is "
+            f"split {plan.settings.split!r} holds out nothing of {first.corpus.name}, so there is "
             "nothing to compare; choose another with --split"
         )
     rows, remarks = begin_baselines(first.train_ids, first.held_out, first.alphabet)()
@@ -127,22 +132,22 @@ def _survey(plan: Plan) -> Survey:
 
 
 def _silent(line: str) -> None:
-    """Every cell's training reads the same text and says the same about it."""
+    """Drop a note: after the first cell, notes about the text would only repeat."""
 
 
 def _order(row: Any) -> bool:
-    return row.name == "unigram"  # the weakest one last
+    return row.name == "unigram"  # the weakest baseline comes last
 
 
 def main() -> None:
-    """Read a plan on standard input; write a survey, or why there is none, to standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the program that asks says what happened
+    """Read a plan from standard input; write a survey, or the error, to standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent reports the interruption
     try:
         with kept_clean():
-            told = _survey(Plan.read(json.load(sys.stdin))).table()
+            answer = _survey(Plan.read(json.load(sys.stdin))).table()
     except CharRNNError as error:
-        told = {"refused": str(error), "usage": isinstance(error, UsageError)}
-    say_json(told)
+        answer = {"refused": str(error), "usage": isinstance(error, UsageError)}
+    say_json(answer)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table: its cells, in Markdown and as plain data for JSON."""
+"""The table as Markdown and as plain data for JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from charrnn_bench.survey import Survey
 from charrnn_core.terminal import number
 
 OVER_TEXT = " (text)"
-"""What marks an interval that is not over seeds."""
+"""The mark of an interval that is over the text, not over seeds."""
 
 
 def heading(plan: Plan, survey: Survey) -> str:
-    """What was compared, in a line."""
+    """Describe on one line what was compared."""
     unit, seeds = survey.unit, plan.seeds
     budget = describe_budget(plan.settings, plan.clock)
     return (
@@ -25,7 +25,7 @@ def heading(plan: Plan, survey: Survey) -> str:
 
 
 def markdown(plan: Plan, survey: Survey, rows: Sequence[Row], command: str) -> str:
-    """All of it in Markdown."""
+    """Return the report in Markdown."""
     head = _head(survey)
     lines = [head, ("---", *("---:" for _ in head[1:])), *map(row_cells, rows)]
     notes = [*remarks(survey, rows), *about(survey), f"command: `{command}`"]
@@ -41,7 +41,7 @@ def markdown(plan: Plan, survey: Survey, rows: Sequence[Row], command: str) -> s
 
 
 def plain(plan: Plan, survey: Survey, rows: Iterable[Row], command: str) -> dict[str, Any]:
-    """All of it as plain data for JSON: ``plan``, ``survey``, ``command`` and ``rows``."""
+    """Return the report as plain data for JSON: ``plan``, ``survey``, ``command``, ``rows``."""
     return {
         "command": command,
         "plan": plan.table(),
@@ -52,13 +52,18 @@ def plain(plan: Plan, survey: Survey, rows: Iterable[Row], command: str) -> dict
 
 def _head(survey: Survey) -> tuple[str, ...]:
     return (
-        "cell", f"bits/{survey.unit}", "95 % interval", f"{survey.unit}s/s", "parameters",
-        "peak MiB", "seeds",
-    )  # fmt: skip
+        "cell",
+        f"bits/{survey.unit}",
+        "95 % interval",
+        f"{survey.unit}s/s",
+        "parameters",
+        "peak MiB",
+        "seeds",
+    )
 
 
 def row_cells(row: Row) -> tuple[str, ...]:
-    """A row as it is printed.
+    """Return a row as it is printed.
 
     >>> row_cells(Row(name="n-gram, order 4", bits_per_char=2.25))
     ('n-gram, order 4', '2.2500', '', '', '', '', '')
@@ -67,7 +72,9 @@ def row_cells(row: Row) -> tuple[str, ...]:
     if row.interval is not None:
         interval = " to ".join(number(end, 4) for end in row.interval)
         interval += OVER_TEXT if row.interval_over == "text" else ""
-    failed = len(row.outcomes) - (row.seeds or 0)
+    seeds = "" if row.seeds is None else f"{row.seeds}"
+    if row.seeds is not None and row.seeds < len(row.outcomes):
+        seeds = f"{row.seeds} of {len(row.outcomes)}"
     return (
         row.name,
         "failed" if row.bits_per_char is None else number(row.bits_per_char, 4),
@@ -75,26 +82,25 @@ def row_cells(row: Row) -> tuple[str, ...]:
         "" if row.characters_per_second is None else f"{row.characters_per_second:,.0f}",
         "" if row.parameters is None else f"{row.parameters:,}",
         "" if row.peak_mebibytes is None else f"{row.peak_mebibytes:,.0f}",
-        "" if row.seeds is None else f"{row.seeds} of {len(row.outcomes)}" if failed
-        else f"{row.seeds}",
-    )  # fmt: skip
+        seeds,
+    )
 
 
 def remarks(survey: Survey, rows: Iterable[Row]) -> list[str]:
-    """What a reader of the numbers has to know."""
+    """Return what a reader of the figures has to know."""
     over = {row.interval_over for row in rows}
     lines = [f"failed: {error}" for row in rows for error in row.errors]
     if "seeds" in over:
         lines.append("intervals: Student's t over seeds; another text may differ by more")
     if "text" in over:
         lines.append(
-            f"intervals{OVER_TEXT}: bootstrap over the held-out text, as only one seed counts"
+            f"intervals{OVER_TEXT}: bootstrap over the held-out text, as there is only one seed"
         )
     return [*lines, *survey.remarks]
 
 
 def about(survey: Survey) -> list[str]:
-    """What computed, a line each."""
+    """Return a line on the machine and one on the versions."""
     versions = ", ".join(f"{name} {number}" for name, number in survey.versions.items())
     return [f"machine: {survey.machine}", f"versions: {versions}"]
 

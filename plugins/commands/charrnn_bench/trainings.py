@@ -1,4 +1,4 @@
-"""The trainings of a benchmark: each is a ``charrnn run`` in a process of its own."""
+"""The trainings of a benchmark, each a ``charrnn run`` in its own process."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.terminal import to_stderr
 
-_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_CHECKS = 0.2
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _DONE = ("finished", "stopped early")
 _SIGNALS = tuple(
@@ -38,7 +38,7 @@ class Training:
 
     Arguments:
         cell, seed: what is trained.
-        directory: its run directory; what is known of its processes lies beside it.
+        directory: its run directory; the record of its processes lies beside it.
 
     >>> Training("elman:8", 1, Path("runs/b/trainings/1-elman-8-seed-1")).title
     'elman:8, seed 1'
@@ -50,12 +50,12 @@ class Training:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"{self.cell}, seed {self.seed}"
 
     @property
     def log(self) -> Path:
-        """What its processes wrote to the terminal that they do not have."""
+        """The output of its processes."""
         return self.directory.with_name(f"{self.directory.name}.log")
 
     @property
@@ -63,13 +63,13 @@ class Training:
         return self.directory.with_name(f"{self.directory.name}.json")
 
     def record(self) -> dict[str, Any]:
-        """What is known of its processes: ``peak_bytes``, ``exit_code`` and ``error``."""
+        """Read the record of its processes: ``peak_bytes``, ``exit_code`` and ``error``."""
         with explained("read", self._record), contextlib.suppress(FileNotFoundError, ValueError):
             return json.loads(read_own(self._record))
         return {}
 
     def status(self) -> str | None:
-        """What its newest checkpoint says of it; None if there is none that is good."""
+        """Return the status in its newest checkpoint; None if there is no good one."""
         try:
             path, checkpoint = open_checkpoint(self.directory, note=lambda line: None)
             return read_manifest(path, checkpoint.table, RESUMING)["loop"].get("status")
@@ -77,28 +77,28 @@ class Training:
             return None
 
     def is_done(self) -> bool:
-        """Whether it ran to the end of its budget, and nothing went wrong."""
+        """Return whether it ran to the end of its budget without errors."""
         return self.status() in _DONE and self.record().get("error") is None
 
     def begin(self, settings: Path, resumable: bool, from_first_update: bool = False) -> list[str]:
-        """Make way for a process, and give the arguments of the command that it is to run.
+        """Prepare the directory for a process; return the arguments of its command.
 
-        What was interrupted goes on, unless it was to last for a time of the clock: how much of
-        that has passed is not the same to a machine that did something else in between.
+        An interrupted training is resumed unless its budget is a time, because a resumed one would
+        start up twice within the same time.
 
         Arguments:
-            settings: the TOML file of what all trainings have in common.
-            resumable: whether to go on with what was begun.
-            from_first_update: whether a time of the clock begins with the first update.
+            settings: the TOML file of the settings that all trainings share.
+            resumable: whether to resume an interrupted training.
+            from_first_update: whether a time budget begins with the first update.
 
         Raises:
-            RunDirectoryError: another process is at it.
-            StorageError: what is left of an earlier attempt cannot be removed.
+            RunDirectoryError: another process is training in the directory.
+            StorageError: the files of an earlier attempt cannot be removed.
         """
         if RunDirectory(self.directory).is_live():
             raise RunDirectoryError(
-                f"{self.directory} is being trained by another process, which a benchmark that was "
-                "killed may have left behind; wait until it has ended, or end it"
+                f"{self.directory} is in use by another process, perhaps left behind by a "
+                "benchmark that was killed; wait until it has ended, or kill it"
             )
         if resumable and self.status() in ("running", "interrupted"):
             return ["resume", str(self.directory)]
@@ -107,16 +107,16 @@ class Training:
                 file.unlink(missing_ok=True)
             if self.directory.exists():
                 shutil.rmtree(self.directory)
-        return [
-            "run", "--config", str(settings), "--cell", self.cell, "--seed", str(self.seed),
-            "--quiet", "--out", str(self.directory),
-            *(["--from-first-update"] if from_first_update else []),
-        ]  # fmt: skip
+        arguments = ["run", "--config", str(settings), "--cell", self.cell]
+        arguments += ["--seed", str(self.seed), "--quiet", "--out", str(self.directory)]
+        if from_first_update:
+            arguments.append("--from-first-update")
+        return arguments
 
     def ended(self, code: int, peak_bytes: int, interrupted: bool) -> str | None:
-        """Keep what is known of a process that has ended; what went wrong, or None.
+        """Record a process that has ended; return what went wrong, or None.
 
-        The peak is that of all the processes that a training took.
+        The recorded peak is the highest of all processes of this training.
         """
         error = None
         if not interrupted and not (code == 0 and self.status() in _DONE):
@@ -136,7 +136,7 @@ class Training:
 
 
 def all_trainings(plan: Plan, directory: Path) -> list[Training]:
-    """Every training of a plan, seed by seed, so that an early end has seen all cells.
+    """Return every training of a plan, seed by seed, so that an early end covers all cells.
 
     >>> plan = Plan(("elman:8", "gru"), 2, RunConfig(minutes=1))
     >>> [training.directory.name for training in all_trainings(plan, Path("runs/b"))][1:3]
@@ -150,10 +150,10 @@ def all_trainings(plan: Plan, directory: Path) -> list[Training]:
 
 
 class Interruption:
-    """Notices signals that ask a program to end, for the time of a ``with`` block.
+    """A ``with`` block that catches SIGINT, SIGTERM and SIGHUP.
 
-    They are passed on to the training that runs, which saves what it has learnt; a second one ends
-    it at once. One that is ignored, as under ``nohup``, stays ignored.
+    They are forwarded to the current training, which saves its progress and stops; a second one
+    kills it. A signal that is ignored, as under ``nohup``, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -176,10 +176,10 @@ class Interruption:
         self._unsent.append(number)
 
     def pass_on(self, process: "subprocess.Popen[bytes]") -> None:
-        """Send a process the signals that have come since this was last called."""
+        """Send a process the signals that have arrived since the last call."""
         while self._unsent:
             process.send_signal(self._unsent.pop(0))
-            to_stderr("stopping when the training has saved; the same again to stop it at once")
+            to_stderr("stopping once the training has saved; press Ctrl-C again to stop it now")
 
 
 def train(
@@ -190,15 +190,16 @@ def train(
     tick: Callable[[], None],
     from_first_update: bool = False,
 ) -> str | None:
-    """Train in a process of its own until it ends.
+    """Run a training in its own process until it ends.
 
     Arguments:
+        training: the training.
         settings, resumable, from_first_update: as for `Training.begin`.
-        interruption: says when the process shall end early.
-        tick: called a few times a second.
+        interruption: the signals to forward to the process.
+        tick: called several times a second.
 
     Returns:
-        What went wrong, in a line; None if it ended well, or was interrupted.
+        What went wrong, on one line; None if it ended well, or was interrupted.
 
     Raises:
         RunDirectoryError, StorageError: as for `Training.begin`.
@@ -208,7 +209,7 @@ def train(
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             interruption.pass_on(process)
             tick()
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(_SECONDS_BETWEEN_CHECKS)
         _, status, usage = ended
         process.returncode = os.waitstatus_to_exitcode(status)
     peak = usage.ru_maxrss * _RSS_UNIT
@@ -217,13 +218,17 @@ def train(
 
 @contextlib.contextmanager
 def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command of charrnn as a process, which does not outlive the block."""
+    """Start a charrnn command as a process, which does not outlive the block."""
     with explained("write", log), open(log, "ab", opener=own) as output:
-        # In a group of its own Ctrl-C does not reach it: a second signal would have it not save.
+        # In its own group Ctrl-C does not reach it: with the forwarded signal it would get two,
+        # and quit without saving.
         process = subprocess.Popen(
             [sys.executable, "-m", "charrnn_core", *arguments],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
     try:
         yield process
     finally:
@@ -233,22 +238,18 @@ def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[byte
 
 
 def share_done(training: Training, config: RunConfig, seconds: float) -> float:
-    """How much of its budget a training has used, 0 to 1, as far as can be told from outside.
+    """Return how much of its budget a training has used, 0 to 1, as far as its files show.
 
     Arguments:
-        config: what it was started with.
-        seconds: since then.
+        training: the training.
+        config: the configuration it was started with.
+        seconds: the time since then.
     """
     if config.minutes is not None:
         return min(1.0, seconds / (60 * config.minutes))
     try:
         last = json.loads(read_own(RunDirectory(training.directory).metrics_file).splitlines()[-1])
-    except (
-        OSError,
-        StorageError,
-        ValueError,
-        IndexError,
-    ):  # there is none yet, or it is being written
+    except (OSError, StorageError, ValueError, IndexError):  # no row yet, or it is being written
         return 0.0
     used = [
         last[key] / most

@@ -1,1 +1,1 @@
-"""The command ``charrnn eval``, as a plugin: how well a model predicts held-out text."""
+"""The command ``charrnn eval``: score held-out text with a model."""

@@ -1,4 +1,4 @@
-"""``charrnn eval``: how well a model predicts; what evaluates is imported inside, it needs jax."""
+"""The command ``charrnn eval``; it imports what needs jax when it runs, to keep --help fast."""
 
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,28 @@ from charrnn_core.terminal import say, say_json
 @click.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
-@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of it.")
+@click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
 @click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
-@click.option("--dynamic", is_flag=True, help="Also as a model that learns from what it has read.")
-@click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
+@click.option("--dynamic", is_flag=True, help="Also score it while the model keeps learning.")
+@click.option("--streams", type=click.IntRange(min=1), help="Parallel stretches; 1: a single pass.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
-    help="What to do with characters outside the model's alphabet; escape charges what they cost.",
-)  # fmt: skip
-@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+    "--unknown",
+    type=click.Choice(["error", "skip", "escape"]),
+    default="error",
+    show_default=True,
+    help="What to do with characters outside the model's alphabet; escape counts their cost.",
+)
+@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def evaluate(
-    run: Path, as_json: bool, best: bool, source: str | None, source_opt: tuple[str, ...],
+    run: Path,
+    as_json: bool,
+    best: bool,
+    source: str | None,
+    source_opt: tuple[str, ...],
     **options: Any,
-) -> None:  # fmt: skip
-    """Score held-out text with the model of a RUN, and by counting alone."""
+) -> None:
+    """Score held-out text with the model of a RUN, and with simple baselines."""
     from charrnn_core.runs.opening import check_run
 
     text = source_with(source, source_opt)

@@ -1,1 +1,1 @@
-"""The command ``charrnn info``, as a plugin: what a run has come to, and what it is."""
+"""The command ``charrnn info``: show a run's result, model and configuration."""

@@ -1,4 +1,4 @@
-"""``charrnn info``: what a run has come to, and what it is; what reads it is imported inside."""
+"""The command ``charrnn info``; it imports what reads a run when it runs, to keep --help fast."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from charrnn_core.terminal import emit, say_json
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all there is.")
-@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def info(run: Path, as_json: bool, best: bool) -> None:
-    """Show what a RUN has come to, and what it is; needs none of its plugins."""
+    """Show the result, model and configuration of a RUN; needs none of its plugins."""
     from charrnn_core.runs.opening import check_run
 
     check_run(run)

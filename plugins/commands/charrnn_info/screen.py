@@ -1,4 +1,4 @@
-"""What a checkpoint says, for a person: the result first, then what the model is."""
+"""The contents of a checkpoint on the screen: the result first, then the model."""
 
 import json
 import math
@@ -17,11 +17,11 @@ _ELSEWHERE = (*_COMPONENTS, "cell", "source", "alphabet", "embedding", "tied", "
 
 
 def lines(table: Mapping[str, Any], width: int | None) -> list[str]:
-    """The parts one below the other, each with a heading.
+    """Return the lines of all parts, each part under a heading.
 
     Arguments:
-        table: of `charrnn_core.runs.model.describe_run`.
-        width: of the terminal; None does not fold lines.
+        table: from `charrnn_core.runs.model.describe_run`.
+        width: the width of the terminal; None does not wrap lines.
     """
     parts = {
         "result": _result(table),
@@ -30,11 +30,11 @@ def lines(table: Mapping[str, Any], width: int | None) -> list[str]:
         "options": _options(table),
         "made with": _origin(table),
     }
-    told: list[str] = []
+    shown: list[str] = []
     for name, rows in parts.items():
         if rows := [(label, text) for label, text in rows if text]:
-            told += ["", heading(name), *labelled(rows, width, "  ")]
-    return told[1:]
+            shown += ["", heading(name), *labelled(rows, width, "  ")]
+    return shown[1:]
 
 
 def _result(table: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -106,7 +106,7 @@ def _text(table: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _options(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The components, and the settings that are not as they are by default."""
+    """Return the components, and the settings that differ from their defaults."""
     config, usual = table["config"], RunConfig().table()
     rows = [(name, component(config.get(name))) for name in _COMPONENTS]
     others = [
@@ -114,7 +114,7 @@ def _options(table: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, value in config.items()
         if name not in _ELSEWHERE and value != usual.get(name)
     ]
-    return [*rows, *others, ("others", "as by default; --json has all")]
+    return [*rows, *others, ("others", "defaults; --json shows all")]
 
 
 def _origin(table: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -140,7 +140,7 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def component(value: Any) -> str:
-    """A component with its options, or a list of them, as a person reads it.
+    """Format a component with its options, or a list of components.
 
     >>> component({"use": "lstm", "features": 8, "layer_norm": False})
     'lstm: features=8, layer_norm=false'
@@ -157,7 +157,7 @@ def component(value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """An option's value as it is typed."""
+    """Return an option's value as a user would type it."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -6,11 +6,12 @@ import click
 
 from charrnn_core.console.program import command
 from charrnn_core.files.atomic import user_path
+from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.terminal import say
 from charrnn_newplugin.project import words, write_project
 
 
-@click.command("new-plugin")
+@click.command("new-plugin", epilog=f"KIND is {', '.join(KINDS)}.")
 @click.argument("kind")
 @click.argument("name")
 @click.option(
@@ -20,8 +21,8 @@ from charrnn_newplugin.project import words, write_project
 def new_plugin(kind: str, name: str, into: Path) -> None:
     """Write a plugin of your own to edit: charrnn new-plugin cell mycell
 
-    KIND is cell, source, loss, sampler, optimizer or observer. NAME is how users will call it; it
-    becomes the distribution charrnn-NAME, which works and passes its tests as it is written.
+    NAME is how users will call it; it becomes the distribution charrnn-NAME, which works and
+    passes its tests as it is written.
     """
     into = user_path(into)
     written = write_project(kind, name, into)
@@ -29,7 +30,7 @@ def new_plugin(kind: str, name: str, into: Path) -> None:
     made = words(kind, name)
     root = into / made["distribution"]
     steps = {
-        f"edit {root / made['module'] / kind}.py": "the idea",
+        f"edit {root / made['idea']}": "the idea",
         command("install", "-e", root): "charrnn finds it",
         command("check", kind, name): "does it do what charrnn expects?",
         command(*made["use"].split()[1:]): "use it",

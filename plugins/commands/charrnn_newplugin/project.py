@@ -1,28 +1,20 @@
 """A new plugin's project: its name and its files, made from the templates beside this module."""
 
 import importlib.metadata
-import importlib.resources
 import importlib.util
 import itertools
 import re
 from pathlib import Path
 from string import Template
 
-from charrnn_core.errors import PluginError, UnknownNameError, UsageError
+from charrnn_core.errors import PluginError, UsageError
 from charrnn_core.files.atomic import explained
-from charrnn_core.registry import descriptors as plugin
 from charrnn_core.registry import listing
-from charrnn_newplugin.kinds import KINDS
+from charrnn_core.registry.descriptors import KINDS, Component
+from charrnn_newplugin.kinds import TEMPLATES, words_of
 
-_FILES = {
-    "pyproject.toml": "pyproject.toml",
-    "README.md": "README.md",
-    ".gitignore": "gitignore",
-    "$module/__init__.py": "registration.py",
-    "$module/$kind.py": "$kind.py",
-    "tests/test_$identifier.py": "test.py",
-}
-
+_AROUND = {"pyproject.toml": "pyproject.toml", "README.md": "README.md", ".gitignore": "gitignore"}
+_TESTS = {"tests/test_$identifier.py": "test.py"}
 
 _BENCH = (
     "\n| `charrnn bench --cells elman,lstm,{name}` "
@@ -37,7 +29,7 @@ def words(kind: str, name: str) -> dict[str, str]:
     >>> found["distribution"], found["module"], found["target"], found["use"]
     ('charrnn-my-cell', 'charrnn_my_cell', 'MyCell', 'charrnn run --cell my-cell')
     """
-    identifier, facts = name.replace("-", "_"), KINDS[kind]
+    identifier, facts, descriptor = name.replace("-", "_"), words_of(kind), KINDS[kind]
     stem = name.removesuffix(kind)  # so that the class of mycell is MyCell, not MycellCell
     given = {
         "kind": kind,
@@ -46,12 +38,22 @@ def words(kind: str, name: str) -> dict[str, str]:
         "distribution": f"charrnn-{name}",
         "module": f"charrnn_{identifier}",
         "Class": "".join(part.capitalize() for part in re.split("[-_]", stem)),
-        "Plugin": plugin.KINDS[kind].__name__,
+        "Plugin": descriptor.__name__,
+        "hook": descriptor.hook,
+        "use": f"charrnn run --{kind} {name}",
         "argument": f'\n        argument="{facts.argument}",' if facts.argument else "",
         "bench": _BENCH.format(name=name) if kind == "cell" else "",
     }
-    more = {key: getattr(facts, key) for key in ("hook", "target", "option", "summary", "use")}
+    given["idea"] = Template(list(_own(kind))[-1]).substitute(given)
+    more = {key: getattr(facts, key) for key in ("target", "option", "summary")}
     return given | {key: Template(text).substitute(given) for key, text in more.items()}
+
+
+def _own(kind: str) -> dict[str, str]:
+    """The files of the package; a plugin without a target is all in its registration."""
+    if issubclass(KINDS[kind], Component):
+        return {"$module/__init__.py": "registration.py", "$module/$kind.py": "$kind.py"}
+    return {"$module/__init__.py": "$kind.py"}
 
 
 def files(kind: str, name: str) -> dict[str, str]:
@@ -61,10 +63,9 @@ def files(kind: str, name: str) -> dict[str, str]:
     ['charrnn_mycell/__init__.py', 'charrnn_mycell/cell.py']
     """
     meaning = words(kind, name)
-    templates = importlib.resources.files("charrnn_newplugin") / "templates"
     made = {}
-    for path, template in _FILES.items():
-        source = templates / f"{Template(template).substitute(meaning)}.template"
+    for path, template in (_AROUND | _own(kind) | _TESTS).items():
+        source = TEMPLATES / f"{Template(template).substitute(meaning)}.template"
         text = Template(source.read_text(encoding="utf-8")).substitute(meaning)
         made[Template(path).substitute(meaning)] = text
     return made
@@ -82,10 +83,9 @@ def check_name(kind: str, name: str) -> None:
     charrnn_core.errors.UsageError: cell 'elman' is offered by charrnn ... already; choose \
 another name, such as 'my-elman'
     """
-    if kind not in KINDS:
-        raise UnknownNameError("kind of plugin", kind, KINDS)
+    words_of(kind)
     try:
-        plugin.KINDS[kind](name=name, target="nowhere:nothing")
+        KINDS[kind].check_name(name)
     except PluginError as error:
         raise UsageError(str(error)) from error
     if not name[-1].isalnum():

@@ -61,5 +61,7 @@ def show(kind: str, name: str, as_json: bool) -> None:
     if as_json:
         say_json(table)
         return
-    facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "unroll")]
-    say("\n".join([*aligned(facts), *option_lines(table["options"]), *more]))
+    facts = [(k, str(v)) for k, v in table.items() if k not in ("options", "settings", "unroll")]
+    options = option_lines(table.get("options", []))
+    settings = [f"  {k} = {v!r}" for k, v in table.get("settings", {}).items()]
+    say("\n".join([*aligned(facts), *options, *settings, *more]))

@@ -12,9 +12,9 @@ _RAMP = ((1, 245), (2, 71), (4, 178), (6, 208), (math.inf, 196))
 
 
 def coloured(characters: Iterable[Character]) -> str:
-    """The characters with the colour of their surprise, in bits under the model.
+    """Colour characters by their surprise, in bits under the model.
 
-    A blank has it as its background, from four bits on.
+    White space gets a background colour, from four bits on.
 
     >>> coloured([Character("a", -0.1, 0.0), Character("b", -0.2, 0.0), Character("\\n", -3, 0.0)])
     '\\x1b[38;5;245mab\\x1b[0m\\n'
@@ -26,7 +26,7 @@ def coloured(characters: Iterable[Character]) -> str:
 
 
 def legend() -> str:
-    """One line that says what the colours mean."""
+    """Return a line that explains the colours."""
     limits = [f"below {limit}" for limit, _ in _RAMP[:-1]] + [f"{_RAMP[-2][0]} or more"]
     shown = [
         _in_colour(limit, f"38;5;{colour}")

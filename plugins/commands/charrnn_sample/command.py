@@ -1,4 +1,4 @@
-"""The command ``charrnn sample``; what writes is imported inside it, for it needs jax."""
+"""The command ``charrnn sample``; it imports what needs jax when it runs, to keep --help fast."""
 
 import json
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Length(click.ParamType):
-    """A number of characters, or ``inf``, which is read as None."""
+    """A number of characters, or ``inf``, which is converted to None."""
 
     name = "INT|inf"
 
@@ -30,8 +30,8 @@ class _Length(click.ParamType):
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--prompt", help="What the model reads first.")
-@click.option("--prompt-file", type=click.File("rb"), help="Prompt from a file, or -.")
+@click.option("--prompt", help="The text that the model reads first.")
+@click.option("--prompt-file", type=click.File("rb"), help="Read the prompt from a file, or -.")
 @click.option("--hide-prompt", is_flag=True, help="Show only what the model writes.")
 @click.option(
     "--length",
@@ -40,10 +40,14 @@ class _Length(click.ParamType):
     show_default=True,
     help="Characters to write; inf: until interrupted.",
 )
-@click.option("--stop", multiple=True, metavar="TEXT", help="End before this; may be repeated.")
+@click.option("--stop", multiple=True, metavar="TEXT", help="End before TEXT; may be repeated.")
 @click.option("--until-sentence", is_flag=True, help="After --length, finish the sentence.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
-@click.option("--n", type=click.IntRange(min=1), default=1, show_default=True, help="Samples.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
+)
+@click.option(
+    "--n", type=click.IntRange(min=1), default=1, show_default=True, help="Number of samples."
+)
 @click.option("--sampler", metavar="SPEC", help="A sampler or a chain  [default: the run's]")
 @click.option(
     "--color",
@@ -57,7 +61,7 @@ class _Length(click.ParamType):
 @click.option(
     "--log-probs",
     type=click.File("w", "utf-8"),
-    help="A file for one JSON object per character; -: instead of the text.",
+    help="Write one JSON object per character to a file; -: print them instead of the text.",
 )
 @click.option(
     "--unknown",
@@ -66,7 +70,7 @@ class _Length(click.ParamType):
     show_default=True,
     help="What to do with prompt characters outside the model's alphabet.",
 )
-@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def sample(
     run: Path,
     prompt: str | None,
@@ -79,10 +83,10 @@ def sample(
 ) -> None:
     """Write text with the model of a RUN: its directory or a checkpoint."""
     if prompt is not None and prompt_file is not None:
-        raise OptionError("--prompt and --prompt-file are both given; expected one of them")
+        raise OptionError("--prompt and --prompt-file are both given; expected only one of them")
     endless = options["length"] is None
     if endless and options["n"] > 1:
-        raise OptionError(f"--length inf is for one sample; got --n {options['n']}")
+        raise OptionError(f"--length inf works with one sample only; got --n {options['n']}")
 
     from charrnn_core.runs.opening import check_run
 
@@ -97,7 +101,7 @@ def sample(
     try:
         if log_probs is not None:
             pieces = _logged(pieces, log_probs.write)
-        if log_probs is not None and log_probs.name == sys.stdout.name:  # click wraps it
+        if log_probs is not None and log_probs.name == sys.stdout.name:  # click has wrapped stdout
             for _ in pieces:
                 pass
         else:
@@ -119,7 +123,7 @@ def _wants_colours() -> bool:
 
 
 def _show(pieces: "Iterator[list[Written]]", prompt: str, n: int, colours: bool) -> None:
-    """Print samples: one as it is written, several one after the other when all are there."""
+    """Print a single sample as it is written, or several samples in turn once all are complete."""
     shown: Callable[[str], str | bytes] = encode_text
     if colours or sys.stdout.isatty():
         shown = printable
@@ -152,16 +156,18 @@ def _show(pieces: "Iterator[list[Written]]", prompt: str, n: int, colours: bool)
 def _logged(
     pieces: "Iterator[list[Written]]", write: Callable[[str], Any]
 ) -> "Iterator[list[Written]]":
-    """The same pieces, with a line of JSON for every character of them."""
+    """Yield the same pieces, after writing a line of JSON for each of their characters."""
     counts: dict[int, int] = {}
     for piece in pieces:
         for number, written in enumerate(piece):
             for character in written.characters:
                 counts[number] = counts.get(number, 0) + 1
                 row = {
-                    "sample": number + 1, "position": counts[number], "char": character.text,
+                    "sample": number + 1,
+                    "position": counts[number],
+                    "char": character.text,
                     "log_p_model": round(character.model, 6),
                     "log_p_sampler": round(character.sampler, 6),
-                }  # fmt: skip
+                }
                 write(json.dumps(row) + "\n")
         yield piece

@@ -1,1 +1,1 @@
-"""The command ``charrnn score``, as a plugin: what every character of a text costs."""
+"""The command ``charrnn score``: print the bits of every character of a text."""

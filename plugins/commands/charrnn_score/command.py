@@ -1,4 +1,4 @@
-"""``charrnn score``: every character of a text with its bits, as JSON Lines, and a total."""
+"""The command ``charrnn score``: every character with its bits, as JSON Lines, and a total."""
 
 import functools
 import itertools
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PIECE = 4096
 _LONG = 1e15
 
-# What scores is imported inside the command: it needs jax, and --help must not.
+# Code that scores is imported inside the command: it imports jax, and --help must not.
 
 
 @click.command()
@@ -29,20 +29,23 @@ _LONG = 1e15
 @click.argument("source", metavar="[FILE]", required=False)
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of FILE.")
 @click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
-@click.option("--out", type=click.File("w", "utf-8"), help="A file for the lines.")
-@click.option("--streams", type=click.IntRange(min=1), help="Stretches read at once; 1: one pass.")
+@click.option("--out", type=click.File("w", "utf-8"), help="Write the lines to this file.")
+@click.option("--streams", type=click.IntRange(min=1), help="Parallel stretches; 1: a single pass.")
 @click.option(
-    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
-    help="What to do with characters outside the model's alphabet; escape charges what they cost.",
-)  # fmt: skip
-@click.option("--best", is_flag=True, help="The checkpoint with the least held-out loss.")
+    "--unknown",
+    type=click.Choice(["error", "skip", "escape"]),
+    default="error",
+    show_default=True,
+    help="What to do with characters outside the model's alphabet; escape counts their cost.",
+)
+@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def score(
     run: Path, source: str | None, source_opt: tuple[str, ...], out: Any, best: bool, **options: Any
 ) -> None:
-    """Tell what each character of FILE costs the model of a RUN, in bits.
+    """Print the bits that each character of FILE costs the model of a RUN.
 
-    FILE may be - or a source such as gutenberg:520; without it, the run's held-out text is read.
-    Lines of JSON go to standard output or --out, the total to standard error.
+    FILE may be - or a source such as gutenberg:520; by default it is the run's held-out text. Lines
+    of JSON go to standard output or --out, the total to standard error.
     """
     from charrnn_core.runs.opening import check_run
 
@@ -51,7 +54,7 @@ def score(
     use_every_core()
     from charrnn_core import api
 
-    # A cell that prints must not do it in between; looking after each character would take long.
+    # A cell that prints must not disturb the output; guarding each character would be slow.
     pieces = apart(_pieces(api.score(api.load(run, best=best), source=text, **options)))
     scored = itertools.chain.from_iterable(pieces)
     write = functools.partial(emit, flush=False) if out is None else out.write
@@ -65,7 +68,7 @@ def _pieces(scored: Iterable["Scored"]) -> Iterator[list["Scored"]]:
 
 
 def write_lines(scored: Iterable["Scored"], write: Callable[[str], Any]) -> str:
-    """Write a line of JSON for each character; give the total in words.
+    """Write a line of JSON for each character; return the total in words.
 
     A line has ``char``, or ``byte`` for a model of bytes, and ``bits``; a character the alphabet
     lacks also has ``"unknown": true``, and no bits if it was skipped.

@@ -1,4 +1,4 @@
-"""The metrics log: one JSON object a line."""
+"""The metrics log: one JSON object per line."""
 
 import json
 import math
@@ -13,21 +13,21 @@ from charrnn_core.files.regular import cut_own, own
 
 
 class JSONLObserver:
-    """Writes ``metrics.jsonl`` into the run directory.
+    """An observer that writes ``metrics.jsonl`` into the run directory.
 
     Rows have ``step``, ``epoch``, ``characters``, ``train_nats_per_char``,
-    ``held_out_nats_per_char`` where it was measured at that step, and ``characters_per_second``,
-    the one value that depends on the clock. A checkpoint remembers how long the log was, so that
-    a run that goes on from it neither repeats nor lacks a row.
+    ``held_out_nats_per_char`` if it was measured at that step, and ``characters_per_second``, the
+    only value that depends on the clock. A checkpoint stores the length of the log, so that a
+    resumed run neither repeats nor lacks a row.
     """
 
     def __init__(self, options: object) -> None:
-        del options  # it has none
+        del options  # there are none
         self._file: TextIO | None = None
         self._length: int | None = None
 
     def state(self) -> dict[str, int]:
-        """How long the log is, once all of it is on the medium."""
+        """Flush the log to the storage medium; return its length."""
         assert self._file is not None
         with explained("write", self._file.name):
             self._file.flush()
@@ -35,15 +35,15 @@ class JSONLObserver:
             return {"bytes": self._file.tell()}
 
     def restore(self, state: Any) -> None:
-        """Forget the rows that were written after the checkpoint.
+        """Drop the rows that were written after the checkpoint.
 
         Raises:
-            CheckpointError: the state is none that `state` gave.
+            CheckpointError: `state` did not return this state.
         """
         length = state.get("bytes") if isinstance(state, dict) else None
         if type(length) is not int or length < 0:
             raise CheckpointError(
-                f"the checkpoint remembers {shown(state)} of metrics.jsonl; expected a number of "
+                f"the checkpoint's length of metrics.jsonl is {shown(state)}; expected a number of "
                 "bytes: use another checkpoint"
             )
         self._length = length
@@ -71,7 +71,7 @@ class JSONLObserver:
             "held_out_nats_per_char": event.held_out_nats_per_char,
             "characters_per_second": round(event.characters_per_second, 1),
         }
-        # JSON has no NaN: a loss that is not a number is left out like one that was not measured.
+        # JSON has no NaN: a loss that is not finite is omitted like one that was not measured.
         known = {key: x for key, x in row.items() if x is not None and math.isfinite(x)}
         with explained("write", self._file.name):
             self._file.write(json.dumps(known) + "\n")

@@ -8,5 +8,5 @@ def charrnn_observers():
     yield ObserverPlugin(
         name="progress",
         target="charrnn_progress.observer:ProgressObserver",
-        summary="a bar with loss, speed and time left, and samples; plain lines off a terminal",
+        summary="shows a bar with loss, speed and time left, and samples; plain lines in a file",
     )

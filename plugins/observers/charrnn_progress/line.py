@@ -1,4 +1,4 @@
-"""The line that shows how a training goes: as much of it as there is room for."""
+"""The progress line of a training, which drops its less important parts if space is short."""
 
 import math
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Part:
     """A part of the line.
 
     Arguments:
-        text: what it says.
-        rank: how early it is left out where the line is too long; the highest goes first.
-        style: of rich.
+        text: the text.
+        rank: how dispensable it is; the highest is dropped first.
+        style: rich's style.
     """
 
     text: str
@@ -34,14 +34,14 @@ _BAR_RANK = 4
 
 
 class Line:
-    """A bar and what is said beside it, in one line of any width."""
+    """A progress bar with text beside it, on one line of any width."""
 
     def __init__(self) -> None:
         self.progress: float | None = None
         self.parts = [Part("compiling", 0)]
 
     def show(self, event: Stepped, held_out: float) -> None:
-        """Show where a training is; `held_out` is its last loss there in nats, if not NaN."""
+        """Show the state of a training; `held_out` is its last held-out loss in nats, or NaN."""
         self.progress = event.progress
         parts = [
             Part(f"{event.progress:4.0%}", 0, "progress.percentage"),
@@ -69,7 +69,7 @@ class Line:
 
 
 def fitted(parts: list[Part], width: int) -> tuple[list[Part], int]:
-    """What of a line fits into so many columns, and how wide the bar before it may be.
+    """Return the parts of a line that fit into `width` columns, and the width left for the bar.
 
     >>> parts = [Part("50%", 0), Part("epoch 3.4", 6), Part("0:50 left", 2)]
     >>> [([part.text for part in kept], bar) for kept, bar in (fitted(parts, n) for n in (40, 24))]
@@ -92,7 +92,7 @@ def _speed(value: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time to come, as on a clock.
+    """Format a remaining time like a clock.
 
     >>> clock(50), clock(3725), clock(math.inf)
     ('0:50', '1:02:05', '?')

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, plain lines elsewhere, and samples while the model learns."""
+"""Progress: a bar on a terminal, plain lines elsewhere, and samples during training."""
 
 import math
 import time
@@ -18,23 +18,23 @@ _INDENT = 4
 
 
 class ProgressObserver:
-    """Shows how far training is, its loss, its speed and the time left.
+    """An observer that shows the progress of a training, its loss, its speed and the time left.
 
-    On a terminal that is a bar; elsewhere a plain line at every evaluation and at least every ten
-    seconds. Over each sample stands after which update it was written, and how good the model was.
+    On a terminal this is a bar; elsewhere a plain line at every evaluation and at least every ten
+    seconds. Above each sample are the update after which it was written and the loss at that time.
     """
 
     def __init__(self, options: object) -> None:
-        del options  # it has none
+        del options  # there are none
         self.console = Console(file=outlet(), highlight=False)
-        # A terminal that cannot move its cursor would not show a bar at all.
+        # A terminal that cannot move its cursor cannot show a bar.
         self._moves = self.console.is_terminal and not self.console.is_dumb_terminal
         self._line = Line()
         self._bar = Live(
             self._line,
             console=self.console,
             transient=True,
-            redirect_stderr=outlet(err=True).isatty(),  # else it goes where the user wants it
+            redirect_stderr=outlet(err=True).isatty(),  # else the user has redirected it
         )
         self._train = self._held_out = math.nan
         self._said = time.monotonic()
@@ -48,7 +48,7 @@ class ProgressObserver:
             f"{event.held_out_characters:,} held out ({event.config['split']})"
         )
         if event.step:
-            self._say(f"going on from update {event.step:,}")
+            self._say(f"resuming from update {event.step:,}")
         if event.unroll:
             self._say(f"unroll: {event.unroll}")
         if self._moves:
@@ -94,6 +94,6 @@ class ProgressObserver:
         self._show(Text(printable(line)))
 
     def _show(self, what: RenderableType) -> None:
-        """Print something that stays; lines are broken on a terminal only, and between words."""
+        """Print something permanent; lines wrap only on a terminal, between words."""
         self._said = time.monotonic()
         self.console.print(what, soft_wrap=not self.console.is_terminal)

@@ -8,7 +8,7 @@ from charrnn_core import OptimizerPlugin, hookimpl, opt
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
-    """What all four optimizers have."""
+    """Options that all four optimizers share."""
 
     learning_rate: float = opt(4e-3, help="peak learning rate", gt=0)
     clip: float = opt(1.0, help="largest global norm of the gradient; 0 does not clip", ge=0)
@@ -18,14 +18,14 @@ class OptimizerOptions:
     )
     warmup: int = opt(50, help="updates of linear warm-up", ge=0)
     final: float = opt(0.05, help="share of the peak rate left at the end", ge=0, le=1)
-    hold: float = opt(0.0, help="share of the run before an exponential falls", ge=0, lt=1)
-    stairs: int = opt(0, help="steps of an exponential; 0 falls at every update", ge=0)
+    hold: float = opt(0.0, help="share of the run before exponential decay begins", ge=0, lt=1)
+    stairs: int = opt(0, help="steps of exponential decay; 0 decays at every update", ge=0)
 
     def __post_init__(self) -> None:
         if self.schedule == "exponential" and not self.final:
             raise ValueError(
-                "final is 0, which an exponential schedule never gets to; expected more, such as "
-                "final=0.01, or schedule=linear"
+                "final is 0, which an exponential schedule never reaches; expected a larger value, "
+                "such as final=0.01, or schedule=linear"
             )
 
 
@@ -57,7 +57,7 @@ class SGDOptions(OptimizerOptions):
     """Options of SGD."""
 
     learning_rate: float = opt(1.0, help="peak learning rate", gt=0)
-    momentum: float = opt(0.9, help="momentum; 0 has none", ge=0, lt=1)
+    momentum: float = opt(0.9, help="momentum; 0 for none", ge=0, lt=1)
 
 
 @hookimpl

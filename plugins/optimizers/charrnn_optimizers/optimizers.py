@@ -1,6 +1,6 @@
-"""optax's optimizers behind clipping by global norm and a schedule.
+"""optax's optimizers with gradient clipping and a learning-rate schedule.
 
-Each takes its options and the number of updates of the run, and gives an
+Each function takes its options and the number of updates of the run, and returns an
 ``optax.GradientTransformation``.
 """
 
@@ -12,24 +12,24 @@ from charrnn_core.schedules import Schedule, Steps, constant, cosine, exponentia
 
 
 def adam(options: Any, total_steps: Steps) -> optax.GradientTransformation:
-    """Adam: ``w -= rate * m / (sqrt(v) + eps)`` with bias-corrected moments m and v."""
+    """Return Adam: ``w -= rate * m / (sqrt(v) + eps)`` with bias-corrected moments m and v."""
     return _clipped(options, optax.adam(_rate(options, total_steps), options.b1, options.b2))
 
 
 def adamw(options: Any, total_steps: Steps) -> optax.GradientTransformation:
-    """AdamW: Adam, and ``w -= rate * weight_decay * w``."""
+    """Return AdamW: Adam, and ``w -= rate * weight_decay * w``."""
     rate = _rate(options, total_steps)
     decay = options.weight_decay
     return _clipped(options, optax.adamw(rate, options.b1, options.b2, weight_decay=decay))
 
 
 def rmsprop(options: Any, total_steps: Steps) -> optax.GradientTransformation:
-    """RMSProp: ``w -= rate * g / sqrt(average of g squared)``."""
+    """Return RMSProp: ``w -= rate * g / sqrt(average of g squared)``."""
     return _clipped(options, optax.rmsprop(_rate(options, total_steps), options.decay))
 
 
 def sgd(options: Any, total_steps: Steps) -> optax.GradientTransformation:
-    """SGD with momentum: ``m = momentum * m + g;  w -= rate * m``."""
+    """Return SGD with momentum: ``m = momentum * m + g;  w -= rate * m``."""
     return _clipped(options, optax.sgd(_rate(options, total_steps), options.momentum or None))
 
 
@@ -45,7 +45,7 @@ def _rate(options: Any, total_steps: Steps) -> Schedule:
 
 
 def _clipped(options: Any, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The optimizer after clipping the gradient, by its elements and by its global norm.
+    """Clip the gradient before the optimizer, by its elements and by its global norm.
 
     Source of the latter: Pascanu et al. 2013, arXiv 1211.5063.
     """

@@ -16,7 +16,7 @@ class TopKOptions:
 class TopPOptions:
     """Options of the top-p sampler."""
 
-    p: float = opt(0.9, help="the probability the likeliest symbols must reach", gt=0, le=1)
+    p: float = opt(0.9, help="the probability the most likely symbols must reach", gt=0, le=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class RepetitionOptions:
     """Options of the repetition sampler."""
 
     penalty: float = opt(1.2, help="above 1 discourages; 1 changes nothing", gt=0)
-    last: int = opt(64, help="how many of the last characters count", ge=1, le=4096)
+    last: int = opt(64, help="how many of the last characters to consider", ge=1, le=4096)
 
 
 @hookimpl
@@ -46,40 +46,40 @@ def charrnn_samplers():
     yield SamplerPlugin(
         name="greedy",
         target="charrnn_samplers.truncation:greedy",
-        summary="the likeliest symbol",
+        summary="the most likely symbol",
     )
     yield SamplerPlugin(
         name="top-k",
         target="charrnn_samplers.truncation:top_k",
         options=TopKOptions,
         argument="k",
-        summary="the k likeliest symbols",
+        summary="the k most likely symbols",
     )
     yield SamplerPlugin(
         name="top-p",
         target="charrnn_samplers.truncation:top_p",
         options=TopPOptions,
         argument="p",
-        summary="the fewest likeliest symbols with probability p together (nucleus)",
+        summary="the smallest set of most likely symbols that sums to p (nucleus)",
     )
     yield SamplerPlugin(
         name="min-p",
         target="charrnn_samplers.truncation:min_p",
         options=MinPOptions,
         argument="p",
-        summary="symbols at least p times as likely as the likeliest",
+        summary="symbols at least p times as likely as the most likely one",
     )
     yield SamplerPlugin(
         name="typical",
         target="charrnn_samplers.truncation:typical",
         options=TypicalOptions,
         argument="p",
-        summary="the fewest symbols, of a surprise nearest to the entropy, with probability p",
+        summary="the fewest symbols of typical surprise (near the entropy) that sum to p",
     )
     yield SamplerPlugin(
         name="repetition",
         target="charrnn_samplers.repetition:Repetition",
         options=RepetitionOptions,
         argument="penalty",
-        summary="lowers the scores of the symbols among the last ones",
+        summary="lowers the scores of recent symbols",
     )

@@ -1,4 +1,4 @@
-"""A penalty on symbols that were just written."""
+"""A penalty on symbols that were written recently."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ import jax.numpy as jnp
 
 
 class Repetition:
-    """``o_i' = o_i / penalty`` where ``o_i > 0``, else ``o_i penalty``, for symbols seen lately.
+    """``o_i' = o_i / penalty`` where ``o_i > 0``, else ``o_i penalty``, for recent symbols.
 
-    Seen lately are the `last` characters of the prompt and of what was drawn; how often does not
-    matter. The state is ``int32[B,last]``, the newest first, -1 where there was none.
+    Recent are the `last` characters of prompt and sample, no matter how often they occur. The state
+    is ``int32[B,last]``, the newest first, -1 where there is none yet.
 
     Source: Keskar et al., CTRL: A Conditional Transformer Language Model for Controllable
     Generation, 2019, arXiv 1909.05858. Deviation: the paper divides all scores, which would reward
-    a symbol whose score is negative; as usual since, such a score is multiplied.
+    a symbol whose score is negative; here such a score is multiplied, as is usual today.
 
     >>> from types import SimpleNamespace
     >>> sampler = Repetition(SimpleNamespace(penalty=2.0, last=3))
@@ -28,11 +28,11 @@ class Repetition:
         self.penalty, self.last = options.penalty, options.last
 
     def init(self, batch: int) -> jax.Array:
-        """No character has been seen."""
+        """Return the state before any character."""
         return jnp.full((batch, self.last), -1, jnp.int32)
 
     def observe(self, state: jax.Array, ids: jax.Array) -> jax.Array:
-        """The state after ``ids: int32[B]``."""
+        """Return the state after ``ids: int32[B]``."""
         return jnp.concatenate([ids[:, None], state[:, :-1]], axis=1)
 
     def __call__(

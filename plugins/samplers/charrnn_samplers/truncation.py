@@ -1,8 +1,8 @@
-"""Samplers that leave some symbols possible and give each of the others probability 0.
+"""Samplers that keep some symbols and give the others probability 0.
 
-Each takes ``logits: float[B,V]`` and gives them back with minus infinity at what it leaves out; the
-probabilities of what stays keep their proportions. A symbol with minus infinity never comes back,
-and at least one symbol stays possible.
+Each takes ``logits: float[B,V]`` and returns them with minus infinity for the symbols it drops; the
+probabilities of the others keep their proportions. A dropped symbol stays dropped, and at least one
+symbol is always kept. Among symbols of equal probability the first one counts as more likely.
 """
 
 import math
@@ -16,7 +16,7 @@ Sampler = Callable[[Any, jax.Array, None], tuple[jax.Array, None]]
 
 
 def greedy(options: Any = None) -> Sampler:
-    """The likeliest symbol has all the probability; of equals the first.
+    """Return a sampler that keeps only the most likely symbol.
 
     >>> greedy()(None, jnp.array([[1.0, 3.0, 3.0]]), None)[0].tolist()
     [[-inf, 3.0, -inf]]
@@ -25,7 +25,7 @@ def greedy(options: Any = None) -> Sampler:
 
 
 def top_k(options: Any) -> Sampler:
-    """The k likeliest symbols stay, of equals the first; a k of V or more changes nothing.
+    """Return a sampler that keeps the k most likely symbols; a k of V or more changes nothing.
 
     Source: Fan, Lewis and Dauphin, Hierarchical Neural Story Generation, 2018, arXiv 1805.04833.
 
@@ -41,7 +41,7 @@ def top_k(options: Any) -> Sampler:
 
 
 def top_p(options: Any) -> Sampler:
-    """The fewest likeliest symbols whose probabilities sum to p or more; of equals the first.
+    """Return a sampler that keeps the fewest most likely symbols whose probabilities sum to p.
 
     A p of 1 changes nothing.
 
@@ -56,8 +56,9 @@ def top_p(options: Any) -> Sampler:
 
 
 def min_p(options: Any) -> Sampler:
-    """The symbols at least p times as likely as the likeliest; equals stay or go together.
+    """Return a sampler that keeps the symbols at least p times as likely as the most likely one.
 
+    Symbols of equal probability are kept or dropped together.
     Source: Nguyen et al., Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM
     Outputs, 2024, arXiv 2407.01082.
 
@@ -71,11 +72,11 @@ def min_p(options: Any) -> Sampler:
 
 
 def typical(options: Any) -> Sampler:
-    """The fewest symbols with probability p whose surprise is nearest to the one expected.
+    """Return a sampler that keeps the fewest symbols with typical surprise that sum to p.
 
-    Symbols are taken in order of ``|-log p_i - H|``, where ``H = -sum p_i log p_i`` is the entropy,
-    until their probabilities sum to p or more; of equals the first. The likeliest symbol may go. A
-    p of 1 changes nothing.
+    Symbols are kept in order of ``|-log p_i - H|``, where ``H = -sum p_i log p_i`` is the entropy,
+    until their probabilities sum to p or more. The most likely symbol may be dropped. A p of 1
+    changes nothing.
 
     Source: Meister et al., Locally Typical Sampling, 2022, arXiv 2202.00666.
 
@@ -87,14 +88,16 @@ def typical(options: Any) -> Sampler:
 
     def kept(logits: jax.Array) -> jax.Array:
         log_p = jax.nn.log_softmax(logits)
-        entropy = -jnp.sum(jax.scipy.special.xlogy(*(jnp.exp(log_p),) * 2), axis=-1, keepdims=True)
+        p = jnp.exp(log_p)
+        # xlogy(p, p) is p log p, and 0 for the symbols with p = 0.
+        entropy = -jnp.sum(jax.scipy.special.xlogy(p, p), axis=-1, keepdims=True)
         return _fewest(logits, jnp.abs(-log_p - entropy), options.p)
 
     return _keeping(kept)
 
 
 def _keeping(kept: Callable[[jax.Array], jax.Array]) -> Sampler:
-    """The sampler that leaves possible what ``kept(logits): bool[B,V]`` says."""
+    """Return the sampler that keeps the symbols where ``kept(logits): bool[B,V]`` is true."""
 
     def sampler(key: jax.Array, logits: jax.Array, state: None) -> tuple[jax.Array, None]:
         del key  # the core draws
@@ -104,15 +107,15 @@ def _keeping(kept: Callable[[jax.Array], jax.Array]) -> Sampler:
 
 
 def _is_one_of(ids: jax.Array, logits: jax.Array) -> jax.Array:
-    """Which symbols of each row are among its ``ids: int[B,k]``."""
+    """Return which symbols of each row are among its ``ids: int[B,k]``, as ``bool[B,V]``."""
     return jax.nn.one_hot(ids, logits.shape[-1], dtype=bool).any(axis=-2)
 
 
 def _fewest(logits: jax.Array, order: jax.Array, p: float) -> jax.Array:
-    """The first symbols in this order that have probability p together, none more than needed."""
+    """Return the fewest symbols that sum to p when taken by ascending ``order: float[B,V]``."""
     if p >= 1:
         return jnp.ones(logits.shape, bool)
-    # Every symbol against every other: several times as fast as sorting an alphabet of characters.
+    # Comparing all pairs is several times as fast as sorting, for an alphabet of characters.
     one, other = order[:, :, None], order[:, None, :]
     places = jnp.arange(order.shape[-1])
     comes_first = (places[None, :] < places[:, None])[None]

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 _LEAST = 1e-30
-"""Logits divided by less would not be finite; long before, it makes no difference."""
+"""The smallest T; dividing by less would overflow, and it makes no difference well before."""
 
 
 def temperature(options: Any) -> Any:
-    """``p = softmax(o / T)``; for ``T = 0`` the first largest logit has all the probability.
+    """Return the sampler ``p = softmax(o / T)``; ``T = 0`` keeps only the first largest logit.
 
-    The sampler takes ``logits: float[B,V]`` and gives ``logits / T``.
+    The sampler takes ``logits: float[B,V]`` and returns ``logits / T``.
 
     >>> from types import SimpleNamespace
     >>> sampler = temperature(SimpleNamespace(temperature=0.5))

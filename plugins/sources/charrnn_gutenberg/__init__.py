@@ -7,7 +7,7 @@ from charrnn_core import SourcePlugin, hookimpl, opt
 
 @dataclass(frozen=True, kw_only=True)
 class GutenbergOptions:
-    """What a user can set of a book."""
+    """Options of the source ``gutenberg``."""
 
     strip: bool = opt(True, help="cut Project Gutenberg's header and licence from the text")
     refresh: bool = opt(False, help="ask the mirror whether its copy is newer than the cached one")

@@ -1,4 +1,4 @@
-"""The HTTP client of a mirror: polite, and led nowhere but to Project Gutenberg."""
+"""The HTTP client of a mirror: rate-limited, and redirected only within Project Gutenberg."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ _OTHER_WAYS = (
 
 
 class MirrorClient(Client):
-    """One connection to one mirror.
+    """A connection to one mirror.
 
     Arguments:
         mirror: the mirror's address.
-        pace: spaces out the requests that leave this machine.
-        settings: what `Client` takes.
+        pace: limits the rate of the requests that leave this machine.
+        settings: passed to `Client`.
     """
 
     def __init__(self, mirror: str, pace: Pace, **settings: Any) -> None:
@@ -33,20 +33,20 @@ class MirrorClient(Client):
             self._pace.wait()
 
     def check_status(self, url: str, status: int) -> None:
-        if status == 403:  # asking anybody again would make it worse
+        if status == 403:  # another request to any mirror would make it worse
             raise SourceError(
                 f"{url} refuses the request (HTTP 403): Project Gutenberg blocks addresses that "
-                "ask too often and those of some countries, VPNs and hosting services; ask no more "
-                f"today: {_OTHER_WAYS}"
+                "send too many requests and those of some countries, VPNs and hosting services; do "
+                f"not try again today: {_OTHER_WAYS}"
             )
 
     def check_page(self, url: str, content_type: str, body: bytes) -> None:
-        """Refuse a web page that is sent in place of a book, with status 200."""
+        """Refuse a web page sent in place of a book with status 200."""
         is_page = is_web_page(content_type, body)
         if b"captcha" in (body if is_page else body[:4096]).lower():
             raise SourceError(f"{url} asks for a captcha, which blocks robots; {_OTHER_WAYS}")
         if is_page:
-            raise DownloadError(f"{url} gives a web page, not the text of a book")
+            raise DownloadError(f"{url} returns a web page, not the text of a book")
 
     def redirect_refusal(self, url: str, target: str) -> str | None:
         return redirect_refusal(url, target, self._mirror)

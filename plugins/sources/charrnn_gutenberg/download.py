@@ -1,4 +1,4 @@
-"""Getting one book from the mirrors, in order."""
+"""Download a book from the mirrors, trying them in order."""
 
 from collections.abc import Callable
 
@@ -21,12 +21,14 @@ def download(
     known: Found | None,
     note: Callable[[str], None],
 ) -> Found:
-    """Ask the mirrors for a book.
+    """Download a book.
 
     Arguments:
+        number: the number of the book.
         mirrors: addresses, tried in order.
-        pace: how often they may be asked.
-        known: the copy in the cache, given back where a mirror says that it is unchanged.
+        pace: limits the rate of requests.
+        known: the copy in the cache, returned if a mirror says that it is unchanged.
+        note: called with a line for each request.
 
     Raises:
         SourceError: no mirror has the book, none can be reached, or one refuses robots.
@@ -57,7 +59,7 @@ def download(
             else:
                 absent.append(mirror)
     if not absent and all(isinstance(failure, UnreachableError) for failure in failures):
-        pace.uncount_book()  # nobody was asked, and a day without network must not use up books
+        pace.uncount_book()  # no request was sent, and a day offline must not use up the limit
     if failures:
         reasons = [*map(str, failures), *(f"{mirror} does not have it" for mirror in absent)]
         raise SourceError(
@@ -74,6 +76,6 @@ def download(
 def _content_digest(data: bytes, origin: str) -> str | None:
     try:
         text = strip_wrapper(decode_book(data, origin)).text
-    except CorpusError:  # reading will say so; the bytes are worth keeping all the same
+    except CorpusError:  # decoding will report it; the bytes are worth keeping anyway
         return None
     return sha256(trim_blank_lines(text).encode())

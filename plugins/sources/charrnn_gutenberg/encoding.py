@@ -1,4 +1,4 @@
-"""Bytes of a book to text: Project Gutenberg has UTF-8, and older files in many encodings."""
+"""Decode a book: Project Gutenberg has UTF-8 files, and older ones in many encodings."""
 
 import codecs
 import re
@@ -9,14 +9,15 @@ _DECLARED = re.compile(
     rb"^Character set encoding:[ \t]*([!-~]{1,40})", re.IGNORECASE | re.MULTILINE
 )
 _HEADER_BYTES = 20_000
-# Python calls these encodings, too: they encode names or source text, not books.
+# Python counts these as encodings, too, but they encode names or source text, not books.
 _NOT_OF_BOOKS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
 
 
 def decode_book(data: bytes, origin: str) -> str:
-    """Read a book as text whose lines end in a line feed.
+    """Decode a book and normalise its line ends to line feeds.
 
-    A byte-order mark or valid UTF-8 decides; else the encoding that the header names; else cp1252.
+    The encoding is UTF-8 if there is a byte-order mark or the bytes are valid; else the one that
+    the header names; else cp1252.
 
     Raises:
         CorpusError: no encoding fits.
@@ -34,7 +35,7 @@ def decode_book(data: bytes, origin: str) -> str:
             if codecs.lookup(encoding).name in _NOT_OF_BOOKS:
                 continue
             text = data.decode(encoding)
-        except (LookupError, ValueError):  # an unknown encoding, or bytes it does not have
+        except (LookupError, ValueError):  # an unknown encoding, or bytes invalid in it
             continue
         return text.replace("\r\n", "\n").replace("\r", "\n")
     raise CorpusError(

@@ -1,4 +1,4 @@
-"""The lines by which thirty years of Project Gutenberg mark where a book starts and ends.
+"""Patterns of the lines with which Project Gutenberg has marked a book's start and end since 1990.
 
 All repetitions are bounded, so that no input makes a search quadratic.
 """
@@ -24,7 +24,7 @@ START = re.compile(
     rf"{_LINE})",
     _FLAGS,
 )
-"""What ends a header, as a whole line."""
+"""The line that ends a header."""
 
 _END_WORD = (
     r"(?:the\s{1,9})?(?:end|ende|einde|fin|fine|final|fim|slut|slutet|slutten|loppu|koniec|konec)\b"
@@ -42,23 +42,23 @@ END = re.compile(
     r"|ce\s{1,9}document\s{1,9}f[uû]t\s{1,9}pr[eé]sent[eé]\s{1,9}en\s{1,9}lecture"
     r"|more\s{1,9}information\s{1,9}about\s{1,9}this\s{1,9}book\s{1,9}is\s{1,9}at\s{1,9}the\s{1,9}top"
     r")"
-    # The sentence may go on in the next lines, up to a blank one.
+    # The sentence may continue in the next lines, up to a blank one.
     r"[^\n]{0,500}(?:\n(?![ \t]{0,80}\n)[^\n]{1,500}){0,2})",
     _FLAGS,
 )
-"""What begins a footer, as a paragraph; `starred` if by stars, which no book has by chance."""
+"""The paragraph that begins a footer; `starred` if with stars, which never occur by chance."""
 
 HEADER = re.compile(
     rf"{_PROJECT}|^[^\w\n]{{0,9}}(?:title|author|language|release\s{{1,9}}date)[ \t]{{0,9}}:",
     _FLAGS,
 )
-"""What a header speaks of near its start."""
+"""Words near the start of a header."""
 
 LICENCE = re.compile(
     r"gutenber|licen[cs]e|small\s{1,9}print|copyright|\be-?(?:text|book)|electronic\s{1,9}work|\b(?:trademark|disclaimer|donation)",
     _FLAGS,
 )
-"""What a licence speaks of all the time."""
+"""Words that recur throughout a licence."""
 
 _WORK = r"(?:e-?(?:text|book)|text|file|(?:html|electronic)\s{1,9}(?:version|edition|text|file))"
 _MADE = r"(?:produced|prepared|transcribed|scanned|digiti[sz]ed|proofread|typed|converted)"
@@ -71,7 +71,7 @@ CREDITS = re.compile(
     r")",
     _FLAGS,
 )
-"""How a paragraph below a header begins that says who made the file."""
+"""The beginning of a paragraph below a header that credits who made the file."""
 
 REMNANT = re.compile(rf"{_PROJECT}|transcriber.?s?.?\s{{1,9}}notes?\b", _FLAGS)
-"""What does not stand in a book's own words, as a rule: worth a look where it was left in."""
+"""Words that rarely belong to the book itself: reported if they remain in the text."""

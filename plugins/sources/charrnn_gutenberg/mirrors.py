@@ -1,4 +1,4 @@
-"""Where a book lies: the mirrors of Project Gutenberg and their layout."""
+"""The mirrors of Project Gutenberg and the paths of a book on them."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _PUBLIC_DOMAINS = ("gutenberg.org", "pglaf.org")
 
 
 def mirrors(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | Path:
-    """The addresses to ask, in order, or the directory to look in.
+    """Return the addresses of the mirrors to try, in order, or the directory of a local one.
 
     Raises:
         SourceError: ``CHARRNN_GUTENBERG_MIRROR`` is neither an address nor a directory.
@@ -38,12 +38,12 @@ def mirrors(environ: Mapping[str, str] = os.environ) -> tuple[str, ...] | Path:
         return (chosen.rstrip("/"),)
     directory = Path(chosen).expanduser()
     if not directory.is_dir():
-        raise SourceError(f"{VARIABLE} is {chosen!r}, which is no directory; {expected}")
+        raise SourceError(f"{VARIABLE} is {chosen!r}, which is not a directory; {expected}")
     return directory
 
 
 def candidates(number: int) -> tuple[str, ...]:
-    """Where a mirror may keep the text of a book, the best first.
+    """Return the paths where a mirror may have the text of a book, the best first.
 
     >>> candidates(520)[0], candidates(520)[-1], candidates(7)[-1]
     ('cache/epub/520/pg520.txt', '5/2/520/520.txt', '0/7/7.txt')
@@ -55,10 +55,10 @@ def candidates(number: int) -> tuple[str, ...]:
 
 
 def redirect_refusal(address: str, target: str, mirror: str) -> str | None:
-    """Why a redirect from `address` to `target` must not be followed; None if it may be.
+    """Return why a redirect from `address` to `target` must not be followed; None if it may be.
 
-    Only names of Project Gutenberg and the mirror that was asked are followed: a list of what is
-    allowed keeps out private and loopback addresses in every spelling.
+    Only hosts of Project Gutenberg and the mirror itself are allowed: an allow-list keeps out
+    private and loopback addresses in every spelling.
 
     >>> mirror = "https://aleph.pglaf.org"
     >>> redirect_refusal(mirror, "https://www.gutenberg.org/520", mirror)

@@ -1,4 +1,4 @@
-"""Project Gutenberg's terms, kept by all processes of a user together: few books, slowly."""
+"""Rate limits that respect Project Gutenberg's terms, shared by all processes of a user."""
 
 import datetime
 import json
@@ -16,11 +16,11 @@ BOOKS_A_DAY = 100
 
 
 class Pace:
-    """Spaces out requests and counts books, in a file that processes share.
+    """A rate limit on requests and a daily limit on books, in a file that processes share.
 
     Arguments:
-        directory: where the file is kept; it exists.
-        clock, sleep: the time since 1970 in seconds, and how to let it pass.
+        directory: where the file is kept; it has to exist.
+        clock, sleep: the time since 1970 in seconds, and a function that waits.
     """
 
     def __init__(
@@ -35,51 +35,50 @@ class Pace:
         self._sleep = sleep
 
     def count_book(self, number: int) -> None:
-        """Take note that a book will be asked for.
+        """Count a book that will be requested.
 
         Raises:
-            SourceError: this day's books are used up.
+            SourceError: the daily limit is reached.
         """
         with locked(self._lock):
             state = self._read()
             books = state["books"]
             if books >= BOOKS_A_DAY:
                 raise SourceError(
-                    f"gutenberg:{number} would be more than {BOOKS_A_DAY} books today (UTC), which "
-                    "Project Gutenberg does not allow; wait until tomorrow, or mirror it with "
+                    f"gutenberg:{number} would exceed the {BOOKS_A_DAY} books a day (UTC) that "
+                    "Project Gutenberg allows; wait until tomorrow, or mirror it with "
                     "rsync (https://www.gutenberg.org/help/mirroring.html) and set "
                     "CHARRNN_GUTENBERG_MIRROR to the directory"
                 )
             self._write({**state, "books": books + 1})
 
     def uncount_book(self) -> None:
-        """Take back a `count_book` whose book nobody could be asked for."""
+        """Undo a `count_book` whose book was never requested."""
         with locked(self._lock):
             state = self._read()
             self._write({**state, "books": max(state["books"] - 1, 0)})
 
     def wait(self) -> None:
-        """Return when the next request may be sent."""
-        # The lock is held while waiting: whoever comes next waits for its own turn after this one.
+        """Wait until the next request may be sent."""
+        # The lock is held while waiting, so that the next process waits its turn after this one.
         with locked(self._lock):
             state = self._read()
             due = state["last"] + SECONDS_BETWEEN_REQUESTS
-            # A clock that was set back must not make anybody wait for hours.
+            # If the clock was set back, the wait must not take hours.
             wait = min(due - self._clock(), SECONDS_BETWEEN_REQUESTS)
             if wait > 0:
                 self._sleep(wait)
             self._write({**state, "last": self._clock()})
 
     def _read(self) -> dict[str, Any]:
-        """The time of the last request, today, and how many books it has seen."""
+        """Read the time of the last request, today's date, and the number of books today."""
         today = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC).date().isoformat()
         try:
             state = json.loads(read_own(self._file))
             books = int(state["books"]) if state["day"] == today else 0
             return {"last": float(state["last"]), "day": today, "books": books}
-        except (
-            OSError, StorageError, ArithmeticError, ValueError, TypeError, KeyError
-        ):  # not what we wrote  # fmt: skip
+        except (OSError, StorageError, ArithmeticError, ValueError, TypeError, KeyError):
+            # The file is missing, or damaged.
             return {"last": 0.0, "day": today, "books": 0}
 
     def _write(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The target of the source ``gutenberg``: from a book's number to its text."""
+"""The target of the source ``gutenberg``, which reads the text of a book by its number."""
 
 import re
 from pathlib import Path
@@ -20,14 +20,16 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 
 
 def gutenberg(argument: str | None, options: GutenbergOptions, context: SourceContext) -> Corpus:
-    """The text of a book of Project Gutenberg.
+    """Read a book of Project Gutenberg.
 
     Arguments:
         argument: the book's number.
+        options: whether to strip the wrapper and to refresh the cache.
+        context: the cache, and whether we are offline.
 
     Raises:
-        SourceError: the number is malformed, no mirror has the book, or none can be asked.
-        CorpusError: the file is no text, or nothing of it remains.
+        SourceError: the number is malformed, no mirror has the book, or none can be reached.
+        CorpusError: the file is not text, or nothing of it remains.
         StorageError: the cache cannot be written.
     """
     number = book_number(argument)
@@ -61,14 +63,14 @@ def book_number(argument: str | None) -> int:
     if argument is None or not _NUMBER.fullmatch(argument):
         got = SCHEME if argument is None else f"{SCHEME}:{argument}"
         raise SourceError(
-            f"{got!r} names no book; expected gutenberg:N with the number of a book, 1 to 9999999, "
-            "such as gutenberg:520; find numbers at https://www.gutenberg.org"
+            f"{got!r} does not name a book; expected gutenberg:N with N from 1 to 9999999, such as "
+            "gutenberg:520; find the number of a book at https://www.gutenberg.org"
         )
     return int(argument)
 
 
 def cached_book(cache: Path, number: int) -> Downloaded:
-    """The place of a book in the cache."""
+    """Return the place of a book in the cache."""
     return Downloaded(cache / SCHEME, f"{SCHEME}\0{number}")
 
 
@@ -100,18 +102,18 @@ def _from_directory(directory: Path, number: int) -> tuple[bytes, str]:
 
 
 def _without_wrapper(text: str, number: int, context: SourceContext) -> str:
-    """The book, with a note on what was not found and on what may be left of the wrapper."""
+    """Strip the wrapper; note which part of it was not found, and what may be left of it."""
     stripped = strip_wrapper(text)
-    said = []
+    findings = []
     if not (stripped.start and stripped.end):
         lacking = "header" if stripped.end else "licence" if stripped.start else "wrapper"
-        said.append(f"found no {lacking} of Project Gutenberg to cut")
+        findings.append(f"found no {lacking} of Project Gutenberg to cut")
         if stripped.start or stripped.end:
-            said.append(f"the {'header' if stripped.start else 'licence'} was cut")
+            findings.append(f"the {'header' if stripped.start else 'licence'} was cut")
     if left := remnants(stripped.text):
-        said.append(f"left in {left}")
-    if said:
+        findings.append(f"left in {left}")
+    if findings:
         context.note(
-            f"note: gutenberg:{number}: {'; '.join(said)}; look at the text's start and end"
+            f"note: gutenberg:{number}: {'; '.join(findings)}; check the text's start and end"
         )
     return trim_blank_lines(stripped.text)

@@ -1,8 +1,8 @@
 """The wrapper: the header and licence that Project Gutenberg puts around a book.
 
-Its markers count only as whole lines. A starred footer counts wherever it stands after a header,
-and the last one wins: what stands before it is the book. Everything else counts only where what
-would be cut with it is recognised as a header or a licence, since books quote anything.
+Its markers count only as whole lines. A starred footer counts anywhere after a header, and the last
+one wins: the book ends before it. Any other marker counts only if the text to be cut with it looks
+like a header or a licence, because a book may quote anything.
 """
 
 import operator
@@ -14,10 +14,10 @@ from charrnn_core.errors import CorpusError
 from charrnn_gutenberg.markers import CREDITS, END, HEADER, LICENCE, REMNANT, START
 
 STRIPPER_VERSION = 3
-"""Raised whenever the same bytes would give another text; recorded beside each download."""
+"""Incremented when the same bytes would give another text; recorded beside each download."""
 
 LONGEST_WRAPPER = 40_000
-"""Characters that header and licence have at most; real ones have some 35,000 together."""
+"""The most characters in header and licence; real ones have some 35,000 together."""
 
 _START_SHARE, _START_LINES = 0.25, 1000
 _LEAST_KEPT = 0.5
@@ -31,7 +31,7 @@ _SHOWN_REMNANTS, _SHOWN = 3, 60
 
 @dataclass(frozen=True)
 class Stripped:
-    """A book without its wrapper, and which of the two markers were found."""
+    """A book without its wrapper, and whether its start and end markers were found."""
 
     text: str
     start: bool
@@ -39,14 +39,14 @@ class Stripped:
 
 
 def strip_wrapper(text: str) -> Stripped:
-    """Cut the wrapper and the credits below it; without any marker the text stays as it is.
+    """Cut the wrapper and the credits below it; return a text without markers unchanged.
 
     Arguments:
         text: a book whose lines end in a line feed.
 
     Raises:
-        CorpusError: less than half of the text would remain, and more would be cut than a wrapper
-            has, so the markers are not to be trusted.
+        CorpusError: less than half of the text would remain, and more would be cut than any wrapper
+            has, so the markers cannot be trusted.
 
     >>> header = "*** START OF THE PROJECT GUTENBERG EBOOK JOY ***"
     >>> footer = "*** END OF THE PROJECT GUTENBERG EBOOK JOY ***"
@@ -56,8 +56,8 @@ def strip_wrapper(text: str) -> Stripped:
     found_start = found_end = False
     # Blank lines around the text would shift where markers are looked for.
     body = trim_blank_lines(text)
-    # A new wrapper is often put around an older one: cutting until nothing is left to cut removes
-    # both, and makes the result stable.
+    # A new wrapper is often put around an older one. Cutting until nothing is left to cut removes
+    # both, and makes the function idempotent.
     while True:
         start, end = _bounds(body)
         if start is None and end is None:
@@ -75,7 +75,7 @@ def strip_wrapper(text: str) -> Stripped:
 
 
 def trim_blank_lines(text: str) -> str:
-    """The text without blank lines at its start and its end.
+    """Return the text without blank lines at its start and its end.
 
     >>> trim_blank_lines("\\n \\n  one\\n\\ntwo \\n\\n")
     '  one\\n\\ntwo '
@@ -86,7 +86,7 @@ def trim_blank_lines(text: str) -> str:
 
 
 def remnants(text: str) -> str:
-    """The lines that name Project Gutenberg or a transcriber's notes, the first few in words.
+    """List the lines that mention Project Gutenberg or a transcriber's notes, quoting the first.
 
     >>> remnants("one\\nEnd of this Project Gutenberg Etext of Part I\\n\\ntwo")
     "line 2 'End of this Project Gutenberg Etext of Part I'"
@@ -108,7 +108,7 @@ def remnants(text: str) -> str:
 
 
 def _bounds(text: str) -> tuple[int | None, int | None]:
-    """Where the book starts and ends: after its headers, before its footers."""
+    """Return where the book starts and ends: after its headers, before its footers."""
     footers = [*END.finditer(text)]
     start = _after_headers(text, footers[0].start() if footers else len(text))
     end = len(text)
@@ -119,7 +119,7 @@ def _bounds(text: str) -> tuple[int | None, int | None]:
 
 
 def _after_headers(text: str, limit: int) -> int | None:
-    """Where the book starts: below a header and those that follow it, before the first footer."""
+    """Return where the book starts: below the last of its headers, before the first footer."""
     limit = min(limit, max(int(len(text) * _START_SHARE), _offset_of_line(text, _START_LINES)))
     found, position = None, 0
     for match in START.finditer(text, 0, limit):
@@ -131,7 +131,7 @@ def _after_headers(text: str, limit: int) -> int | None:
 
 
 def _after_credits(text: str, position: int) -> int:
-    """Where the book starts below a header: after "Produced by ..." and the like."""
+    """Return where the book starts below a header: after "Produced by ..." and the like."""
     while True:
         blanks = _BLANKS.match(text, position)
         first = blanks.end() if blanks else position
@@ -142,7 +142,7 @@ def _after_credits(text: str, position: int) -> int:
 
 
 def _before_closings(text: str, footers: Sequence[re.Match[str]], end: int) -> int:
-    """Where the book ends: before footers that are followed by nothing but a licence."""
+    """Return where the book ends: before the footers that only a licence follows."""
     for footer in reversed(footers):
         if not _is_licence(text[footer.end() : end][: LONGEST_WRAPPER + 1].strip()):
             break
@@ -151,7 +151,7 @@ def _before_closings(text: str, footers: Sequence[re.Match[str]], end: int) -> i
 
 
 def _is_licence(text: str) -> bool:
-    """Whether this is no part of a book: it is empty, or speaks of licences all the time."""
+    """Return whether a text is empty or mentions licences throughout, so not part of the book."""
     if len(text) > LONGEST_WRAPPER:
         return False
     spoken = [0, *(match.end() for match in LICENCE.finditer(text)), len(text)]
@@ -159,7 +159,7 @@ def _is_licence(text: str) -> bool:
 
 
 def _offset_of_line(text: str, line: int) -> int:
-    """Where line number `line` starts, or the end of the text."""
+    """Return where line number `line` starts, or the end of the text."""
     position = 0
     for _ in range(line):
         position = text.find("\n", position) + 1

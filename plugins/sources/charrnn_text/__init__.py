@@ -9,18 +9,18 @@ from charrnn_core.text.decode import check_encoding
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """What a user can set of a file."""
+    """Options of the source ``file``."""
 
     newlines: Literal["normalise", "keep"] = opt(
         "normalise", help="read line ends CR LF and CR as LF, or keep them"
     )
     errors: Literal["strict", "replace", "escape"] = opt(
         "strict",
-        help="refuse what is not of the encoding, read it as U+FFFD, or keep every byte (of UTF-8)",
+        help="refuse invalid bytes, read them as U+FFFD, or keep every byte (with utf-8 only)",
     )
     encoding: str = opt(
         "utf-8",
-        help="how its bytes are to be read: utf-16, cp1252, gb18030, ..., as Python names it",
+        help="the encoding, by Python's name: utf-16, cp1252, gb18030, ...",
     )
 
     def __post_init__(self) -> None:
@@ -29,17 +29,17 @@ class FileOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RowOptions:
-    """What a user can set of a text that is made of rows."""
+    """Options of the sources that read rows."""
 
-    documents: bool = opt(True, help="start afresh after each row, unless the run says otherwise")
+    documents: bool = opt(True, help="make each row a document, unless the run sets documents")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CSVOptions(RowOptions):
-    """What a user can set of a table of comma-separated values."""
+    """Options of the source ``csv``."""
 
     delimiter: Literal["auto", "comma", "semicolon", "tab", "pipe"] = opt(
-        "auto", help="what stands between columns; auto is a tab in .tsv files, else a comma"
+        "auto", help="the character between columns; auto is a tab in .tsv files, else a comma"
     )
 
 

@@ -1,4 +1,4 @@
-"""Files to bytes, piece by piece, unpacking compressed ones without trusting them."""
+"""Read files piece by piece, unpacking compressed ones with a limit on their size."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ _OPENERS: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".xz": lzma.ope
 
 
 def read_file(path: Path) -> Iterator[bytes]:
-    """The bytes of a file in pieces, unpacked if its name ends in ``.gz``, ``.xz`` or ``.bz2``.
+    """Yield the bytes of a file, unpacked if its name ends in ``.gz``, ``.xz`` or ``.bz2``.
 
     Raises:
         SourceError: it cannot be read, is truncated or corrupt, or unpacks to far more than its
@@ -39,16 +39,16 @@ def _unpack(file: IO[bytes], opener: Callable[..., IO[Any]], path: Path) -> Iter
         with opener(file, "rb") as unpacked:
             while chunk := unpacked.read(_CHUNK):
                 size += len(chunk)
-                # Measured against what was read so far, so that a bomb is stopped at the limit.
+                # Compared with what has been read so far, so that a bomb is stopped at the limit.
                 if size > max(FREE_BYTES, GREATEST_RATIO * file.tell()):
                     raise SourceError(
                         f"{path} unpacks to more than {GREATEST_RATIO} times its size "
-                        f"({size} bytes and counting), which no text does; unpack it by hand "
-                        "if you trust it"
+                        f"({size} bytes and counting), unlike any text; unpack it yourself if you "
+                        "trust it"
                     )
                 yield chunk
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise SourceError(
             f"{path} is truncated or corrupt ({error}); "
-            f"expected a complete {path.suffix.lower()} file: fetch it again"
+            f"expected a complete {path.suffix.lower()} file: download it again"
         ) from error

@@ -1,4 +1,4 @@
-"""The target of the source ``file``: from paths to one text, which may be of any size."""
+"""The target of the source ``file``, which reads files as one text of any size."""
 
 import difflib
 import functools
@@ -26,7 +26,7 @@ from charrnn_text.inspection import suggest_tables, texts_among
 from charrnn_text.places import absolute, wherever
 
 LARGEST_TEXT = 1 << 24
-"""Characters of the longest text that is kept in memory; longer ones are read again as needed."""
+"""Texts of up to this many characters are kept in memory, longer ones read again when needed."""
 
 _CHUNK = 1 << 20
 _BEGINNING = 1 << 16
@@ -35,23 +35,25 @@ _ANY_DEPTH_AGAIN = re.compile(r"(?<![^/])(?:\*\*/+)+")
 
 
 def file(argument: str | None, options: FileOptions, context: SourceContext) -> Corpus:
-    """The text of a file, of all files of a directory or a pattern, or of standard input.
+    """Read a file, all files of a directory or a pattern, or standard input.
+
+    Files that are not text are skipped in a directory or a pattern, with a note.
 
     Arguments:
         argument: a path, a pattern with ``*``, ``**``, ``?`` or ``[...]``, or ``-``. Files are
-            read in sorted order; hidden ones in a directory are left out. A text that is wanted
-            again may also be where it was found then.
-
-    Of a directory or a pattern, files that are no text are left out, with a note.
+            read in sorted order; hidden ones in a directory are skipped.
+        options: how to decode the files.
+        context: may name a text that was read before; it is also looked for where it was then.
 
     Raises:
-        SourceError: nothing is there, or a file cannot be read or unpacked.
-        CorpusError: a file is no text of that encoding, or there is no text in any of them.
+        SourceError: there is no such file, or one cannot be read or unpacked.
+        CorpusError: a file is not text in that encoding, or there is no text in any of them.
     """
     if not argument:
+        got = "file" if argument is None else "file:"
         raise SourceError(
-            f"{'file' if argument is None else 'file:'!r} names no file; expected file:PATH with "
-            "a file, a directory, a pattern such as file:corpus/*.txt, or - for standard input"
+            f"{got!r} does not name a file; expected file:PATH with a file, a directory, a pattern "
+            "such as file:corpus/*.txt, or - for standard input"
         )
     if argument == "-":
         files = [("standard input", _standard_input(context))]
@@ -76,7 +78,7 @@ def _corpus(
     note: Callable[[str], None],
     once: bool = False,
 ) -> Corpus:
-    """One text of all the files, in memory unless it is long."""
+    """Join the files into one text, in memory unless it is long."""
     pieces, text = Texts(origin if once else argument, files, options, note), ""
     about: dict[str, Any] = {"name": f"file:{argument}", "origin": origin, "once": once}
     for piece in pieces():
@@ -89,13 +91,13 @@ def _corpus(
 
 
 class Texts:
-    """Texts one after another, each starting on a line of its own; a call reads them in pieces.
+    """The texts of files joined into one, each beginning on a new line; a call yields its pieces.
 
     Arguments:
-        name: what notes call all of them.
-        files: for each its name, and a function that reads its bytes in pieces.
-        options: how bytes become text.
-        note: is told once, after all was read, how many line ends were changed, and of NULs.
+        name: the name of the whole in notes.
+        files: the name of each file, and a function that reads its bytes in pieces.
+        options: how to decode the bytes.
+        note: called once, after everything was read, about changed line ends and NULs.
 
     >>> files = [("a", lambda: [b"o", b"ne\\r"]), ("b", lambda: []), ("c", lambda: [b"two"])]
     >>> list(Texts("all", files, FileOptions(), print)())
@@ -114,7 +116,7 @@ class Texts:
         self._told = False
 
     def __call__(self) -> Iterator[str]:
-        """Read all of it, from the start."""
+        """Yield the whole text from the start, in pieces."""
         crlf = cr = nuls = 0
         line_ended = True
         for origin, read in self.files:
@@ -152,17 +154,17 @@ class Texts:
             )
         if nuls and self.options.errors != "escape":
             self.note(
-                f"note: {self.name}: {nuls:,} of the characters are NUL, which a text seldom has: "
-                "make sure that it is one, and that its encoding is "
-                f"{self.options.encoding} (else name another with --source-opt encoding=NAME)"
+                f"note: {self.name}: {nuls:,} of the characters are NUL, which is unusual in text: "
+                f"check that it is text in {self.options.encoding} (set another encoding with "
+                "--source-opt encoding=NAME)"
             )
 
 
 def find_files(argument: str) -> list[Path]:
-    """The files that a path or a pattern stands for, sorted; never none.
+    """Return the files that a path or a pattern stands for, sorted; at least one.
 
     Raises:
-        SourceError: there is no such file; the nearest name in its directory is shown.
+        SourceError: there is no such file; suggests the nearest name in its directory.
     """
     path = Path(argument)
     try:
@@ -172,24 +174,24 @@ def find_files(argument: str) -> list[Path]:
         elif path.exists():
             return [path]
         elif any(symbol in argument for symbol in "*?["):
-            # Of "**/**" glob finds every file many times over, and takes as many times as long.
+            # For "**/**" glob would find every file many times, and take as many times longer.
             pattern = _ANY_DEPTH_AGAIN.sub("**/", _pattern(path))
             found = {Path(match) for match in glob.iglob(pattern, recursive=True)}
             found = [match for match in found if match.is_file()]
         else:
-            raise SourceError(f"there is no file {str(path)!r}{_nearest(path)}")
+            raise SourceError(f"file {str(path)!r} not found{_nearest(path)}")
     except (OSError, ValueError, RuntimeError) as error:
-        # A name too long, a forbidden directory, a null byte, an unknown user, a pattern too deep.
+        # A name too long, no permission, a null byte, an unknown user, a pattern too deep.
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"cannot look for {argument!r}: {reason}") from error
     if not found:
-        what = "holds no files" if path.is_dir() else "matches no files"
+        what = "contains no files" if path.is_dir() else "matches no files"
         raise SourceError(f"{argument!r} {what}; expected at least one text file")
     return sorted(found)
 
 
 def _pattern(path: Path) -> str:
-    """A pattern for glob, in which folders that are really called like one stand for themselves."""
+    """Return a pattern for glob, in which existing folders stand for themselves."""
     known, parts = Path(path.anchor), list(path.parts[bool(path.anchor) :])
     while parts and os.path.lexists(known / parts[0]):
         known /= parts.pop(0)
@@ -197,7 +199,7 @@ def _pattern(path: Path) -> str:
 
 
 def _files_below(directory: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:  # os.walk skips what it cannot list; silence would hide it
+    def refuse(error: OSError) -> None:  # by default os.walk silently skips what it cannot list
         raise error
 
     for parent, folders, names in os.walk(directory, onerror=refuse):
@@ -209,23 +211,23 @@ def _files_below(directory: Path) -> Iterator[Path]:
 
 
 def _nearest(path: Path) -> str:
-    """A hint at what may have been meant instead of a path that does not exist."""
+    """Return a hint at what may have been meant by a path that does not exist."""
     if not path.parent.is_dir():
-        return f": there is no directory {str(path.parent)!r} either"
+        return f", nor its directory {str(path.parent)!r}"
     nearest = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
     return f"; did you mean {str(path.parent / nearest[0])!r}?" if nearest else "; check the path"
 
 
 def _standard_input(context: SourceContext) -> Callable[[], Iterator[bytes]]:
-    """A function that reads what standard input has, again and again."""
+    """Return a function that reads standard input, any number of times."""
     if sys.stdin is None:  # a program without a console
         raise SourceError("file:- reads standard input, but there is none; use file:PATH")
     again = "the run has kept no copy of its text, which came from standard input"
     if context.known is not None:
         if sys.stdin.isatty():
             raise SourceError(
-                f"{again}: pipe the same text into this command again, as with < FILE, or name the "
-                "place where it is now with --source"
+                f"{again}: pipe the same text into this command again, as with < FILE, or say "
+                "where it is now with --source"
             )
         context.note(f"note: {again}; reading it from there again")
     tell_of_waiting(sys.stdin, "the text", context.note)
@@ -234,7 +236,7 @@ def _standard_input(context: SourceContext) -> Callable[[], Iterator[bytes]]:
 
 @functools.lru_cache(maxsize=1)
 def _kept(stream: TextIO) -> Callable[[], Iterator[bytes]]:
-    """What a stream has, kept in a temporary file: whoever asks again gets the same."""
+    """Copy a stream to a temporary file; return a function that reads it, any number of times."""
     kept = tempfile.SpooledTemporaryFile(max_size=LARGEST_TEXT)
     with explained("keep standard input in", tempfile.gettempdir()):
         shutil.copyfileobj(stream.buffer, kept, _CHUNK)

@@ -1,4 +1,4 @@
-"""What files seem to be before they are read: no text at all, or tables."""
+"""Look at files before they are read: skip those that are not text, recognise tables."""
 
 import shlex
 from collections.abc import Callable
@@ -12,12 +12,15 @@ _SHOWN = 3
 
 
 def texts_among(argument: str, paths: list[Path], note: Callable[[str], None]) -> list[Path]:
-    """The files that are text, of those that a directory or a pattern found.
+    """Return the files that are text, among those that a directory or a pattern matched.
 
-    Text in another encoding stays, since leaving it out would lose it; reading it says what to do.
+    Text in another encoding is kept, because skipping it would lose it silently; reading it later
+    raises an error that says what to do.
 
     Arguments:
-        note: is told how many others there are.
+        argument: the directory or pattern.
+        paths: the files it matched.
+        note: called with the number of files skipped.
 
     Raises:
         SourceError: one cannot be read or unpacked.
@@ -33,14 +36,14 @@ def texts_among(argument: str, paths: list[Path], note: Callable[[str], None]) -
             f"none of the {len(paths):,} files of {argument!r} is text: {shown}{more}"
         )
     note(
-        f"note: {argument}: {len(others):,} of {len(paths):,} files are no text and are left out: "
+        f"note: {argument}: skipping {len(others):,} of {len(paths):,} files, which are not text: "
         f"{shown}{more}"
     )
     return sorted({*paths} - {*others})
 
 
 def is_no_text(beginning: bytes) -> bool:
-    """Whether a file that begins like this has no text in any encoding.
+    """Return whether a file that begins like this is not text in any encoding.
 
     >>> is_no_text(b"\\x7fELF\\2\\1\\1\\0"), is_no_text(b"caf\\xe9"), is_no_text(b"")
     (True, False, False)
@@ -51,7 +54,7 @@ def is_no_text(beginning: bytes) -> bool:
 
 
 def suggest_tables(argument: str, paths: list[Path], note: Callable[[str], None]) -> None:
-    """Say which source reads a part of tables that are about to be read as they stand."""
+    """Note which source to use for tables that are about to be read verbatim."""
     for source, suffixes, what, markup in (
         ("jsonl", {".jsonl", ".ndjson"}, "FIELD", "braces, names and escapes"),
         ("csv", {".csv", ".tsv"}, "COLUMN", "all columns"),
@@ -59,6 +62,6 @@ def suggest_tables(argument: str, paths: list[Path], note: Callable[[str], None]
         if all(suffixes.intersection(map(str.lower, path.suffixes)) for path in paths):
             spec = shlex.quote(f"{source}:{argument}#{what}")
             note(
-                f"note: {argument} is read as it stands, with {markup}; to read the text alone: "
+                f"note: {argument} is read verbatim, with {markup}; to read only the text: "
                 f"--source {spec}"
             )

@@ -1,4 +1,4 @@
-"""Where a text is that was read before: at the place that was typed, or where that was then."""
+"""Find a text that was read before: at the path given now, or at the path it had then."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ from charrnn_core.text.corpus import Corpus, SourceContext
 
 
 def absolute(argument: str) -> str:
-    """The place that a path means from everywhere.
+    """Return the absolute form of a path.
 
     >>> absolute("/books/../a.txt")
     '/a.txt'
@@ -20,15 +20,16 @@ def absolute(argument: str) -> str:
 def wherever(
     source: str, argument: str, context: SourceContext, read: Callable[[str], Corpus]
 ) -> Corpus:
-    """The text at a path; one that is wanted again may also be where it was found before.
+    """Read the text at a path; if it was read before, try the path it had then as well.
 
     Arguments:
         source: the name of the source.
-        argument: the path as it was typed.
-        read: gives the text at a path.
+        argument: the path as given.
+        context: names the text that was read before, if any.
+        read: reads the text at a path.
 
     Raises:
-        SourceError, CorpusError: it is at none of the places; the message names both.
+        SourceError, CorpusError: it is at neither path; the message names both.
     """
     known = context.known
     if known is None:
@@ -45,13 +46,13 @@ def wherever(
             continue
         if corpus.sha256 == known.sha256:
             if place != argument:
-                context.note(f"note: the text is read from {place}, where the run found it before")
+                context.note(f"note: reading the text from {place}, where the run found it before")
             return dataclasses.replace(corpus, name=f"{source}:{argument}")
         others.append(corpus)
     if others:
-        return others[0]  # it has changed, and whoever wants it compares
+        return others[0]  # it has changed; the caller compares digests
     first, *then = map(str, errors)
     raise type(errors[0])(
         "; ".join([first, *(f"nor where the run found it before: {line}" for line in then)])
-        + "; put it back, or name the place where it is now with --source"
+        + "; restore it, or say where it is now with --source"
     )

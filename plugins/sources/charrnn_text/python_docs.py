@@ -1,4 +1,4 @@
-"""The target of the source ``python-docs``: real English prose that every CPython carries."""
+"""The target of the source ``python-docs``: English prose that ships inside every CPython."""
 
 import importlib
 import inspect
@@ -45,20 +45,20 @@ _MODULES = (
 )
 
 _RUN = 4
-"""Words that are compared at once."""
+"""The length in words of the runs that are compared."""
 
 _REPEATED = 0.1
-"""The share of a paragraph that may have been read before."""
+"""The largest share of a paragraph's runs that may have occurred before."""
 
 
 def python_docs(argument: str | None, options: NoOptions, context: SourceContext) -> Corpus:
-    """Python's language reference, or its docstrings where a distribution leaves that out.
+    """Return Python's language reference, or its docstrings if a distribution omits the reference.
 
-    The reference is a distribution's own ``pydoc_data.topics``, less its drawn tables. Many of its
-    articles are sections of others, so that a fifth of it would be there twice and a compressor
-    that copies would beat any model that learns; `told_once` leaves the repetitions out.
+    The reference is ``pydoc_data.topics`` without its drawn tables. Many of its articles are
+    sections of others, so a fifth of the text would occur twice and a compressor that copies would
+    beat any model that learns; `told_once` removes the repetitions.
 
-    The text depends on the version of Python alone.
+    The text depends only on the version of Python.
 
     Raises:
         SourceError: an argument is given, or this Python has neither.
@@ -66,8 +66,8 @@ def python_docs(argument: str | None, options: NoOptions, context: SourceContext
     del options, context  # this source has no options and needs neither cache nor network
     if argument is not None:
         raise SourceError(
-            f"'python-docs:{argument}' has an argument; expected python-docs and nothing more, "
-            "or file:PATH for a text of yours"
+            f"'python-docs:{argument}' has an argument; expected python-docs without one, or "
+            "file:PATH for a text of your own"
         )
     try:
         topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
@@ -89,7 +89,7 @@ def python_docs(argument: str | None, options: NoOptions, context: SourceContext
 
 
 def without_tables(text: str) -> str:
-    """The text without the lines of drawn tables, which would teach a model to write blanks.
+    """Remove the lines of drawn tables, which would teach a model to write blanks.
 
     >>> without_tables("one\\n+---+\\n|  a  |\\n+===+\\ntwo")
     'one\\ntwo'
@@ -100,9 +100,9 @@ def without_tables(text: str) -> str:
 
 
 def told_once(articles: Iterable[str]) -> str:
-    """The articles, the longest first, without the paragraphs that repeat what went before.
+    """Join the articles, longest first, without paragraphs that repeat earlier ones.
 
-    A paragraph repeats if more than a tenth of its runs of four words stood in earlier ones.
+    A paragraph repeats if more than a tenth of its runs of four words occurred in earlier ones.
 
     >>> told_once(["b c", "The cat sat on the mat.\\n\\nb c", "The cat sat on the bed."])
     'The cat sat on the mat.\\n\\nb c\\n'
@@ -121,7 +121,7 @@ def told_once(articles: Iterable[str]) -> str:
 
 
 def docstrings() -> Iterator[str]:
-    """The docstrings of a fixed list of modules, their classes, methods and functions, in order."""
+    """Yield the docstrings of a fixed list of modules, their classes, methods and functions."""
     for name in _MODULES:
         module = importlib.import_module(name)
         yield from _docstring(module)
@@ -134,7 +134,7 @@ def docstrings() -> Iterator[str]:
 
 
 def _members(owner: object) -> list[object]:
-    """Public functions and classes defined in a module or class, by name."""
+    """Return the public functions and classes defined in a module or class, by name."""
     named = sorted((name, item) for name, item in vars(owner).items() if not name.startswith("_"))
     return [item for _, item in named if inspect.isroutine(item) or inspect.isclass(item)]
 

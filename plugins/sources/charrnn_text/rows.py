@@ -1,4 +1,4 @@
-"""The rows of a table to one text, in which each is a document."""
+"""Join the rows of a table into one text, in which each row is a document."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,37 +13,38 @@ from charrnn_text.archives import read_file
 from charrnn_text.files import LARGEST_TEXT
 
 LONGEST_LINE = 1 << 26
-"""Characters that a line of a table has at most; a wrong file may have no line's end at all."""
+"""The most characters in a line of a table; a file that is not a table may have no line end."""
 
 _PIECE = 1 << 17
 _SEPARATORS = {"\n": "lines", "\n\n": "blank", "\n\n\n": "\n\n\n", "\x1e": "\x1e"}
-"""What may end a row in the text, and what the setting ``documents`` calls it."""
+"""The possible separators of rows, with their names in the setting ``documents``."""
 
 _LONE = re.compile("[\ud800-\udfff]")
 _MOST_SHOWN, _LONGEST_SHOWN = 20, 60
 
 Rows = Iterator[str | None]
-"""The text of each row; None if it has none."""
+"""The text of each row; None for a row without text."""
 
 
 def rows_corpus(
     name: str, origin: str, read: Callable[[], Rows], note: Callable[[str], None]
 ) -> Corpus:
-    """A text of rows, each ended by what none of them contains: a line's end, if that will do.
+    """Join rows into a text; each ends in a separator that no row contains, a line end if possible.
 
-    Line ends around a row's text are cut; those inside are line feeds. Half a surrogate pair, which
-    JSON can spell, is read as U+FFFD.
+    Line ends around a row's text are stripped, those inside become line feeds. Half a surrogate
+    pair, which JSON can contain, is read as U+FFFD.
 
     Arguments:
+        name, origin: as for `Corpus`.
         read: reads the rows from the first one.
-        note: is told how many rows have no text, and how many characters were replaced.
+        note: called with the number of rows without text, and of characters replaced.
 
     Raises:
         CorpusError: no row has any text.
 
     >>> rows = ["one\\ntwo", None, "three\\r\\n"]
     >>> corpus = rows_corpus("a test", "here", lambda: iter(rows), print)
-    note: a test: 1 of 3 rows have no text and are left out
+    note: a test: 1 of 3 rows have no text and are skipped
     >>> corpus.text, corpus.documents
     ('one\\ntwo\\n\\nthree\\n\\n', 'blank')
     """
@@ -58,13 +59,14 @@ def rows_corpus(
         left = [separator for separator in left if separator not in text]
         if not left:
             raise CorpusError(
-                f"{origin}: row {rows} and those before it have line feeds of every number and the "
-                "character U+001E, so that nothing can end a document; take one of them out"
+                f"{origin}: rows up to row {rows} contain one, two and three line feeds in a row "
+                "and the character U+001E, so nothing is left to separate documents; remove one of "
+                "these"
             )
     if rows == empty:
         raise CorpusError(f"{origin} is empty: none of its {rows} rows has any text")
     if empty:
-        note(f"note: {name}: {empty:,} of {rows:,} rows have no text and are left out")
+        note(f"note: {name}: {empty:,} of {rows:,} rows have no text and are skipped")
     if replaced:
         note(f"note: {name}: {replaced:,} halves of surrogate pairs were read as U+FFFD")
     pieces, documents = partial(_pieces, read, left[0]), _SEPARATORS[left[0]]
@@ -74,7 +76,7 @@ def rows_corpus(
 
 
 def _cleaned(row: str | None) -> str:
-    """A row as it stands in the text; empty if there is nothing to read in it."""
+    """Return a row as it appears in the text; empty if it is blank."""
     text = _LONE.sub("\ufffd", row or "").replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     return text if text.strip() else ""
 
@@ -92,7 +94,7 @@ def _pieces(read: Callable[[], Rows], separator: str) -> Iterator[str]:
 
 
 def lines_of(path: Path) -> Iterator[str]:
-    """The lines of a file, each with its line feed; unpacked as its name says.
+    """Yield the lines of a file, each with its line feed; unpacked if its name says so.
 
     Raises:
         SourceError: it cannot be read or unpacked, or a line is too long.
@@ -111,12 +113,12 @@ def lines_of(path: Path) -> Iterator[str]:
 
 
 def unknown_name(what: str, path: Path, name: str, known: list[str]) -> UnknownNameError:
-    """The error that a table has nothing of that name; what there is is shown in one line."""
+    """Return the error that a table has no such name; it lists the names there are."""
     return UnknownNameError(f"{what} of {path}", name, map(shown_name, known[:_MOST_SHOWN]))
 
 
 def shown_name(name: str) -> str:
-    """A name from a table as a message shows it.
+    """Return a name from a table as a message shows it.
 
     >>> shown_name("text"), shown_name("two\\nlines")
     ('text', "'two\\\\nlines'")

@@ -1,4 +1,4 @@
-"""The targets of the sources ``csv`` and ``jsonl``: a column or a field, row by row."""
+"""The targets of the sources ``csv`` and ``jsonl``, which read a column or a field."""
 
 import csv as reading
 import dataclasses
@@ -20,14 +20,16 @@ _MOST_NAMES = 1000
 
 
 def csv(argument: str | None, options: CSVOptions, context: SourceContext) -> Corpus:
-    """A column of tables of comma-separated values, whose first row has the names of the columns.
+    """Read a column of tables of comma-separated values, whose first row names the columns.
 
     Arguments:
         argument: ``FILE#COLUMN``; the file may be a pattern or a directory.
+        options: the delimiter, and whether each row is a document.
+        context: may name a text that was read before.
 
     Raises:
         SourceError: there is no such file, or a row is malformed; the message has its line.
-        UnknownNameError: there is no such column; those that are there are listed.
+        UnknownNameError: there is no such column; lists the columns.
         CorpusError: a file is not UTF-8, or no row has any text.
     """
     names = partial(_header, options=options)
@@ -40,14 +42,17 @@ def csv(argument: str | None, options: CSVOptions, context: SourceContext) -> Co
 
 
 def jsonl(argument: str | None, options: RowOptions, context: SourceContext) -> Corpus:
-    """A field of the objects in files of JSON Lines.
+    """Read a field of the objects in files of JSON Lines.
 
     Arguments:
         argument: ``FILE#FIELD``; the file may be a pattern or a directory.
+        options: whether each object is a document.
+        context: may name a text that was read before.
 
     Raises:
-        SourceError: there is no such file, or a line is no JSON object; the message has its number.
-        UnknownNameError: no object has that field; those that are there are listed.
+        SourceError: there is no such file, or a line is not a JSON object; the message has its
+            number.
+        UnknownNameError: no object has that field; lists the fields.
         CorpusError: a file is not UTF-8, or no object has any text.
     """
 
@@ -73,26 +78,27 @@ def _corpus(
 def _chosen(
     source: str, what: str, argument: str | None, names: Callable[[Path], list[str]]
 ) -> tuple[list[Path], str]:
-    """The files and the name of a column or field that an argument stands for."""
+    """Return the files and the column or field that an argument names."""
     path, _, name = (argument or "").rpartition("#")
     if path and name:
         return find_files(path), name
     expected = f"expected {source}:FILE#{what}"
     if not argument:
         got = source if argument is None else f"{source}:"
-        raise SourceError(f"{got!r} names no table; {expected}")
+        raise SourceError(f"{got!r} does not name a table; {expected}")
     found = find_files(argument.removesuffix("#"))[0]
     try:
-        there_are = ", ".join(map(shown_name, names(found)[:20]))
+        available = ", ".join(map(shown_name, names(found)[:20]))
     except CharRNNError as error:
-        there_are = str(error)
+        available = str(error)
+    got = f"{source}:{argument}"
     raise SourceError(
-        f"{f'{source}:{argument}'!r} names no {what.lower()}; {expected}; {found} has: {there_are}"
+        f"{got!r} does not name a {what.lower()}; {expected}; {found} has: {available}"
     )
 
 
 def _columns(paths: list[Path], column: str, options: CSVOptions) -> Rows:
-    """The text of a column, row by row."""
+    """Yield the text of a column, row by row."""
     for path in paths:
         records = _records(path, options)
         _, header = next(records, (0, []))
@@ -104,20 +110,20 @@ def _columns(paths: list[Path], column: str, options: CSVOptions) -> Rows:
         for number, record in records:
             if record and len(record) <= place:
                 raise SourceError(
-                    f"{path}: the row at line {number} has {len(record)} columns, and "
-                    f"{column!r} is number {place + 1} of {len(header)}; is the delimiter another "
-                    "(--source-opt delimiter=semicolon), or a quote missing?"
+                    f"{path}: the row at line {number} has {len(record)} columns, but "
+                    f"{column!r} is column {place + 1} of {len(header)}; check the delimiter "
+                    "(--source-opt delimiter=semicolon) and the quotes"
                 )
             if record:
                 yield record[place]
 
 
 def _records(path: Path, options: CSVOptions) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table, each with the number of its last line."""
+    """Yield the rows of a table, each with the number of its last line."""
     name = options.delimiter
     if name == "auto":
         name = "tab" if ".tsv" in path.suffixes else "comma"
-    # The limit is the whole process's, and a book is longer than it is by default.
+    # The limit applies to the whole process; by default it is shorter than a book.
     reading.field_size_limit(max(reading.field_size_limit(), LONGEST_LINE))
     reader = reading.reader(lines_of(path), delimiter=_DELIMITERS[name], strict=True)
     try:
@@ -125,8 +131,8 @@ def _records(path: Path, options: CSVOptions) -> Iterator[tuple[int, list[str]]]
             yield reader.line_num, record
     except reading.Error as error:
         raise SourceError(
-            f"{path}: line {reader.line_num} ends no row of a table: {error}; is a quote missing, "
-            "or one inside a field not doubled?"
+            f"{path}: line {reader.line_num} does not end a row: {error}; check for a missing "
+            "quote, or one inside a field that is not doubled"
         ) from error
 
 
@@ -135,7 +141,7 @@ def _header(path: Path, options: CSVOptions) -> list[str]:
 
 
 def _values(paths: list[Path], field: str) -> Rows:
-    """The text of a field, object by object."""
+    """Yield the text of a field, object by object."""
     for path in paths:
         known: dict[str, None] = {}
         missing = True
@@ -146,7 +152,7 @@ def _values(paths: list[Path], field: str) -> Rows:
             value = record.get(field)
             if not isinstance(value, str | None):
                 raise SourceError(
-                    f"{path}: {field!r} of line {number} is {type(value).__name__}, not a text"
+                    f"{path}: {field!r} of line {number} is {type(value).__name__}; expected a text"
                 )
             yield value
         if missing and known:
@@ -154,7 +160,7 @@ def _values(paths: list[Path], field: str) -> Rows:
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects in a file of JSON Lines, each with the number of its line."""
+    """Yield the objects in a file of JSON Lines, each with the number of its line."""
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip():
             continue
@@ -165,11 +171,11 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 "it is nested too deep" if isinstance(error, RecursionError) else str(error)
             )
             raise SourceError(
-                f"{path}: line {number} is no JSON ({reason}); expected an object on each line"
+                f"{path}: line {number} is not JSON ({reason}); expected an object on each line"
             ) from error
         if not isinstance(record, dict):
             raise SourceError(
-                f"{path}: line {number} is JSON, but no object; expected one on each line, such as "
+                f"{path}: line {number} is not a JSON object; expected one on each line, such as "
                 '{"text": "..."}'
             )
         yield number, record

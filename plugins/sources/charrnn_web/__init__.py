@@ -7,11 +7,11 @@ from charrnn_core import SourcePlugin, hookimpl, opt
 
 @dataclass(frozen=True, kw_only=True)
 class WebOptions:
-    """What a user can set of a text on the web."""
+    """Options of the sources ``https`` and ``http``."""
 
     refresh: bool = opt(False, help="ask the server whether its copy is newer than the cached one")
     encoding: str = opt(
-        "", help="what its bytes are, such as latin1; by default UTF-8, or what the server says"
+        "", help="the encoding, such as latin1; by default UTF-8, or what the server declares"
     )
 
 

@@ -1,4 +1,4 @@
-"""The HTTP client of a text: led nowhere but to the public internet, content with text alone."""
+"""The HTTP client of a text: redirected only within the public internet, accepts only text."""
 
 from urllib3.util import parse_url
 
@@ -9,23 +9,23 @@ _NO_TEXT = ("image/", "audio/", "video/", "font/", "application/pdf", "applicati
 
 
 class WebClient(Client):
-    """One connection to the server that a user has named."""
+    """A connection to the server that a user has named."""
 
     def check_page(self, url: str, content_type: str, body: bytes) -> None:
         if is_web_page(content_type, body):
-            raise DownloadError(f"{url} gives a web page, not a plain text")
+            raise DownloadError(f"{url} returns a web page, not plain text")
         if content_type.strip().lower().startswith(_NO_TEXT) or body.startswith(b"%PDF-"):
-            raise DownloadError(f"{url} gives {content_type!r}, not a plain text")
+            raise DownloadError(f"{url} returns {content_type!r}, not plain text")
 
     def redirect_refusal(self, url: str, target: str) -> str | None:
-        """Only what the user has named may be on this machine or in a private network.
+        """Refuse a redirect to this machine or a private network, unless the user named that host.
 
         >>> WebClient().redirect_refusal("https://8.8.8.8/a", "https://10.0.0.1/a")
-        'it leads to 10.0.0.1, which is not in the public internet'
+        'it leads to 10.0.0.1, which is not on the public internet'
         """
         if refusal := unsafe_redirect(url, target):
             return refusal
         old, new = parse_url(url), parse_url(target)
         if (old.host, port_of(old)) == (new.host, port_of(new)) or is_public(new.host or ""):
             return None
-        return f"it leads to {new.host}, which is not in the public internet"
+        return f"it leads to {new.host}, which is not on the public internet"

@@ -1,4 +1,4 @@
-"""The targets of the sources ``https`` and ``http``: from an address to a text."""
+"""The targets of the sources ``https`` and ``http``, which read a text from its address."""
 
 import shlex
 from email.message import Message
@@ -16,21 +16,23 @@ DIRECTORY = "web"
 
 
 def https(argument: str | None, options: WebOptions, context: SourceContext) -> Corpus:
-    """The text at an address that begins with ``https:``.
+    """Read the text at an address that begins with ``https:``.
 
     Arguments:
         argument: the rest of the address.
+        options: the encoding, and whether to refresh the cache.
+        context: the cache, and whether we are offline.
 
     Raises:
-        SourceError: it is no address, the server does not give it, or we are offline.
-        CorpusError: what it gives is no text.
+        SourceError: it is not an address, the server does not return it, or we are offline.
+        CorpusError: the server returns something that is not text.
         StorageError: the cache cannot be written.
     """
     return _text("https", argument, options, context)
 
 
 def http(argument: str | None, options: WebOptions, context: SourceContext) -> Corpus:
-    """The same for ``http:``."""
+    """Read the text at an address that begins with ``http:``; see `https`."""
     return _text("http", argument, options, context)
 
 
@@ -48,10 +50,10 @@ def _text(scheme: str, argument: str | None, options: WebOptions, context: Sourc
 
 
 def web_address(scheme: str, argument: str | None) -> str:
-    """The address that a spec means, without a fragment.
+    """Return the address that a spec names, without a fragment.
 
     Raises:
-        SourceError: it is none, or it holds a name and a password.
+        SourceError: it is not an address, or contains a user name or password.
 
     >>> web_address("https", "//example.org/tale.txt#end")
     'https://example.org/tale.txt'
@@ -60,21 +62,22 @@ def web_address(scheme: str, argument: str | None) -> str:
     if (url := parse_address(typed)) and (argument or "").startswith("//"):
         return url._replace(fragment=None).url
     secret = "@" in (argument or "").partition("//")[2].partition("/")[0]
-    if secret:  # neither a run nor this message shall keep it
+    if secret:  # neither a run nor this message may keep it
         raise SourceError(
-            f"an address of {scheme}: has a name or a password, which a run would keep; "
-            f"fetch it yourself: curl ... | {command('run', '--source', '-')}"
+            f"an address of {scheme}: contains a user name or password, which a run would keep; "
+            f"fetch the text yourself: curl ... | {command('run', '--source', '-')}"
         )
     raise SourceError(
-        f"{typed[:200]!r} is no web address; expected one such as {scheme}://example.org/tale.txt"
+        f"{typed[:200]!r} is not a web address; expected one such as "
+        f"{scheme}://example.org/tale.txt"
     )
 
 
 def fetch(address: str, known: Found | None) -> Found:
-    """Ask the server for a text, or whether `known` is still what it has.
+    """Request a text from the server, or only whether `known` has changed.
 
     Raises:
-        SourceError: it does not give one; the message has another way to get it.
+        SourceError: the server does not return it; the message has another way to get it.
     """
     try:
         with WebClient() as client:
@@ -82,7 +85,7 @@ def fetch(address: str, known: Found | None) -> Found:
         if answer.status == 304 and known:
             return known
         if answer.status != 200:
-            raise DownloadError(f"there is nothing at {address} (HTTP {answer.status})")
+            raise DownloadError(f"{address} not found (HTTP {answer.status})")
     except DownloadError as error:
         raise SourceError(
             f"{error}; check the address, or fetch the text by other means: "
@@ -92,13 +95,15 @@ def fetch(address: str, known: Found | None) -> Found:
 
 
 def decode(found: Found, encoding: str, address: str) -> str:
-    """The text of what was downloaded; its lines end in a line feed.
+    """Decode a download and normalise its line ends to line feeds.
 
     Arguments:
-        encoding: the one to use; if empty, UTF-8 where that fits, else what the server says.
+        found: the download.
+        encoding: the encoding; if empty, UTF-8 if valid, else what the server declares.
+        address: the name of the text in messages.
 
     Raises:
-        CorpusError: it is no text, or another encoding's.
+        CorpusError: it is not text, or in another encoding.
     """
     header = Message()
     header["content-type"] = str(found.facts.get("content_type") or "")
@@ -109,12 +114,12 @@ def decode(found: Found, encoding: str, address: str) -> str:
     for each in encodings:
         try:
             text = found.data.decode(each)
-        except (LookupError, ValueError):  # an unknown encoding, or bytes it does not have
+        except (LookupError, ValueError):  # an unknown encoding, or bytes invalid in it
             continue
         if "\0" not in text:
             return text.replace("\r\n", "\n").replace("\r", "\n")
     names = " or ".join("UTF-8" if each == "utf-8-sig" else repr(each) for each in encodings)
     raise CorpusError(
-        f"{address} is no text in {names} (it is sent as {header['content-type'] or 'no type'!r}); "
-        "if it is text, say in which encoding: --source-opt encoding=latin1"
+        f"{address} is not text in {names} (its type is {header['content-type'] or 'unknown'!r}); "
+        "if it is text, set its encoding: --source-opt encoding=latin1"
     )

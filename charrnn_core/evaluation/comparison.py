@@ -1,0 +1,109 @@
+"""A model's loss on a part of a text, compared with the baselines on it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from charrnn_core.evaluation.baselines import begin_baselines
+from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
+from charrnn_core.evaluation.scoring import Nats
+from charrnn_core.evaluation.unknown import Unknown
+from charrnn_core.runs.course import Course
+from charrnn_core.text.alphabet import Alphabet, Ids
+from charrnn_core.text.split import Piece, count_characters
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredPart:
+    """The part of a text that a model is scored on.
+
+    Arguments:
+        alphabet: the model's symbols.
+        split, part: the names of the preset and its part.
+        pieces: the known characters.
+        unknown: the characters in it that the alphabet lacks.
+    """
+
+    alphabet: Alphabet
+    split: str
+    part: str
+    pieces: list[Piece]
+    unknown: Unknown
+
+    @property
+    def characters(self) -> int:
+        """The number of characters that a mean is taken over."""
+        return count_characters(self.pieces) + self.unknown.counted
+
+    def tally(self, nats: Iterable[Nats]) -> Tally:
+        """Add up the nats of the known characters and the cost of the unknown ones."""
+        counts = self.unknown.escape > 0
+        among = self.unknown.among(nats)
+        return tally((some[known | counts] for some, known in among), self.characters)
+
+    def charged(self, row: Row) -> Row:
+        """Add the cost of the unknown characters to a row over the known ones."""
+        known = count_characters(self.pieces)
+        return replace(row, nats_per_char=self.unknown.mean(row.nats_per_char, known))
+
+
+class Comparison:
+    """Computes baselines for a part of a text in the background, while a model is scored on it.
+
+    Arguments:
+        text: the part.
+        training: the ids that the baselines are fitted to; None for no baselines.
+
+    >>> import numpy as np
+    >>> alphabet = Alphabet("ab")
+    >>> ids = alphabet.encode("ab" * 40)
+    >>> part = ScoredPart(alphabet=alphabet, split="last-10%", part="valid",
+    ...                   pieces=[Piece(int(ids[59]), ids[60:])], unknown=Unknown.none(alphabet))
+    >>> comparison = Comparison(part, ids[:60])
+    >>> model = part.tally([np.full(20, 0.5, np.float32)]).row("model")
+    >>> [row.name for row in comparison.evaluation(model).rows]
+    ['model', 'unigram', 'n-gram, order 6']
+    """
+
+    def __init__(self, text: ScoredPart, training: Ids | None) -> None:
+        self._text = text
+        self._baselines = None
+        if training is not None:
+            self._baselines = begin_baselines(training, text.pieces, text.alphabet)
+
+    def cancel(self) -> None:
+        """Stop computing baselines."""
+        if self._baselines is not None:
+            self._baselines(lambda: True)
+
+    def evaluation(
+        self,
+        model: Row,
+        *,
+        dynamic: Row | None = None,
+        remarks: Iterable[str] = (),
+        course: Course | None = None,
+        give_up: Callable[[], bool] = _never,
+    ) -> Evaluation:
+        """Wait for the baselines, and return the complete evaluation.
+
+        Arguments:
+            model, dynamic, remarks, course: as for `Evaluation`.
+            give_up: called several times a second; True ends the wait, without baselines.
+        """
+        rows, more = ((), ()) if self._baselines is None else self._baselines(give_up)
+        text = self._text
+        return Evaluation(
+            model=model,
+            characters=text.characters,
+            split=text.split,
+            part=text.part,
+            symbol=text.alphabet.unit,
+            dynamic=dynamic,
+            baselines=tuple(map(text.charged, rows)),
+            remarks=(*remarks, *more),
+            course=course,
+        )

@@ -1,0 +1,114 @@
+"""The contract of a recipe: settings that a run can begin with, on any machine."""
+
+import dataclasses
+import json
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.registry.descriptors import RecipePlugin
+from charrnn_core.registry.plugin import Plugin
+from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.testing.kit import Kit, fail
+from charrnn_core.testing.registration import has_a_summary, light_import
+from charrnn_core.testing.subject import GIVEN, Subject
+from charrnn_core.training.train import train
+
+_UPDATES = 2
+_TEXT = "The five boxing wizards jump quickly.\n"
+
+
+class RecipeSubject(Subject):
+    """A recipe under test.
+
+    >>> RecipeSubject.of("recipe", "notebook").config.window
+    64
+    """
+
+    @classmethod
+    def described(cls, kind: str, component: Any) -> Plugin:
+        """Return a recipe that was given as an object, under the name of such objects."""
+        return dataclasses.replace(component, name=GIVEN)
+
+    @property
+    def recipe(self) -> RecipePlugin:
+        """Its descriptor."""
+        assert isinstance(self.provider.plugin, RecipePlugin)
+        return self.provider.plugin
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run that it describes, with every option filled in."""
+        return RunConfig.read({"recipe": self.ref.use}, self.registry).resolve(self.registry)
+
+    def try_out(self) -> None:
+        """Read its settings, which everything else needs."""
+        _ = self.config
+
+
+def plain_settings(subject: RecipeSubject) -> str:
+    """Its settings are plain data, as a TOML file holds them."""
+    settings = dict(subject.recipe.settings)
+    try:
+        again = json.loads(json.dumps(settings, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        fail(f"its settings cannot be written down: {error}", "use texts, numbers and tables")
+    if again != settings:
+        fail(
+            f"its settings are {settings} and read again {again}",
+            "use texts, numbers, truth values, lists and tables with texts as keys",
+        )
+    return f"{len(settings)} settings"
+
+
+def known_settings(subject: RecipeSubject) -> str:
+    """Every setting exists, has a value it can have, and names components that are installed."""
+    config = subject.config
+    return f"{config.cell.use}, {config.optimizer.use}"
+
+
+def works_anywhere(subject: RecipeSubject) -> None:
+    """It leaves open where the text is and what to begin from."""
+    config = subject.config
+    if config.init_from is not None:
+        fail(
+            f"it begins with the parameters of {config.init_from!r}, which other machines lack",
+            "leave init_from to the user",
+        )
+    if config.source.use == "file":
+        fail(
+            f"it reads {config.source.argument!r}, which other machines lack",
+            "leave the source to the user, or name one that gets its text by itself",
+        )
+
+
+def trains(subject: RecipeSubject) -> str:
+    """A run of two updates that begins with it trains, evaluates, writes and is saved."""
+    config = subject.config
+    per_update = config.batch * config.window
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder, "text")
+        text.write_text(_TEXT * (20 * max(per_update, config.stretch) // len(_TEXT) + 1))
+        short = dataclasses.replace(
+            config,
+            source=Ref("file", str(text)),
+            characters=_UPDATES * per_update,
+            epochs=None,
+            minutes=None,
+            eval_every=None,
+            sample_every=None,
+            eval_characters=min(config.eval_characters, 2000),
+            sample_length=min(config.sample_length, 20),
+            observers=(),
+        )
+        train(short, out=Path(folder, "run"), registry=subject.registry, note=lambda line: None)
+        return f"{_UPDATES} updates of {per_update:,} characters"
+
+
+KIT = Kit(
+    RecipeSubject,
+    (light_import, has_a_summary, plain_settings, known_settings, works_anywhere, trains),
+)
+"""The kit for recipes."""
