@@ -21,9 +21,20 @@ from machine import machine, print_machine
 from charrnn_core.runs.model import describe_run
 
 CELLS = (
-    "elman", "stacked:indrnn:256*3", "mgu", "gru", "lstm", "mlstm", "mogrifier", "rhn", "slstm",
-    "stacked:mingru:256*3", "stacked:minlstm:256*3", "stacked:rglru:256*3", "flax:GRUCell",
-)  # fmt: skip
+    "elman",
+    "stacked:indrnn:256*3",
+    "mgu",
+    "gru",
+    "lstm",
+    "mlstm",
+    "mogrifier",
+    "rhn",
+    "slstm",
+    "stacked:mingru:256*3",
+    "stacked:minlstm:256*3",
+    "stacked:rglru:256*3",
+    "flax:GRUCell",
+)
 """The built-in cells; those whose gates do not read the state are stacked."""
 
 
@@ -40,11 +51,14 @@ def main() -> None:
     about, rows = machine(), []
     for cell in args.cell or CELLS:
         done = [trained(cell, source, args) for source in args.source]
-        rows.append({"cell": cell, "parameters": done[0]["parameters"]} | {
-            f"{key}, {source_name(source)}": run[key]
-            for source, run in zip(args.source, done, strict=True)
-            for key in ("bits", "least bits", "characters/s")
-        })  # fmt: skip
+        rows.append(
+            {"cell": cell, "parameters": done[0]["parameters"]}
+            | {
+                f"{key}, {source_name(source)}": run[key]
+                for source, run in zip(args.source, done, strict=True)
+                for key in ("bits", "least bits", "characters/s")
+            }
+        )
         if args.json:
             print(json.dumps(rows[-1]), flush=True)
         else:
@@ -56,12 +70,10 @@ def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
     """Train one cell on one text, unless this has been done; return its results."""
     out = args.out / f"{cell} {source_name(source)}".replace("/", "-").replace(":", "-")
     if not out.exists() or describe_run(out)["status"] != "finished":
-        subprocess.run(
-            [sys.executable, "-m", "charrnn_core", "run", "--cell", cell, "--params", args.params,
-             "--source", source, "--split", "last-10%", "--minutes", str(args.minutes),
-             "--quiet", "--out", str(out)],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        command = [sys.executable, "-m", "charrnn_core", "run", "--cell", cell, "--source", source]
+        command += ["--params", args.params, "--split", "last-10%", "--minutes", str(args.minutes)]
+        command += ["--quiet", "--out", str(out)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     table = describe_run(out)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     held_out = [row["held_out_nats_per_char"] for row in rows if "held_out_nats_per_char" in row]
@@ -82,8 +94,10 @@ def print_row(rows: list[dict[str, Any]]) -> None:
     """Print the last row of a Markdown table, and before the first row its head."""
     if len(rows) == 1:
         print(f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
-    shown = [f"{v:.3f}" if "bits" in k else f"{v:,.0f}" if k != "cell" else v
-             for k, v in rows[-1].items()]  # fmt: skip
+    shown = [
+        f"{v:.3f}" if "bits" in k else f"{v:,.0f}" if k != "cell" else v
+        for k, v in rows[-1].items()
+    ]
     print(f"| {' | '.join(shown)} |", flush=True)
 
 

@@ -61,9 +61,12 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
         return jnp.asarray(rng.uniform(-limit, limit, shape), jnp.float32)
 
     params = {
-        "W": glorot(H, H), "U": glorot(symbols, H), "b": jnp.zeros(H),
-        "V": glorot(H, symbols), "c": jnp.zeros(symbols),
-    }  # fmt: skip
+        "W": glorot(H, H),
+        "U": glorot(symbols, H),
+        "b": jnp.zeros(H),
+        "V": glorot(H, symbols),
+        "c": jnp.zeros(symbols),
+    }
     optimizer = optax.adam(LEARNING_RATE)
     opt_state = optimizer.init(params)
 

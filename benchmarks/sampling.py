@@ -39,8 +39,12 @@ def main() -> None:
     args = parser.parse_args()
     about = machine()
     registry = Registry.installed()
-    sampler = Chain([registry.load("sampler", ref)(registry.options("sampler", ref))
-                     for ref in parse_refs("temperature:1.0")])  # fmt: skip
+    sampler = Chain(
+        [
+            registry.load("sampler", ref)(registry.options("sampler", ref))
+            for ref in parse_refs("temperature:1.0")
+        ]
+    )
     (cell,) = parse_refs(args.cell)
     networks = {
         mode: Network(registry.build_cell(cell, as_cell), SYMBOLS, unroll_mode=mode)

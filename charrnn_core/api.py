@@ -9,6 +9,7 @@ from functools import partial
 from charrnn_core.errors import OptionError
 from charrnn_core.evaluation.evaluate import Scored, evaluate, score
 from charrnn_core.evaluation.training_text import training_ids
+from charrnn_core.public import public
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.spec import parse_refs
 from charrnn_core.runs.model import Model, build_sampler, load, require_plugins
@@ -19,9 +20,19 @@ from charrnn_core.text.load import read_corpus
 from charrnn_core.training.train import Trained, resume, train
 
 __all__ = [
-    "Scored", "Trained", "evaluate", "generate", "load", "read_corpus", "resume", "score", "stream",
-    "train", "training_ids", "write",
-]  # fmt: skip
+    "Scored",
+    "Trained",
+    "evaluate",
+    "generate",
+    "load",
+    "read_corpus",
+    "resume",
+    "score",
+    "stream",
+    "train",
+    "training_ids",
+    "write",
+]
 
 
 def write(
@@ -92,6 +103,7 @@ def write(
     return written(drawn, model.alphabet, n, stops=stops, sentence_from=sentence_from)
 
 
+@public
 def stream(
     model: Model,
     prompt: str = "",
@@ -114,12 +126,20 @@ def stream(
             print(text, end="", flush=True)
     """
     pieces = write(
-        model, prompt, length, sampler=sampler, seed=seed, n=n, unknown=unknown, stop=stop,
+        model,
+        prompt,
+        length,
+        sampler=sampler,
+        seed=seed,
+        n=n,
+        unknown=unknown,
+        stop=stop,
         until_sentence=until_sentence,
-    )  # fmt: skip
+    )
     return ([piece.text for piece in item] for item in pieces)
 
 
+@public
 def generate(
     model: Model,
     prompt: str = "",
@@ -138,7 +158,13 @@ def generate(
         generate(load("runs/santa"), "Santa ", length=100, sampler="temperature:0.5")
     """
     pieces = stream(
-        model, prompt, length, sampler=sampler, seed=seed, unknown=unknown, stop=stop,
+        model,
+        prompt,
+        length,
+        sampler=sampler,
+        seed=seed,
+        unknown=unknown,
+        stop=stop,
         until_sentence=until_sentence,
-    )  # fmt: skip
+    )
     return "".join(text for [text] in pieces)

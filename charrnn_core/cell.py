@@ -7,23 +7,23 @@ constructor of a flax nnx one, is adapted by `as_cell`.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.arrays import Carry, Params
 from charrnn_core.blame import Call, home
 from charrnn_core.errors import PluginError, shown
 from charrnn_core.noise import Noise
+from charrnn_core.public import public
 
 STEP_MUST = "a step must return (carry, output)"
 
 CARRY_MUST = "it must return the carry before the first step, with the batch as its first axis"
 
-Params: TypeAlias = Any
-Carry: TypeAlias = Any
 
-
+@public
 @runtime_checkable
 class Cell(Protocol):
     """One step of a recurrent network: ``h', y = step(params, h, x)``.
@@ -45,6 +45,7 @@ class Cell(Protocol):
         ...
 
 
+@public
 def as_cell(made: Any) -> Cell:
     """Adapt what a cell plugin's target returned.
 

@@ -8,7 +8,7 @@
   |  + AmbiguousNameError      two distributions provide that name
   |  + UnknownSymbolError      text holds symbols the alphabet lacks
   + PluginError                a plugin is missing, broken or breaks its contract
-  + EngineError                the unroll engine was asked for and cannot read a cell's step
+  + EngineError                the unroll engine was requested and cannot read a cell's step
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot continue (a loss that is not finite)
@@ -29,10 +29,13 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from charrnn_core.public import public
+
 _MOST_SHOWN = 200
 _LONGEST_VALUE = 200
 
 
+@public
 class CharRNNError(Exception):
     """Base of every error charrnn raises on purpose."""
 
@@ -49,6 +52,7 @@ class SpecError(UsageError):
     """A spec such as ``elman:256`` cannot be parsed."""
 
 
+@public
 class OptionError(UsageError):
     """An option is unknown, of the wrong type or out of bounds."""
 
@@ -97,17 +101,19 @@ class PluginError(CharRNNError):
 
 
 class EngineError(CharRNNError, NotImplementedError):
-    """The unroll engine was asked for and cannot read a cell's step."""
+    """The unroll engine was requested and cannot read a cell's step."""
 
 
 class EngineWarning(RuntimeWarning):
     """The unroll engine failed on a cell's step, so a plain scan runs instead."""
 
 
+@public
 class SourceError(CharRNNError):
     """A corpus source cannot deliver its text."""
 
 
+@public
 class CorpusError(CharRNNError):
     """A text is empty, too short, or not text."""
 

@@ -78,9 +78,13 @@ def linear(peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.0)
 
 
 def exponential(
-    peak: float, total_steps: Steps, warmup: int = 0, final: float = 0.1,
-    hold: float = 0.0, stairs: int = 0,
-) -> Schedule:  # fmt: skip
+    peak: float,
+    total_steps: Steps,
+    warmup: int = 0,
+    final: float = 0.1,
+    hold: float = 0.0,
+    stairs: int = 0,
+) -> Schedule:
     """Return a schedule that holds `peak`, then decays exponentially to ``final * peak``.
 
     ``rate(n) = peak * final ^ max(0, (p - hold) / (1 - hold))``.

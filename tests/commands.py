@@ -65,7 +65,7 @@ def in_process(
         stack.enter_context(jax.numpy_rank_promotion("allow"))
         stack.callback(program._program.cache_clear)  # it depends on the directory and on PATH
         program._program.cache_clear()
-        charrnn.cli._STARTED = time.monotonic()  # pyright: ignore[reportPrivateUsage]
+        program.STARTED = time.monotonic()
         argv, sys.argv = sys.argv, words
         stack.callback(setattr, sys, "argv", argv)
         with _streams(stdin, together) as (output, errors):

@@ -224,7 +224,7 @@ OTHERS = {
     ("sampler", "narrow"): "a sampler returns (float32[1], None); it got logits float32[1,",
     ("sampler", "forgetful"): "and state float32[1]; it must return (logits, state)",
     ("optimizer", "three"): "optimizer 'three' returns 3; its target is called as target(options,",
-    ("optimizer", "counting"): "optimizer 'counting' turns a state int32[] into float32[]",
+    ("optimizer", "counting"): "optimizer 'counting' changes a state int32[] into float32[]",
     ("source", "astr"): "source 'astr' returned str; expected a Corpus",
     ("source", "pieces"): "source 'pieces' raises AttributeError: 'NoneType' object has no",
 }
@@ -284,7 +284,7 @@ def test_an_observer_that_fails_is_left_out_with_its_place(mine, file):
     audience = Observers([Ref("bell"), Ref("bell")], [], mine, notes.append)
     for _ in range(2):
         audience.notify(Saved(step=1, path=Path("here")))
-    told = f"observer Bell failed and is left out: {place(file, 'bell')}AttributeError: "
+    told = f"observer Bell failed and was removed: {place(file, 'bell')}AttributeError: "
     assert len(notes) == 2 and all(note.startswith(told) for note in notes)
     with pytest.raises(PluginError, match="observer 'no-bell' raises TypeError") as raised:
         Observers([Ref("no-bell")], [], mine, notes.append)

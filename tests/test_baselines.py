@@ -211,8 +211,8 @@ def count(training, pieces, symbols, check_interrupt):
         check_interrupt()
         time.sleep(0.01)
 
-from charrnn_core.training import loop as session
-finish = session.Session._save
+from charrnn_core.training.loop import TrainingLoop
+finish = TrainingLoop._save
 
 def save(self, status=None):
     saved = finish(self, status)
@@ -220,7 +220,7 @@ def save(self, status=None):
         open({str(tmp_path / "run" / "ended")!r}, "w").close()
     return saved
 
-session.Session._save = save
+TrainingLoop._save = save
 baselines.witten_bell = count
 main()
 """

@@ -45,7 +45,7 @@ def test_it_begins_with_the_bits_it_would_have_had(config, tmp_path):
     with RunWriter.resuming(run.path) as writer:
         assert writer.newest is None and writer.shards == 1
     assert resume(run.path, note=lines.append).reason == "finished"
-    assert lines[0] == f"note: {run.path} ended before its first checkpoint; it starts again"
+    assert lines[0] == f"note: {run.path} ended before its first checkpoint; starting it again"
     train(config, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
     assert not run.is_to_begin()
@@ -62,17 +62,17 @@ def test_what_resume_is_given_counts(config, tmp_path):
 
 def test_readers_say_what_to_do(config, tmp_path):
     run = begun(config, tmp_path / "my run")
-    again = f"start it with: .*charrnn resume '{run.path}'$"
+    again = f"start it again with: .*charrnn resume '{run.path}'$"
     with pytest.raises(RunDirectoryError, match=f"has no checkpoint yet; .*{again}"):
         check_run(run.path)
-    with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):
+    with run.writing(), pytest.raises(RunDirectoryError, match="training is running: wait"):
         check_run(run.path)
-    with pytest.raises(RunDirectoryError, match="holds a run already; .*charrnn resume"):
+    with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
         with RunWriter.claim(config, run.path):
             pass
     run.metrics_file.write_text("{}\n")  # it has been trained, and somebody removed what it learnt
     with pytest.raises(
-        RunDirectoryError, match="are gone; train it again with: .*charrnn run --config"
+        RunDirectoryError, match="are missing; train it again with: .*charrnn run --config"
     ):
         resume(run.path)
     run.config_file.unlink()
@@ -106,7 +106,11 @@ def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
     settings = RunConfig.read({**config.table(), "init_from": str(first.directory)})
     run, lines = begun(settings, tmp_path / "run"), []
     resume(run.path, note=lines.append)
+<<<<<<< HEAD
     assert any("starts from the parameters of" in line for line in lines)
+=======
+    assert any("starting a new training from the parameters of" in line for line in lines)
+>>>>>>> main
     train(settings, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
 
@@ -141,5 +145,5 @@ def test_killed_while_it_starts(text_file, tmp_path, charrnn):
     done = charrnn("sample", "run")
     assert done.returncode == 1 and done.stderr.endswith("charrnn resume run\n")
     done = charrnn("resume", "run", "--quiet", "--observer", "progress,jsonl")
-    assert done.returncode == 0 and "it starts again" in done.stderr, done.stderr
+    assert done.returncode == 0 and "starting it again" in done.stderr, done.stderr
     assert "elman with" in done.stdout  # the observer that was asked for

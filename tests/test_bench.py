@@ -505,6 +505,6 @@ def test_another_text_than_at_first_is_a_failure(finished):
 def test_only_one_process_is_at_work(finished):
     out, _ = finished
     with Benchmark.opened(None, out, ""):
-        with pytest.raises(CharRNNError, match="another process is at work"):
+        with pytest.raises(CharRNNError, match="another process is working on"):
             with Benchmark.opened(None, out, ""):
                 pass

@@ -87,7 +87,7 @@ def test_configurations_from_before_have_characters():
 
 def test_settings_that_no_file_can_keep_are_refused():
     for settings in ({"prompt": "\udcff"}, {"source": "file:b\udcff.txt"}):
-        with pytest.raises(OptionError, match=r"'\\udcff', which stands for a byte") as error:
+        with pytest.raises(OptionError, match=r"'\\udcff', a byte that is not UTF-8") as error:
             RunConfig(**settings)
         assert str(error.value).isprintable()
 

@@ -202,7 +202,7 @@ def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-noisy\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[charrnn]\nnoisy = noisy\n")
     env = {"PYTHONPATH": str(tmp_path)}
-    why = "the step does more than compute, and what it does has to stay in order"
+    why = "the step has side effects, which have to stay in order"
     line = f"\nunroll: scan ({why})\n"
     assert charrnn("plugins", "show", "cell", "noisy", env=env).stdout.endswith(line)
     done = charrnn("run", "--source", text_file, "--characters", 2000, "--cell", "noisy",
@@ -243,7 +243,7 @@ def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_direc
     [*_, old] = sorted((run_directory[0] / "checkpoints").iterdir())
     (tmp_path / "half" / "checkpoints" / old.name).write_bytes(old.read_bytes())
     done = charrnn(*RUN, "--source", text_file, "--out", "half")
-    assert_fails(done, 1, "half holds a run already")
+    assert_fails(done, 1, "half already holds a run")
 
 
 def test_a_new_budget_replaces_that_of_a_saved_configuration(charrnn, run_directory, tmp_path):
@@ -309,7 +309,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--loss", "crossentrpy"), 2, ["no loss named", "did you mean 'crossentropy'"]),
         (("--observer", "jsnl"), 2, ["no observer named", "did you mean 'jsonl'"]),
         (("--cell-opt", "featurs=3"), 2, ["no option of cell 'lstm'", "did you mean 'features'"]),
-        (("--cell-opt", "features"), 2, ["is not KEY=VALUE"]),
+        (("--cell-opt", "features"), 2, ["expected KEY=VALUE"]),
         (("--cell", "elman:big"), 2, ["option 'features' of cell 'elman' is 'big'; expected int"]),
         (("--cell", "elman:0"), 2, ["expected a value >= 1"]),
         (("--sampler", "temperature:-1"), 2, ["is -1.0; expected a value >= 0"]),
@@ -324,7 +324,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--source", "file:nowhere.txt"), 1, ["file 'nowhere.txt' not found"]),
         (("--source", "empty.txt"), 1, ["empty.txt is empty"]),
         (("--source", "same.txt"), 1, ["single distinct character, 'a'"]),
-        (("--source", "short.txt"), 1, ["one window needs at least 9"]),
+        (("--source", "short.txt"), 1, ["expected at least 9, for one window"]),
         (("--source", "latin.txt"), 1, ["not UTF-8: byte 0xe9 at offset 3"]),
         (("--source", "text.txt", "--prompt", "Ωa"), 2, ["lacks 'Ω'", "--unknown skip"]),
         (("--config", "no.toml"), 1, ["cannot read no.toml: No such file"]),

@@ -78,12 +78,12 @@ def test_files_that_were_swapped(run):
     aside.rename(other)
     step, lines = used(run)
     assert step == 1 and len(lines) == 1
-    assert f"{other} is misplaced: it holds update 2; {one} is misplaced" in lines[0]
+    assert f"{other} has the wrong name: it holds update 2; {one} has the wrong name" in lines[0]
 
 
 def test_a_copy_of_an_older_file(run):
     shutil.copy(run.checkpoint_file(1), run.checkpoint_file(3))
-    passed_over(run, "is misplaced: it holds update 1")
+    passed_over(run, "has the wrong name: it holds update 1")
 
 
 PLACED = {

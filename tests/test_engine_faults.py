@@ -43,7 +43,7 @@ def logits_of(network: Network) -> jax.Array:
     return network.unroll(params, network.initial_carry(params, B), ids())[0]
 
 
-WHERE = ["trace", "make_plan", "_run_stage", "cut_into_stages", "Before"]
+WHERE = ["trace", "make_plan", "_run_stage", "cut_into_stages", "InputValues"]
 
 
 @pytest.mark.parametrize("error, where", list(zip(FAULTS, WHERE, strict=True)), ids=str)

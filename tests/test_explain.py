@@ -143,7 +143,7 @@ def test_a_product_of_another_form():
 @pytest.mark.parametrize(
     "function, why",
     [
-        (with_effect, "the step does more than compute, and what it does has to stay in order"),
+        (with_effect, "the step has side effects, which have to stay in order"),
         (outside_jax, "vmap is only supported for the pure_callback primitive when"),
     ],
 )

@@ -175,9 +175,9 @@ def test_headers_with_the_right_digest(table, arrays, data):
     [
         ("batch = 0x" + "f" * 400, ": 'batch' has an integer of more than 64 bits"),
         ("batch = " + "9" * 5000, " is not TOML: Exceeds the limit"),
-        ("batch = " + "[" * 5000, ": its values are nested too deep"),
+        ("batch = " + "[" * 5000, " has values that are nested too deep"),
         ("cell.x = " + "[" * 99 + "]" * 99, ": 'cell' is nested more than 64 deep"),
-        ("cell." + "a." * 32 + "a = 1", " is not TOML: a key of more than 32 parts"),
+        ("cell." + "a." * 32 + "a = 1", " is not TOML: a key has more than 32 parts"),
         ("#" * 2**21, " has more than 1048576 bytes; expected settings in TOML"),
     ],
 )

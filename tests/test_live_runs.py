@@ -131,7 +131,7 @@ def test_the_second_run_in_a_directory_names_the_first(
     first.kill()
     first.wait()
     shown = charrnn("info", "run").stdout
-    assert re.search("status +ended without notice; go on with: .*charrnn resume run\n", shown)
+    assert re.search("status +ended unexpectedly; resume it with: .*charrnn resume run\n", shown)
 
 
 def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file, tmp_path):

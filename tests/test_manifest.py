@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from charrnn_core import load, resume
 from charrnn_core.errors import CharRNNError, CheckpointError
+from charrnn_core.evaluation import comparison
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.files.typed import check, for_json
 from charrnn_core.network.explain import summary
@@ -23,7 +24,7 @@ from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.model import describe_run
 from charrnn_core.runs.opening import saved_network
 from charrnn_core.runs.writer import RunWriter
-from charrnn_core.training import run as sitting
+from charrnn_core.training.loop import TrainingLoop
 from tests.crafted import changed, dropped, one_change, some_changes
 from tests.make_golden import TABLE
 from tests.resuming import quiet
@@ -142,8 +143,8 @@ def test_resuming_any_table(begun, sound, registry, tmp_path, monkeypatch, chang
         raise Going
         yield
 
-    monkeypatch.setattr(sitting.Session, "events", going)
-    monkeypatch.setattr(sitting, "begin_baselines", lambda *texts: None)
+    monkeypatch.setattr(TrainingLoop, "events", going)
+    monkeypatch.setattr(comparison, "begin_baselines", lambda *texts: lambda give_up: None)
     run = Path(shutil.copytree(begun, tmp_path / "run"))
     (run / "incidents.jsonl").write_text("an incident\n")
     [path] = RunDirectory(run).saved()
@@ -159,9 +160,9 @@ def test_a_sound_run_goes_on_and_its_table_may_say_more(begun, sound, registry, 
         less = dropped(table, (name,))
         assert read_manifest(PATH, less) is less  # from before it was recorded
     for name in ("config", "alphabet", "plugins", "corpus", "step"):
-        with pytest.raises(CheckpointError, match=f"a.crn is no checkpoint .*: {name} is missing"):
+        with pytest.raises(CheckpointError, match=f"a.crn is not a usable .*: {name} is missing"):
             read_manifest(PATH, dropped(table, (name,)))
-    with pytest.raises(CheckpointError, match="a.crn is no checkpoint of a run"):
+    with pytest.raises(CheckpointError, match="a.crn is not a usable checkpoint of a run"):
         read_manifest(PATH, TABLE)
 
 
@@ -179,7 +180,7 @@ def test_info_is_json_whatever_an_observer_remembers(newest, sound, tmp_path):
     [
         (("loop", "step", "x"), r"loop\.step is 'x'; expected an integer"),
         (("loop", "tenths", 11), r"loop\.tenths is 11; expected a number from 0 to 10"),
-        (("alphabet", []), "alphabet: it has 0 symbols; expected 2 or more"),
+        (("alphabet", []), "alphabet: it has 0 symbols; expected at least 2"),
         (("alphabet", [97, 97]), "alphabet: an alphabet cannot repeat symbols"),
         (
             ("alphabet", [97, 2**40]),
@@ -197,7 +198,7 @@ def test_a_refusal_names_the_place(sound, change, message):
     *place, value = change
     with pytest.raises(CheckpointError, match=message) as caught:
         read_manifest(PATH, changed(dict(sound.table), tuple(place), value))
-    assert str(caught.value).startswith("a.crn is no checkpoint of a run that can be used: ")
+    assert str(caught.value).startswith("a.crn is not a usable checkpoint of a run: ")
 
 
 def test_how_training_stood_is_typed_and_bounded():
@@ -211,7 +212,7 @@ def test_how_training_stood_is_typed_and_bounded():
                     continue
             with pytest.raises(CheckpointError, match=f"cannot be used: loop.{name}"):
                 LoopState.read(table)
-        with pytest.raises(CheckpointError, match="does not say how training stood"):
+        with pytest.raises(CheckpointError, match="does not hold the state of training"):
             LoopState.read(dropped(sound, (name,)))
 
 

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from charrnn_copying import suffixes
+from charrnn_copying.suffixes import suffix_automaton
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core import suffixes
 from charrnn_core.errors import CorpusError, SamplingError
 from charrnn_core.registry.spec import parse_refs
 from charrnn_core.sampling.draw import Chain, SamplerContext, make_generator
-from charrnn_core.suffixes import suffix_automaton
 from charrnn_core.text.alphabet import Alphabet
 
 TEXTS = st.lists(st.integers(0, 3), max_size=30)
@@ -145,3 +145,10 @@ def test_where_every_symbol_would_copy_it_ends(registry):
     alphabet = Alphabet("ab")
     with pytest.raises(SamplingError, match="symbol 1 of sample 1: the sampler forbids every"):
         write(registry, (alphabet, ids, Bigrams(ids, 2)), "no-copy:1", "a", 10, 1)
+
+
+def test_runs_made_when_it_was_a_plugin_of_its_own_go_on(registry):
+    """A checkpoint remembers all of this, and resuming refuses whatever differs."""
+    record = registry.find("sampler", "no-copy").record()
+    assert (record["distribution"], record["entry_point"]) == ("charrnn", "nocopy")
+    assert (record["api"], record["state_version"]) == (1, 1)

@@ -1,6 +1,6 @@
 """What is copied from the training text, against brute force."""
 
-from charrnn_novelty.report import compare
+from charrnn_copying.novelty import compare
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -100,7 +100,7 @@ def test_what_no_checkpoint_gives_back_is_named_and_left_out(tmp_path, state, wh
     states = hall.states()
     [note] = notes
     assert states == {"o2": {"rows": [1, 2.5]}}
-    assert note.startswith("observer Remembering failed and is left out: ValueError: no checkpoint")
+    assert note.startswith("observer Remembering failed and was removed: ValueError: a checkpoint")
     assert why in note and len(note) < 400
     assert hall.states() == states and len(notes) == 1  # named once
     hall.restore({"o1": 7, "o2": 8})
@@ -198,7 +198,7 @@ def test_a_training_with_such_an_observer_can_be_read(text_file, tmp_path):
     notes: list[str] = []
     out = tmp_path / "run"
     train(config, out=out, registry=registry, note=notes.append)
-    left_out = [note for note in notes if "Counting failed and is left out" in note]
+    left_out = [note for note in notes if "Counting failed and was removed" in note]
     assert len(left_out) == 1 and made[0].heard == 0
     _, checkpoint = open_checkpoint(out, notes.append)
     log = out / "metrics.jsonl"

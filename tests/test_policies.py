@@ -155,7 +155,7 @@ def test_skip_leaves_out_the_update_and_goes_on(config, tmp_path, small_text):
 
 
 def test_skipping_has_an_end(config, tmp_path):
-    with pytest.raises(TrainingError, match="nor were the 20 updates before it"):
+    with pytest.raises(TrainingError, match="after 20 such updates in a row"):
         train(diverging(config, non_finite="skip"), out=tmp_path / "run", note=quiet)
     assert finite(tmp_path / "run")["status"] == "diverged"
 
@@ -184,14 +184,14 @@ def test_nothing_held_out_means_no_patience_and_nothing_kept(config, tmp_path):
 
 def test_a_run_is_extended(config, tmp_path):
     train(config, out=tmp_path / "run", note=quiet)
-    with pytest.raises(ResumeError, match="is complete: .* epochs in .* longer budget"):
+    with pytest.raises(ResumeError, match="is complete: .* epochs in .* larger total budget"):
         resume(tmp_path / "run", note=quiet)
     with pytest.raises(ResumeError, match="is complete"):
         resume(tmp_path / "run", budget={"characters": 10}, note=quiet)
     before, notes = rows(tmp_path / "run"), []
     result = resume(tmp_path / "run", budget={"epochs": "2"}, note=notes.append)
-    expected = "note: the whole run is to last 2 epochs, was 3000 characters; its schedule follows"
-    assert notes == [expected]
+    lengths = "2 epochs, was 3000 characters"
+    assert notes == [f"note: the budget of the whole run is now {lengths}; the schedule adapts"]
     after = rows(tmp_path / "run")
     assert result.reason == "finished" and after[: len(before)] == before
     assert after[-1]["epoch"] == 2 and result.model.config.epochs == 2
@@ -224,7 +224,7 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
     for path, array in old.arrays.items():
         if path.startswith("params/"):
             np.testing.assert_array_equal(new.arrays[path], array)
-    assert "a new training starts from the parameters" in notes[0] and "resume" in notes[0]
+    assert "starting a new training from the parameters" in notes[0] and "resume" in notes[0]
     # Its own text has fewer symbols than the model: that is no change when it goes on.
     (tmp_path / "fewer.txt").write_text(small_text.replace("Dee", "Ann"))
     other = dataclasses.replace(changed, source=str(tmp_path / "fewer.txt"))

@@ -1,10 +1,10 @@
-"""Rows that follow from a row's own input alone, told from equations, not from lengths."""
+"""Rows that follow from their own input alone are found in the equations, not by lengths."""
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from charrnn_core.engine.rowwise import Rows
+from charrnn_core.engine.rowwise import RowTracker
 from charrnn_core.engine.trace import trace
 
 N = 4  # rows, columns and symbols: no axis can be told from another by its length
@@ -38,7 +38,7 @@ NO = {
 def has_such_rows(function):
     traced = trace(lambda p, carry, ids: (carry, function(p, ids)), jnp.ones((N, N)), (),
                    jnp.zeros(N, jnp.int32))  # fmt: skip
-    rows = Rows(traced.inputs[0], N)
+    rows = RowTracker(traced.inputs[0], N)
     found = {value: rows.follow(e) for e in traced.equations for value in e.outputs}
     return found[traced.outputs[0]]
 

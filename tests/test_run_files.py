@@ -287,14 +287,16 @@ UNGUARDED = {
     "charrnn_core/files/regular.py": {"os.open"},
     # exclusively; directories; a new name
     "charrnn_core/files/atomic.py": {"os.open", "write_bytes"},
-    "charrnn_core/selfcheck.py": {"read_text"},  # a temporary directory of its own
+    "plugins/commands/charrnn_newplugin/kinds.py": {"read_text"},  # a package's
     # a package's; new files
     "plugins/commands/charrnn_newplugin/project.py": {"read_text", "write_text"},
+    "plugins/commands/charrnn_check/resume.py": {"read_text"},  # a temporary directory of its own
     "plugins/commands/charrnn_install/pip.py": {"read_text"},  # a temporary directory of its own
     "plugins/commands/charrnn_bench/machine.py": {"open"},  # /proc/cpuinfo
     "plugins/sources/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
     "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null
     "charrnn_core/console/stdio.py": {"os.open"},  # /dev/null
+    "charrnn_core/testing/recipes.py": {"write_text"},  # a temporary directory of its own
     "charrnn_core/registry/entrypoints.py": {"read_bytes"},  # of what is installed
     "cli.py": {"os.open"},  # /dev/null
 }

@@ -4,11 +4,11 @@ import types
 
 import optax
 import pytest
+from charrnn_check.resume import check_resume
 
 from charrnn_core import OptimizerPlugin, RunConfig, hookimpl
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.selfcheck import check_resume
 
 
 @pytest.fixture
@@ -16,8 +16,9 @@ def config(text_file):
     return RunConfig(source=str(text_file), cell="elman:4", batch=4, window=8)
 
 
-def test_the_command_says_what_it_compared(charrnn, text_file, tmp_path):
-    done = charrnn("run", "--self-check-resume", "--cell", "elman:4", "--source", text_file)
+@pytest.mark.parametrize("command", [["check", "resume"], ["run", "--self-check-resume"]])
+def test_the_command_says_what_it_compared(charrnn, text_file, tmp_path, command):
+    done = charrnn(*command, "--cell", "elman:4", "--source", text_file)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("resume is exact: 12 updates straight, and with a stop after 5")
     assert "arrays" in done.stdout and not (tmp_path / "runs").exists()
@@ -38,7 +39,7 @@ def test_an_optimizer_that_remembers_outside_its_state_is_caught(config):
     registry.add(lambda: module, "forgetful")
     from dataclasses import replace
 
-    verdict = check_resume(replace(config, optimizer=Ref("forgetful")), registry)
+    verdict = check_resume(replace(config, optimizer=Ref("forgetful")), registry=registry)
     assert not verdict.exact
     first, *others = verdict.lines()
     assert "resume is NOT exact" in first and "outside its state" in first

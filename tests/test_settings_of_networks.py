@@ -118,7 +118,7 @@ def test_documents_need_a_separator_the_alphabet_has(registry):
     for documents, ids in ((None, ()), ("lines", (0,)), ("blank", (0, 0)), (" a", (1, 2))):
         changed = dataclasses.replace(config, documents=documents)
         assert build_network(changed, ALPHABET, registry).separator == ids
-    with pytest.raises(UnknownSymbolError, match="documents is 'z', .* lacks some of 'z'"):
+    with pytest.raises(UnknownSymbolError, match="documents is 'z', .* lacks a character of 'z'"):
         build_network(dataclasses.replace(config, documents="z"), ALPHABET, registry)
 
 
@@ -130,7 +130,7 @@ def test_documents_that_never_end_are_told(registry, tmp_path):
         )
         context = TrainingContext(registry=registry, note=lambda line: None)
         notes = prepare(config.resolve(registry), context).notes
-        assert any("none ends in the training text" in note for note in notes) == told
+        assert any("no document ends in the training text" in note for note in notes) == told
 
 
 def test_a_separator_is_found_wherever_it_stands(monkeypatch):

@@ -390,7 +390,7 @@ def test_an_observer_that_raises_is_left_out(config, tmp_path):
     result = train(config, out=tmp_path / "run", observers=[bad], note=notes.append)
     assert result.reason == "finished" and bad.calls == 1
     [note] = notes
-    assert re.fullmatch(r"observer Bad failed and is left out: \S+\.py:\d+: ValueError: oops", note)
+    assert re.fullmatch(r"observer Bad failed and was removed: \S+\.py:\d+: ValueError: oops", note)
 
 
 def test_an_observer_that_cannot_remember_is_left_out():
@@ -410,7 +410,7 @@ def test_an_observer_that_cannot_remember_is_left_out():
         call(audience)
         assert audience.states() == {}
     for note, error in zip(notes, ("ValueError: oops", "KeyError: 'bytes'"), strict=True):
-        place = r"observer Forgetful failed and is left out: \S+\.py:\d+: "
+        place = r"observer Forgetful failed and was removed: \S+\.py:\d+: "
         assert re.fullmatch(place + re.escape(error), note)
 
 
@@ -424,7 +424,7 @@ def test_short_texts_shrink_the_geometry(tmp_path):
     assert started.notes == ("batch is 1 instead of 32: the training text has 81 characters",)
     assert (result.model.config.batch, result.model.config.window) == (1, 64)
     text.write_text("abcdefgh")
-    with pytest.raises(CorpusError, match="has 7 characters; one window needs at least 9"):
+    with pytest.raises(CorpusError, match="has 7 characters; expected at least 9, for one window"):
         train(settings, out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
 

@@ -248,7 +248,7 @@ def test_options_of_a_source_that_is_named(elsewhere):
     found = source_with("a.txt", ["encoding=utf-16"])
     assert found is not None and found.table() == {"use": "file:a.txt", "encoding": "utf-16"}
     assert source_with(None, []) is None
-    with pytest.raises(CharRNNError, match="--source is not"):
+    with pytest.raises(CharRNNError, match="without --source"):
         source_with(None, ["encoding=utf-16"])
 
 

@@ -57,9 +57,13 @@ def folded(text: str, width: int | None, first: str = "", rest: str = "") -> lis
     if width is None or width - len(rest) < _NARROWEST:
         return [f"{first}{text}".rstrip()]
     return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest,
-        break_long_words=False, break_on_hyphens=False,
-    ) or [first.rstrip()]  # fmt: skip
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
 
 
 def labelled(rows: Iterable[tuple[str, str]], width: int | None, indent: str = "") -> list[str]:

@@ -5,7 +5,11 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from pathlib import Path
+
+STARTED = time.monotonic()
+"""When this program started, by the clock that a budget in minutes is measured with."""
 
 
 def command(*arguments: object) -> str:

@@ -5,23 +5,25 @@ are put together, then pairs of pairs. That is about twice the arithmetic of a l
 instead of T, which is what an accelerator is good at and a CPU is not.
 """
 
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.arrays import Array, Leaves
 from charrnn_core.engine.equations import (
     BEFORE,
     LOOP,
     ONCE,
     STAYS_PUT,
+    Atom,
     Env,
     Equation,
     Value,
     run,
     wanted,
 )
-from charrnn_core.engine.loop import Feed, run_body
+from charrnn_core.engine.loop import Feed, Ran, run_body
 from charrnn_core.engine.plan import Plan
 from charrnn_core.engine.products import run_over_time
 
@@ -34,11 +36,11 @@ _CARRY_AMONG_INPUTS = {
     "select_n": ({1}, {2}, {1, 2}),
     "sub": ({0}, {1}, {0, 1}),
 }
-"""By primitive the sets of its inputs in which, all together, it is affine element by element."""
+"""By primitive, the sets of inputs in which, taken together, it is affine element by element."""
 
 
 def is_affine(plan: Plan) -> bool:
-    """Whether every leaf of the next carry is ``a h + b`` of that leaf, element by element.
+    """Say whether every leaf of the next carry is ``a h + b`` of that leaf, element by element.
 
     >>> from charrnn_core.engine.plan import make_plan
     >>> from charrnn_core.engine.trace import trace
@@ -53,7 +55,7 @@ def is_affine(plan: Plan) -> bool:
         return False
     if not all(jnp.issubdtype(leaf.aval.dtype, jnp.inexact) for leaf in plan.carry):
         return False
-    origin: dict[Any, Value] = {leaf: leaf for leaf in plan.carry}
+    origin: dict[Atom, Value] = {leaf: leaf for leaf in plan.carry}
     for equation in wanted(equations, plan.carry_out):
         dependent = {i for i, atom in enumerate(equation.inputs) if atom.kind == LOOP}
         leaves = {origin[equation.inputs[i]] for i in dependent}
@@ -64,11 +66,11 @@ def is_affine(plan: Plan) -> bool:
     return all(after.kind < LOOP or origin[after] is before for before, after in pairs)
 
 
-def affine_loop(plan: Plan, length: int, feed: Feed, carry: list[Any]) -> tuple[Any, Any]:
-    """What `charrnn_core.engine.loop.loop` computes, for a plan that `is_affine`."""
+def affine_loop(plan: Plan, length: int, feed: Feed, carry: Leaves) -> Ran:
+    """Compute what `charrnn_core.engine.loop.loop` does, for a plan that `is_affine`."""
 
-    def coefficients(inputs: list[Any]) -> Any:
-        def step(carry: list[Any]) -> list[Any]:
+    def coefficients(inputs: Leaves) -> tuple[Leaves, Leaves]:
+        def step(carry: Leaves) -> Leaves:
             return run_body(plan, carry, inputs, feed.consts, lambda *_: [])[1]
 
         zeros, ones = ([f(leaf) for leaf in carry] for f in (jnp.zeros_like, jnp.ones_like))
@@ -85,9 +87,12 @@ def affine_loop(plan: Plan, length: int, feed: Feed, carry: list[Any]) -> tuple[
     return [hs[-1] for hs in after], [per_step[value] for value in plan.stacked]
 
 
+_Pair: TypeAlias = tuple[Array, Array]
+
+
 @jax.custom_vjp
-def recurrence(a: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
-    """``h_t = a_t h_{t-1} + b_t`` for all t, by an associative scan.
+def recurrence(a: Array, b: Array, h: Array) -> Array:
+    """Compute ``h_t = a_t h_{t-1} + b_t`` for all t, by an associative scan.
 
     Arguments:
         a, b: ``float[T,...]``.
@@ -105,21 +110,23 @@ def recurrence(a: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
     return _scan(a, b.at[0].add(a[0] * h))
 
 
-def _scan(a: jax.Array, b: jax.Array, reverse: bool = False) -> jax.Array:
-    def compose(first: Any, second: Any) -> Any:
+def _scan(a: Array, b: Array, reverse: bool = False) -> Array:
+    def compose(first: _Pair, second: _Pair) -> _Pair:
         (a1, b1), (a2, b2) = first, second
         return a1 * a2, a2 * b1 + b2
 
     return jax.lax.associative_scan(compose, (a, b), reverse=reverse)[1]
 
 
-def _forward(a: jax.Array, b: jax.Array, h: jax.Array) -> Any:
+def _forward(a: Array, b: Array, h: Array) -> tuple[Array, tuple[Array, Array, Array]]:
     hs = recurrence(a, b, h)
     return hs, (a, h, hs)
 
 
-def _backward(residuals: Any, gradients: jax.Array) -> Any:
-    """With ``g_t = gradient_t + a_{t+1} g_{t+1}``: g for b, ``g_t h_{t-1}`` for a."""
+def _backward(
+    residuals: tuple[Array, Array, Array], gradients: Array
+) -> tuple[Array, Array, Array]:
+    """Return, with ``g_t = gradient_t + a_{t+1} g_{t+1}``: g for b, ``g_t h_{t-1}`` for a."""
     a, h, hs = residuals
     g = _scan(jnp.concatenate([a[1:], jnp.zeros_like(a[:1])]), gradients, reverse=True)
     before = jnp.concatenate([h[None], hs[:-1]])

@@ -1,15 +1,20 @@
 """A step's equations: what tracing finds, nested jits in place, in a form to sort and to run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+from jax.core import ShapedArray
+from jax.extend.core import ClosedJaxpr, JaxprEqn
+
+from charrnn_core.arrays import Array, Leaves
 
 FIXED, ONCE, BEFORE, LOOP = range(4)
 """What a value depends on: nothing, parameters, also the input, also the carry."""
 
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 HEAVY = {"dot_general", "conv_general_dilated"}
-"""What costs far more than an operation on each element."""
+"""Primitives that cost far more than an operation on each element."""
 
 STAYS_PUT = {"while", "cond"}
 """Batching changes what these compute: a loop runs to its longest row, a branch becomes both."""
@@ -20,7 +25,7 @@ class Value:
 
     __slots__ = ("aval", "kind")
 
-    def __init__(self, aval: Any, kind: int) -> None:
+    def __init__(self, aval: ShapedArray, kind: int) -> None:
         self.aval, self.kind = aval, kind
 
 
@@ -32,24 +37,31 @@ class Literal:
     kind = FIXED
 
 
-Atom = Value | Literal
-Env = dict[Value, Any]
+Atom: TypeAlias = Value | Literal
+Env: TypeAlias = dict[Value, Array]
+"""Arrays by the value that they are of."""
 
 
 @dataclass(frozen=True, eq=False)
 class Equation:
     """``outputs = primitive(inputs)``."""
 
-    source: Any
+    source: JaxprEqn
     inputs: tuple[Atom, ...]
     outputs: tuple[Value, ...]
 
     @property
     def name(self) -> str:
+        """Return the name of the primitive."""
         return self.source.primitive.name
 
-    def __call__(self, *values: Any) -> list[Any]:
-        """The outputs for these inputs."""
+    @property
+    def values_read(self) -> list[Value]:
+        """Return the inputs that are not numbers written into the step."""
+        return [atom for atom in self.inputs if isinstance(atom, Value)]
+
+    def __call__(self, *values: Array) -> Leaves:
+        """Return the outputs for these inputs."""
         primitive = self.source.primitive
         with self.source.ctx.manager:
             result = primitive.bind(*values, **primitive.get_bind_params(self.source.params))
@@ -61,13 +73,13 @@ class Equation:
         env.update(zip(self.outputs, results, strict=True))
 
 
-def read(env: Env, atom: Atom) -> Any:
-    """The value of an atom."""
+def read(env: Mapping[Value, Array], atom: Atom) -> Array:
+    """Return the array of an atom."""
     return atom.value if isinstance(atom, Literal) else env[atom]
 
 
 def run(equations: Sequence[Equation], env: Env) -> Env:
-    """A copy of `env` with what the equations compute."""
+    """Return a copy of `env` with what the equations compute."""
     env = dict(env)
     for equation in equations:
         equation.run(env)
@@ -75,20 +87,26 @@ def run(equations: Sequence[Equation], env: Env) -> Env:
 
 
 def wanted(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equation]:
-    """The equations that `results` depend on, in their order."""
+    """Return the equations that `results` depend on, in their order."""
     needed = {atom for atom in results if isinstance(atom, Value)}
     kept = []
     for equation in reversed(equations):
         if needed.intersection(equation.outputs):
-            needed.update(atom for atom in equation.inputs if isinstance(atom, Value))
+            needed.update(equation.values_read)
             kept.append(equation)
     return kept[::-1]
 
 
 def flatten(
-    closed: Any, arguments: Sequence[Atom], constants: dict[Value, Any], into: list[Equation]
+    closed: ClosedJaxpr, arguments: Sequence[Atom], constants: Env, into: list[Equation]
 ) -> list[Atom]:
-    """Append the equations of a jaxpr, those of nested jits in place; give its results."""
+    """Append the equations of a jaxpr, those of nested jits in place, and return its results.
+
+    Arguments:
+        arguments: what its inputs are called outside.
+        constants: gets the values that it closed over.
+        into: gets the equations.
+    """
     jaxpr = closed.jaxpr
     env: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
     for variable, value in zip(jaxpr.constvars, closed.consts, strict=True):

@@ -6,16 +6,35 @@ merges their products again (`charrnn_core.engine.products.Group`).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import jax
 from jax import lax
 
-from charrnn_core.engine.equations import LOOP, Atom, Equation, Value, flatten
+from charrnn_core.arrays import Array
+from charrnn_core.engine.equations import LOOP, Atom, Env, Equation, Value, flatten
 from charrnn_core.engine.products import as_product
+
+
+def cut_gates(
+    equations: Sequence[Equation], results: Sequence[Atom], constants: Env
+) -> tuple[list[Equation], dict[Value, Atom]]:
+    """Cut wide sums before they are added up.
+
+    Arguments:
+        equations: a step's, in their order.
+        results: what the step gives back.
+        constants: values the step closed over; gets those of new equations.
+
+    Returns:
+        The equations, and what replaces which value.
+    """
+    cutter = _GateCutter(equations, results, constants)
+    for equation in equations:
+        cutter.add(equation)
+    return cutter.equations, cutter.replaced
 
 
 @dataclass(frozen=True)
@@ -28,79 +47,79 @@ class _Cut:
     stop: int
 
 
-def cut_gates(
-    equations: Sequence[Equation], results: Sequence[Atom], constants: dict[Value, Any]
-) -> tuple[list[Equation], dict[Value, Atom]]:
-    """The equations with wide sums cut before they are added up, and what replaces which value."""
-    makers = {value: e for e in equations for value in e.outputs}
-    readers: dict[Atom, list[Equation]] = defaultdict(list)
-    for equation in equations:
-        for atom in equation.inputs:
-            readers[atom].append(equation)
-    kept = {atom for atom in results if isinstance(atom, Value)}
+class _GateCutter:
+    """Builds a step's equations anew, with cuts moved from the sums to what is added up.
 
-    def divides(value: Atom, readers_left: int) -> bool:
-        """Whether it is a product or a sum with one that nothing else reads."""
-        if not isinstance(value, Value) or value in kept or value not in makers:
+    Arguments: those of `cut_gates`.
+
+    Fields:
+        equations: the new ones so far.
+        replaced: what takes the place of which value.
+    """
+
+    def __init__(
+        self, equations: Sequence[Equation], results: Sequence[Atom], constants: Env
+    ) -> None:
+        self.equations: list[Equation] = []
+        self.replaced: dict[Value, Atom] = {}
+        self._constants = constants
+        self._results = {atom for atom in results if isinstance(atom, Value)}
+        self._makers = {value: e for e in equations for value in e.outputs}
+        self._readers: dict[Value, list[Equation]] = defaultdict(list)
+        for equation in equations:
+            for value in equation.values_read:
+                self._readers[value].append(equation)
+
+    def add(self, equation: Equation) -> None:
+        """Append an equation, or what replaces it if it cuts a sum that can be cut before."""
+        cuts = list(_cuts(equation))
+        if cuts and self._is_for_cuts_alone(cuts[0].source):
+            self.replaced.update((cut.output, self._slice(cut.source, cut)) for cut in cuts)
+            return
+        inputs = (self.replaced.get(a, a) if isinstance(a, Value) else a for a in equation.inputs)
+        self.equations.append(Equation(equation.source, tuple(inputs), equation.outputs))
+
+    def _is_for_cuts_alone(self, source: Value) -> bool:
+        readers = self._readers[source]
+        return all(any(_cuts(e)) for e in readers) and self._divides(source, len(readers))
+
+    def _divides(self, atom: Atom, most_readers: int = 1) -> bool:
+        """Say whether it is a product, or a sum with one, that no more equations read."""
+        if not isinstance(atom, Value) or atom in self._results or atom not in self._makers:
             return False
-        if len(readers[value]) > readers_left:
+        if len(self._readers[atom]) > most_readers:
             return False
-        maker = makers[value]
+        maker = self._makers[atom]
         if maker.name == "add":
-            return any(divides(atom, 1) for atom in maker.inputs)
+            return any(map(self._divides, maker.inputs))
         product = as_product(maker, LOOP)
         return product is not None and product.plain
 
-    new: list[Equation] = []
-    replaced: dict[Value, Atom] = {}
+    def _slice(self, atom: Atom, cut: _Cut) -> Atom:
+        """Return the columns of an atom that a cut takes of the sum which the atom is part of."""
+        width = cut.source.aval.shape[-1]
+        if not isinstance(atom, Value) or atom.aval.shape[-1:] != (width,):
+            return atom  # it is added to every column
+        if not self._divides(atom, len(self._readers[atom])):
+            return self._append(lambda a: lax.slice_in_dim(a, cut.start, cut.stop, axis=-1), atom)
+        maker = self._makers[atom]
+        if maker.name == "add":
+            return self._append(lax.add, *(self._slice(term, cut) for term in maker.inputs))
 
-    def emit(function: Callable[..., Any], *atoms: Atom) -> Atom:
+        def multiply(operand: Array, weight: Array) -> Array:
+            return maker(operand, lax.slice_in_dim(weight, cut.start, cut.stop, axis=1))[0]
+
+        return self._append(multiply, *maker.inputs)
+
+    def _append(self, function: Callable[..., Array], *atoms: Atom) -> Atom:
+        """Append a function's equations, and return its result."""
         shapes = [atom.aval if isinstance(atom, Value) else atom.value for atom in atoms]
-        return flatten(jax.make_jaxpr(function)(*shapes), atoms, constants, new)[0]
-
-    def cut(value: Atom, start: int, stop: int, width: int) -> Atom:
-        if not _is_wide(value, width):
-            return value  # it is added to every column
-        if divides(value, len(readers[value])):
-            maker = makers[value]  # type: ignore[index]  # only values divide
-            if maker.name == "add":
-                return emit(lax.add, *(cut(atom, start, stop, width) for atom in maker.inputs))
-            operand, weight = maker.inputs
-
-            def multiply(operand: Any, weight: Any) -> Any:
-                return maker(operand, lax.slice_in_dim(weight, start, stop, axis=1))[0]
-
-            return emit(multiply, operand, weight)
-        return emit(lambda whole: lax.slice_in_dim(whole, start, stop, axis=-1), value)
-
-    for equation in equations:
-        cuts = list(_cuts(equation))
-        source = equation.inputs[0] if cuts else None
-        if source is not None and all(_is_cut(e) for e in readers[source]):
-            if divides(source, len(readers[source])):
-                width = source.aval.shape[-1]  # type: ignore[union-attr]  # a cut's is a value
-                replaced.update((c.output, cut(c.source, c.start, c.stop, width)) for c in cuts)
-                continue
-        new.append(_with_inputs(equation, replaced))
-    return new, replaced
+        closed = jax.make_jaxpr(function)(*shapes)
+        return flatten(closed, atoms, self._constants, self.equations)[0]
 
 
-def _is_wide(atom: Atom, width: int) -> bool:
-    """Whether an atom has a column for each of the sum's, which is `width` wide."""
-    return isinstance(atom, Value) and atom.aval.shape[-1:] == (width,)
-
-
-def _with_inputs(equation: Equation, replaced: dict[Value, Atom]) -> Equation:
-    inputs = tuple(replaced.get(a, a) if isinstance(a, Value) else a for a in equation.inputs)
-    return Equation(equation.source, inputs, equation.outputs)
-
-
-def _is_cut(equation: Equation) -> bool:
-    return any(True for _ in _cuts(equation))
-
-
-def _cuts(equation: Equation) -> Iterable[_Cut]:
-    """What a split or a slice takes from the last axis of a value of the loop."""
+def _cuts(equation: Equation) -> Iterator[_Cut]:
+    """Yield what a split or a slice takes from the last axis of a value of the loop."""
     source = equation.inputs[0] if equation.inputs else None
     if not isinstance(source, Value) or source.kind != LOOP:
         return

@@ -1,4 +1,4 @@
-"""Reading a cell's step: which of its equations must run at every step, and which need not.
+"""A plan of a step: which of its equations must run at every step, and which need not.
 
 `make_plan` sorts a step's equations:
 
@@ -12,11 +12,12 @@ to them into *sums* ``s = l W + e``, and sums that share their left operand l in
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeAlias
 
+from charrnn_core.arrays import Array
 from charrnn_core.engine.equations import (
     BEFORE,
     FIXED,
@@ -33,6 +34,9 @@ from charrnn_core.engine.gates import cut_gates
 from charrnn_core.engine.products import Group, Sum, as_product, is_activation
 from charrnn_core.engine.trace import Traced
 
+Item: TypeAlias = Equation | Group
+"""What a loop runs one after the other."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -40,7 +44,7 @@ class Plan:
 
     Arguments:
         params, carry, inputs: the step's arguments, flat.
-        carry_out, outputs: what it gives back, flat.
+        carry_out, outputs: its results, flat.
         constants: values the step closed over.
         fixed, once, before, after: equations outside the loop.
         loop: equations and groups inside it, in order.
@@ -51,37 +55,39 @@ class Plan:
     inputs: tuple[Value, ...]
     carry_out: tuple[Atom, ...]
     outputs: tuple[Atom, ...]
-    constants: Mapping[Value, Any]
+    constants: Mapping[Value, Array]
     fixed: tuple[Equation, ...] = ()
     once: tuple[Equation, ...] = ()
     before: tuple[Equation, ...] = ()
-    loop: tuple[Equation | Group, ...] = ()
+    loop: tuple[Item, ...] = ()
     after: tuple[Equation, ...] = ()
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
+        """Return the groups of the loop, in order."""
         return tuple(item for item in self.loop if isinstance(item, Group))
 
     def used_in_loop(self, kind: int) -> tuple[Value, ...]:
-        """Values of a kind that the loop's own equations or the next carry read."""
+        """Return the values of a kind that the loop's own equations or the next carry read."""
         read_here: list[Atom] = list(self.carry_out)
         read_here += [atom for item in self.loop for atom in _read(item)]
-        return _unique(a for a in read_here if isinstance(a, Value) and a.kind == kind)
+        return _of_kind(read_here, kind)
 
     def used_after(self, kind: int) -> tuple[Value, ...]:
-        """Values of a kind that the outputs, or equations after the loop, read."""
+        """Return the values of a kind that the outputs, or equations after the loop, read."""
         atoms = [*self.outputs, *(atom for equation in self.after for atom in equation.inputs)]
-        return _unique(a for a in atoms if isinstance(a, Value) and a.kind == kind)
+        return _of_kind(atoms, kind)
 
     @cached_property
     def stacked(self) -> tuple[Value, ...]:
-        """Carry-dependent values that are wanted at every step outside the loop."""
+        """Return the carry-dependent values that are wanted at every step outside the loop."""
         made = {value for equation in self.after for value in equation.outputs}
         return tuple(value for value in self.used_after(LOOP) if value not in made)
 
 
-def _unique(values: Iterator[Value]) -> tuple[Value, ...]:
-    return tuple(dict.fromkeys(values))
+def _of_kind(atoms: Iterable[Atom], kind: int) -> tuple[Value, ...]:
+    """Return the values of a kind, each once."""
+    return tuple(dict.fromkeys(a for a in atoms if isinstance(a, Value) and a.kind == kind))
 
 
 def make_plan(traced: Traced) -> Plan:
@@ -95,9 +101,8 @@ def make_plan(traced: Traced) -> Plan:
     equations = wanted(equations, results)
     by_kind = {kind: [e for e in equations if _kind(e) == kind] for kind in range(4)}
     inside, after = _split_loop(by_kind[LOOP], carry_out)
-    uses = Counter(atom for e in inside for atom in e.inputs if isinstance(atom, Value))
-    uses.update(a for e in after for a in e.inputs if isinstance(a, Value))
-    uses.update(a for a in results if isinstance(a, Value))
+    atoms = [*(atom for equation in (*inside, *after) for atom in equation.inputs), *results]
+    uses = Counter(atom for atom in atoms if isinstance(atom, Value))
     return Plan(
         params=traced.params,
         carry=traced.carry,
@@ -108,7 +113,7 @@ def make_plan(traced: Traced) -> Plan:
         fixed=tuple(by_kind[FIXED]),
         once=tuple(by_kind[ONCE]),
         before=tuple(by_kind[BEFORE]),
-        loop=tuple(_group(inside, uses)),
+        loop=tuple(_Grouper(inside, uses).items()),
         after=tuple(after),
     )
 
@@ -120,7 +125,7 @@ def _kind(equation: Equation) -> int:
 def _split_loop(
     equations: list[Equation], carry_out: Sequence[Atom]
 ) -> tuple[list[Equation], list[Equation]]:
-    """What the next carry needs, and the rest if it is worth a pass of its own."""
+    """Return what the next carry needs, and the rest if it is worth a pass of its own."""
     stays = [e for e in equations if e.name in STAYS_PUT]
     roots = [*carry_out, *(value for e in stays for value in e.outputs)]
     inside = set(wanted(equations, roots))
@@ -130,95 +135,119 @@ def _split_loop(
     return [e for e in equations if e in inside], after
 
 
-def _group(equations: list[Equation], uses: Counter[Value]) -> list[Equation | Group]:
-    """Put products and what is added to them into groups; leave other equations as they are."""
-    products = {e.outputs[0]: product for e in equations if (product := as_product(e, LOOP))}
-    adds = {e.outputs[0]: e for e in equations if e.name == "add"}
-    inner = {
-        atom
-        for e in adds.values()
-        for atom in e.inputs
-        if isinstance(atom, Value) and atom in adds and uses[atom] == 1
-    }
+class _Grouper:
+    """Puts the products of a loop, and what is added to them, into groups.
 
-    def leaves(value: Atom) -> Iterator[Atom]:
-        for atom in adds[value].inputs if value in adds else ():  # type: ignore[index]
-            if atom in inner:
-                yield from leaves(atom)
+    Additions are read as trees: a *root* is a total, its *terms* are what is added up, and the
+    *inner* additions between the two are read by one other addition and by nothing else.
+
+    Arguments:
+        equations: the loop's, in their order.
+        uses: how often each value is read, in the loop, after it, and as a result.
+    """
+
+    def __init__(self, equations: Sequence[Equation], uses: Counter[Value]) -> None:
+        self._equations, self._uses = equations, uses
+        self._products = {e.outputs[0]: p for e in equations if (p := as_product(e, LOOP))}
+        self._additions = {e.outputs[0]: e for e in equations if e.name == "add"}
+        self._inner = {
+            value
+            for addition in self._additions.values()
+            for value in addition.values_read
+            if value in self._additions and uses[value] == 1
+        }
+        self._only_reader = {v: e for e in equations for v in e.values_read if uses[v] == 1}
+
+    def items(self) -> list[Item]:
+        """Return the groups, and the equations that belong to none, each after what it reads."""
+        roots = [value for value in self._additions if value not in self._inner]
+        sums = [item for root in roots if (item := self._sum_at(root))]
+        added = {product for item in sums for product in item.products}
+        alone = [(v, product) for v, product in self._products.items() if product not in added]
+        sums += [Sum(v, (product,), activation=self._activation(v)) for v, product in alone]
+        absorbed = {value for item in sums for value in self._absorbed_by(item)}
+        others = [e for e in self._equations if not absorbed.intersection(e.outputs)]
+        return _in_order([*others, *_merged(sums)])
+
+    def _sum_at(self, root: Value) -> Sum | None:
+        """Return what is added up at a root as a sum, if there is a product in it."""
+        terms = list(self._terms(root))
+        own = [t for t in terms if isinstance(t, Value) and self._is_product_within(t, root)]
+        if not own:
+            return None
+        others = [t for t in terms if t not in own]
+        return Sum(
+            root,
+            products=tuple(self._products[t] for t in own),
+            extra=tuple(t for t in others if t.kind < LOOP),
+            rest=tuple(t for t in others if t.kind == LOOP),
+            activation=self._activation(root),
+        )
+
+    def _is_product_within(self, term: Value, root: Value) -> bool:
+        """Say whether a term is a product of the root's shape that nothing else reads."""
+        alone = term in self._products and self._uses[term] == 1
+        return alone and term.aval.shape == root.aval.shape
+
+    def _terms(self, addition: Value) -> Iterator[Atom]:
+        for atom in self._additions[addition].inputs:
+            if isinstance(atom, Value) and atom in self._inner:
+                yield from self._terms(atom)
             else:
                 yield atom
 
-    readers = {a: e for e in equations for a in e.inputs if isinstance(a, Value) and uses[a] == 1}
-
-    def activation(value: Value) -> Equation | None:
-        reader = readers.get(value)
+    def _activation(self, value: Value) -> Equation | None:
+        """Return the only equation that reads a value, if it is an activation."""
+        reader = self._only_reader.get(value)
         return reader if reader is not None and is_activation(reader) else None
 
-    sums, absorbed = [], set()
-    for root in adds:
-        if root in inner:
-            continue
-        terms = list(leaves(root))
-        mine = [
-            t
-            for t in terms
-            if t in products and uses[t] == 1 and t.aval.shape == root.aval.shape  # type: ignore
-        ]
-        if mine:
-            others = [t for t in terms if t not in mine]
-            extra = tuple(t for t in others if t.kind < LOOP)
-            rest = tuple(t for t in others if t.kind == LOOP)
-            mine_products = tuple(products[t] for t in mine)
-            sums.append(Sum(root, mine_products, extra, rest, activation(root)))
-            absorbed.update([*mine, root, *_inner_adds(root, adds, inner)])
-    alone = [value for value in products if value not in absorbed]
-    sums += [Sum(value, (products[value],), activation=activation(value)) for value in alone]
-    absorbed.update(products)
-    absorbed.update(item.kept for item in sums)
-    return _in_order(equations, sums, absorbed)
+    def _absorbed_by(self, item: Sum) -> Iterator[Value]:
+        """Yield the values that a sum computes, in place of their equations."""
+        yield from (item.output, item.kept)
+        yield from (product.equation.outputs[0] for product in item.products)
+        if item.output in self._additions:
+            yield from self._inner_additions(item.output)
+
+    def _inner_additions(self, addition: Value) -> Iterator[Value]:
+        for value in self._additions[addition].values_read:
+            if value in self._inner:
+                yield value
+                yield from self._inner_additions(value)
 
 
-def _inner_adds(root: Value, adds: Mapping[Value, Equation], inner: set[Any]) -> Iterator[Value]:
-    for atom in adds[root].inputs:
-        if isinstance(atom, Value) and atom in inner:
-            yield atom
-            yield from _inner_adds(atom, adds, inner)
-
-
-def _in_order(
-    equations: list[Equation], sums: list[Sum], absorbed: set[Value]
-) -> list[Equation | Group]:
-    """Merge sums over the same operand, and put everything after what it reads."""
-    merged: dict[Any, list[Sum]] = {}
+def _merged(sums: Sequence[Sum]) -> list[Group]:
+    """Return groups of sums that can share a product, and of one sum each for the others."""
+    groups: dict[object, list[Sum]] = {}
     for item in sums:
-        first = item.products[0]
-        single = len(item.products) == 1 and not item.rest and first.plain
+        first, *others = item.products
         params = first.equation.source.params
-        same = (first.operand, params["precision"], params["preferred_element_type"])
-        merged.setdefault(same if single else item, []).append(item)
-    items: list[Equation | Group] = [e for e in equations if not absorbed.intersection(e.outputs)]
-    items += [Group(tuple(group)) for group in merged.values()]
+        shared = (first.operand, params["precision"], params["preferred_element_type"])
+        can_share = first.plain and not others and not item.rest
+        groups.setdefault(shared if can_share else item, []).append(item)
+    return [Group(tuple(group)) for group in groups.values()]
+
+
+def _in_order(items: Sequence[Item]) -> list[Item]:
+    """Return the items, each after those that make what it reads, else in their order."""
     makers = {value: item for item in items for value in _made(item)}
-    ordered: dict[Equation | Group, None] = {}
-
-    def place(item: Equation | Group) -> None:
-        if item not in ordered:
-            for atom in _read(item):
-                if isinstance(atom, Value) and atom in makers:
-                    place(makers[atom])
-            ordered[item] = None
-
-    for item in items:
-        place(item)
+    ordered: dict[Item, None] = {}
+    waiting = list(reversed(items))
+    while waiting:
+        needed = (makers[atom] for atom in _read(waiting[-1]) if atom in makers)
+        missing = next((item for item in needed if item not in ordered), None)
+        if missing is not None:
+            waiting.append(missing)
+        else:
+            ordered[waiting.pop()] = None
     return list(ordered)
 
 
-def _made(item: Equation | Group) -> list[Value]:
+def _made(item: Item) -> list[Value]:
     return [s.kept for s in item.sums] if isinstance(item, Group) else list(item.outputs)
 
 
-def _read(item: Equation | Group) -> list[Atom]:
-    """What an item of the loop reads of the loop's values."""
+def _read(item: Item) -> list[Atom]:
+    """Return what an item of the loop reads of the loop's values."""
     if isinstance(item, Equation):
         return list(item.inputs)
     return [*item.operands, *(atom for part in item.sums for atom in part.rest)]

@@ -1,16 +1,19 @@
 """Products with a weight, the sums they stand in, and groups of sums that share one product."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.arrays import Array, Leaves
 from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Atom, Env, Equation, Value, read
-from charrnn_core.engine.matvec import row_times, row_times_transposed
+from charrnn_core.engine.matvec import Precision, row_times, row_times_transposed
+
+_PrecisionItems: TypeAlias = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,7 @@ class Product:
     weight: Atom
     operand_first: bool
 
-    def __call__(self, operand: Any, weight: Any) -> Any:
+    def __call__(self, operand: Array, weight: Array) -> Array:
         if self._one_row:
             return row_times(operand, weight, self._precision)
         pair = (operand, weight) if self.operand_first else (weight, operand)
@@ -30,15 +33,15 @@ class Product:
 
     @property
     def plain(self) -> bool:
-        """Whether it is ``[..., n] @ [n, m]``, so that products can share one."""
+        """Say whether it is ``[..., n] @ [n, m]``, so that products can share one."""
         contract, batch = self.equation.source.params["dimension_numbers"]
         ndim = self.operand.aval.ndim
         canonical = contract == ((ndim - 1,), (0,)) and batch == ((), ())
         weight_ndim = self.weight.aval.ndim if isinstance(self.weight, Value) else 0
         return self.operand_first and canonical and weight_ndim == 2
 
-    def over_time(self, operands: Any, weight: Any) -> Any:
-        """The product at every step: ``operands`` has time first."""
+    def over_time(self, operands: Array, weight: Array) -> Array:
+        """Return the product at every step: ``operands`` has time first."""
         if self.plain:
             return rows_times(operands, weight, tuple(self._precision.items()))
         return jax.vmap(lambda operand: self(operand, weight))(operands)
@@ -47,12 +50,12 @@ class Product:
     def _one_row(self) -> bool:
         return self.plain and self.operand.aval.size == self.operand.aval.shape[-1]
 
-    def turned(self, weight: Any) -> Any:
-        """The weight as `operand_gradient` wants it, made once for all steps."""
+    def turned(self, weight: Array) -> Array:
+        """Return the weight as `operand_gradient` wants it, made once for all steps."""
         return weight.T if self.plain and not self._one_row else weight
 
-    def operand_gradient(self, operand: Any, turned: Any, gradient: Any) -> Any:
-        """The gradient of the operand from that of the product."""
+    def operand_gradient(self, operand: Array, turned: Array, gradient: Array) -> Array:
+        """Return the operand's gradient, from the product's `gradient`."""
         if self._one_row:
             back = row_times_transposed(gradient, turned, self._precision)
             return back.astype(operand.dtype)
@@ -62,34 +65,41 @@ class Product:
             return back.astype(operand.dtype)
         return jax.linear_transpose(lambda o: self(o, turned), operand)(gradient)[0]
 
-    def weight_gradient(self, operands: Any, weight: Any, gradients: Any) -> Any:
-        """The gradient of the weight from those of the product at every step."""
+    def weight_gradient(self, operands: Array, weight: Array, gradients: Array) -> Array:
+        """Return the weight's gradient, from the product's `gradients` at every step."""
         if self.plain:
             back = _plain_weight_gradient(operands, gradients, self._precision)
             return back.astype(weight.dtype)
         return jax.linear_transpose(lambda w: self.over_time(operands, w), weight)(gradients)[0]
 
     @property
-    def _precision(self) -> dict[str, Any]:
+    def _precision(self) -> Precision:
         params = self.equation.source.params
         return {k: params[k] for k in ("precision", "preferred_element_type")}
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def rows_times(operands: Any, weight: Any, precision: Any = ()) -> Any:
-    """``[..., n] @ [n, m]``, whose backward pass is two products without a transposed copy.
+def rows_times(operands: Array, weight: Array, precision: _PrecisionItems = ()) -> Array:
+    """Multiply ``[..., n] @ [n, m]``; its backward pass is two products, neither transposed.
 
     jax's own rule gives the weight's gradient transposed, and XLA then transposes the long operand.
+
+    Arguments:
+        precision: the items of a `Precision`, a tuple because jax hashes it.
     """
     axes = ((operands.ndim - 1,), (0,))
     return jax.lax.dot_general(operands, weight, (axes, ((), ())), **dict(precision))
 
 
-def _rows_times_forward(operands: Any, weight: Any, precision: Any) -> Any:
+def _rows_times_forward(
+    operands: Array, weight: Array, precision: _PrecisionItems
+) -> tuple[Array, tuple[Array, Array]]:
     return rows_times(operands, weight, precision), (operands, weight)
 
 
-def _rows_times_backward(precision: Any, residuals: Any, gradients: Any) -> Any:
+def _rows_times_backward(
+    precision: _PrecisionItems, residuals: tuple[Array, Array], gradients: Array
+) -> tuple[Array, Array]:
     operands, weight = residuals
     axes = ((gradients.ndim - 1,), (1,))
     back = jax.lax.dot_general(gradients, weight, (axes, ((), ())), **dict(precision))
@@ -100,7 +110,7 @@ def _rows_times_backward(precision: Any, residuals: Any, gradients: Any) -> Any:
 rows_times.defvjp(_rows_times_forward, _rows_times_backward)
 
 
-def _plain_weight_gradient(operands: Any, gradients: Any, precision: Mapping[str, Any]) -> Any:
+def _plain_weight_gradient(operands: Array, gradients: Array, precision: Precision) -> Array:
     leading = tuple(range(operands.ndim - 1))
     # Kept apart from what made the operands: XLA would compute that in transposed order, slowly.
     columns = jax.lax.optimization_barrier(
@@ -110,15 +120,15 @@ def _plain_weight_gradient(operands: Any, gradients: Any, precision: Mapping[str
     return jax.lax.dot_general(columns, gradients, ((after_first, leading), ((), ())), **precision)
 
 
-_SLOPES: dict[str, Callable[[Any], Any]] = {
+_SLOPES: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda y: 1 - y * y,
     "logistic": lambda y: y * (1 - y),
 }
-"""The derivatives of functions of one number that can be told from their value."""
+"""The derivatives that follow from a function's value, by the function's primitive."""
 
 
 def is_activation(equation: Equation) -> bool:
-    """Whether its derivative can be told from its result."""
+    """Say whether its derivative follows from its result."""
     return equation.name in _SLOPES
 
 
@@ -142,27 +152,33 @@ class Sum:
 
     @property
     def kept(self) -> Value:
-        """The value that the rest of the step reads."""
+        """Return the value that the rest of the step reads."""
         return self.output if self.activation is None else self.activation.outputs[0]
 
-    def finish(self, total: Any) -> Any:
-        """The kept value from the sum."""
+    def finish(self, total: Array) -> Array:
+        """Return the kept value, from the sum."""
         return total if self.activation is None else self.activation(total)[0]
 
-    def pull(self, kept: Any, gradient: Any) -> Any:
-        """The gradient of the sum from that of the kept value."""
+    def pull(self, kept: Array, gradient: Array) -> Array:
+        """Return the sum's gradient, from the `gradient` of the kept value."""
         if self.activation is None:
             return gradient
         return gradient * _SLOPES[self.activation.name](kept)
 
     @property
     def extra_kind(self) -> int:
-        """FIXED if nothing is added, BEFORE if that differs from step to step, else ONCE."""
-        kinds = [atom.kind for atom in self.extra]
-        return FIXED if not kinds else BEFORE if BEFORE in kinds else ONCE
+        """Return FIXED if there is no extra, BEFORE if it differs from step to step, else ONCE."""
+        if not self.extra:
+            return FIXED
+        return BEFORE if self.extra_by_step else ONCE
 
-    def add_extra(self, *extra: Any) -> Any:
-        """The sum of the extra, in the shape of the output."""
+    @property
+    def extra_by_step(self) -> list[Value]:
+        """Return those of the extra that differ from step to step."""
+        return [a for a in self.extra if isinstance(a, Value) and a.kind == BEFORE]
+
+    def add_extra(self, *extra: Array) -> Array:
+        """Return the sum of the extra, in the shape of the output."""
         values = [jnp.broadcast_to(value, self.output.aval.shape) for value in extra]
         return sum(values[1:], start=values[0])
 
@@ -174,43 +190,61 @@ class Group:
     sums: tuple[Sum, ...]
 
     @property
-    def operands(self) -> tuple[Value, ...]:
-        return tuple(product.operand for product in self.sums[0].products)
+    def products(self) -> tuple[Product, ...]:
+        """Return one product per operand, which multiplies by the weights of all sums at once."""
+        return self.sums[0].products
 
-    def weights(self, env: Env) -> list[Any]:
-        """One weight per operand; merged ones side by side."""
-        columns = zip(*(item.products for item in self.sums), strict=True)
-        stacks = [[read(env, product.weight) for product in column] for column in columns]
+    @property
+    def merged(self) -> list[tuple[Product, ...]]:
+        """Return for each operand the products, one of every sum, that are computed as one."""
+        return list(zip(*(item.products for item in self.sums), strict=True))
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """Return the left operands."""
+        return tuple(product.operand for product in self.products)
+
+    def weights(self, env: Env) -> Leaves:
+        """Return one weight per operand; merged ones side by side."""
+        stacks = [[read(env, product.weight) for product in column] for column in self.merged]
         return [stack[0] if len(stack) == 1 else jnp.concatenate(stack, axis=1) for stack in stacks]
 
-    def multiply(self, operands: Sequence[Any], weights: Sequence[Any]) -> list[Any]:
-        """The sum of the products, for every sum."""
-        first = self.sums[0].products
-        terms = [product(o, w) for product, o, w in zip(first, operands, weights, strict=True)]
-        return self.split(sum(terms[1:], start=terms[0]))
+    def compute(
+        self,
+        operands: Leaves,
+        weights: Leaves,
+        extras: Sequence[Array | None],
+        rest: Sequence[Leaves],
+    ) -> Leaves:
+        """Return what is kept of every sum.
 
-    def finish(self, products: Any, extras: Any, rest: Any) -> list[Any]:
-        """What is kept of every sum, from its product, its extra if any, and what else is added."""
-        parts = zip(self.sums, products, extras, rest, strict=True)
+        Arguments:
+            operands, weights: one per operand, the weights as `weights` gives them.
+            extras: for every sum its extra, added up; None where it has none.
+            rest: for every sum what else is added to it.
+        """
+        pairs = zip(self.products, operands, weights, strict=True)
+        terms = [product(operand, weight) for product, operand, weight in pairs]
+        totals = self.split(sum(terms[1:], start=terms[0]))
         return [
-            item.finish(sum(added, start=product if extra is None else product + extra))
-            for item, product, extra, added in parts
+            item.finish(sum(added, start=total if extra is None else total + extra))
+            for item, total, extra, added in zip(self.sums, totals, extras, rest, strict=True)
         ]
 
-    def split(self, total: Any) -> list[Any]:
-        """Each sum's share of a merged result."""
+    def split(self, total: Array) -> Leaves:
+        """Return each sum's share of a merged result."""
         if len(self.sums) == 1:
             return [total]
         widths = [item.output.aval.shape[-1] for item in self.sums]
         return jnp.split(total, list(accumulate(widths[:-1])), axis=-1)
 
-    def join(self, parts: Sequence[Any]) -> Any:
-        """The inverse of `split`."""
+    def join(self, parts: Sequence[Array]) -> Array:
+        """Return the merged result of these shares, the inverse of `split`."""
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
 
 def as_product(equation: Equation, least: int) -> Product | None:
-    """The equation as a product of a weight and an operand of at least that kind, if it is one."""
+    """Return an equation as a product of a weight and an operand of at least that kind, or None."""
     if equation.name != "dot_general":
         return None
     if not jnp.issubdtype(equation.outputs[0].aval.dtype, jnp.inexact):
@@ -224,7 +258,7 @@ def as_product(equation: Equation, least: int) -> Product | None:
 
 
 def run_over_time(equations: Sequence[Equation], once: Env, per_step: Env) -> Env:
-    """What the equations compute at every step, time first.
+    """Return what the equations compute at every step, time first.
 
     Arguments:
         once: values that are the same at every step.

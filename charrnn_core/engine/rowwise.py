@@ -1,11 +1,13 @@
 """Whether an equation treats every row by itself, and all rows alike.
 
-Told from the primitive and its parameters, not from lengths, by which axes cannot be told apart.
+The primitive and its parameters decide, not the lengths of axes: two axes may be equally long.
 What is not listed here counts as mixing rows, which costs speed but never exactness.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from jax.extend.core import JaxprEqn
 
 from charrnn_core.engine.equations import BEFORE, Atom, Equation, Literal, Value
 
@@ -32,17 +34,17 @@ _KEEPS_FIRST_AXIS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         lambda p: 0 not in p["axes"],
     ),
 }
-"""By primitive whether the first axis stays what it is, if its length does."""
+"""By primitive, whether the first axis keeps its meaning if it keeps its length."""
 
 _CHANGING, _ALIKE = "changing", "alike"
 
 
-class Rows:
-    """Which values have a row for each stream that comes from the stream's input alone.
+class RowTracker:
+    """Keeps track of the values with a row for each stream that comes from its own id alone.
 
     Arguments:
         ids: a value with such rows, and nothing else.
-        count: how many rows.
+        count: how many rows there are.
     """
 
     def __init__(self, ids: Atom, count: int) -> None:
@@ -50,9 +52,9 @@ class Rows:
         self._of: dict[Atom, str] = {ids: _CHANGING}
 
     def follow(self, equation: Equation) -> bool:
-        """Note what an equation's results are; whether they are such rows.
+        """Note what an equation's results are, and say whether they are such rows.
 
-        Equations have to be followed in their order, those without an input among them.
+        Follow equations in their order, including those that do not read the input.
         """
         if any(atom.kind == BEFORE and atom not in self._of for atom in equation.inputs):
             return False
@@ -65,7 +67,7 @@ class Rows:
         return result == _CHANGING
 
     def _kind(self, atom: Atom) -> str | None:
-        """Rows that change, rows that are all alike, or neither, as a parameter is."""
+        """Return whether rows change from id to id or are all alike; None for neither."""
         shape = () if isinstance(atom, Literal) else atom.aval.shape
         return _ALIKE if shape[:1] in ((), (1,)) and atom not in self._of else self._of.get(atom)
 
@@ -92,7 +94,7 @@ class Rows:
         return _is_elementwise(equation.source)
 
 
-def _is_elementwise(source: Any) -> bool:
+def _is_elementwise(source: JaxprEqn) -> bool:
     name, params = source.primitive.name, source.params
     inner = params.get({"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}.get(name, ""))
     if inner is None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import jax
 
+from charrnn_core.arrays import Array, Carry, Params, Structure, Tree
 from charrnn_core.engine.equations import BEFORE, LOOP, ONCE, Atom, Equation, Value, flatten, wanted
 
-Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+Step: TypeAlias = Callable[[Params, Carry, Tree], tuple[Carry, Tree]]
+"""``step(params, carry, x) -> (carry, y)``, a pure function."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +19,11 @@ class Traced:
 
     Arguments:
         params, carry, inputs: the step's arguments, flat.
-        carry_out, outputs: what it gives back, flat.
-        equations: in their order; those that nothing wants are left out.
+        carry_out, outputs: its results, flat.
+        equations: in their order, without those that no result depends on.
         constants: values the step closed over.
-        effects: whether it does more than compute.
-        structure: that of ``(carry, y)``.
+        effects: whether it has side effects.
+        structure: the structure of ``(carry, y)``.
     """
 
     params: tuple[Value, ...]
@@ -30,19 +32,19 @@ class Traced:
     carry_out: tuple[Atom, ...]
     outputs: tuple[Atom, ...]
     equations: tuple[Equation, ...]
-    constants: Mapping[Value, Any]
+    constants: Mapping[Value, Array]
     effects: bool
-    structure: Any
+    structure: Structure
 
 
-def trace(step: Step, params: Any, carry: Any, x: Any) -> Traced:
+def trace(step: Step, params: Params, carry: Carry, x: Tree) -> Traced:
     """Trace a step; the arguments may be arrays or shapes."""
     closed, shapes = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
     groups = [jax.tree.leaves(tree) for tree in (params, carry, x)]
     kinds = [k for k, leaves in zip((ONCE, LOOP, BEFORE), groups, strict=True) for _ in leaves]
     invars = closed.jaxpr.invars
     arguments = [Value(v.aval, kind) for v, kind in zip(invars, kinds, strict=True)]
-    constants: dict[Value, Any] = {}
+    constants: dict[Value, Array] = {}
     equations: list[Equation] = []
     results = flatten(closed, arguments, constants, equations)
     by_kind = {kind: tuple(a for a in arguments if a.kind == kind) for kind in (ONCE, LOOP, BEFORE)}

@@ -1,4 +1,4 @@
-"""A model's loss on a part of a text, beside what counting alone achieves on it."""
+"""A model's loss on a part of a text, compared with the baselines on it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ class ScoredPart:
 
     Arguments:
         alphabet: the model's symbols.
-        split, part: the names of what was cut out.
-        pieces: its known characters.
+        split, part: the names of the preset and its part.
+        pieces: the known characters.
         unknown: the characters in it that the alphabet lacks.
     """
 
@@ -35,27 +35,27 @@ class ScoredPart:
 
     @property
     def characters(self) -> int:
-        """How many characters a mean is over."""
+        """The number of characters that a mean is taken over."""
         return count_characters(self.pieces) + self.unknown.counted
 
     def tally(self, nats: Iterable[Nats]) -> Tally:
-        """Add up the nats of the known characters, and what the unknown ones cost."""
+        """Add up the nats of the known characters and the cost of the unknown ones."""
         counts = self.unknown.escape > 0
         among = self.unknown.among(nats)
         return tally((some[known | counts] for some, known in among), self.characters)
 
     def charged(self, row: Row) -> Row:
-        """Return a row over known characters with the cost of the unknown ones."""
+        """Add the cost of the unknown characters to a row over the known ones."""
         known = count_characters(self.pieces)
         return replace(row, nats_per_char=self.unknown.mean(row.nats_per_char, known))
 
 
 class Comparison:
-    """Counts baselines for a part of a text in the background, while a model is scored on it.
+    """Computes baselines for a part of a text in the background, while a model is scored on it.
 
     Arguments:
-        text: what is scored.
-        training: the ids that baselines learn from; None for no baselines.
+        text: the part.
+        training: the ids that the baselines are fitted to; None for no baselines.
 
     >>> import numpy as np
     >>> alphabet = Alphabet("ab")
@@ -75,7 +75,7 @@ class Comparison:
             self._baselines = begin_baselines(training, text.pieces, text.alphabet)
 
     def cancel(self) -> None:
-        """Stop counting."""
+        """Stop computing baselines."""
         if self._baselines is not None:
             self._baselines(lambda: True)
 
@@ -88,11 +88,11 @@ class Comparison:
         course: Course | None = None,
         give_up: Callable[[], bool] = _never,
     ) -> Evaluation:
-        """Wait for the baselines, and put everything together.
+        """Wait for the baselines, and return the complete evaluation.
 
         Arguments:
             model, dynamic, remarks, course: as for `Evaluation`.
-            give_up: asked a few times a second; when it returns True, there are no baselines.
+            give_up: called several times a second; True ends the wait, without baselines.
         """
         rows, more = ((), ()) if self._baselines is None else self._baselines(give_up)
         text = self._text

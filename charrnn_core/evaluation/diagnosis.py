@@ -27,9 +27,14 @@ _GUESSING = 2.0
 """A loss above this multiple of uniform guessing means divergence; no network starts so high."""
 
 Cause = Literal[
-    "not finite", "divergence", "overfitting", "unsettled", "too little training", "too weak",
+    "not finite",
+    "divergence",
+    "overfitting",
+    "unsettled",
+    "too little training",
+    "too weak",
     "unknown",
-]  # fmt: skip
+]
 
 _LOWER_THE_RATE = "lower the learning rate with --lr, or clip gradients with --optimizer-opt clip=1"
 _MORE = "train longer with --chars, --minutes or --epochs"

@@ -20,9 +20,12 @@ def text_again(model: Model, note: Callable[[str], None] = to_stderr) -> Corpus:
         CorpusError: it is empty or not text.
     """
     return read_again(
-        model.config.source, model.registry, note,
-        record=model.table["corpus"], directory=model.directory,
-    )  # fmt: skip
+        model.config.source,
+        model.registry,
+        note,
+        record=model.table["corpus"],
+        directory=model.directory,
+    )
 
 
 def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:

@@ -48,7 +48,7 @@ class Unknown:
 
     @classmethod
     def none(cls, alphabet: Alphabet) -> "Unknown":
-        """No unknown characters, and no room kept for any."""
+        """Return no unknown characters, and no escape for any."""
         return cls("", np.empty(0, np.int64), 0.0, len(alphabet))
 
     @property

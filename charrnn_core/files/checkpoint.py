@@ -33,10 +33,12 @@ _PREFIX = struct.Struct("<4sHI")
 _DIGEST_BYTES = 32
 _LONGEST_HEADER = 2**26
 _MOST_DIMENSIONS = 32
-_DTYPES = {
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
-}  # fmt: skip
+_DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+    "float16 bfloat16 float32 float64 complex64 complex128".split()
+)
+_INVALID = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading a header raises if it is not valid, besides the errors of msgpack."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -141,9 +143,11 @@ def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Chec
         raise _damaged(path, "its digest does not match")
     return Checkpoint(
         table,
-        {place.path: np.frombuffer(data[place.bytes], place.dtype).reshape(place.shape)
-         for place in index},
-    )  # fmt: skip
+        {
+            place.path: np.frombuffer(data[place.bytes], place.dtype).reshape(place.shape)
+            for place in index
+        },
+    )
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:
@@ -205,9 +209,7 @@ def _read_header(
         if not isinstance(content["table"], dict):
             raise ValueError("the table is missing")
         return content["table"], _places(content["arrays"], array_bytes)
-    except (
-        ValueError, KeyError, TypeError, OverflowError, RecursionError, msgpack.UnpackException
-    ) as error:  # fmt: skip
+    except (*_INVALID, msgpack.UnpackException) as error:
         raise _damaged(path, f"its header is not valid: {error}") from error
 
 

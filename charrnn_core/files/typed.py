@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin
 from charrnn_core.errors import shown
 
 _DEEPEST = 64
+_PLAIN = (str, bool, int, float, types.NoneType)
 _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     int: ((int,), "an integer"),
     float: ((float, int), "a number"),
@@ -176,8 +177,7 @@ def _check_plain(value: Any, also_bytes: bool, what: str) -> None:
                 inner += item.values()
             elif isinstance(item, list | tuple):
                 inner += item
-            elif not (type(item) in (str, bool, int, float, types.NoneType)
-                      or also_bytes and isinstance(item, bytes)):  # fmt: skip
+            elif not (also_bytes and isinstance(item, bytes)) and type(item) not in _PLAIN:
                 raise _refused(what, item, "plain data")
         level, depth = inner, depth + 1
 

@@ -4,14 +4,17 @@ What one distribution left behind or wrote wrong is a fault of that distribution
 and hides no other.
 """
 
+import ast
 import functools
 import importlib.metadata
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import PluginError
 from charrnn_core.registry.provider import Fault, canonical
 
@@ -202,3 +205,26 @@ def _on_the_path() -> Iterator[_Metadata]:
     for directory, inside in found.items():
         for name in sorted(inside, reverse=True):
             yield _Metadata(Path(directory, name), inside[name])
+
+
+def first_line(module: str, name: str) -> str:
+    """The first line of the docstring of a module's function, which is not imported but read.
+
+    Empty if it has none, or cannot be found. (The packages around the module are imported.)
+
+    >>> first_line("charrnn_core.registry.entrypoints", "first_line")
+    "The first line of the docstring of a module's function, which is not imported but read."
+    """
+    try:
+        with kept_clean():
+            spec = importlib.util.find_spec(module)
+        loader: Any = spec and spec.loader
+        tree = ast.parse(loader.get_source(module))
+    except (
+        Exception,
+        SystemExit,
+    ):  # a plugin's package must not spoil the help of others
+        return ""
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    found = next((function for function in functions if function.name == name), None)
+    return (found and ast.get_docstring(found) or "").partition("\n")[0]

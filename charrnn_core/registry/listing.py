@@ -1,10 +1,7 @@
 """What plugins there are, as plain data for ``charrnn plugins``."""
 
-import ast
-import importlib.util
 from typing import Any
 
-from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.entrypoints import COMMANDS, installed
@@ -121,26 +118,3 @@ def option_lines(options: list[dict[str, Any]]) -> list[str]:
         lines.append(f"  {option['name']}: {option['type']}, {default}")
         lines.append(f"      {option['help']}{option['bounds'] and '; ' + option['bounds']}")
     return lines
-
-
-def first_line(module: str, name: str) -> str:
-    """The first line of the docstring of a module's function, which is not imported but read.
-
-    Empty if it has none, or cannot be found. (The packages around the module are imported.)
-
-    >>> first_line("charrnn_core.registry.listing", "first_line")
-    "The first line of the docstring of a module's function, which is not imported but read."
-    """
-    try:
-        with kept_clean():
-            spec = importlib.util.find_spec(module)
-        loader: Any = spec and spec.loader
-        tree = ast.parse(loader.get_source(module))
-    except (
-        Exception,
-        SystemExit,
-    ):  # a plugin's package must not spoil the help of others
-        return ""
-    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-    found = next((function for function in functions if function.name == name), None)
-    return (found and ast.get_docstring(found) or "").partition("\n")[0]

@@ -29,6 +29,20 @@ _ORDINARY = re.compile(r"\w[\w .+!-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a plugin's module comes from: an entry point of a distribution, or a single file."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    file: Path | None = None
+
+    def provider(self, plugin: Plugin) -> "Provider":
+        """Return what is on offer with where it comes from."""
+        return Provider(plugin, self.distribution, self.version, self.entry_point, self.file)
+
+
+@dataclass(frozen=True)
 class Provider:
     """What is on offer and the distribution that offers it, or the single file."""
 

@@ -1,193 +1,37 @@
-"""The registry: finds plugins through entry points and turns names into components.
+"""The registry: turns names into components."""
 
-A plugin that breaks on import is recorded and stops only what needs it. Two providers of one name
-are an error only when that name is used.
-"""
-
-import copy
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from charrnn_core.blame import Call
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import (
-    AmbiguousNameError,
     OptionError,
     PluginError,
-    StorageError,
     UnknownNameError,
 )
-from charrnn_core.registry.entrypoints import PLUGINS, installed
-from charrnn_core.registry.offers import offers_of
+from charrnn_core.registry.catalogue import Catalogue
 from charrnn_core.registry.options import option_values, read_options
-from charrnn_core.registry.plugin import Plugin
 from charrnn_core.registry.provider import (
-    Fault,
-    Import,
-    Provider,
-    canonical,
     how_to_get,
-    timed_import,
     whose,
 )
-from charrnn_core.registry.single_file import load_local_file, local_files, version_of
 from charrnn_core.registry.spec import Ref
 
 _CELL_MUST = "its target is called with the options as keywords and must return a cell"
 _DEEPEST = 8
 _MOST_NESTED = 256
 
-Offered = TypeVar("Offered", bound=Plugin)
 
-
-class Registry:
-    """The plugins there are.
+class Registry(Catalogue):
+    """The plugins there are, and the components that they make.
 
     >>> registry = Registry.installed()
-    >>> registry.find("cell", "elman").distribution
-    'charrnn'
     >>> registry.resolve("cell", Ref.parse("elman:8")).options["features"]
     8
     """
-
-    def __init__(self, strict: bool = False) -> None:
-        self.providers: list[Provider] = []
-        self.faults: list[Fault] = []
-        self.imports: dict[tuple[str, str], Import] = {}
-        self._modules: dict[tuple[str, str], Any] = {}
-        self._preferred: dict[tuple[str, str], str] = {}
-        self._strict = strict
-
-    @classmethod
-    def installed(cls, environ: Mapping[str, str] = os.environ) -> "Registry":
-        """Every plugin installed beside this interpreter.
-
-        `environ` may hold ``CHARRNN_DISABLE_PLUGINS``, a comma-separated list of entry points or
-        distributions to leave out, and ``CHARRNN_STRICT_PLUGINS=1``, which raises what a plugin
-        raises instead of recording it.
-        """
-        registry = cls(strict=environ.get("CHARRNN_STRICT_PLUGINS") == "1")
-        disabled = {canonical(n) for n in environ.get("CHARRNN_DISABLE_PLUGINS", "").split(",")}
-        found = installed()
-        registry.faults += [fault for fault in found.faults if not _names(fault) & disabled]
-        for entry in found.group(PLUGINS):
-            if not {canonical(entry.name), canonical(entry.distribution)} & disabled:
-                registry.add(entry.load, entry.name, entry.distribution, entry.version)
-        for path in local_files(environ):
-            registry.add_file(path)
-        return registry
-
-    def add_file(self, path: Path) -> None:
-        """Take in a plugin that is one file; record it as a fault if it breaks or offers nothing.
-
-        It is called by its file's name, and the file's digest is its version.
-        """
-        try:
-            version = version_of(path)
-        except (OSError, StorageError):  # importing it says what is wrong
-            version = "missing"
-        self.add(lambda: load_local_file(path), path.stem, path.name, version, path)
-
-    def add(
-        self,
-        load: Callable[[], Any],
-        entry_point: str,
-        distribution: str = "this program",
-        version: str = "unknown",
-        file: Path | None = None,
-    ) -> None:
-        """Take in what the module that `load()` returns offers; record as faults what breaks."""
-        plugins: list[Plugin] = []
-        errors: list[BaseException] = []
-        try:
-            with kept_clean():
-                module, self.imports[distribution, entry_point] = timed_import(load)
-                self._modules.setdefault((distribution, entry_point), module)
-                plugins, errors = offers_of(module)
-        except (Exception, SystemExit) as error:  # containing whatever a plugin raises is the job
-            errors.append(error)
-        for plugin in plugins:
-            if other := self._offered(distribution, plugin):
-                errors.append(
-                    PluginError(
-                        f"the {plugin.kind} {plugin.name!r} is what the entry point "
-                        f"{other.entry_point!r} of the same distribution offers already"
-                    )
-                )
-            else:
-                made = Provider(plugin, distribution, version, entry_point, file)
-                self.providers.append(made)
-        if errors and self._strict:
-            raise errors[0]
-        for error in errors:
-            reason = f"{type(error).__name__}: {error}"
-            self.faults.append(Fault(distribution, version, entry_point, reason))
-
-    def _offered(self, distribution: str, plugin: Plugin) -> Provider | None:
-        """Who in a distribution offers a component of this kind and name."""
-        for provider in self.providers:
-            other = provider.plugin
-            if (other.kind, other.name) == (plugin.kind, plugin.name) and _same(
-                provider.distribution, distribution
-            ):
-                return provider
-        return None
-
-    def module(self, provider: Provider) -> str | None:
-        """The name of the module that an entry point named; None if it was given as an object."""
-        module = self._modules.get((provider.distribution, provider.entry_point))
-        return getattr(module, "__name__", None)
-
-    def names(self, kind: str) -> list[str]:
-        """The names on offer, sorted."""
-        return sorted({p.plugin.name for p in self.providers if p.plugin.kind == kind})
-
-    def offered(self, descriptor: type[Offered]) -> list[Offered]:
-        """Return the descriptors of a class, in the order of their plugins.
-
-        >>> from charrnn_core import RecipePlugin
-        >>> Registry.installed().offered(RecipePlugin)[0].name
-        'default'
-        """
-        return [p.plugin for p in self.providers if isinstance(p.plugin, descriptor)]
-
-    def preferring(self, records: Iterable[Mapping[str, Any]]) -> "Registry":
-        """The same plugins; where several offer a name, the one a record remembers is meant."""
-        other = copy.copy(self)
-        other._preferred = {(r["kind"], r["name"]): r["distribution"] for r in records}
-        return other
-
-    def find(self, kind: str, use: str) -> Provider:
-        """The provider of ``NAME`` or ``DIST/NAME``.
-
-        Raises:
-            UnknownNameError: nobody offers the name.
-            AmbiguousNameError: several distributions offer it.
-        """
-        distribution, _, name = use.rpartition("/")
-        offers = [
-            provider
-            for provider in self.providers
-            if (provider.plugin.kind, provider.plugin.name) == (kind, name)
-            and (not distribution or _same(provider.distribution, distribution))
-        ]
-        wanted = self._preferred.get((kind, name), "")
-        preferred = [provider for provider in offers if _same(provider.distribution, wanted)]
-        if len(offers) > 1 and len(preferred) != 1:
-            who = " and ".join(whose(p.distribution, p.version) for p in offers)
-            choices = ", ".join(f"{p.distribution}/{name}" for p in offers)
-            raise AmbiguousNameError(f"{kind} {name!r} is offered by {who}; choose one: {choices}")
-        if not offers:
-            if not self.providers:
-                notes = ["no plugin is installed at all: run 'pip install .' in the checkout"]
-            else:
-                faults = self.faults_of(distribution) if distribution else self.faults
-                notes = [str(fault) for fault in faults]
-            raise UnknownNameError(kind, use, self.names(kind), notes)
-        return (preferred or offers)[0]
 
     def resolve(
         self, kind: str, ref: Ref, depth: int = 0, counter: Iterator[int] | None = None
@@ -299,10 +143,6 @@ class Registry:
                 f"cannot read it; {how_to_get(record)}"
             )
 
-    def faults_of(self, distribution: str) -> list[Fault]:
-        """What of a distribution could not be loaded."""
-        return [fault for fault in self.faults if _same(fault.distribution, distribution)]
-
 
 def _map_refs(function: Callable[[Ref], Any], value: Any) -> Any:
     """Apply `function` to a `Ref`, or to each in a tuple; leave any other value as it is."""
@@ -311,12 +151,3 @@ def _map_refs(function: Callable[[Ref], Any], value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_map_refs(function, item) for item in value)
     return value
-
-
-def _same(one: str, other: str) -> bool:
-    return canonical(one) == canonical(other)
-
-
-def _names(fault: Fault) -> set[str]:
-    """What a fault can be called to be left out."""
-    return {canonical(fault.distribution), canonical(fault.entry_point)}

@@ -1,4 +1,4 @@
-"""Components made by what a plugin names as their target, and held to what they have to do."""
+"""Building components from plugins' targets, and checking that they keep their contracts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,10 +28,10 @@ _MUST = {
 
 
 def make(registry: Registry, kind: str, ref: Ref) -> Any:
-    """A loss, a sampler or an observer.
+    """Build a loss, a sampler or an observer.
 
     Raises:
-        PluginError: the author's code fails; the line begins with the place.
+        PluginError: the author's code fails; the message starts with the file and line.
     """
     target, options = registry.load(kind, ref), registry.options(kind, ref)
     call = Call(f"{kind} {ref.use!r}", target, _MUST[kind])
@@ -44,10 +44,10 @@ def make(registry: Registry, kind: str, ref: Ref) -> Any:
 
 
 def make_loss(registry: Registry, ref: Ref) -> Callable[..., jax.Array]:
-    """A loss, which raises `PluginError` where it fails or does not give one number."""
+    """Build a loss that raises `PluginError` if it fails or does not return one number."""
     loss = make(registry, "loss", ref)
 
-    def held(logits: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+    def checked(logits: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
         got = {"logits": logits, "targets": targets, "weights": weights}
         call = Call(f"loss {ref.use!r}", loss, _LOSS, got)
         with call:
@@ -56,7 +56,7 @@ def make_loss(registry: Registry, ref: Ref) -> Callable[..., jax.Array]:
             raise call.fault(f"returns {outlined(nats)}")
         return nats
 
-    return held
+    return checked
 
 
 def _is_number(value: Any) -> bool:
@@ -64,39 +64,45 @@ def _is_number(value: Any) -> bool:
     return is_float and jnp.shape(value) == ()
 
 
-def optimizer_maker(registry: Registry, ref: Ref) -> Callable[[Any], optax.GradientTransformation]:
-    """From the number of updates to an optimizer, which raises `PluginError` where it fails.
+def optimizer_maker(
+    registry: Registry, ref: Ref
+) -> Callable[[jax.Array | int], optax.GradientTransformation]:
+    """Return a function from the number of updates to an optimizer that checks its own calls.
 
     Raises (the function):
-        PluginError: what the target gives is no optimizer, or the author's code fails.
-        CharRNNError: it has to know the number of updates, and that is not known yet.
+        PluginError: the target does not return an optimizer, or the author's code fails.
+        CharRNNError: the optimizer needs the number of updates, which is not known yet.
     """
     target, options = registry.load("optimizer", ref), registry.options("optimizer", ref)
     who = f"optimizer {ref.use!r}"
 
-    def make(total_steps: Any) -> optax.GradientTransformation:
+    def make(total_steps: jax.Array | int) -> optax.GradientTransformation:
         call = Call(who, target, _MUST["optimizer"], let=(jax.errors.JAXTypeError,))
         try:
             with call:
                 made = target(options, total_steps)
-        except jax.errors.JAXTypeError as error:  # it asks an unknown number for its value
+        except jax.errors.JAXTypeError as error:  # it needs the value of a traced number
             raise CharRNNError(
                 f"{who} needs to know the number of updates in advance; use --epochs instead of "
                 "--minutes"
             ) from error
         if not callable(getattr(made, "init", None)) or not callable(getattr(made, "update", None)):
             raise call.fault(f"returns {shown(made)}")
-        return _held(who, made)
+        return _checked(who, made)
 
     return make
 
 
-def _held(who: str, optimizer: Any) -> optax.GradientTransformation:
-    def init(params: Any) -> Any:
-        with Call(f"init of {who}", optimizer.init, "init(params) must return its first state"):
+def _checked(who: str, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Return the optimizer, raising `PluginError` if a call fails or changes shapes."""
+
+    def init(params: optax.Params) -> optax.OptState:
+        with Call(f"init of {who}", optimizer.init, "init(params) must return its initial state"):
             return optimizer.init(params)
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
         call = Call(f"an update of {who}", optimizer.update, _UPDATE)
         with call:
             result = optimizer.update(updates, state, params)
@@ -104,10 +110,12 @@ def _held(who: str, optimizer: Any) -> optax.GradientTransformation:
             raise call.fault(f"returns {outlined(result)}")
         changes, after = result
         if form(after) != form(state):
-            raise call.fault(f"turns a state {outlined(state)} into {outlined(after)}")
+            raise call.fault(f"changes a state {outlined(state)} into {outlined(after)}")
         shapes = [jax.tree.map(jnp.shape, tree) for tree in (changes, updates)]
         if shapes[0] != shapes[1]:
-            raise call.fault(f"gives changes {outlined(changes)} for gradients {outlined(updates)}")
+            raise call.fault(
+                f"returns changes {outlined(changes)} for gradients {outlined(updates)}"
+            )
         return changes, after
 
     return optax.GradientTransformation(init, update)

@@ -1,4 +1,4 @@
-"""The configuration of a run, which is the only home of defaults."""
+"""The configuration of a run: the only place where defaults are defined."""
 
 import dataclasses
 import json
@@ -15,6 +15,7 @@ from charrnn_core.errors import (
 )
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.regular import named
+from charrnn_core.public import public
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
 from charrnn_core.registry.options import (
     annotations,
@@ -29,21 +30,22 @@ from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.text.decode import decode_text
 
 BUDGETS = ("epochs", "minutes", "characters")
-"""The settings that say how long a run is."""
+"""The settings that limit the length of a run."""
 
 _DEFAULT_CHARACTERS = 5_000_000
 _LARGEST_TOML = 2**20
 _MOST_KEY_PARTS = 32
-# For a dotted key tomllib takes memory by the square of its parts: 40 kB of "a.a.a" cost 1.5 GB.
+# tomllib's memory grows with the square of a dotted key's parts: 40 kB of "a.a.a" take 1.5 GB.
 _KEY_PART = r"""(?>[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(
     rf"""(?<![\w-]){_KEY_PART}(?>[ \t]*+\.[ \t]*+{_KEY_PART}){{{_MOST_KEY_PARTS}}}"""
 )
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Everything that decides a run. Components may be given as specs or tables.
+    """All settings of a run. Components may be given as specs or tables.
 
     Raises:
         SpecError, OptionError: a value has the wrong type or is out of bounds.
@@ -55,43 +57,51 @@ class RunConfig:
 
     source: Ref = opt(
         Ref("python-docs"),
-        help="the text: a source spec, an existing path, or - for standard input, of which the run "
-        "keeps a copy up to 64 MiB",
+        help="the text: a source spec, an existing path, or - for standard input (the run keeps a "
+        "copy of up to 64 MiB)",
     )
     cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
-    embedding: int = opt(64, help="width of the input embedding; 0 feeds one-hot characters", ge=0)
-    tied: bool = opt(False, help="read out with the embedding: a projection onto it, then E^T")
+    embedding: int = opt(64, help="width of the input embedding; 0 for one-hot characters", ge=0)
+    tied: bool = opt(
+        False, help="share the embedding E with the readout: project onto its width, then E^T"
+    )
     parameters: int | None = opt(
         None,
-        help="widen or narrow the cell to a network of at most so many parameters",
+        help="scale the cell's width so that the network has at most this many parameters",
         ge=1,
     )
-    dropout_input: float = opt(0.0, help="share of the cell's input dropped", ge=0, lt=1)
-    dropout_output: float = opt(0.2, help="share of the cell's output dropped", ge=0, lt=1)
-    variational: bool = opt(False, help="draw these dropout masks once per window, not per step")
+    dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
+    dropout_output: float = opt(0.2, help="dropout rate of the cell's output", ge=0, lt=1)
+    variational: bool = opt(
+        False, help="draw these dropout masks once per window instead of once per step"
+    )
     average: float = opt(
-        0.0, help="decay of a moving average of the parameters, which is then used; 0 has none",
-        ge=0, lt=1,
-    )  # fmt: skip
+        0.0,
+        help="decay of a moving average of the parameters, which replaces them in use; 0 for none",
+        ge=0,
+        lt=1,
+    )
     loss: Ref = opt(Ref("crossentropy"), help="the training loss")
     optimizer: Ref = opt(Ref("adam"), help="the optimizer")
     alphabet: Literal["chars", "bytes"] = opt(
-        "chars", help="what is predicted: characters, or the bytes of the text in UTF-8"
+        "chars", help="what the model predicts: characters, or the bytes of the text in UTF-8"
     )
-    split: str = opt("last-10%", help="which part of the text is held out")
+    split: str = opt("last-10%", help="which part of the text to hold out")
     documents: str | None = opt(
         None,
-        help="start afresh after each document; they end with the end of a line (lines), with an "
-        "empty line (blank), or with the text given here",
+        help="reset the carry after each document; a document ends with a line feed (lines), with "
+        "an empty line (blank), or with the text given here",
     )
     batching: Literal["streams", "subsequences"] = opt(
         "streams", help="read parallel streams, or one random stretch per epoch"
     )
     batch: int = opt(32, help="parallel streams (B)", ge=1)
     window: int = opt(64, help="characters per window of truncated backpropagation (T)", ge=1)
-    stretch: int = opt(5000, help="characters per epoch of subsequences", ge=1)
+    stretch: int = opt(5000, help="characters per epoch when batching is subsequences", ge=1)
     unroll: Literal["auto", "engine", "parallel", "scan"] = opt(
-        "auto", help="how time steps run: by the engine, by a plain scan, or whichever fits"
+        "auto",
+        help="how to run time steps: with the engine, with a plain scan, or with whichever fits "
+        "the cell (auto)",
     )
     epochs: float | None = opt(None, help="stop after this many epochs", gt=0)
     minutes: float | None = opt(
@@ -113,27 +123,36 @@ class RunConfig:
         None, help="epochs between samples (default: a tenth of the run)", gt=0
     )
     sample_length: int = opt(200, help="characters per sample", ge=1)
-    prompt: str = opt("", help="what samples begin with")
+    prompt: str = opt("", help="the text that samples start with")
     unknown: Literal["error", "skip"] = opt(
         "error", help="what to do with prompt characters outside the alphabet"
     )
     save_every: float = opt(1.0, help="minutes between checkpoints", gt=0)
-    keep_last: int = opt(2, help="checkpoints to keep, besides the best one", ge=1)
+    keep_last: int = opt(2, help="number of recent checkpoints to keep, besides the best one", ge=1)
     keep_every: int = opt(
-        0, help="also keep the checkpoint of every k-th evaluation; 0 keeps none of them", ge=0
+        0, help="also keep the checkpoint of every k-th evaluation; 0 for none of them", ge=0
     )
     non_finite: Literal["stop", "skip", "rollback"] = opt(
-        "stop", help="what to do when a loss is not finite; rollback halves the learning rate"
+        "stop",
+        help="what to do when the loss is not finite; rollback also halves the learning rate",
     )
     shards: int | None = opt(
-        None, help="devices that share the streams (default: as many as pay, one per core)", ge=1
+        None,
+        help="devices to split the streams over (default: one per core, if that is faster)",
+        ge=1,
     )
     init_from: str | None = opt(
-        None, help="begin with the parameters of this run or checkpoint; a new training, not resume"
+        None,
+        help="start a new training from the parameters of this run or checkpoint (unlike resume, "
+        "which continues a run)",
     )
-    sampler: tuple[Ref, ...] = opt((Ref("temperature", "0.7"),), help="the sampler, or a chain")
-    observers: tuple[Ref, ...] = opt((Ref("progress"), Ref("jsonl")), help="who watches")
-    seed: int = opt(0, help="decides everything random", ge=0, lt=2**32)
+    sampler: tuple[Ref, ...] = opt(
+        (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"
+    )
+    observers: tuple[Ref, ...] = opt(
+        (Ref("progress"), Ref("jsonl")), help="observers to notify of what happens"
+    )
+    seed: int = opt(0, help="random seed", ge=0, lt=2**32)
 
     def __post_init__(self) -> None:
         if isinstance(self.source, str):
@@ -143,9 +162,9 @@ class RunConfig:
             json.dumps(self.table(), ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError as error:
             raise OptionError(
-                f"a setting of the run has {error.object[error.start]!r}, which stands for a byte "
-                "that is not UTF-8, and files cannot keep it; give the path another name, and a "
-                "prompt only to: charrnn sample"
+                f"a setting of the run contains {error.object[error.start]!r}, a byte that is not "
+                "UTF-8, which config.toml cannot store; rename the path, or give such a prompt to "
+                "'charrnn sample' instead"
             ) from error
 
     @classmethod
@@ -157,7 +176,7 @@ class RunConfig:
             registry: where the recipe is looked up; by default the plugins installed.
 
         Raises:
-            UnknownNameError: a name is not a setting, or there is no such recipe.
+            UnknownNameError: a name is not a setting, or the recipe is unknown.
             AmbiguousNameError: several distributions offer the recipe.
             OptionError: a value has the wrong type or is out of bounds.
 
@@ -174,13 +193,13 @@ class RunConfig:
         return read_options(cls, layered(below, chosen), "the run")
 
     def resolve(self, registry: Registry | None = None) -> "RunConfig":
-        """The same run with every option of every component filled in, and a budget set.
+        """Return the run with every option of every component filled in and a budget set.
 
         Arguments:
             registry: the plugins to use; by default those installed.
 
         Raises:
-            UnknownNameError, AmbiguousNameError, OptionError: a component does not fit.
+            UnknownNameError, AmbiguousNameError, OptionError: a component cannot be resolved.
         """
         registry = registry or Registry.installed()
         changes: dict[str, Any] = {
@@ -193,7 +212,7 @@ class RunConfig:
         return dataclasses.replace(self, **changes)
 
     def records(self, registry: Registry) -> list[dict[str, Any]]:
-        """What a checkpoint remembers of every plugin used; call it on a resolved configuration."""
+        """Return a checkpoint's record of every plugin used; the configuration must be resolved."""
         refs = [(kind, getattr(self, name)) for name, kind in COMPONENTS.items()]
         refs += [(kind, r) for name, kind in COMPONENT_LISTS.items() for r in getattr(self, name)]
         found: list[dict[str, Any]] = []
@@ -202,7 +221,7 @@ class RunConfig:
         return found
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for TOML and checkpoints; settings that are None are left out."""
+        """Return plain data for TOML and checkpoints; settings that are None are left out."""
         values = Ref("run", None, option_values(self)).table()
         return {key: item for key, item in values.items() if key != "use" and item is not None}
 
@@ -225,7 +244,7 @@ def recipe_settings(name: str, registry: Registry) -> Mapping[str, Any]:
     """Return the settings of a recipe.
 
     Raises:
-        UnknownNameError: there is no such recipe.
+        UnknownNameError: no plugin offers that recipe.
         AmbiguousNameError: several distributions offer it.
 
     >>> recipe_settings("best", Registry.installed())["minutes"]
@@ -237,7 +256,7 @@ def recipe_settings(name: str, registry: Registry) -> Mapping[str, Any]:
 
 
 def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings on top of others; a budget on top replaces every budget below.
+    """Merge settings, those `above` over those `below`; a budget above replaces all budgets below.
 
     >>> layered({"epochs": 3, "batch": 8}, {"minutes": 1})
     {'batch': 8, 'minutes': 1}
@@ -250,28 +269,29 @@ def read_toml(path: Path, opener: Callable[[str, int], int] = named) -> dict[str
     """Read a TOML file.
 
     Arguments:
-        opener: from `charrnn_core.files.regular`: `named` for what a user names, `own` for a
-            run's file.
+        path: the file.
+        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for a file
+            that a user names, which may be a link.
 
     Raises:
-        StorageError: the file cannot be read, or is no regular file.
-        OptionError: it is not TOML; the message has the line.
+        StorageError: the file cannot be read, or is not a regular file.
+        OptionError: it is not TOML; the message names the line.
     """
     path = user_path(path)
     with explained("read", path), open(path, "rb", opener=opener) as file:
-        data = file.read(_LARGEST_TOML + 1)  # a wrong file may have no end
+        data = file.read(_LARGEST_TOML + 1)  # a wrong file may be endless
     if len(data) > _LARGEST_TOML:
         raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")
     try:
         text = decode_text(data, str(path))
         if _LONG_KEY.search(text):
-            raise ValueError(f"a key of more than {_MOST_KEY_PARTS} parts")
+            raise ValueError(f"a key has more than {_MOST_KEY_PARTS} parts")
         values = tomllib.loads(text)
     except CorpusError as error:
-        raise OptionError(f"{error}; settings are in TOML, which is UTF-8") from error
+        raise OptionError(f"{error}; settings must be TOML, encoded in UTF-8") from error
     except RecursionError as error:
-        raise OptionError(f"{path}: its values are nested too deep") from error
-    except ValueError as error:  # of tomllib, of the decoder, or for an integer of 5000 digits
+        raise OptionError(f"{path} has values that are nested too deep") from error
+    except ValueError as error:  # from tomllib, also for an integer of 5000 digits, or from above
         raise OptionError(f"{path} is not TOML: {error}") from error
     try:
         check_plain(values)

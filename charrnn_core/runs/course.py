@@ -1,4 +1,4 @@
-"""How the losses of a training went: the rows of its metrics log."""
+"""The losses of a training over time: the rows of its metrics log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ class Stage(NamedTuple):
 
     Fields:
         step: updates so far.
-        characters: trained on so far.
-        train: mean training loss since the row before, in nats per character.
+        characters: characters trained on so far.
+        train: mean training loss since the previous row, in nats per character.
         held_out: held-out loss at this update, if it was measured.
     """
 
@@ -24,7 +24,7 @@ class Stage(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A tenth of a training: the update it ends with, and its mean training loss."""
+    """A tenth of a training: its last update, and its mean training loss."""
 
     step: int
     train: float
@@ -32,13 +32,13 @@ class Span(NamedTuple):
 
 @dataclass
 class Course:
-    """How the losses of a training went.
+    """The losses of a training over time.
 
     Arguments:
-        stages: the rows of its log, in order; empty if there is none.
-        best, best_step: the least held-out loss, and the update after which it was measured.
+        stages: the rows of its log, in order; empty if there is no log.
+        best, best_step: the lowest held-out loss, and the update after which it was measured.
         symbols: V, the size of the alphabet.
-        ended: whether training came to its end; False if it was interrupted, or goes on.
+        ended: whether training is complete; False if it was interrupted, or is still running.
 
     >>> course = Course([Stage(1, 100, 3.0), Stage(2, 200, 2.0, 2.5)])
     >>> course.spans(), course.held_out()
@@ -52,10 +52,10 @@ class Course:
     ended: bool = True
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Take note of a row, by the names that its columns have in the metrics log.
+        """Add a row, given by the column names of the metrics log.
 
         Raises:
-            KeyError, TypeError, ValueError: it is no such row.
+            KeyError, TypeError, ValueError: it is not such a row.
         """
         held_out = row.get("held_out_nats_per_char")
         self.stages.append(
@@ -68,11 +68,11 @@ class Course:
         )
 
     def forget_after(self, step: int) -> None:
-        """Take back what came after an update."""
+        """Remove the rows after an update."""
         self.stages = [stage for stage in self.stages if stage.step <= step]
 
     def spans(self) -> list[Span]:
-        """The training in ten spans of equally many characters, or as many as there are rows."""
+        """Return ten spans of equally many characters, or as many spans as there are rows."""
         if not self.stages:
             return []
         most, total = min(_SPANS, len(self.stages)), max(1, self.stages[-1].characters)
@@ -87,5 +87,5 @@ class Course:
         return [Span(step, nats / characters) for step, characters, nats in spans if characters]
 
     def held_out(self) -> list[float]:
-        """Every held-out loss, in order."""
+        """Return every held-out loss, in order."""
         return [stage.held_out for stage in self.stages if stage.held_out is not None]

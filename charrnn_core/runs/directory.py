@@ -1,4 +1,4 @@
-"""The directory of a run, as its readers see it."""
+"""The directory of a run: its layout, and everything that only reads it."""
 
 import json
 import os
@@ -20,10 +20,10 @@ _LONGEST_OWNER = 4096
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The directory of one training, and what its readers find in it.
+    """The directory of one training, as its readers see it.
 
     It holds ``config.toml``, ``metrics.jsonl``, ``evaluation.json`` and ``checkpoints/``;
-    `charrnn_core.runs.writer` writes it.
+    `charrnn_core.runs.writer` writes to it.
     """
 
     path: Path
@@ -41,11 +41,11 @@ class RunDirectory:
 
     @property
     def evaluation_file(self) -> Path:
-        """The last held-out result of a training that has ended, as JSON."""
+        """The final held-out result of a training that has ended, as JSON."""
         return self.path / "evaluation.json"
 
     def evaluation(self) -> dict[str, Any]:
-        """Return what `evaluation_file` says; nothing if there is none.
+        """Return the contents of `evaluation_file`; an empty table if there is none.
 
         Raises:
             StorageError: it cannot be read.
@@ -58,7 +58,7 @@ class RunDirectory:
 
     @property
     def incidents_file(self) -> Path:
-        """Updates whose loss or gradient was not finite, one JSON object a line."""
+        """The log of updates whose loss or gradient was not finite, one JSON object per line."""
         return self.path / "incidents.jsonl"
 
     @property
@@ -67,7 +67,7 @@ class RunDirectory:
 
     @property
     def plugins(self) -> Path:
-        """Copies of the single-file plugins the run used. They run only if a user names them."""
+        """Copies of the single-file plugins of the run; loaded only if a user names them."""
         return self.path / "plugins"
 
     @property
@@ -79,38 +79,37 @@ class RunDirectory:
         return self.path / ".owner"
 
     def is_live(self) -> bool:
-        """Whether a process is writing this run now."""
+        """Return whether a process is writing this run now."""
         return is_locked(self._lock)
 
     def writer(self) -> str:
-        """Which process is writing the run, in words."""
+        """Describe the process that is writing the run."""
         try:
             owner = json.loads(read_own(self._owner, _LONGEST_OWNER))
             return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-        except (OSError, StorageError, ValueError, KeyError, TypeError):  # it has only just started
+        except (OSError, StorageError, ValueError, KeyError, TypeError):  # it has just started
             return "another process"
 
     def is_to_begin(self) -> bool:
-        """Whether it was claimed, and ended before there was anything to resume from."""
+        """Return whether it was claimed, but ended before there was anything to resume from."""
         if not self.config_file.is_file() or self.saved():
             return False
         with explained("read", self.metrics_file):
             return not self.metrics_file.exists() or not self.metrics_file.stat().st_size
 
     def what_helps(self) -> str:
-        """What to do with a run that no process is training and that has no checkpoint."""
+        """Say what to do with a run that no process is training and that has no checkpoint."""
         if self.is_to_begin():
-            begin = self.command("resume", self.path)
-            return f"it ended before its first checkpoint; start it with: {begin}"
+            command = self.command("resume", self.path)
+            return f"it ended before its first checkpoint; start it again with: {command}"
         if self.config_file.is_file():
-            anew = self.command("run", "--config", self.config_file)
-            return f"its checkpoints are gone; train it again with: {anew}"
-        return (
-            f"no training was started in it; train with: {self.command('run', '--out', self.path)}"
-        )
+            command = self.command("run", "--config", self.config_file)
+            return f"its checkpoints are missing; train it again with: {command}"
+        command = self.command("run", "--out", self.path)
+        return f"no training was started in it; start one with: {command}"
 
     def command(self, *words: object) -> str:
-        """A command to paste, which names the single-file plugins of this run.
+        """Return a command to paste, with options for the single-file plugins of this run.
 
         >>> RunDirectory(Path("my run")).command("resume", "my run").endswith("resume 'my run'")
         True
@@ -119,11 +118,11 @@ class RunDirectory:
         return command(*words, *copies)
 
     def checkpoint_file(self, step: int) -> Path:
-        """The path of the checkpoint after an update."""
+        """Return the path of the checkpoint after an update."""
         return self.checkpoints / checkpoint_name(step)
 
     def saved(self) -> list[Path]:
-        """Return the files that are named like checkpoints, oldest first.
+        """Return the files with the name of a checkpoint, oldest first.
 
         Raises:
             StorageError: their directory cannot be read, or is a link.

@@ -1,4 +1,4 @@
-"""The versions that decide results to the last bit."""
+"""The versions that results depend on, down to the last bit."""
 
 import functools
 import platform
@@ -10,7 +10,7 @@ import jax
 
 @functools.cache
 def environment() -> dict[str, str]:
-    """The versions that decide results to the last bit."""
+    """Return the versions that results depend on, down to the last bit."""
     return {
         "python": platform.python_version(),
         "jax": jax.__version__,
@@ -23,10 +23,10 @@ def environment() -> dict[str, str]:
 
 
 def note_environment(then: Mapping[str, str], note: Callable[[str], None]) -> None:
-    """Say which versions are not those the checkpoint was made with."""
+    """Note every version that differs from the one the checkpoint was made with."""
     for name, now in environment().items():
         if then.get(name) != now:
             note(
-                f"note: {name} was {then.get(name)} and is {now} now; the last bits of results may "
-                "differ from an uninterrupted run's"
+                f"note: {name} was {then.get(name)} and is now {now}; results may differ from "
+                "those of an uninterrupted run in the last bits"
             )

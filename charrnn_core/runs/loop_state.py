@@ -1,4 +1,4 @@
-"""What decides how training goes on, besides the `TrainState`: plain numbers, saved with it."""
+"""The state of the training loop besides the `TrainState`: plain numbers, saved with it."""
 
 import dataclasses
 import math
@@ -18,23 +18,23 @@ Seconds = Annotated[float, Between(0, 1e10)]
 
 @dataclass
 class LoopState:
-    """Where training is and how it went so far.
+    """How far training has got, and how it went.
 
     Arguments:
         status: what training was doing when this was saved.
-        step: updates so far, those that were skipped included.
+        step: updates so far, including skipped ones.
         characters: characters trained on up to the last row of the metrics log.
-        row_nats, row_characters, row_seconds: what the next row has gathered.
-        seconds: wall-clock time used, start-up included.
-        tenths: tenths of a wall-clock budget that were completed.
+        row_nats, row_characters, row_seconds: sums for the next row.
+        seconds: wall-clock time used, including start-up.
+        tenths: completed tenths of the budget.
         held_out: the last held-out loss in nats per character.
-        best, best_step: the least held-out loss, and the update after which it was measured.
+        best, best_step: the lowest held-out loss, and the update after which it was measured.
         evaluations, stale: evaluations so far, and those since the best one.
         anchor: the update of the last evaluation, to which training rolls back.
-        kept: updates whose checkpoints are kept for ever.
-        skipped: updates skipped in a row up to now.
+        kept: updates whose checkpoints are never removed.
+        skipped: consecutive updates skipped up to now.
         rollbacks: how often training was rolled back.
-        incident_bytes: how long the log of incidents is.
+        incident_bytes: the length of the incident log.
 
     >>> state = LoopState()
     >>> state.evaluated(1.5), state.evaluated(1.6), state.best, state.stale
@@ -61,21 +61,22 @@ class LoopState:
     incident_bytes: Count = 0
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for a checkpoint."""
+        """Return plain data for a checkpoint."""
         return dataclasses.asdict(self)
 
     @classmethod
     def read(cls, table: Any) -> "LoopState":
-        """The state that `table` gave.
+        """Read a state that `table` returned.
 
         Raises:
-            CheckpointError: it is not such a table; the field that is wrong is named.
+            CheckpointError: it is not such a table; the message names the field that is wrong.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(table, Mapping) or table.keys() != names:
             raise CheckpointError(
-                "the checkpoint does not say how training stood: it is for sampling only, or from "
-                "another version of charrnn; train anew from it with: charrnn run --init-from"
+                "the checkpoint does not hold the state of training: it is for sampling only, or "
+                "from another version of charrnn; start a new training from its parameters with: "
+                "charrnn run --init-from"
             )
         try:
             check(table, cls, "loop")
@@ -84,7 +85,7 @@ class LoopState:
         return cls(**table)
 
     def evaluated(self, nats: float) -> None:
-        """Take note of a held-out loss measured at this update."""
+        """Record a held-out loss measured at this update."""
         self.held_out = nats
         self.evaluations += 1
         if math.isfinite(nats) and (self.best is None or nats < self.best):
@@ -93,11 +94,11 @@ class LoopState:
             self.stale += 1
 
     def count(self, nats: float, characters: int) -> None:
-        """Add an update to the next row; one at a time, so that no grouping can change the sum."""
+        """Add one update to the next row; adding them one by one keeps the order of the sum."""
         self.row_nats += nats * characters
         self.row_characters += characters
 
     def end_row(self) -> None:
-        """Begin the next row of the metrics log."""
+        """Start the next row of the metrics log."""
         self.characters += self.row_characters
         self.row_nats, self.row_characters, self.row_seconds = 0.0, 0, 0.0

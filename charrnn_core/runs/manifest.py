@@ -1,9 +1,9 @@
-"""What a checkpoint of a run has to say, checked in full before anything of it is used.
+"""The table of a run's checkpoint, checked in full before any of it is used.
 
-A checkpoint may come from anybody. Its digest proves that it is whole, not that what it says makes
-sense; so the table is compared with the types below, and everything that reads a run's table reads
-it from `read_manifest`. What is not named here may be there, as plain data: a later charrnn may say
-more.
+A checkpoint may come from anybody. Its digest proves that it is complete, not that its contents
+make sense; so the table is checked against the types below, and all code that reads a run's table
+gets it from `read_manifest`. Other fields are allowed if they are plain data: a later charrnn may
+add some.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class LoopRecord(TypedDict):
 
 
 class DeferredRecord(TypedDict):
-    """Products that leave a loop together."""
+    """Products that are taken out of a loop together."""
 
     product: str
     merged: Count
@@ -77,7 +77,7 @@ class Manifest(TypedDict):
 
 
 RESUMING = ("loop", "observers", "environment")
-"""What resuming needs besides what sampling does."""
+"""The fields that resuming needs and sampling does not."""
 
 _FEWEST_SYMBOLS = 2
 
@@ -85,33 +85,35 @@ _FEWEST_SYMBOLS = 2
 def read_manifest(
     path: Path, table: Mapping[str, Any], needs: tuple[str, ...] = ()
 ) -> Mapping[str, Any]:
-    """The table of a checkpoint, of which every part is as `Manifest` says.
+    """Check the table of a checkpoint against `Manifest`, and return it.
 
     Arguments:
-        path: of the checkpoint, for messages.
-        needs: parts that have to be there, of those that need not be.
+        path: the checkpoint, for messages.
+        table: its table.
+        needs: optional fields that have to be present.
 
     Raises:
-        CheckpointError: a part is missing, of another type, or out of bounds; it is named.
+        CheckpointError: a field is missing, of the wrong type, or out of bounds; the message names
+            it.
     """
     try:
         check(table, Manifest)
         alphabet_of(table)
     except (CheckpointError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is no checkpoint of a run that can be used: {error}; use another checkpoint"
+            f"{path} is not a usable checkpoint of a run: {error}; use another checkpoint"
         ) from error
     for name in needs:
         if name not in table:
-            raise CheckpointError(f"{path} lacks what resuming needs: {name!r}")
+            raise CheckpointError(f"{path} lacks {name!r}, which resuming needs")
     return table
 
 
 def alphabet_of(table: Mapping[str, Any]) -> Alphabet:
-    """The alphabet in a checkpoint's table.
+    """Return the alphabet in a checkpoint's table.
 
     Raises:
-        CheckpointError: it is none, or none that a model can be of.
+        CheckpointError: it is not an alphabet, or has too few symbols.
 
     >>> alphabet_of({"alphabet": [97, 98]}), alphabet_of({"alphabet": "bytes"})
     (Alphabet('ab'), ByteAlphabet())
@@ -122,7 +124,7 @@ def alphabet_of(table: Mapping[str, Any]) -> Alphabet:
             check(points, list[Count], "alphabet")
         alphabet = read_alphabet(points)
         if len(alphabet) < _FEWEST_SYMBOLS:
-            raise ValueError(f"it has {len(alphabet)} symbols; expected {_FEWEST_SYMBOLS} or more")
+            raise ValueError(f"it has {len(alphabet)} symbols; expected at least {_FEWEST_SYMBOLS}")
     except (CorpusError, ValueError) as error:
         raise CheckpointError(f"the checkpoint has no valid alphabet: {error}") from error
     return alphabet

@@ -1,4 +1,4 @@
-"""The metrics log of a run, read again."""
+"""Reading the metrics log of a run."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ _MOST_BYTES = 1 << 26
 
 
 def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Course:
-    """How a training went up to a checkpoint, as far as its metrics log tells.
+    """Return the losses of a training up to a checkpoint, as far as its metrics log has them.
 
-    Nothing depends on the log but advice: what cannot be read is left out.
+    Only advice depends on the log, so lines that cannot be read are ignored.
 
     Arguments:
-        file: the log, which need not be there; None if there is none.
-        table: the checkpoint's.
+        file: the log, which need not exist; None for no log.
+        table: the checkpoint's table.
         symbols: V, the size of the alphabet.
     """
     course, step = Course(symbols=symbols), table.get("step")
@@ -36,7 +36,7 @@ def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Co
 
 
 def _read(file: Path) -> bytes:
-    """The bytes of a regular file; none if it is something else."""
+    """Return the first bytes of a regular file; none if it cannot be read."""
     with contextlib.suppress(OSError, StorageError), open(file, "rb", opener=own) as opened:
         return opened.read(_MOST_BYTES)
     return b""

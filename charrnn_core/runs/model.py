@@ -1,4 +1,4 @@
-"""A model: a network with its parameters and alphabet, and how a run keeps it and gives it back."""
+"""A model, which is a network with its parameters and alphabet, and loading it from a run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
+from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.components import make
@@ -28,18 +29,19 @@ from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet
 
 
+@public
 @dataclass(frozen=True)
 class Model:
     """A network that can score and write text.
 
     Arguments:
-        config: the resolved configuration it was made with.
+        config: the resolved configuration it was trained with.
         alphabet: the symbols it knows.
         network: the network.
         params: its parameters.
-        registry: where samplers are found.
-        table: what its checkpoint says of the run: step, metrics, plugins, corpus, unroll.
-        directory: the directory of the run, which may have kept the text.
+        registry: where samplers are looked up.
+        table: its checkpoint's record of the run: step, metrics, plugins, corpus, unroll.
+        directory: the directory of the run, which may hold a copy of the text.
     """
 
     config: RunConfig
@@ -52,18 +54,18 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has learnt."""
+        """The number of learned parameters."""
         return count_parameters(self.params)
 
     def course(self) -> Course:
-        """How its training went, as far as its run directory tells."""
+        """Return the losses of its training, as far as its run directory has them."""
         run = self.directory
         file = None if run is None else RunDirectory(run).metrics_file
         return read_course(file, self.table, len(self.alphabet))
 
 
 def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:
-    """The network a configuration describes, without parameters."""
+    """Build the network that a configuration describes, without parameters."""
     return Network(
         registry.build_cell(config.cell, as_cell),
         len(alphabet),
@@ -79,10 +81,10 @@ _SEPARATORS = {"lines": "\n", "blank": "\n\n"}
 
 
 def separator_ids(documents: str | None, alphabet: Alphabet) -> tuple[int, ...]:
-    """The ids of what ends a document: nothing, ``lines``, ``blank``, or a text of one's own.
+    """Return the ids that end a document, which is None, ``lines``, ``blank``, or any other text.
 
     Raises:
-        UnknownSymbolError: the alphabet lacks a character of it.
+        UnknownSymbolError: the alphabet lacks a character of the text.
 
     >>> separator_ids("lines", Alphabet("\\nab")), separator_ids("ab", Alphabet("\\nab"))
     ((0,), (1, 2))
@@ -94,14 +96,14 @@ def separator_ids(documents: str | None, alphabet: Alphabet) -> tuple[int, ...]:
         return tuple(alphabet.encode(separator).tolist())
     except UnknownSymbolError as error:
         raise UnknownSymbolError(
-            f"documents is {shown(documents)}, and the alphabet of {len(alphabet)} symbols lacks "
-            f"some of {shown(separator)}; expected lines, blank, or what stands between the "
-            "documents of the text, character by character"
+            f"documents is {shown(documents)}, but the alphabet of {len(alphabet)} symbols lacks "
+            f"a character of {shown(separator)}; expected lines, blank, or the exact text that "
+            "separates documents"
         ) from error
 
 
 def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
-    """The chain of samplers that these specs name.
+    """Build the chain of samplers that these specs name.
 
     Raises:
         UnknownNameError, OptionError: a name or an option is wrong.
@@ -110,6 +112,7 @@ def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
         return Chain([make(registry, "sampler", ref) for ref in refs])
 
 
+@public
 def load(
     run: str | Path,
     registry: Registry | None = None,
@@ -120,14 +123,14 @@ def load(
     """Read the newest model of a run; only its cell's plugins are needed, not its text.
 
     Arguments:
-        run: a run directory, which may be live, or a checkpoint file.
+        run: a run directory, which may still be training, or a checkpoint file.
         registry: the plugins to use; by default those installed.
-        best: read the model with the least held-out loss instead.
-        note: takes a line for each damaged checkpoint that was passed over.
+        best: read the model with the lowest held-out loss instead.
+        note: takes a line for each damaged checkpoint that was skipped.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
-        CheckpointError: the checkpoint is damaged or does not fit.
+        CheckpointError: the checkpoint is damaged or does not fit the network.
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
     registry = registry or Registry.installed()
@@ -148,7 +151,7 @@ def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Mod
 
 
 def read_config(path: Path, table: Mapping[str, Any]) -> RunConfig:
-    """The configuration in a checkpoint's table; `path` is for messages.
+    """Read the configuration in a checkpoint's table; `path` is for messages.
 
     Raises:
         CheckpointError: a setting is unknown, of the wrong type or out of bounds.
@@ -156,30 +159,30 @@ def read_config(path: Path, table: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.read(table["config"])
     except CharRNNError as error:
-        raise CheckpointError(f"{path} has a config that cannot be used: {error}") from error
+        raise CheckpointError(f"{path} has an invalid config: {error}") from error
 
 
 def _template(
     path: Path, config: RunConfig, alphabet: Alphabet, registry: Registry
 ) -> tuple[Network, Params]:
-    """The network of a checkpoint, and the shapes of its parameters."""
+    """Return the network of a checkpoint, and the shapes of its parameters."""
     try:
         network = build_network(config, alphabet, registry)
         return network, jax.eval_shape(network.init, jax.random.key(0))
     except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
-        # A width of 10**12: what jax and cells say of it is not about the checkpoint.
+        # For a width of 10**12, say, jax and cells raise errors that do not mention the checkpoint.
         cell, embedding = config.cell.table(), config.embedding
         raise CheckpointError(
-            f"{path} describes a network that cannot be made, of the cell {shown(cell)} and an "
+            f"{path} describes a network that cannot be built, with the cell {shown(cell)} and an "
             f"embedding of {embedding}: {type(error).__name__}"
         ) from error
 
 
 def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
-    """The parameters to use that a checkpoint holds: their moving average, if it has one.
+    """Return the parameters to use from a checkpoint: their moving average, if it has one.
 
     Raises:
-        CheckpointError: it does not hold those of `template`.
+        CheckpointError: its parameters do not fit `template`.
     """
     averaged = any(name.startswith("average/") for name in checkpoint.arrays)
     return from_arrays(checkpoint.arrays, template, "average" if averaged else "params")
@@ -188,7 +191,7 @@ def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
 def describe_run(
     run: Path, *, best: bool = False, note: Callable[[str], None] = to_stderr
 ) -> dict[str, Any]:
-    """What the newest checkpoint of a run says, as plain data; none of its plugins is needed.
+    """Return what the newest checkpoint of a run records, as plain data, without its plugins.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
@@ -200,7 +203,7 @@ def describe_run(
     status = table.get("loop", {}).get("status", "unknown")
     directory = RunDirectory(run)
     if status == "running" and run.is_dir() and not directory.is_live():
-        status = f"ended without notice; go on with: {directory.command('resume', run)}"
+        status = f"ended unexpectedly; resume it with: {directory.command('resume', run)}"
     return {
         "checkpoint": str(path),
         "status": status,
@@ -211,7 +214,7 @@ def describe_run(
 
 
 def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:
-    """Check that the plugins of a kind which a checkpoint remembers are here.
+    """Check that the plugins of a kind that a checkpoint needs are installed.
 
     Raises:
         PluginError: one is missing; the message names its distribution.

@@ -1,4 +1,4 @@
-"""What the directory of a new run is called, unless the user says."""
+"""The default name of a new run's directory."""
 
 import itertools
 import re
@@ -11,18 +11,18 @@ _LONGEST_LABEL = 100
 
 
 def label(config: RunConfig) -> str:
-    """What a run is called after: its cell and its source, in letters that every system takes.
+    """Return a label of a run, made of its cell and source in portable characters.
 
     >>> label(RunConfig(cell="elman:8", source="file:corpus/Fünf Gedichte.txt"))
     'elman-file-F-nf-Gedichte'
     """
     source = f"{config.source.use}-{Path(config.source.argument or '').stem}".strip("-")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{config.cell.use}-{source}")
-    return name[:_LONGEST_LABEL].strip("-")  # of one byte a character; a name has 255 at most
+    return name[:_LONGEST_LABEL].strip("-")  # all ASCII; file names may have 255 bytes
 
 
 def new_directory(parent: Path, label: str) -> Path:
-    """Create the first directory ``LABEL-N`` that nobody has, even if others do the same now.
+    """Create the first unused directory ``LABEL-N``, safely even if other processes do the same.
 
     Raises:
         StorageError: it cannot be created.

@@ -1,4 +1,4 @@
-"""Which checkpoint of a run its readers find."""
+"""Finding the checkpoint of a run to read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from charrnn_core.runs.manifest import read_manifest
 from charrnn_core.runs.recovery import first_good, load_step
 
 _LOOKS = 5
-"""How often a reader looks again when the checkpoints it saw are pruned before it can read them."""
+"""How often a reader tries again if the checkpoints it found are pruned before it can read them."""
 
 _OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
 
@@ -21,11 +21,12 @@ _OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
 def open_checkpoint(
     run: Path, note: Callable[[str], None], best: bool = False
 ) -> tuple[Path, Checkpoint]:
-    """The newest good checkpoint of a run directory, or a checkpoint file itself, with its path.
+    """Read the newest good checkpoint of a run directory, or a checkpoint file; also its path.
 
     Arguments:
-        note: takes a line for every damaged file that was passed over.
-        best: take the checkpoint with the least held-out loss instead.
+        run: the run directory or checkpoint file.
+        note: takes a line for every damaged file that was skipped.
+        best: read the checkpoint with the lowest held-out loss instead.
 
     Raises:
         RunDirectoryError: the path is neither, or the run has no checkpoint yet.
@@ -47,20 +48,24 @@ def open_checkpoint(
                 note(line)
             return found
     which = "best" if best else "newest"
-    raise RunDirectoryError(f"the {which} checkpoint of {run} is gone when it is read; try again")
+    raise RunDirectoryError(
+        f"the {which} checkpoint of {run} was removed before it could be read; try again"
+    )
 
 
 def _saved(run: Path) -> list[Path]:
-    """The checkpoints of a run directory, at least one.
+    """Return the checkpoints of a run directory, at least one.
 
     Raises:
-        RunDirectoryError: it is no run directory, or the run has no checkpoint yet.
+        RunDirectoryError: it is not a run directory, or the run has no checkpoint yet.
     """
     directory = RunDirectory(run)
     run = directory.path
     with explained("read", run):
         if not run.exists():
-            raise RunDirectoryError(f"{run} does not exist; expected a run or a checkpoint")
+            raise RunDirectoryError(
+                f"{run} does not exist; expected a run directory or a checkpoint file"
+            )
         if not directory.config_file.is_file() and not directory.checkpoints.is_dir():
             raise RunDirectoryError(
                 f"{run} is not a run directory: it has no config.toml and no checkpoints/; "
@@ -68,13 +73,13 @@ def _saved(run: Path) -> list[Path]:
             )
     if not (saved := directory.saved()):
         live = directory.is_live()
-        how = "it is being trained: wait for the first one" if live else directory.what_helps()
-        raise RunDirectoryError(f"{run} has no checkpoint yet; {how}")
+        remedy = "training is running: wait for the first one" if live else directory.what_helps()
+        raise RunDirectoryError(f"{run} has no checkpoint yet; {remedy}")
     return saved
 
 
 def check_run(run: Path) -> None:
-    """Raise, before anything that takes time, what `open_checkpoint` raises without reading one.
+    """Check quickly that a run has a checkpoint, without reading it.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint yet.
@@ -87,7 +92,7 @@ def check_run(run: Path) -> None:
 
 
 def saved_network(run: Path) -> dict[str, Any]:
-    """The settings of a run that its parameters fit: those of its network and its alphabet.
+    """Return the settings of a run that its parameters depend on: its network and alphabet.
 
     Raises:
         RunDirectoryError, CheckpointError: as for `open_checkpoint`.
@@ -100,11 +105,11 @@ def saved_network(run: Path) -> dict[str, Any]:
 def _best(
     directory: RunDirectory, newest: Path, checkpoint: Checkpoint
 ) -> tuple[Path, Checkpoint] | None:
-    """The checkpoint that the newest one calls the best; None if it has vanished."""
+    """Return the checkpoint that the newest one records as the best; None if it has vanished."""
     loop = checkpoint.table.get("loop")
     step = loop.get("best_step") if isinstance(loop, dict) else None
     if type(step) is not int or step < 0:
-        raise RunDirectoryError(f"{newest} knows no held-out loss; leave out --best")
+        raise RunDirectoryError(f"{newest} has no held-out loss; leave out --best")
     path = directory.checkpoint_file(step)
     found = load_step(path)
     return found and (path, found)

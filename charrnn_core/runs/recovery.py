@@ -1,4 +1,4 @@
-"""Which of several checkpoints can be trusted."""
+"""Choosing the newest checkpoint that is intact."""
 
 import re
 import reprlib
@@ -12,7 +12,7 @@ _NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9})\.crn")
 
 
 def checkpoint_name(step: int) -> str:
-    """The file name of an update's checkpoint.
+    """Return the file name of an update's checkpoint.
 
     >>> checkpoint_name(1234)
     'step-000001234.crn'
@@ -21,7 +21,7 @@ def checkpoint_name(step: int) -> str:
 
 
 def step_of(name: str) -> int | None:
-    """The update that a file name stands for; None if it is no checkpoint's.
+    """Return the update in a checkpoint's file name; None for any other name.
 
     >>> step_of("step-000001234.crn"), step_of("step-1.crn")
     (1234, None)
@@ -31,7 +31,15 @@ def step_of(name: str) -> int | None:
 
 
 def first_good(paths: list[Path], note: Callable[[str], None]) -> tuple[Path, Checkpoint] | None:
-    """The first file that can be trusted; None if one has vanished: then there are newer ones."""
+    """Return the first intact checkpoint; None if one has vanished, as there are newer ones then.
+
+    Arguments:
+        paths: checkpoint files, the preferred one first.
+        note: takes a line if damaged files were skipped.
+
+    Raises:
+        CheckpointError: all are damaged.
+    """
     reasons: list[str] = []
     for path in paths:
         try:
@@ -44,22 +52,22 @@ def first_good(paths: list[Path], note: Callable[[str], None]) -> tuple[Path, Ch
         if reasons:
             note(f"{'; '.join(reasons)}; using {path.name}")
         return path, checkpoint
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     raise CheckpointError(
-        f"no checkpoint in {paths[0].parent} can be used: {reasons[0]}"
-        f"{f' (and {len(reasons) - 1} more)' if len(reasons) > 1 else ''}; "
-        "restore one from a backup, or start a new run"
+        f"no checkpoint in {paths[0].parent} can be used: {reasons[0]}{more}; restore one from a "
+        "backup, or start a new run"
     )
 
 
 def load_step(path: Path) -> Checkpoint | None:
-    """A checkpoint whose content is that of its name, or None if it has vanished."""
+    """Read a checkpoint, which must hold the update in its name; None if it has vanished."""
     try:
         checkpoint = load_checkpoint(path)
     except StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
-            return None  # a link that leads nowhere is still there
+            return None  # a dangling link, in contrast, has not vanished
         raise
-    # Swapped files are whole, but wrong.
+    # The digest of a file that was swapped with another is still right.
     if (step := checkpoint.table.get("step")) != step_of(path.name):
-        raise CheckpointError(f"{path} is misplaced: it holds update {reprlib.repr(step)}")
+        raise CheckpointError(f"{path} has the wrong name: it holds update {reprlib.repr(step)}")
     return checkpoint

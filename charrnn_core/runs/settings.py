@@ -13,10 +13,10 @@ from charrnn_core.registry.spec import Ref, parse_refs, source_ref
 from charrnn_core.runs.config import COMPONENT_LISTS, COMPONENTS, RunConfig, layered, read_toml
 
 WITH_OPTIONS = tuple(kind for kind in KINDS if kind in {**COMPONENTS, **COMPONENT_LISTS})
-"""The kinds of components whose options can be set one by one: the only one, or the first."""
+"""The kinds of components that have ``--KIND-opt``; of a chain it sets options of the first."""
 
 CHANGES = ("text", "config", "plugins", "alphabet", "shards")
-"""What a user may allow to have changed since a run began, with ``resume --allow-change``."""
+"""What ``resume --allow-change`` takes: things that may have changed since the run started."""
 
 
 def read_settings(
@@ -29,22 +29,22 @@ def read_settings(
     observers: Iterable[str] = (),
     registry: Registry | None = None,
 ) -> RunConfig:
-    """The configuration: defaults, then the recipe, then the file, then what was typed.
+    """Return the configuration: defaults, overridden by the recipe, the file, the command line.
 
-    With ``init_from`` the network is that of those parameters, unless another is asked for.
+    With ``init_from`` the network is the one those parameters belong to, unless set otherwise.
 
     Arguments:
         file: a TOML file.
-        values: settings by name; None is not given. ``recipe`` and ``like`` name recipes.
-        options: for each component ``KEY=VALUE`` texts.
-        learning_rate: sets that option of the optimizer.
-        quiet: without progress.
-        observers: specs of more observers.
+        values: settings by name; None means not given. ``recipe`` and ``like`` name recipes.
+        options: ``KEY=VALUE`` texts by kind of component.
+        learning_rate: the optimizer's option of that name.
+        quiet: whether to leave out the progress display.
+        observers: specs of additional observers.
         registry: where recipes are looked up; by default the plugins installed.
 
     Raises:
-        StorageError: the file, or the run to begin from, cannot be read.
-        UsageError: the leaf says which value is wrong.
+        StorageError: the file, or the run to start from, cannot be read.
+        UsageError: a value is wrong; the subclass and the message say which.
 
     >>> dict(read_settings(None, {"batch": "8"}, {"cell": ["features=3"]}).cell.options)
     {'features': '3'}
@@ -55,26 +55,55 @@ def read_settings(
         registry = registry or Registry.installed()
         typed["recipe"] = _recipe_like(like, typed.get("recipe"), registry)
     if _states_a_width(typed.get("cell"), options.get("cell", ())):
-        typed.setdefault("parameters", None)  # of a recipe or file: what is typed wins
+        typed.setdefault("parameters", None)  # overrides the one of a recipe or file
     if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
-        from charrnn_core.runs.opening import saved_network  # numpy, which --help must not wait for
+        from charrnn_core.runs.opening import saved_network  # numpy would slow --help down
 
-        below = {"parameters": None, **saved_network(Path(origin)), **below}  # its size is settled
+        # Its width is already known, so a recipe must not resize it.
+        below = {"parameters": None, **saved_network(Path(origin)), **below}
     settings = RunConfig.read(layered(below, typed), registry)
     given = {kind: _pairs(kind, options.get(kind, ())) for kind in WITH_OPTIONS}
     if learning_rate is not None:
         given["optimizer"]["learning_rate"] = learning_rate
-    pairs, changes = given.pop("sampler"), dict[str, Any]()
-    if pairs:
-        first, *others = settings.sampler
-        changes["sampler"] = (first.with_options(pairs), *others)
+    return watched(_with_options(settings, given), quiet, observers)
+
+
+def _with_options(settings: RunConfig, given: Mapping[str, Mapping[str, str]]) -> RunConfig:
+    """Return the run with options of its components set, of a chain those of its first sampler."""
+    changes: dict[str, Ref | tuple[Ref, ...]] = {}
     for kind, pairs in given.items():
-        changes[kind] = getattr(settings, kind).with_options(pairs)
-    return watched(dataclasses.replace(settings, **changes), quiet, observers)
+        if not pairs:
+            continue
+        if kind == "sampler":
+            first, *others = settings.sampler
+            changes[kind] = (first.with_options(pairs), *others)
+        else:
+            changes[kind] = getattr(settings, kind).with_options(pairs)
+    return dataclasses.replace(settings, **changes)
+
+
+def read_typed(given: Mapping[str, Any], registry: Registry | None = None) -> RunConfig:
+    """Return the configuration for the options of ``charrnn run``, given by their Python names.
+
+    Raises:
+        StorageError: the file, or the run to start from, cannot be read.
+        UsageError: a value is wrong; the subclass and the message say which.
+    """
+    values = dict(given)
+    options = {kind: values.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
+    return read_settings(
+        values.pop("config"),
+        values,
+        options,
+        learning_rate=values.pop("lr"),
+        quiet=values.pop("quiet"),
+        observers=values.pop("observer"),
+        registry=registry,
+    )
 
 
 def watched(settings: RunConfig, quiet: bool, observers: Iterable[str] = ()) -> RunConfig:
-    """The same run without progress if `quiet`, and with more observers, given as specs.
+    """Return the run with more observers, given as specs, and without progress if `quiet`.
 
     >>> [ref.use for ref in watched(RunConfig(), quiet=True, observers=["diary"]).observers]
     ['jsonl', 'diary']
@@ -85,22 +114,22 @@ def watched(settings: RunConfig, quiet: bool, observers: Iterable[str] = ()) -> 
 
 
 def source_with(spec: str | None, options: Iterable[str]) -> Ref | None:
-    """The source that a spec or path and ``KEY=VALUE`` texts name; None if there is no spec.
+    """Return the source given by a spec or path and ``KEY=VALUE`` texts; None without a spec.
 
     Raises:
-        UsageError: there are options, but no spec, or they are malformed.
-        SourceError: the spec looks like a path, but there is nothing there.
+        UsageError: options are given without a spec, or are malformed.
+        SourceError: the spec looks like a path, but nothing exists there.
     """
     pairs = _pairs("source", options)
     if spec is None:
         if pairs:
-            raise UsageError("--source-opt is given, and --source is not; give both, or neither")
+            raise UsageError("--source-opt is given without --source; give both, or neither")
         return None
     return source_ref(spec).with_options(pairs)
 
 
 def moved(source: Ref, place: Ref | str) -> Ref:
-    """The same source at another place: with the options it has, unless others are given.
+    """Return a source at another place, with its old options except where new ones are given.
 
     >>> moved(Ref("file", "a.txt", {"encoding": "utf-16"}), "file:b.txt").table()
     {'use': 'file:b.txt', 'encoding': 'utf-16'}
@@ -111,8 +140,8 @@ def moved(source: Ref, place: Ref | str) -> Ref:
     return Ref(there.use, there.argument, {**source.options, **there.options})
 
 
-def _states_a_width(cell: Any, options: Iterable[str]) -> bool:
-    """Whether a typed spec such as ``stacked:lstm:64*2``, or a typed option, says how wide."""
+def _states_a_width(cell: object, options: Iterable[str]) -> bool:
+    """Return whether a spec such as ``stacked:lstm:64*2``, or an option, sets the cell's width."""
     spec = cell if isinstance(cell, str) else ""
     return bool(re.search(r":\d", spec)) or any(text.startswith("features=") for text in options)
 
@@ -127,7 +156,7 @@ def recipe_names(registry: Registry) -> list[str]:
 
 
 def imitations(registry: Registry) -> list[str]:
-    """Return the names of those that do as another system does.
+    """Return the names of the recipes that imitate another system.
 
     >>> imitations(Registry.installed())[:2]
     ['char-rnn', 'torch-rnn']
@@ -139,9 +168,12 @@ def imitations(registry: Registry) -> list[str]:
 def _recipe_like(system: str, recipe: str | None, registry: Registry) -> str:
     systems = imitations(registry)
     if system.rpartition("/")[2] not in systems:
-        raise UnknownNameError("system to be like", system, systems)
+        raise UnknownNameError("system to imitate", system, systems)
     if recipe is not None:
-        raise UsageError(f"--like {system} is a recipe, and --recipe {recipe} is given; give one")
+        raise UsageError(
+            f"--like {system} and --recipe {recipe} are both given, and both choose a recipe; "
+            "give one of them"
+        )
     return system
 
 
@@ -150,6 +182,6 @@ def _pairs(kind: str, texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise UsageError(f"--{kind}-opt {text!r} is not KEY=VALUE")
+            raise UsageError(f"--{kind}-opt is {text!r}; expected KEY=VALUE")
         pairs[key] = value
     return pairs

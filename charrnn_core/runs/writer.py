@@ -1,4 +1,4 @@
-"""Who writes the directory of a run, and what becomes of the files in it."""
+"""Writing to the directory of a run: one process at a time, and which files to keep."""
 
 import contextlib
 import dataclasses
@@ -37,15 +37,15 @@ from charrnn_core.terminal import to_stderr
 
 _MOST_SHARDS = 1024
 _LOCK_SECONDS = 0.2
-"""How long a writer waits for the lock: readers that ask whether a run is live hold it a moment."""
+"""How long a writer waits for the lock: readers hold it briefly to see whether a run is live."""
 
 
 @dataclass(frozen=True)
 class RunWriter(RunDirectory):
-    """A run directory and the only process that may write it.
+    """A run directory that this process, and no other, may write to.
 
     Arguments:
-        config: the resolved configuration of a run that `claim` has made; else None.
+        config: the resolved configuration of a run that `claim` has created; else None.
         newest: the newest good checkpoint of a run that `resuming` has opened, with its path; None
             if nothing has been trained in it yet.
     """
@@ -60,57 +60,61 @@ class RunWriter(RunDirectory):
     def claim(
         cls, config: RunConfig, out: Path | None = None, registry: Registry | None = None
     ) -> Iterator["RunWriter"]:
-        """Create a run directory, by default a numbered one under ``runs/``, and be its writer.
+        """Create a run directory and lock it for writing.
 
-        The configuration is resolved and saved at once, so that a run which is killed can be
-        started again. If the block fails before there is a checkpoint, everything it has created
-        is removed.
+        The configuration is resolved and saved at once, so that a run that is killed can be
+        started again. If the block fails before there is a checkpoint, everything created here is
+        removed.
 
         Arguments:
             config: the run to train.
-            out: the directory.
+            out: the directory; by default a new numbered one under ``runs/``.
             registry: the plugins to use; by default those installed.
 
         Raises:
-            RunDirectoryError: `out` holds a run already, is being written, or is a file.
+            RunDirectoryError: `out` already holds a run, is being written, or is a file.
             StorageError: it cannot be written.
-            UsageError: a component of the configuration does not fit.
+            UsageError: a component of the configuration cannot be resolved.
         """
         registry = registry or Registry.installed()
-        config = config.resolve(registry)  # a wrong name is reported before anything is created
+        config = config.resolve(registry)  # report a wrong name before anything is created
         out = None if out is None else user_path(out)
         with explained("create", out or "runs"):  # a name may be too long
-            made = out is None or not out.exists()
-            if out is not None and not made and not out.is_dir():
+            is_new = out is None or not out.exists()
+            if out is not None and not is_new and not out.is_dir():
                 raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
         run = cls(new_directory(Path("runs"), label(config)) if out is None else out)
         try:
             with run.writing():
-                if run.config_file.exists() or run.metrics_file.exists() or run.saved():
-                    raise RunDirectoryError(
-                        f"{run.path} holds a run already; choose another directory with --out, or "
-                        f"go on with: {run.command('resume', run.path)}"
-                    )
+                run._check_unused()
                 try:
                     make_directory(run.checkpoints)
                     run.write_config(config, registry)
                     yield dataclasses.replace(run, config=config)
-                finally:  # under the lock: without it, another's run could be removed
-                    run._remove_if_empty(made)
+                finally:  # under the lock, or it could remove another process's run
+                    run._remove_if_empty(is_new)
         finally:
-            if made:
-                with contextlib.suppress(OSError):  # it is not empty
+            if is_new:
+                with contextlib.suppress(OSError):  # not empty
                     run.path.rmdir()
             if out is None:
-                with contextlib.suppress(OSError):  # it holds other runs
+                with contextlib.suppress(OSError):  # holds other runs
                     run.path.parent.rmdir()
 
-    def _remove_if_empty(self, made: bool) -> None:
+    def _check_unused(self) -> None:
+        """Refuse a directory that already holds a run."""
+        if self.config_file.exists() or self.metrics_file.exists() or self.saved():
+            raise RunDirectoryError(
+                f"{self.path} already holds a run; choose another directory with --out, or "
+                f"resume it with: {self.command('resume', self.path)}"
+            )
+
+    def _remove_if_empty(self, is_new: bool) -> None:
         """Remove what `claim` has created, unless there is a checkpoint in it."""
         with contextlib.suppress(StorageError):
             if self.saved():
                 return
-        if made:
+        if is_new:
             shutil.rmtree(self.path, ignore_errors=True)
             return
         shutil.rmtree(self.plugins, ignore_errors=True)
@@ -121,10 +125,11 @@ class RunWriter(RunDirectory):
     @classmethod
     @contextlib.contextmanager
     def resuming(cls, run: Path, note: Callable[[str], None] = to_stderr) -> Iterator["RunWriter"]:
-        """Open an existing run and be its writer; its newest good checkpoint is read once, here.
+        """Open an existing run, lock it for writing, and read its newest good checkpoint.
 
         Arguments:
-            note: takes a line for each damaged checkpoint that was passed over.
+            run: the run directory.
+            note: takes a line for each damaged checkpoint that was skipped.
 
         Raises:
             ResumeError: the path is a checkpoint file.
@@ -136,8 +141,8 @@ class RunWriter(RunDirectory):
             is_file = self.path.is_file()
         if is_file:
             raise ResumeError(
-                f"{self.path} is a file, and resume takes a run directory; to start a new training "
-                f"from its parameters: {self.command('run', '--init-from', self.path)}"
+                f"{self.path} is a file, but resume takes a run directory; to start a new training "
+                f"from its parameters, use: {self.command('run', '--init-from', self.path)}"
             )
         if not self.checkpoints.is_dir() and not self.config_file.is_file():
             raise RunDirectoryError(
@@ -155,7 +160,7 @@ class RunWriter(RunDirectory):
 
     @property
     def shards(self) -> int:
-        """How many devices the run is cut for, so that jax can be told before it is imported."""
+        """How many devices the run is split over, which jax must know before it is imported."""
         if self.config is not None:
             return self.config.shards or 1
         if self.newest is None:
@@ -167,10 +172,10 @@ class RunWriter(RunDirectory):
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer during the block; temporary files of killed writers are removed.
+        """Lock the directory for writing during the block; remove leftovers of killed writers.
 
         Raises:
-            RunDirectoryError: another process is writing; it is named.
+            RunDirectoryError: another process is writing; the message names it.
             StorageError: the directory cannot be written.
         """
         make_directory(self.path)
@@ -179,8 +184,8 @@ class RunWriter(RunDirectory):
                 stack.enter_context(locked(self._lock, timeout=_LOCK_SECONDS))
             except TimeoutError as error:
                 raise RunDirectoryError(
-                    f"{self.path} is being written by {self.writer()}; wait for it to end, or "
-                    "choose another directory with --out"
+                    f"{self.path} is being written by {self.writer()}; wait until it has finished, "
+                    "or choose another directory with --out"
                 ) from error
             check_own_directory(self.plugins)
             check_own_directory(self.checkpoints)
@@ -192,7 +197,7 @@ class RunWriter(RunDirectory):
             try:
                 yield
             finally:
-                with contextlib.suppress(OSError):  # the lock decides; the file only names us
+                with contextlib.suppress(OSError):  # only the lock matters; the file just names us
                     self._owner.unlink()
 
     def write_config(self, config: RunConfig, registry: Registry) -> None:
@@ -208,7 +213,7 @@ class RunWriter(RunDirectory):
         write_atomically(self.evaluation_file, [text.encode(), b"\n"])
 
     def remove_after(self, step: int, disk: Disk = DISK) -> None:
-        """Remove the checkpoints of later updates, the newest first.
+        """Remove the checkpoints of later updates, newest first.
 
         Raises:
             StorageError: a file cannot be removed.
@@ -219,12 +224,12 @@ class RunWriter(RunDirectory):
                     disk.unlink(path)
 
     def prune(self, keep_last: int, keep: Iterable[int] = (), disk: Disk = DISK) -> None:
-        """Remove old checkpoints: all but the last `keep_last` and those of the steps `keep`.
+        """Remove old checkpoints: all but the last `keep_last` and those of the updates `keep`.
 
-        The last one is first read back in full; damaged ones after it do not count, and stay.
+        First the newest one is read back in full; damaged newer ones are not counted, and kept.
 
         Raises:
-            CheckpointError: none can be read; all files stay.
+            CheckpointError: none can be read; all files are kept.
             StorageError: a file cannot be removed.
         """
         saved, wanted = self.saved(), set(map(self.checkpoint_file, keep))

@@ -42,6 +42,10 @@ def light_import(subject: Subject) -> None:
 @needs_no_use
 def has_a_summary(subject: Subject) -> str:
     """It has a summary of one line."""
+    return _summary(subject)
+
+
+def _summary(subject: Subject) -> str:
     if subject.given:
         raise NotApplicable("it was given as an object")
     summary, who = subject.provider.plugin.summary, f"{subject.kind} {subject.ref.use!r}"
@@ -53,7 +57,7 @@ def has_a_summary(subject: Subject) -> str:
 @needs_no_use
 def is_described(subject: Subject) -> str:
     """It has a summary, and every option has help and, if it is an integer, bounds."""
-    summary, who = has_a_summary(subject), f"{subject.kind} {subject.ref.use!r}"
+    summary, who = _summary(subject), f"{subject.kind} {subject.ref.use!r}"
     for option in describe_options(subject.provider.component.options):
         if not option["help"]:
             fail(

@@ -19,10 +19,16 @@ _MARKS = (
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", f"zstd -dc < FILE {_PIPE}"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", f"7z x -so FILE {_PIPE}"),
     (b"Rar!\x1a\x07", "a RAR archive", f"unrar p -inul FILE {_PIPE}"),
-    (b"SQLite format 3\0", "an SQLite database",
-     f"sqlite3 FILE 'select COLUMN from TABLE' {_PIPE}"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document",
-     "libreoffice --headless --convert-to txt:Text:UTF8 FILE"),
+    (
+        b"SQLite format 3\0",
+        "an SQLite database",
+        f"sqlite3 FILE 'select COLUMN from TABLE' {_PIPE}",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Office document",
+        "libreoffice --headless --convert-to txt:Text:UTF8 FILE",
+    ),
     (b"\x89PNG\r\n", "an image (PNG)", ""),
     (b"\xff\xd8\xff", "an image (JPEG)", ""),
     (b"GIF87a", "an image (GIF)", ""),
@@ -42,7 +48,7 @@ _MARKS = (
     (b"\x93NUMPY", "a NumPy array", ""),
     (b"\x89HDF\r\n", "an HDF5 file", ""),
     (b"CRNN", "a checkpoint of charrnn", ""),
-)  # fmt: skip
+)
 """The signature of a kind of file, what it is, and a command that extracts its text."""
 
 _ARCHIVES = (

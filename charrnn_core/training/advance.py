@@ -1,8 +1,8 @@
-"""The updates of one device call, and none after one at which training ends or rolls back."""
+"""The updates of one device call, up to the first at which training ends or rolls back."""
 
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,10 @@ from charrnn_core.training.batches import Batch
 from charrnn_core.training.update import Measured, TrainState
 
 MOST_SKIPS = 20
-"""How many updates in a row may not be sound."""
+"""How many consecutive updates may be unsound."""
 
 Program = Callable[..., tuple[TrainState, Measured]]
-"""``(state, batches, count, total_steps) -> (state, Measured)``, see `Trainer.compile`."""
+"""``(state, batches, count, total_steps) -> (state, Measured)``; see `Trainer.compile`."""
 
 
 def advance(
@@ -29,25 +29,24 @@ def advance(
 ) -> tuple[TrainState, Measured]:
     """Make up to `count` updates.
 
-    A call makes all its updates at once. So the state from before is kept, and if one of them is
-    not sound, the call is repeated with fewer: how many there are in a call does not change a bit
-    of the result.
+    A device call makes all its updates at once. The state before it is kept, and if an update is
+    unsound, the call is repeated with fewer updates; their number does not change the bits of the
+    result.
 
     Arguments:
+        program: makes the updates.
+        state: the state before them.
+        batches: a batch for each update, behind a leading axis.
+        count: how many updates to make.
+        total_steps: the updates of the whole run, for the optimizer's schedule.
         non_finite: the policy, see `charrnn_core.training.policy.Policy`.
-        skipped: how many updates in a row were not sound before these.
+        skipped: how many consecutive updates were unsound just before these.
 
     Returns:
-        A state that is finite, and what was measured of the updates up to the one that is to blame.
+        A finite state, and what was measured of the updates up to the first unsound one.
     """
-    after = state
-
-    def make(count: int) -> Measured:
-        nonlocal after
-        after, measured = program(state, batches, np.int32(count), np.int32(total_steps))
-        return measured
-
-    measured = make(count)
+    call = _Call(program, state, batches, np.int32(total_steps), after=state)
+    measured = call.make(count)
     nats, made, lost = (np.array(each)[:count] for each in measured[:3])
     if non_finite != "skip":
         unsound = ~np.isfinite(nats)
@@ -55,19 +54,37 @@ def advance(
             unsound |= lost.any(axis=1)
         first = int(np.argmax(np.append(unsound, True)))
         if first < count or not measured.sound:
-            good = _make_sound(make, first)
+            good = _make_sound(call.make, first)
             made[good:], count = False, min(good + 1, count)
-    last = _one_too_many(made[:count] & ~lost[:count].any(axis=1), skipped)
+    last = _first_beyond_limit(made[:count] & ~lost[:count].any(axis=1), skipped)
     if last is not None:
-        make(last)
+        call.make(last)
         count = last + 1
-    return after, Measured(nats[:count], made[:count], lost[:count], True)
+    return call.after, Measured(nats[:count], made[:count], lost[:count], True)
+
+
+@dataclass
+class _Call:
+    """A device call, which can be repeated from the same state with fewer updates."""
+
+    program: Program
+    state: TrainState
+    batches: Batch
+    total_steps: np.int32
+    after: TrainState
+
+    def make(self, count: int) -> Measured:
+        """Make the first `count` updates; `after` is the state after them."""
+        self.after, measured = self.program(
+            self.state, self.batches, np.int32(count), self.total_steps
+        )
+        return measured
 
 
 def _make_sound(make: Callable[[int], Measured], most: int) -> int:
     """Make as many of the first `most` updates as leave the state finite, and return how many.
 
-    A loss may still be finite when a parameter no longer is; a search by halves finds the update.
+    A parameter may become infinite before a loss does; bisection finds the update.
     """
     if make(most).sound:
         return most
@@ -77,15 +94,15 @@ def _make_sound(make: Callable[[int], Measured], most: int) -> int:
     return good
 
 
-def _one_too_many(sound: npt.NDArray[Any], skipped: int) -> int | None:
-    """Return the index of the update that makes too many in a row that were not sound.
+def _first_beyond_limit(sound: npt.NDArray[np.bool_], skipped: int) -> int | None:
+    """Return the index of the update with which more than `MOST_SKIPS` in a row are unsound.
 
-    >>> _one_too_many(np.array([True, False, False]), skipped=MOST_SKIPS)
-    >>> _one_too_many(np.array([False, True, False]), skipped=MOST_SKIPS)
+    >>> _first_beyond_limit(np.array([True, False, False]), skipped=MOST_SKIPS)
+    >>> _first_beyond_limit(np.array([False, True, False]), skipped=MOST_SKIPS)
     0
     """
-    for index, one in enumerate(sound):
-        skipped = 0 if one else skipped + 1
+    for index, is_sound in enumerate(sound):
+        skipped = 0 if is_sound else skipped + 1
         if skipped > MOST_SKIPS:
             return index
     return None

@@ -1,4 +1,4 @@
-"""Batches: which characters every update sees, as a pure function of (seed, epoch, index).
+"""Batches: the characters of every update, as a pure function of (seed, epoch, index).
 
 Time comes first. A batch holds inputs and the characters that follow them; every predicted
 character of an epoch occurs in exactly one batch with weight 1, and nothing wraps around.
@@ -17,20 +17,20 @@ from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.mapped import give_back
 
 MINIMUM_WINDOW = 8
-"""The shortest window a text that is too short for the chosen one is trained with."""
+"""The shortest window to shrink to when the text is too short for the chosen one."""
 
 _STREAMS_AT_ONCE = 32
-"""Streams read from mapped ids before their memory is given back: each may take a page of 2 MB."""
+"""How many streams of mapped ids are read before releasing memory: each may take a 2 MB page."""
 
 
 class Batch(NamedTuple):
-    """One window of every stream, or several of them behind a leading axis.
+    """One window of every stream, or several windows behind a leading axis.
 
-    Its arrays are NumPy's on the host and JAX's inside jit.
+    The arrays are NumPy's on the host and JAX's inside jit.
 
     Fields:
         inputs, targets: int32[T,B]; ``targets`` are the characters after ``inputs``.
-        reset: bool[T,B]; where True the carry starts afresh before that character.
+        reset: bool[T,B]; where True, the carry is reset before that character.
         weights: float32[T,B]; 1 for a character that counts, 0 for padding.
     """
 
@@ -53,15 +53,17 @@ class Batching(Protocol):
     def characters_per_epoch(self) -> int: ...
 
     def batch(self, epoch: int, index: int) -> Batch:
-        """The batch of update `index` of an epoch."""
+        """Return the batch of update `index` of an epoch."""
         ...
 
     def positions(self, epoch: int, index: int) -> tuple[int, ...]:
-        """Where each stream's window of that update begins in the text."""
+        """Return where in the text each stream's window of that update starts."""
         ...
 
 
-def _gather(ids: Ids, positions: npt.NDArray[np.int64], ends: Any, first: bool) -> Batch:
+def _gather(
+    ids: Ids, positions: npt.NDArray[np.int64], ends: npt.NDArray[np.int64] | int, first: bool
+) -> Batch:
     """Read the characters at `positions` [T,B]; those at or after `ends` are padding."""
     counts = positions < ends
     at = np.where(counts, positions, 0)
@@ -78,7 +80,7 @@ def _gather(ids: Ids, positions: npt.NDArray[np.int64], ends: Any, first: bool) 
 
 @dataclass(frozen=True)
 class Streams:
-    """B contiguous streams cut into windows of T; the carry goes on from window to window.
+    """B contiguous streams cut into windows of T; the carry continues from window to window.
 
     Arguments:
         ids: the training text, N integers.
@@ -127,13 +129,13 @@ class Streams:
 
 @dataclass(frozen=True)
 class Subsequences:
-    """Every epoch one random contiguous stretch from a fresh carry, cut into windows of T.
+    """One random contiguous stretch per epoch, cut into windows of T, starting with a fresh carry.
 
     Arguments:
         ids: the training text, N integers.
         stretch: characters predicted per epoch; at most N - 1.
         window: T, characters per window. There is one stream, so B = 1.
-        seed: decides where the stretches start.
+        seed: the random seed of the stretches' positions.
 
     >>> batches = Subsequences(np.arange(100, dtype=np.int32), stretch=10, window=4, seed=0)
     >>> batches.steps_per_epoch, batches.batch(5, 2).weights.T.tolist()
@@ -168,25 +170,33 @@ class Subsequences:
 
 
 def stack_batches(batches: Batching, step: int, count: int, room: int) -> Batch:
-    """The batches of updates ``step .. step + count`` behind a leading axis of length `room`.
+    """Return the batches of `count` updates from `step` on, stacked along a new leading axis.
 
-    What is left of `room` repeats the last batch, so that one compiled program serves any count.
-    Of mapped ids nothing stays in memory.
+    The axis has length `room`, so that one compiled program serves any count: it is padded by
+    repeating the last batch. The memory of mapped ids is released.
     """
     per_epoch = batches.steps_per_epoch
-    taken = [batches.batch(*divmod(step + i, per_epoch)) for i in range(count)]
+    stacked = [batches.batch(*divmod(step + i, per_epoch)) for i in range(count)]
+    stacked += [stacked[-1]] * (room - count)
     give_back(batches.ids)
-    return Batch(*map(np.stack, zip(*(taken + taken[-1:] * (room - count)), strict=True)))
+    return Batch(
+        inputs=np.stack([batch.inputs for batch in stacked]),
+        targets=np.stack([batch.targets for batch in stacked]),
+        reset=np.stack([batch.reset for batch in stacked]),
+        weights=np.stack([batch.weights for batch in stacked]),
+    )
 
 
 def fit_geometry(
     length: int, streams: int, window: int, unit: str = "character"
 ) -> tuple[int, int]:
-    """Shrink (B, T) until a text can fill one window: first fewer streams, then a shorter window.
+    """Shrink (B, T) until a text fills one window: first fewer streams, then a shorter window.
 
     Arguments:
         length: N, the length of the training text.
-        unit: what it consists of.
+        streams: B, the number of streams wanted.
+        window: T, the window wanted.
+        unit: what the text consists of, for messages.
 
     Raises:
         CorpusError: the text is too short for any window; the message names the minimum.
@@ -195,9 +205,10 @@ def fit_geometry(
     ((32, 64), (15, 64), (1, 49))
     """
     predictions = length - 1
-    if predictions < min(window, MINIMUM_WINDOW):
+    least = min(window, MINIMUM_WINDOW)
+    if predictions < least:
         raise CorpusError(
-            f"the training part of the text has {length} {unit}s; one window needs at least "
-            f"{min(window, MINIMUM_WINDOW) + 1}: use a longer text"
+            f"the training part of the text has {length} {unit}s; expected at least {least + 1}, "
+            "for one window: use a longer text"
         )
     return max(1, min(streams, predictions // window)), min(window, predictions)

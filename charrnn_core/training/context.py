@@ -1,4 +1,4 @@
-"""What surrounds a training and decides nothing of what is learnt."""
+"""The surroundings of a training, none of which affects what is learned."""
 
 import dataclasses
 import time
@@ -22,14 +22,14 @@ class TrainingContext:
         registry: the plugins to use; by default those installed.
         observers: objects to notify, besides those that the configuration names.
         started: the reading of ``time.monotonic()`` from which minutes count; now if None.
-        stop: asked between device calls; when it returns True, training saves and ends.
+        stop: called between device calls; if it returns True, training saves and ends.
         note: takes lines for the user.
         updates_per_call: the most updates between two calls of `stop`; None leaves it to the loop.
         from_first_update: whether minutes count from the first update instead.
     """
 
     registry: Registry = field(default_factory=Registry.installed)
-    observers: tuple[Any, ...] = ()
+    observers: tuple[object, ...] = ()
     started: float = field(default_factory=time.monotonic)
     stop: Callable[[], bool] = _never
     note: Callable[[str], None] = to_stderr
@@ -40,11 +40,11 @@ class TrainingContext:
     def of(
         cls,
         registry: Registry | None,
-        observers: Iterable[Any],
+        observers: Iterable[object],
         started: float | None,
         **others: Any,
     ) -> "TrainingContext":
-        """Return the context that arguments of `train` and `resume` describe."""
+        """Build a context from the arguments of `train` and `resume`."""
         if registry is not None:
             others["registry"] = registry
         if started is not None:
@@ -52,7 +52,7 @@ class TrainingContext:
         return cls(observers=tuple(observers), **others)
 
     def resumed(self, seconds: float, plugins: Iterable[Mapping[str, Any]]) -> "TrainingContext":
-        """Return the context of a run that is `seconds` old and used these plugins."""
+        """Return the context for a run that has trained for `seconds` and used these plugins."""
         return dataclasses.replace(
             self,
             started=self.started - seconds,

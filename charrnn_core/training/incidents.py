@@ -1,4 +1,4 @@
-"""The log of incidents: updates whose loss or gradient was not finite, one JSON object a line."""
+"""The incident log: updates whose loss or gradient was not finite, one JSON object per line."""
 
 import dataclasses
 import json
@@ -12,14 +12,14 @@ from charrnn_core.files.typed import for_json
 
 
 def append_incident(path: Path, incident: Incident) -> int:
-    """Append an incident to the log; how many bytes the log has now.
+    """Append an incident to the log, and return the log's new length in bytes.
 
     Raises:
         StorageError: it cannot be written.
     """
     row = dataclasses.asdict(incident)
     with explained("write", path), open(path, "a", encoding="utf-8", opener=own) as file:
-        # NaN is not JSON: what is not finite is written as text.
+        # JSON has no NaN or infinity: they are written as text.
         file.write(json.dumps(for_json(row), allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -27,7 +27,7 @@ def append_incident(path: Path, incident: Incident) -> int:
 
 
 def cut_log(path: Path, length: int) -> None:
-    """Cut off what was logged after a checkpoint was written.
+    """Truncate the log to its length at the time of a checkpoint.
 
     Raises:
         StorageError: the file cannot be changed.

@@ -1,10 +1,10 @@
-"""The training loop as a generator of events: what is due is done between device calls."""
+"""The training loop as a generator of events; evaluations, samples and saves fall between calls."""
 
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.update import Measured, Trainer, TrainState
 
 UPDATES_PER_CALL = 128
-"""The most updates of one device call, unless the user wants fewer."""
+"""The most updates of one device call, unless the user asks for fewer."""
 
 _CHARACTERS_PER_CALL = 2**16
 _MOST_ROLLBACKS = 10
@@ -29,14 +29,14 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Host(Protocol):
-    """What the loop asks of the run that it trains for."""
+    """What the loop needs from the run it trains for."""
 
     def evaluate(self, params: Params) -> float | None:
-        """Return held-out nats per character; None if nothing is held out."""
+        """Return the held-out nats per character; None if nothing is held out."""
         ...
 
     def sample(self, state: TrainState) -> str:
-        """Write some text with the model."""
+        """Return some text written by the model."""
         ...
 
     def save(self, state: TrainState, loop: LoopState) -> Path:
@@ -48,28 +48,28 @@ class Host(Protocol):
         ...
 
     def log_incident(self, incident: Incident) -> int:
-        """Append to the log of incidents, and return its length in bytes."""
+        """Append to the incident log, and return its length in bytes."""
         ...
 
     def should_stop(self) -> bool:
-        """Return whether somebody wants training to end now."""
+        """Return whether training was asked to stop."""
         ...
 
 
 @dataclass(kw_only=True)
 class TrainingLoop:
-    """Training, from where its states are to the end of its budget.
+    """Training, from the given states to the end of the budget.
 
     Arguments:
-        trainer, batching, budget, policy: what is trained, on what, for how long, and how.
+        trainer, batching, budget, policy: what to train, on what, for how long, and how.
         host: the run that evaluates, samples and saves.
-        state, loop: where training is; both change as it continues.
+        state, loop: the states of the model and of the loop; both advance during training.
         window: T, characters per window.
-        prompt: what samples begin with.
+        prompt: the text that samples start with.
         updates_per_call: the most updates of one device call.
         from_first_update: whether a budget in minutes counts from the first update, not from when
             the clock started.
-        first_update_at: the clock's reading at the first update; None before.
+        first_update_at: the clock's reading at the first update; None before it.
     """
 
     trainer: Trainer
@@ -93,14 +93,14 @@ class TrainingLoop:
         self._pace = Pace(self.budget, self.policy, self.batching.steps_per_epoch)
 
     def events(self) -> Iterator[Event]:
-        """Train, and yield what happens.
+        """Train, and yield an event for everything that happens.
 
         Raises:
             TrainingError: the loss is not finite and the policy is to stop, or skipping and rolling
-                back did not help. The last checkpoint is from before.
+                back did not help. The last checkpoint is from before that.
         """
         self.loop.status = "running"
-        yield self._save()  # before anything that takes time: there is something to resume from
+        yield self._save()  # before anything slow, so that there is something to resume from
         characters = self.trainer.streams * self.window
         room = max(1, min(self.updates_per_call, _CHARACTERS_PER_CALL // characters))
         program = self.trainer.compile(self.state, room, self.window)
@@ -114,7 +114,7 @@ class TrainingLoop:
         while not self._over and not self.host.should_stop():
             measured, weights = self._call(program, room)
             if (yield from self._account_for(measured, weights)):
-                # The state is that of an evaluation, at which everything due was done.
+                # Back at an evaluation, where everything due had been done.
                 self._over = self._seconds_left() <= 0
             else:
                 yield from self._do_what_is_due()
@@ -124,11 +124,11 @@ class TrainingLoop:
 
     # One device call.
 
-    def _call(self, program: Program, room: int) -> tuple[Measured, npt.NDArray[Any]]:
+    def _call(self, program: Program, room: int) -> tuple[Measured, npt.NDArray[np.int64]]:
         """Make the updates of one device call.
 
         Returns:
-            What was measured, and how many characters each update was over.
+            What was measured, and the number of characters of each update.
         """
         count, total = self._pace.next_call(self.loop.step, room)
         batches = stack_batches(self.batching, self.loop.step, count, room)
@@ -148,10 +148,10 @@ class TrainingLoop:
         weights = batches.weights[: len(measured.made)].sum(axis=(1, 2), dtype=np.int64)
         return measured, weights
 
-    # What a call has found.
+    # The results of a call.
 
     def _account_for(
-        self, measured: Measured, weights: npt.NDArray[Any]
+        self, measured: Measured, weights: npt.NDArray[np.int64]
     ) -> Generator[Event, None, bool]:
         """Count the updates of a call, and handle those that are not finite.
 
@@ -179,11 +179,11 @@ class TrainingLoop:
         return False
 
     def _incident(self, nats: float, made: bool, lost: Flags) -> Incident:
-        """Describe the next update, in which something is not finite."""
+        """Describe the next update, in which something was not finite."""
         loop, norms = self.loop, {}
         action = "restart" if made else self.policy.non_finite
         epoch, index = divmod(loop.step, self.batching.steps_per_epoch)
-        if action in ("stop", "rollback"):  # else the state is that of later updates already
+        if action in ("stop", "rollback"):  # otherwise the state has already moved on
             norms = self.trainer.gradient_norms(self.state, self.batching.batch(epoch, index))
         return Incident(
             step=loop.step + 1,
@@ -198,19 +198,19 @@ class TrainingLoop:
     def _divergence(self, incident: Incident) -> str:
         tried = ""
         if incident.action in ("skip", "restart"):
-            tried = f", nor were the {MOST_SKIPS} updates before it sound"
+            tried = f", after {MOST_SKIPS} such updates in a row"
         if incident.action == "rollback":
-            tried = f", after the learning rate was halved {self.loop.rollbacks} times"
+            tried = f", although the learning rate was halved {self.loop.rollbacks} times"
         return (
             f"{incident.cause()} is not finite at update {incident.step}{tried}; lower the "
             "learning rate with --lr, or clip gradients with --optimizer-opt clip=1; everything "
-            "learned before is saved, and incidents.jsonl has the details"
+            "learned before that is saved, and incidents.jsonl has the details"
         )
 
     # What is due between calls.
 
     def _do_what_is_due(self) -> Iterator[Event]:
-        """Evaluate, log, sample and save, as far as each is due."""
+        """Evaluate, log, sample and save, each if it is due."""
         loop, began = self.loop, self.budget.clock()
         progress = self.budget.progress(loop.step)
         tenths, loop.tenths = loop.tenths, int(progress * 10)
@@ -237,7 +237,7 @@ class TrainingLoop:
         is_late = self.budget.clock() - self._saved_at >= self.policy.save_seconds
         if (evaluating or is_late) and not self._over:
             yield self._save()
-        if evaluating and was_evaluated:  # the first one compiles, which the last one will not
+        if evaluating and was_evaluated:  # not the first one, which includes compilation
             self._pace.seconds_per_evaluation = self.budget.clock() - began
 
     def _seconds_left(self) -> float:
@@ -248,7 +248,7 @@ class TrainingLoop:
         return self.loop.step / self.batching.steps_per_epoch
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
-        """Score the held-out text, if there is one; end early if patience has run out."""
+        """Score the held-out text, if there is one; stop early if patience has run out."""
         loop = self.loop
         nats = self.host.evaluate(self.state.learnt)
         if nats is None:
@@ -281,7 +281,7 @@ class TrainingLoop:
         )
 
     def _anchor(self, was_measured: bool) -> None:
-        """Note that training can be rolled back to here, and whether to keep this checkpoint."""
+        """Make this the update to roll back to, and decide whether to keep its checkpoint."""
         loop, keep_every = self.loop, self.policy.keep_every
         loop.anchor = loop.step
         if was_measured and keep_every > 0 and loop.evaluations % keep_every == 0:

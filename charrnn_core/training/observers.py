@@ -1,4 +1,4 @@
-"""The observers of a training: what they hear, and what they want remembered."""
+"""The observers of a training: notifying them, and saving and restoring their states."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,24 +13,25 @@ from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.components import make
 
 MOST_BYTES = 2**18
-"""What all observers may have remembered; a checkpoint's header has to hold it."""
+"""The most that the states of all observers may take; they must fit in a checkpoint's header."""
 
 
 class Observers:
-    """The observers; one that raises is named once and left out from then on.
+    """The observers; one that raises is reported once, and not notified any more.
 
-    So is one whose state no checkpoint could give back: the checkpoints of all others stay good.
+    The same happens to one whose state a checkpoint cannot store; the others' states are saved.
 
     Arguments:
-        refs: the observers that the configuration names. What they remember is saved.
+        refs: the observers that the configuration names, whose states are saved.
         others: more observers, as objects.
-        note: takes lines the user should see.
+        registry: where `refs` are looked up.
+        note: takes lines for the user.
     """
 
     def __init__(
         self,
         refs: Iterable[Ref],
-        others: Iterable[Any],
+        others: Iterable[object],
         registry: Registry,
         note: Callable[[str], None],
     ) -> None:
@@ -48,58 +49,59 @@ class Observers:
             CharRNNError: an observer cannot do its work, such as writing to a full disk.
         """
         for observer in list(self._observers):
-            with self._left_out_if_it_fails(observer):
+            with self._dropped_if_it_fails(observer):
                 notify(observer, event)
 
     def states(self) -> dict[str, Any]:
-        """What the named observers want a checkpoint to remember, by name: plain data."""
+        """Return the states of the named observers by name, as plain data for a checkpoint."""
         states: dict[str, Any] = {}
         for name, observer in self._named.items():
-            if self._is_active(observer) and _remembers(observer):
-                with self._left_out_if_it_fails(observer):
+            if self._is_active(observer) and _has_state(observer):
+                with self._dropped_if_it_fails(observer):
                     states = _with(states, name, observer.state())
         return states
 
     def restore(self, states: Mapping[str, Any]) -> None:
-        """Take the named observers back to what a checkpoint remembers of them."""
+        """Restore the named observers from a checkpoint's `states`."""
         for name, observer in self._named.items():
-            if name in states and self._is_active(observer) and _remembers(observer):
-                with self._left_out_if_it_fails(observer):
+            if name in states and self._is_active(observer) and _has_state(observer):
+                with self._dropped_if_it_fails(observer):
                     observer.restore(states[name])
 
     @contextmanager
-    def _left_out_if_it_fails(self, observer: Any) -> Iterator[None]:
-        """An observer's bug, or a terminal that went away, must not cost a training."""
+    def _dropped_if_it_fails(self, observer: object) -> Iterator[None]:
+        """Drop an observer if it raises: its bug, or a closed terminal, must not end a training."""
         try:
             yield
         except CharRNNError:
             raise
         except (Exception, SystemExit) as error:
-            # By identity: one may be equal to another, or to nothing at all.
+            # By identity, since authors may define equality in any way.
             self._observers = [other for other in self._observers if other is not observer]
             name = type(observer).__name__
-            self._note(f"observer {name} failed and is left out: {told_with_place(error)}")
+            self._note(f"observer {name} failed and was removed: {told_with_place(error)}")
 
-    def _is_active(self, observer: Any) -> bool:
+    def _is_active(self, observer: object) -> bool:
         return any(other is observer for other in self._observers)
 
 
-def _with(states: Mapping[str, Any], name: str, state: Any) -> dict[str, Any]:
-    """The states with one more.
+def _with(states: Mapping[str, Any], name: str, state: object) -> dict[str, Any]:
+    """Return the states with one more.
 
     Raises:
-        ValueError: no checkpoint would give it back.
+        ValueError: a checkpoint cannot store it.
     """
     try:
         return plain({**states, name: state}, MOST_BYTES)
     except ValueError as error:
-        raise ValueError(f"no checkpoint can keep its state: {error}") from error
+        raise ValueError(f"a checkpoint cannot store its state: {error}") from error
 
 
-def _remembers(observer: Any) -> bool:
+def _has_state(observer: object) -> bool:
     return hasattr(observer, "state") and hasattr(observer, "restore")
 
 
-def _free_name(name: str, taken: Mapping[str, Any]) -> str:
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """Return a name for another observer, such as ``jsonl`` or, for the second, ``jsonl#2``."""
     count = sum(other.partition("#")[0] == name for other in taken)
     return f"{name}#{count + 1}" if count else name

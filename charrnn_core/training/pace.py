@@ -1,4 +1,4 @@
-"""How fast a training is, and so how many updates a device call makes before the next look."""
+"""The speed of a training, which decides how many updates a device call makes."""
 
 import math
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
 _MOST_STEPS = 2**31 - 1
 _ENDING_SECONDS = 1.0
-"""What a process needs to start, and after its last evaluation to report and end."""
+"""The time a process needs to start, and to report and exit after its last evaluation."""
 
 
 @dataclass
 class Pace:
-    """What is due after how many updates, and how long updates and evaluations take.
+    """How often things are due, in updates, and how long updates and evaluations take.
 
     Arguments:
-        budget, policy: when training ends, and what is due before.
+        budget, policy: when training ends, and what is due before that.
         steps_per_epoch: the updates of an epoch.
         seconds_per_update: as last measured; infinite before the first call.
-        seconds_per_evaluation: as last measured, with samples and a checkpoint.
+        seconds_per_evaluation: as last measured, including samples and a checkpoint.
     """
 
     budget: Budget
@@ -45,7 +45,7 @@ class Pace:
         return max(0.0, left)
 
     def next_call(self, step: int, room: int) -> tuple[int, int]:
-        """Return how many updates the next call makes, and an estimate of those of the whole run.
+        """Return the updates of the next call, and an estimate of the updates of the whole run.
 
         A call ends where something may be due, and takes about half a second.
 
@@ -60,7 +60,7 @@ class Pace:
         if self.budget.steps is not None:
             wanted = min(wanted, self.budget.steps - step)
         if math.isinf(self.seconds_per_update):
-            count, more = 1, 10**6  # no call has been timed yet: there seem to be very many left
+            count, more = 1, 10**6  # no call has been timed yet: assume that very many are left
         else:
             seconds = min(_SECONDS_PER_CALL, left)
             count = max(1, min(wanted, int(seconds / self.seconds_per_update)))
@@ -78,7 +78,7 @@ class Pace:
     def updates_until_row(self, step: int) -> int:
         """Return how many updates are left until the next row of the metrics log.
 
-        Rows end with epochs; long epochs have more of them, several short epochs share one.
+        Rows end with epochs; a long epoch has several rows, and short epochs share one.
         """
         per_epoch = self.steps_per_epoch
         if per_epoch >= _UPDATES_PER_ROW // 2:

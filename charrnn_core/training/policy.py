@@ -1,4 +1,4 @@
-"""When a training ends, and what is due before it does."""
+"""When a training ends, and what is due before that."""
 
 import dataclasses
 import time
@@ -12,11 +12,11 @@ class Policy:
     """What is due when, and what to do if an update is not finite.
 
     Arguments:
-        eval_interval, sample_interval: updates between evaluations and between samples; None is a
-            tenth of the budget.
+        eval_interval, sample_interval: updates between evaluations and between samples; None means
+            a tenth of the budget.
         save_seconds: seconds between checkpoints; one is also written at every evaluation.
-        keep_every: keep the checkpoint of every k-th evaluation for ever; 0 keeps none.
-        patience: end after this many evaluations in a row that were not the best; 0 never does.
+        keep_every: never remove the checkpoint of every k-th evaluation; 0 for none of them.
+        patience: stop after this many evaluations without a new best; 0 never stops early.
         non_finite: ``"stop"``, ``"skip"`` the update, or ``"rollback"`` to the last evaluation and
             halve the learning rate.
     """
@@ -33,7 +33,7 @@ class Policy:
 class Budget:
     """When training ends: after `steps` updates, or when the clock reads `deadline`.
 
-    `started` is when the clock began to count, which may be before training did.
+    `started` is the clock's reading from which time counts, which may be before training started.
     """
 
     steps: int | None
@@ -42,7 +42,7 @@ class Budget:
     clock: Callable[[], float] = time.monotonic
 
     def begun_at(self, started: float) -> "Budget":
-        """The same budget with a clock that begins to count then.
+        """Return the budget with its time counted from another reading of the clock.
 
         >>> Budget(None, started=0.0, deadline=60.0).begun_at(10.0).deadline
         70.0
@@ -53,7 +53,7 @@ class Budget:
         return dataclasses.replace(self, started=started, deadline=self.deadline + later)
 
     def progress(self, step: int) -> float:
-        """The share of the budget used, 0 to 1.
+        """Return the share of the budget that is used, from 0 to 1.
 
         >>> Budget(steps=10, started=0.0).progress(4)
         0.4

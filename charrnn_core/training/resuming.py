@@ -18,11 +18,12 @@ from charrnn_core.text.corpus import Corpus
 from charrnn_core.training.setup import TrainingSetup
 
 _DIGITS = 12
+_MOST_SYMBOLS = 10
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What a user asks of a run that is resumed; the arguments are those of `resume`."""
+    """The changes a user wants when resuming a run; the arguments are those of `resume`."""
 
     budget: Mapping[str, Any]
     allow: Collection[str]
@@ -34,7 +35,7 @@ class Changes:
         """Return the resolved configuration of a run that ended before its first checkpoint.
 
         Raises:
-            ResumeError: it used single-file plugins, which the user has to name.
+            ResumeError: it used single-file plugins, which the user has to name again.
         """
         values = layered(read_toml(writer.config_file, own), self.budget)
         if self.source is not None:
@@ -46,18 +47,18 @@ class Changes:
             if not any(writer.plugins.glob("*.py")):
                 raise
             raise ResumeError(
-                f"{error}; the run has copies of single-file plugins; if you trust them, name "
-                f"them: {writer.command('resume', writer.path)}"
+                f"{error}; the run has copies of single-file plugins; if you trust them, use: "
+                f"{writer.command('resume', writer.path)}"
             ) from error
 
     def of_the_rest(self, writer: RunWriter, saved: RunConfig) -> RunConfig:
-        """Return the checkpoint's configuration with what may change, not yet resolved.
+        """Return the checkpoint's configuration with the permitted changes, not yet resolved.
 
-        That is its budget, its observers and where its text is: what the text is, its digest
-        tells. With ``config`` allowed it is that of the run's file.
+        The budget, the observers and the place of the text may change; the text's digest is
+        checked later. If ``config`` is allowed, everything comes from the run's ``config.toml``.
 
         Raises:
-            ResumeError: the run's file has changed in anything else.
+            ResumeError: the run's ``config.toml`` has changed in anything else.
         """
         then = saved.table()
         now = then
@@ -85,21 +86,20 @@ def check_something_is_left(
     """
     if loop.status == "stopped early" and not has_new_budget:
         raise ResumeError(
-            f"{writer.path} was stopped early at update {loop.step}: its best was update "
+            f"{writer.path} was stopped early at update {loop.step}; its best update was "
             f"{loop.best_step}; to continue anyway, give it a budget such as --epochs"
         )
-    # One that was interrupted has its last evaluation before it, even if no time is left.
+    # An interrupted run still needs its last evaluation, even if no time is left.
     if loop.status in ("finished", "stopped early") and setup.budget.progress(loop.step) >= 1:
         done = loop.step / setup.batching.steps_per_epoch
         raise ResumeError(
             f"{writer.path} is complete: {done:.4g} epochs in {loop.seconds / 60:.3g} minutes; "
-            "to extend it, give the whole run a longer budget with --epochs, --minutes or "
-            "--characters"
+            "to extend it, set a larger total budget with --epochs, --minutes or --characters"
         )
 
 
 def length_in_words(config: RunConfig) -> str:
-    """Return how long a run is.
+    """Describe the budget of a run.
 
     >>> length_in_words(RunConfig(epochs=3, minutes=1.5))
     '3 epochs or 1.5 minutes'
@@ -111,10 +111,10 @@ def length_in_words(config: RunConfig) -> str:
 def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Collection[str]) -> None:
     """Refuse a configuration that would train another model than the checkpoint's.
 
-    Its budget, its observers and where its text is may differ.
+    The budget, the observers and the place of the text may differ.
 
     Raises:
-        ResumeError: something else does; both values are named, and the flag that allows it.
+        ResumeError: another setting differs; the message has both values and the flag to allow it.
     """
     for key in sorted((then.keys() | now.keys()) - {*BUDGETS, "observers", "source"}):
         flag = "shards" if key == "shards" else "config"
@@ -125,10 +125,10 @@ def check_config(then: Mapping[str, Any], now: Mapping[str, Any], allowed: Colle
 def check_plugins(
     then: Iterable[Mapping[str, Any]], now: list[dict[str, Any]], allowed: Collection[str]
 ) -> None:
-    """Refuse plugins of another version or provider than those the checkpoint was made with.
+    """Refuse plugins of other versions or providers than those the checkpoint was made with.
 
     Raises:
-        ResumeError: one differs; both are named, and the flag that allows it.
+        ResumeError: one differs; the message has both and the flag to allow it.
     """
     found = {(record["kind"], record["name"]): record for record in now}
     for record in then:
@@ -152,11 +152,12 @@ def check_text(
     """Refuse a text other than the one the run was trained on.
 
     Arguments:
-        then, known: the text as the checkpoint describes it, and the model's alphabet.
+        then, known: the checkpoint's record of the text, and the model's alphabet.
         corpus, found: the text as it is now, and its own alphabet.
+        allowed: the flags of ``--allow-change``.
 
     Raises:
-        ResumeError: it differs; both are named, and the flag that allows it.
+        ResumeError: it differs; the message describes both and names the flag to allow it.
     """
     digest = corpus.sha256
     if then["sha256"] != digest:
@@ -181,13 +182,14 @@ def check_text(
 def _more(symbols: set[str]) -> str:
     if not symbols:
         return ""
-    shown = ", ".join(map(repr, sorted(symbols)[:10]))
-    return f" with {shown}{' and more' if len(symbols) > 10 else ''}"
+    shown = ", ".join(map(repr, sorted(symbols)[:_MOST_SYMBOLS]))
+    more = " and more" if len(symbols) > _MOST_SYMBOLS else ""
+    return f" with {shown}{more}"
 
 
-def _refuse(flag: str, what: str, then: Any, now: Any, allowed: Collection[str]) -> None:
+def _refuse(flag: str, what: str, then: object, now: object, allowed: Collection[str]) -> None:
     if flag not in allowed:
         raise ResumeError(
-            f"{what} has changed: it was {then!r} in the checkpoint and is {now!r} now; change it "
-            f"back, or continue from here with --allow-change {flag}"
+            f"{what} has changed: it was {then!r} in the checkpoint and is now {now!r}; change it "
+            f"back, or resume with the change: --allow-change {flag}"
         )

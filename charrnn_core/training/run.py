@@ -38,11 +38,11 @@ from charrnn_core.training.update import TrainState
 
 
 class TrainingRun:
-    """Trains in a run directory and notifies observers; the host that its loop asks.
+    """Training in a run directory, with observers; the `Host` of its training loop.
 
     Arguments:
-        setup: what is trained.
-        writer: the run directory, claimed.
+        setup: what to train.
+        writer: the run directory, locked for writing.
         context: the plugins, the observers, the clock and where notes go.
     """
 
@@ -66,23 +66,15 @@ class TrainingRun:
     def train(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None = None
     ) -> Trained:
-        """Train until the budget is used up or somebody wants training to end.
+        """Train until the budget is used up or training is asked to stop.
 
         Arguments:
-            state, loop: where training is.
-            remembered: what the checkpoint remembers of the observers, if training is resumed.
+            state, loop: the states to start from.
+            remembered: the observers' states in the checkpoint, if training is resumed.
         """
         setup, context = self._setup, self._context
         began, first = context.started + loop.seconds, loop.step
-        cut_log(self._writer.incidents_file, loop.incident_bytes)
-        if remembered is not None:
-            self._observers.restore(remembered)
-        self._announce(state, loop)
-        self._course = read_course(
-            self._writer.metrics_file,
-            {"step": loop.step, "loop": loop.table()},
-            len(setup.alphabet),
-        )
+        self._begin(state, loop, remembered)
         comparison = Comparison(self._text, setup.train_ids)
         training = self._loop(state, loop)
         reason, ended = "failed", None
@@ -98,15 +90,7 @@ class TrainingRun:
         finally:
             if ended is None:
                 comparison.cancel()
-            self._observers.notify(
-                Ended(
-                    step=training.loop.step,
-                    reason=reason,
-                    held_out_nats_per_char=training.loop.held_out,
-                    seconds=(ended or time.monotonic()) - context.started,
-                    directory=self._writer.path,
-                )
-            )
+            self._announce_end(training.loop, reason, ended or time.monotonic())
         loop, remarks = training.loop, describe_incidents(self._incidents)
         if setup.config.minutes is not None and reason != "interrupted" and ended is not None:
             remarks += describe_time(
@@ -123,7 +107,22 @@ class TrainingRun:
             remarks=tuple(remarks),
         )
 
-    def _announce(self, state: TrainState, loop: LoopState) -> None:
+    def _begin(
+        self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
+    ) -> None:
+        """Take the logs and the observers back to where training starts, and announce it."""
+        setup = self._setup
+        cut_log(self._writer.incidents_file, loop.incident_bytes)
+        if remembered is not None:
+            self._observers.restore(remembered)
+        self._announce_start(state, loop)
+        self._course = read_course(
+            self._writer.metrics_file,
+            {"step": loop.step, "loop": loop.table()},
+            len(setup.alphabet),
+        )
+
+    def _announce_start(self, state: TrainState, loop: LoopState) -> None:
         setup = self._setup
         self._observers.notify(
             Started(
@@ -140,6 +139,17 @@ class TrainingRun:
         )
         for line in setup.notes:
             self._context.note(f"note: {line}")
+
+    def _announce_end(self, loop: LoopState, reason: str, ended: float) -> None:
+        self._observers.notify(
+            Ended(
+                step=loop.step,
+                reason=reason,
+                held_out_nats_per_char=loop.held_out,
+                seconds=ended - self._context.started,
+                directory=self._writer.path,
+            )
+        )
 
     def _loop(self, state: TrainState, loop: LoopState) -> TrainingLoop:
         setup, context = self._setup, self._context
@@ -158,7 +168,7 @@ class TrainingRun:
         )
 
     def _take(self, event: Event) -> None:
-        """Take note of what happened, and notify the observers."""
+        """Record an event, and notify the observers."""
         if isinstance(event, Incident):
             self._incidents[event.action] += 1
         if isinstance(event, Stepped):
@@ -166,7 +176,7 @@ class TrainingRun:
         self._observers.notify(event)
 
     def _evaluate_at_the_end(self, comparison: Comparison, loop: LoopState) -> Evaluation | None:
-        """Put the last held-out loss beside the baselines; None if nothing was evaluated."""
+        """Compare the last held-out loss with the baselines; None if nothing was evaluated."""
         course, interrupted = self._course, loop.status == "interrupted"
         course.best, course.best_step, course.ended = loop.best, loop.best_step, not interrupted
         if loop.held_out is None:
@@ -175,11 +185,11 @@ class TrainingRun:
         model = Row(name="model", nats_per_char=loop.held_out)
         if self._tally is not None and math.isfinite(loop.held_out):
             model = self._tally.row("model")
-        # Whoever wants training to end does not wait for the baselines either.
+        # A user who stops training does not want to wait for the baselines either.
         stop = self._context.stop
         return comparison.evaluation(model, course=course, give_up=lambda: interrupted or stop())
 
-    # What the loop asks, see `charrnn_core.training.loop.Host`.
+    # The methods of `charrnn_core.training.loop.Host`.
 
     def should_stop(self) -> bool:
         return self._context.stop()
@@ -224,10 +234,10 @@ class TrainingRun:
             restored.stale = 0
         restored.status = "running"
         self._context.note(
-            f"note: rolled back from update {loop.step} to {loop.anchor}; the learning rate is "
-            f"{float(state.scale):.3g} of what was asked for from here on"
+            f"note: rolled back from update {loop.step} to {loop.anchor}; from here on the "
+            f"learning rate is multiplied by {float(state.scale):.3g}"
         )
-        # The newer ones first: a crash in between must not leave them with the old rate.
+        # Remove the newer checkpoints first, since a crash must not leave them with the old rate.
         self._writer.remove_after(loop.anchor)
         self._course.forget_after(loop.anchor)
         self._observers.restore(table["observers"])

@@ -1,4 +1,4 @@
-"""What a configuration builds, complete and checked before a file is written."""
+"""Everything that a configuration builds, checked before any file is written."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ from charrnn_core.text.split import Piece, Split, count_characters, first_charac
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.update import Trainer
+from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
@@ -42,15 +42,15 @@ _SEARCHED_AT_ONCE = 2**20
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSetup:
-    """Everything that a configuration builds: what is trained, on what, and for how long.
+    """Everything that a configuration builds: what to train, on what, and for how long.
 
     Arguments:
-        config: the resolved configuration, its geometry adapted to the text.
+        config: the resolved configuration, its batch and window adapted to the text.
         notes: what was adapted, in lines for the user.
-        unroll: how time steps run and why, see `charrnn_core.network.explain.explain`.
+        unroll: how time steps run and why; see `charrnn_core.network.explain.explain`.
         corpus, alphabet: the text and its symbols.
-        train_ids, held_out: its parts, the held-out one in pieces.
-        prompt: what samples begin with, in ids.
+        train_ids, held_out: the two parts of the text, the held-out one in pieces.
+        prompt: the ids that samples start with.
         network, sampler, trainer, batching, budget: the built components.
     """
 
@@ -70,7 +70,7 @@ class TrainingSetup:
 
     @property
     def policy(self) -> Policy:
-        """When evaluations, samples and checkpoints are due, in updates."""
+        """When evaluations, samples and checkpoints are due."""
         config = self.config
         return Policy(
             eval_interval=_updates(config.eval_every, self.batching),
@@ -121,26 +121,20 @@ def prepare(
     Arguments:
         config: from `RunConfig.resolve`.
         context: the plugins to use, the clock, and where notes go.
-        alphabet: the symbols of a model that has been trained before; else those of the text.
-        unknown: ``"error"`` or ``"skip"``: what to do with characters that `alphabet` lacks.
+        alphabet: the symbols of an already trained model; by default those of the text.
+        unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
         check: called with the text and its own alphabet before anything is built from them.
         read: returns the text of a source; the default reads it for the first time.
 
     Raises:
-        CharRNNError: the leaf says what is wrong with the configuration or the text.
+        CharRNNError: the configuration or the text is wrong; the subclass and message say how.
     """
     context = context or TrainingContext()
     registry, note = context.registry, context.note
-    if alphabet is not None and alphabet.kind != config.alphabet:
-        raise OptionError(
-            f"the model's alphabet is {alphabet.kind}, and alphabet is {config.alphabet!r}; use: "
-            f"--alphabet {alphabet.kind}"
-        )
+    _check_kind(config, alphabet)
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
-    loss, make_optimizer = (
-        make_loss(registry, config.loss),
-        optimizer_maker(registry, config.optimizer),
-    )
+    loss = make_loss(registry, config.loss)
+    make_optimizer = optimizer_maker(registry, config.optimizer)
     corpus = read(config.source, registry, note)
     found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
@@ -163,17 +157,6 @@ def prepare(
         notes.append(f"{choice.why}; {REMEDY}")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, context.started)
-    trainer = Trainer(
-        network,
-        loss,
-        make_optimizer,
-        streams=config.batch,
-        shards=config.shards or 1,
-        total_steps=budget.steps if budget.deadline is None else None,
-        skip=config.non_finite == "skip",
-        average=config.average,
-        seed=config.seed,
-    )
     return TrainingSetup(
         config=config,
         notes=tuple(notes),
@@ -185,9 +168,38 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
-        trainer=trainer,
+        trainer=_trainer(config, network, loss, make_optimizer, budget),
         batching=batching,
         budget=budget,
+    )
+
+
+def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:
+    """Refuse a setting `alphabet` other than that of an already trained model.
+
+    Raises:
+        OptionError: they differ.
+    """
+    if alphabet is not None and alphabet.kind != config.alphabet:
+        raise OptionError(
+            f"alphabet is {config.alphabet!r}, but the model's alphabet is {alphabet.kind!r}; use: "
+            f"--alphabet {alphabet.kind}"
+        )
+
+
+def _trainer(
+    config: RunConfig, network: Network, loss: Loss, make_optimizer: MakeOptimizer, budget: Budget
+) -> Trainer:
+    return Trainer(
+        network,
+        loss,
+        make_optimizer,
+        streams=config.batch,
+        shards=config.shards or 1,
+        total_steps=budget.steps if budget.deadline is None else None,
+        skip=config.non_finite == "skip",
+        average=config.average,
+        seed=config.seed,
     )
 
 
@@ -195,28 +207,28 @@ def _alphabet_of(corpus: Corpus, kind: str) -> Alphabet:
     """Return the alphabet of a text.
 
     Raises:
-        CorpusError: there is nothing to predict in it.
+        CorpusError: it has fewer than two distinct characters.
     """
     if len(corpus.symbols) < 2:
         raise CorpusError(
-            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}; there is "
-            "nothing to predict: use a text with at least two"
+            f"{corpus.origin} has a single distinct character, {corpus.symbols!r}, so there is "
+            "nothing to predict; use a text with at least two"
         )
     return ALPHABETS[kind].of(corpus.symbols)
 
 
 def _with_documents(config: RunConfig, corpus: Corpus, notes: list[str]) -> RunConfig:
-    """Return the run with the documents of its source, unless it sets its own."""
+    """Return the run with `documents` set by its source, unless the run sets it."""
     if config.documents is not None or corpus.documents is None:
         return config
-    notes.append(f"documents is {corpus.documents!r}: {corpus.name} is made of documents")
+    notes.append(f"documents is {corpus.documents!r}, because {corpus.name} consists of documents")
     return dataclasses.replace(config, documents=corpus.documents)
 
 
 def _with_width(
     config: RunConfig, alphabet: Alphabet, registry: Registry, notes: list[str]
 ) -> RunConfig:
-    """Return the run with a cell as wide as its number of parameters allows, if it sets one."""
+    """Return the run with a cell as wide as its setting `parameters` allows, if given."""
     if config.parameters is None:
         return config
 
@@ -234,12 +246,12 @@ def _with_fitting_geometry(
     """Return the run with a batch and window that fit the text and the devices."""
     wanted = 1 if config.batching == "subsequences" else config.batch
     batch, window = fit_geometry(length, wanted, config.window, unit)
-    for name, had, has in (("batch", config.batch, batch), ("window", config.window, window)):
-        if has != had:
+    for name, asked, used in (("batch", config.batch, batch), ("window", config.window, window)):
+        if used != asked:
             why = f"the training text has {length} {unit}s"
             if name == "batch" and config.batching == "subsequences":
                 why = "subsequences are read one at a time"
-            notes.append(f"{name} is {has} instead of {had}: {why}")
+            notes.append(f"{name} is {used} instead of {asked}: {why}")
     shards = config.shards or fitting_shards(batch, len(jax.devices()))
     if batch % shards:
         raise OptionError(
@@ -251,10 +263,13 @@ def _with_fitting_geometry(
 def _note_what_has_no_effect(
     config: RunConfig, held_out: list[Piece], network: Network, train_ids: Ids, notes: list[str]
 ) -> None:
+    """Append a note for every setting that has no effect on this text."""
     if config.patience and not count_characters(held_out):
         notes.append(f"patience has no effect: split {config.split!r} holds nothing out")
     if network.separator and not _occurs(network.separator, train_ids):
-        notes.append(f"documents is {config.documents!r}, and none ends in the training text")
+        notes.append(
+            f"documents is {config.documents!r}, but no document ends in the training text"
+        )
 
 
 def _batching(config: RunConfig, ids: Ids) -> Batching:
@@ -276,14 +291,14 @@ def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
 
 
 def _updates(epochs: float | None, batching: Batching) -> int | None:
-    """Return the updates of a number of epochs, at least one."""
+    """Convert epochs to updates, at least one; None stays None."""
     if epochs is None:
         return None
     return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))
 
 
 def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
-    """Return whether these symbols occur in a text in a row."""
+    """Return whether these symbols occur consecutively in a text."""
     for start in range(0, len(ids), _SEARCHED_AT_ONCE):
         some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
         places = max(0, len(some) - len(symbols) + 1)

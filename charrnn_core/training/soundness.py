@@ -1,14 +1,15 @@
-"""Which numbers of a training have become infinite or NaN."""
+"""Detecting numbers of a training that have become infinite or NaN."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.cell import Carry
 
-def all_finite(tree: Any) -> jax.Array:
-    """Whether no floating-point number of the tree is infinite or NaN.
+
+def all_finite(tree: object) -> jax.Array:
+    """Return whether no floating-point number of the tree is infinite or NaN.
 
     >>> bool(all_finite({"w": jnp.ones(2), "n": jnp.int32(3)})), bool(all_finite([jnp.inf]))
     (True, False)
@@ -16,10 +17,10 @@ def all_finite(tree: Any) -> jax.Array:
     return _all(jnp.isfinite(leaf) for leaf, _ in _numbers(tree, tree))
 
 
-def stays_finite(after: Any, before: Any) -> jax.Array:
-    """Whether no number of a tree is infinite or NaN that was not so before.
+def stays_finite(after: object, before: object) -> jax.Array:
+    """Return whether every number that is infinite or NaN was so before.
 
-    An optimizer may begin with an infinite number, such as the least loss so far.
+    The state of an optimizer may start with an infinite number, such as the lowest loss so far.
 
     >>> bool(stays_finite([jnp.inf, 1.0], [jnp.inf, 2.0])), bool(stays_finite([jnp.nan], [2.0]))
     (True, False)
@@ -28,11 +29,10 @@ def stays_finite(after: Any, before: Any) -> jax.Array:
     return _all(jnp.isfinite(now) | ~jnp.isfinite(then) for now, then in pairs)
 
 
-def lost_rows(carry: Any, fresh: Any, streams: int) -> jax.Array:
-    """Which streams have a carry that is not finite: ``bool[streams]``.
+def lost_rows(carry: Carry, fresh: Carry, streams: int) -> jax.Array:
+    """Return which streams have a carry that is not finite: ``bool[streams]``.
 
-    A number that is infinite in a fresh carry too, such as the greatest of what came so far, is as
-    it should be.
+    A number that is infinite in a fresh carry too, such as a running maximum, does not count.
 
     >>> fresh = jnp.array([[-jnp.inf, 0.0]] * 2)
     >>> lost_rows(jnp.array([[-jnp.inf, 1.0], [-jnp.inf, jnp.nan]]), fresh, 2).tolist()
@@ -45,8 +45,8 @@ def lost_rows(carry: Any, fresh: Any, streams: int) -> jax.Array:
     return lost
 
 
-def _numbers(tree: Any, other: Any) -> Iterator[tuple[jax.Array, jax.Array]]:
-    """The leaves of two trees of the same structure, those that could be infinite."""
+def _numbers(tree: object, other: object) -> Iterator[tuple[jax.Array, jax.Array]]:
+    """Yield the pairs of floating-point leaves of two trees with the same structure."""
     for pair in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True):
         one, two = map(jnp.asarray, pair)
         if jnp.issubdtype(one.dtype, jnp.inexact):

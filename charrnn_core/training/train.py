@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from charrnn_core.cell import Params
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.files.checkpoint import Checkpoint
+from charrnn_core.public import public
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -39,11 +40,12 @@ from charrnn_core.training.setup import TrainingSetup, prepare
 from charrnn_core.training.trained import Trained
 
 
+@public
 def train(
     config: RunConfig | None = None,
     *,
     out: str | Path | RunWriter | None = None,
-    observers: Iterable[Any] = (),
+    observers: Iterable[object] = (),
     registry: Registry | None = None,
     started: float | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -55,20 +57,21 @@ def train(
 
     Arguments:
         config: what to train; by default an LSTM on Python's own documentation.
-        out: the run directory; by default a new one under ``runs/``. A `RunWriter` is one that the
-            caller has claimed, with its configuration.
+        out: the run directory; by default a new one under ``runs/``. A `RunWriter` is a directory
+            that the caller has claimed, with its configuration.
         observers: objects with any of the methods ``on_start`` ... ``on_end``, besides those that
             the configuration names.
         registry: the plugins to use; by default those installed.
         started: the reading of ``time.monotonic()`` from which ``minutes`` count; now if None.
-        stop: called between device calls; when it returns True, training saves and ends.
+        stop: called between device calls; if it returns True, training saves and ends.
         note: takes lines for the user.
-        updates_per_call: the most updates between two calls of `stop`; no number changes what is
+        updates_per_call: the most updates between two calls of `stop`; it does not affect what is
             learned.
-        from_first_update: let minutes count from the first update instead.
+        from_first_update: count minutes from the first update instead.
 
     Raises:
-        CharRNNError: the leaf says what; nothing is trained before the input has been checked.
+        CharRNNError: something is wrong, as the subclass and message say; all input is checked
+            before training starts.
 
     >>> import tempfile
     >>> config = RunConfig(cell="elman:8", characters=2048, batch=4, window=16, observers=())
@@ -95,6 +98,7 @@ def train(
         return _train_from_the_start(resolved, out, context)
 
 
+@public
 def resume(
     run: str | Path | RunWriter,
     *,
@@ -103,7 +107,7 @@ def resume(
     source: Ref | str | None = None,
     quiet: bool = False,
     watch: Iterable[str] = (),
-    observers: Iterable[Any] = (),
+    observers: Iterable[object] = (),
     registry: Registry | None = None,
     started: float | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -115,16 +119,17 @@ def resume(
     A run that ended before its first checkpoint starts from the beginning.
 
     Arguments:
-        run: the run directory; a `RunWriter` is one that the caller has opened.
-        budget: the length of the whole run, such as ``{"epochs": 20}``; unchanged if None.
+        run: the run directory; a `RunWriter` is a directory that the caller has opened.
+        budget: the budget of the whole run, such as ``{"epochs": 20}``; unchanged if None.
         allow: what may have changed since: any of ``text``, ``config``, ``plugins``, ``alphabet``
             and ``shards``.
         source: where the text is now; unchanged if None.
-        quiet, watch: without progress, and with observers of these specs, from here on.
+        quiet: whether to leave out the progress display from here on.
+        watch: specs of additional observers from here on.
         observers, registry, started, stop, note, updates_per_call: as for `train`.
 
     Raises:
-        RunDirectoryError: there is no such run, it has lost its checkpoints, or another process is
+        RunDirectoryError: there is no such run, its checkpoints are missing, or another process is
             writing it.
         CheckpointError: no checkpoint is good.
         ResumeError: something has changed that must not, or nothing is left to do.
@@ -144,7 +149,7 @@ def resume(
         if not isinstance(run, RunWriter):
             run = stack.enter_context(RunWriter.resuming(Path(run), note))
         if run.newest is None:
-            note(f"note: {run.path} ended before its first checkpoint; it starts again")
+            note(f"note: {run.path} ended before its first checkpoint; starting it again")
             config = changes.before_the_first_update(run, context.registry)
             return _train_from_the_start(config, run, context)
         return _train_from_a_checkpoint(run.newest, run, context, changes)
@@ -153,14 +158,14 @@ def resume(
 def _train_from_the_start(
     config: RunConfig, writer: RunWriter, context: TrainingContext
 ) -> Trained:
-    """Train in a claimed directory, from random parameters or those of another run."""
+    """Train in a claimed directory, from random parameters or another run's parameters."""
     first = alphabet = None
     if config.init_from is not None:
         path, first = open_checkpoint(Path(config.init_from), context.note)
         alphabet = alphabet_of(read_manifest(path, first.table))
         context.note(
-            f"note: a new training starts from the parameters of {config.init_from}; its "
-            "optimizer, schedule and data start afresh ('charrnn resume' continues a run)"
+            f"note: starting a new training from the parameters of {config.init_from}, with a new "
+            "optimizer state, schedule and data order (to continue a run, use 'charrnn resume')"
         )
     setup = prepare(config, context, alphabet=alphabet, unknown=config.unknown)
     state = setup.trainer.fresh(_first_params(setup, first))
@@ -170,7 +175,7 @@ def _train_from_the_start(
 
 
 def _first_params(setup: TrainingSetup, first: Checkpoint | None) -> Params:
-    """Return random parameters, or those of a checkpoint."""
+    """Return random parameters, or the parameters of a checkpoint."""
     network, seed = setup.network, setup.config.seed
     if first is None:
         return network.init(random_key(seed, "init"))
@@ -181,7 +186,7 @@ def _first_params(setup: TrainingSetup, first: Checkpoint | None) -> Params:
 def _train_from_a_checkpoint(
     newest: tuple[Path, Checkpoint], writer: RunWriter, context: TrainingContext, changes: Changes
 ) -> Trained:
-    """Continue where a checkpoint was written."""
+    """Continue training from a checkpoint."""
     path, checkpoint = newest
     table, note = checkpoint.table, context.note
     loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
@@ -206,7 +211,7 @@ def _train_from_a_checkpoint(
     then, now = length_in_words(saved), length_in_words(config)
     check_something_is_left(writer, setup, loop, bool(changes.budget) or now != then)
     if now != then:
-        note(f"note: the whole run is to last {now}, was {then}; its schedule follows")
+        note(f"note: the budget of the whole run is now {now}, was {then}; the schedule adapts")
     if loop.status == "stopped early":
         loop.stale = 0
     state = setup.trainer.restore(checkpoint.arrays, note)

@@ -1,4 +1,4 @@
-"""What a training leaves, and what the user should see of it."""
+"""The result of a training, and the lines that report it."""
 
 import dataclasses
 import shlex
@@ -8,31 +8,33 @@ from pathlib import Path
 
 from charrnn_core.evaluation.diagnosis import diagnose
 from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.public import public
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.model import Model
 
-_MUCH_OF_IT = 0.2
-"""The share of a sitting's time from which its start-up is worth a word."""
+_NOTABLE_SHARE = 0.2
+"""The share of a session's time from which its start-up is worth mentioning."""
 
 _INCIDENTS = {
-    "skip": "updates left out, in which something was not finite",
-    "restart": "updates after which streams began afresh, for their carry was not finite",
+    "skip": "updates skipped because something in them was not finite",
+    "restart": "updates after which streams were restarted because their carry was not finite",
 }
 
 
+@public
 @dataclass(frozen=True)
 class Trained:
-    """What `train` and `resume` give back.
+    """What `train` and `resume` return.
 
     Arguments:
         model: the trained model.
         directory: the run directory.
         held_out: the last evaluation of the held-out part; None if nothing was evaluated.
         reason: ``"finished"``, ``"stopped early"`` or ``"interrupted"``.
-        best, best_step: the least held-out loss, and the update after which it was measured.
-        course: how the losses of the whole run went.
-        remarks: what else the user should know of this sitting, in lines.
+        best, best_step: the lowest held-out loss, and the update after which it was measured.
+        course: the losses of the whole run.
+        remarks: other things the user should know about this session, in lines.
     """
 
     model: Model
@@ -45,11 +47,11 @@ class Trained:
     remarks: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """What the user should see: the result, and what to do next."""
+        """Return what the user should see: the result, and what to do next."""
         directory = RunDirectory(self.directory)
         lines = [*self._result(), *self.remarks, f"run       {shlex.quote(str(self.directory))}"]
         if self.reason == "interrupted":
-            return [*lines, f"go on     {directory.command('resume', self.directory)}"]
+            return [*lines, f"resume    {directory.command('resume', self.directory)}"]
         if self.reason == "stopped early":
             lines.append(f"best      update {self.best_step}; use it with --best")
         return [
@@ -68,33 +70,33 @@ class Trained:
 
 
 def describe_incidents(counts: Mapping[str, int]) -> list[str]:
-    """How often something was not finite, by what was done then.
+    """Describe how often something was not finite, given counts by `Incident.action`.
 
     >>> describe_incidents({"rollback": 1, "skip": 2})
-    ['note: 2 updates left out, in which something was not finite: see incidents.jsonl']
+    ['note: 2 updates skipped because something in them was not finite; see incidents.jsonl']
     """
     return [
-        f"note: {counts[action]:,} {what}: see incidents.jsonl"
+        f"note: {counts[action]:,} {what}; see incidents.jsonl"
         for action, what in _INCIDENTS.items()
         if counts.get(action)
     ]
 
 
 def describe_time(start_up: float, seconds: float, updates: int, apart: bool) -> list[str]:
-    """What of a sitting's time was start-up, if that is worth a word.
+    """Describe how much of a session's time was start-up, if that is worth mentioning.
 
     Arguments:
         start_up: seconds up to the first update.
-        seconds: of the whole sitting.
-        updates: how many it made.
-        apart: whether its budget began with the first update; then it is always said.
+        seconds: seconds of the whole session.
+        updates: how many updates it made.
+        apart: whether the budget counted from the first update; then start-up is always mentioned.
 
     >>> describe_time(12.0, 30.0, 17, False), describe_time(3.0, 30.0, 17, False)
     (['time      12 s of 30 s were start-up; 17 updates'], [])
     """
-    made = f"{updates:,} update{'s' if updates != 1 else ''}"
+    made = "1 update" if updates == 1 else f"{updates:,} updates"
     if apart:
         return [f"time      {start_up:.1f} s of start-up, then {seconds - start_up:.1f} s; {made}"]
-    if start_up < _MUCH_OF_IT * seconds:
+    if start_up < _NOTABLE_SHARE * seconds:
         return []
     return [f"time      {start_up:.0f} s of {seconds:.0f} s were start-up; {made}"]

@@ -1,4 +1,4 @@
-"""Training: one update, and many updates per device call."""
+"""One update of the parameters, and many updates per device call."""
 
 import contextlib
 from collections.abc import Callable
@@ -23,10 +23,10 @@ from charrnn_core.randomness import random_key
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 
-_MUST = "a cell, a loss and an optimizer have to be differentiable and of fixed shapes"
+_MUST = "a cell, a loss and an optimizer must be differentiable and have fixed shapes"
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-MakeOptimizer = Callable[[Any], optax.GradientTransformation]
+MakeOptimizer = Callable[[jax.Array | int], optax.GradientTransformation]
 
 
 class TrainState(NamedTuple):
@@ -42,7 +42,7 @@ class TrainState(NamedTuple):
     """
 
     params: Params
-    opt_state: Any
+    opt_state: optax.OptState
     carry: Carry
     step: jax.Array
     scale: jax.Array
@@ -54,20 +54,20 @@ class TrainState(NamedTuple):
         return self.params if self.average is None else self.average
 
 
-def _lenient() -> contextlib.AbstractContextManager[Any]:
-    """optax mixes dtypes; a user who has set JAX to refuse that means their own code."""
+def _mixing_dtypes() -> contextlib.AbstractContextManager[None]:
+    """Let optax mix dtypes even if the user has made JAX strict, for their own code."""
     return jax.numpy_dtype_promotion("standard")
 
 
 class Measured(NamedTuple):
-    """What a call says of its updates.
+    """What a call measures of its updates.
 
     Fields:
         nats: float32[K], the loss of each in nats per character.
         made: bool[K], whether the update was made; False for one that was skipped.
-        lost: bool[K,B], the streams whose carry was not finite after it; they start afresh.
-        sound: bool, whether all losses, the parameters and the optimizer's state after the last
-            update are finite.
+        lost: bool[K,B], the streams whose carry was not finite after it; their carry is reset.
+        sound: bool, whether all losses, and the parameters and the optimizer's state after the last
+            update, are finite.
     """
 
     nats: Any
@@ -81,18 +81,18 @@ class Trainer:
     """One network, loss and optimizer, compiled for streams spread over the mesh ``data``.
 
     Arguments:
-        network: what is trained.
+        network: the network to train.
         loss: ``(logits, targets, weights) -> nats per character``.
         make_optimizer: ``total_steps -> optax.GradientTransformation``.
         streams: B.
         shards: how many devices share the streams.
         total_steps: updates of the whole run; None if a wall-clock budget decides, in which case
             the optimizer sees an estimate that changes from call to call.
-        skip: whether an update is left out if its loss or gradient, or the parameters or the
+        skip: whether to skip an update if its loss or gradient, or the parameters or the
             optimizer's state after it, are not finite. That costs a few percent; without it a call
-            only says whether it is sound.
-        average: the decay of the moving average of the parameters; 0 keeps none.
-        seed: decides what is dropped.
+            only reports whether it is sound.
+        average: the decay of the moving average of the parameters; 0 for none.
+        seed: the random seed of dropout.
     """
 
     network: Network
@@ -106,46 +106,47 @@ class Trainer:
     seed: int = 0
 
     def init(self, key: jax.Array) -> TrainState:
-        """A fresh state with random parameters, laid out over the mesh."""
+        """Return a fresh state with random parameters, laid out over the mesh."""
         return self.place(self.fresh(self.network.init(key)))
 
     def fresh(self, params: Params) -> TrainState:
-        """The state at the start of a training of these parameters."""
-        # Any number will do for the structure of the optimizer's state.
+        """Return the state at the start of a training of these parameters."""
+        # Any number of steps gives the same structure of the optimizer's state.
         opt_state = self.make_optimizer(self.total_steps or 1).init(params)
         carry = self.network.initial_carry(params, self.streams)
         average = params if self.average else None
         return TrainState(params, opt_state, carry, jnp.int32(0), jnp.float32(1), average)
 
     def restore(self, arrays: Arrays, note: Callable[[str], None]) -> TrainState:
-        """The state that a checkpoint's arrays hold.
+        """Restore the state from a checkpoint's arrays.
 
-        Streams whose carry is not finite, as earlier versions could save it, start afresh.
+        A stream's carry is reset if it is not finite; earlier versions could save such carries.
 
         Arguments:
-            note: takes lines the user should see.
+            arrays: the arrays by path.
+            note: takes lines for the user.
 
         Raises:
-            CheckpointError: they are not those of such a state.
+            CheckpointError: the arrays do not fit the state of this trainer.
         """
         template = jax.eval_shape(lambda key: self.fresh(self.network.init(key)), jax.random.key(0))
         fields = {
             name: from_arrays(arrays, leaves, name) for name, leaves in template._asdict().items()
         }
-        # Copies: an update writes into its state, and these views share the file's bytes.
+        # Copy, since these are views of the file's bytes and an update writes into its state.
         state = jax.tree.map(jnp.array, TrainState(**fields))
         fresh = self.network.initial_carry(state.params, self.streams)
         lost = lost_rows(state.carry, fresh, self.streams)
         if count := int(lost.sum()):
             note(
-                f"note: the carry of {count} of {self.streams} streams was saved when it was not "
-                "finite; they start afresh"
+                f"note: {count} of {self.streams} streams were saved with a carry that is not "
+                "finite; their carry is reset"
             )
             state = state._replace(carry=restart(lost, state.carry, fresh))
         return state
 
     def place(self, state: TrainState) -> TrainState:
-        """A state laid out over the mesh: the carry by streams, the rest on every device."""
+        """Lay a state out over the mesh: the carry split by streams, the rest on every device."""
         return jax.device_put(state, self._layout(state))
 
     def _layout(self, state: TrainState) -> TrainState:
@@ -154,11 +155,13 @@ class Trainer:
         spread = jax.tree.map(lambda leaf: everywhere, state)
         return spread._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
 
-    def compile(self, state: TrainState, room: int, window: int) -> Callable[..., Any]:
+    def compile(
+        self, state: TrainState, room: int, window: int
+    ) -> Callable[..., tuple[TrainState, Measured]]:
         """Compile ``(state, batches, count, total_steps) -> (state, Measured)``.
 
         `batches` holds `room` batches behind a leading axis, of which the first `count` are used.
-        The state that is passed in stays as it is, so that a call that is not sound can be undone.
+        The state passed in is left unchanged, so that an unsound call can be undone.
         """
         layout = self._layout(state)
         mesh = data_mesh(self.shards)
@@ -179,34 +182,19 @@ class Trainer:
             lowered = advance.lower(state, batches, number, number)
         return lowered.compile()
 
-    def _advance(self, state: TrainState, batches: Batch, count: Any, total_steps: Any) -> Any:
-        optimizer = self.make_optimizer(
-            total_steps if self.total_steps is None else self.total_steps
-        )
+    def _advance(
+        self, state: TrainState, batches: Batch, count: jax.Array, total_steps: jax.Array
+    ) -> tuple[TrainState, Measured]:
+        """Make `count` updates, and tell whether they left everything finite."""
+        steps = total_steps if self.total_steps is None else self.total_steps
+        optimizer = self.make_optimizer(steps)
 
-        def update(i: jax.Array, before: Any) -> Any:
+        def update(
+            i: jax.Array, before: tuple[TrainState, Measured]
+        ) -> tuple[TrainState, Measured]:
             state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
-            gradient = jax.grad(self._objective, has_aux=True)
-            key = random_key(self.seed, "dropout", state.step)
-            grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
-            with _lenient():
-                changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
-            changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
-            params = optax.apply_updates(state.params, changes)
-            average = self._averaged(state, params)
-            fresh = self.network.initial_carry(state.params, self.streams)
-            lost = lost_rows(carry, fresh, self.streams)
-            carry = restart(lost, carry, fresh)
-            after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
-            made = jnp.bool_(True)
-            if self.skip:
-                made = jnp.isfinite(nats) & all_finite((grads, params))
-                made &= stays_finite(opt_state, state.opt_state)
-                # What overflowed in this window would do so from the same carry in the next one.
-                carry = restart(lost, state.carry, fresh)
-                skipped = state._replace(step=after.step, carry=carry)
-                after = jax.tree.map(partial(jnp.where, made), after, skipped)
+            after, nats, made, lost = self._update(optimizer, state, batch)
             return after, Measured(
                 measured.nats.at[i].set(nats),
                 measured.made.at[i].set(made),
@@ -226,8 +214,34 @@ class Trainer:
         sound &= stays_finite(after.opt_state, state.opt_state)
         return after, measured._replace(sound=sound)
 
+    def _update(
+        self, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
+    ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
+        """Make one update; return the state after it and its `nats`, `made` and `lost`."""
+        gradient = jax.grad(self._objective, has_aux=True)
+        key = random_key(self.seed, "dropout", state.step)
+        grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
+        with _mixing_dtypes():
+            changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
+        params = optax.apply_updates(state.params, changes)
+        average = self._averaged(state, params)
+        fresh = self.network.initial_carry(state.params, self.streams)
+        lost = lost_rows(carry, fresh, self.streams)
+        carry = restart(lost, carry, fresh)
+        after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
+        made = jnp.bool_(True)
+        if self.skip:
+            made = jnp.isfinite(nats) & all_finite((grads, params))
+            made &= stays_finite(opt_state, state.opt_state)
+            # From the same carry, a stream would overflow again in the next window.
+            carry = restart(lost, state.carry, fresh)
+            skipped = state._replace(step=after.step, carry=carry)
+            after = jax.tree.map(partial(jnp.where, made), after, skipped)
+        return after, nats, made, lost
+
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
-        """The norm of the loss's gradient by each parameter, by the parameter's path."""
+        """Return the norm of the loss's gradient for each parameter, by its path."""
         grads = jax.jit(jax.grad(self._objective, has_aux=True))(
             state.params,
             state.carry,
@@ -240,7 +254,7 @@ class Trainer:
         }
 
     def _averaged(self, state: TrainState, params: Params) -> Params | None:
-        """``average' = d average + (1 - d) params``; d is smaller at the start, where much changes.
+        """Return ``average' = d average + (1 - d) params``; d grows from 0.1 to `average`.
 
         Source: Polyak and Juditsky 1992; the start as in TensorFlow's ExponentialMovingAverage.
         """
@@ -254,11 +268,13 @@ class Trainer:
 
         return jax.tree.map(mean, state.average, params)
 
-    def _objective(self, params: Params, carry: Carry, batch: Batch, key: jax.Array) -> Any:
-        """The loss of one window; the gradient stops at the carry it starts from.
+    def _objective(
+        self, params: Params, carry: Carry, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Carry, jax.Array]]:
+        """Return the loss of one window; no gradient flows into the carry it starts from.
 
-        It is scaled by the share of characters that count, so that every character of an epoch
-        weighs the same in the gradient, those in a padded last window too.
+        The loss is scaled by the share of characters that are not padding, so that every character
+        of an epoch weighs the same in the gradient, even in a padded last window.
         """
         logits, carry = self.network.unroll(params, carry, batch.inputs, batch.reset, key)
         nats = self.loss(logits, batch.targets, batch.weights)

@@ -27,7 +27,7 @@ class CellSubject(Subject):
 
     def at_width(self, width: int) -> Ref:
         """Its spec, so wide, if the argument of a spec is its width and it does not give one."""
-        plugin = self.provider.plugin
+        plugin = self.provider.component
         name = plugin.argument
         if name is None or self.ref.argument is not None or name in self.ref.options:
             return self.ref

@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--cells", multiple=True, metavar="LIST", help="Cells, separated by commas.")
 @click.option(
-    "--cell", multiple=True, metavar="SPEC",
+    "--cell",
+    multiple=True,
+    metavar="SPEC",
     help="A cell whose spec may contain commas: stacked:lstm:64,gru:64; may be repeated.",
-)  # fmt: skip
+)
 @click.option("--source", metavar="SPEC", help="The text  [default: python-docs]")
 @click.option("--split", metavar="NAME", help="Which part is held out  [default: last-10%]")
 @click.option(
-    "--budget", multiple=True, metavar="60s|chars=50M|params=1M",
+    "--budget",
+    multiple=True,
+    metavar="60s|chars=50M|params=1M",
     help="Length of each training in time or characters, and size of its network; may be "
     "repeated.  [default: 60s]",
-)  # fmt: skip
+)
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of each cell  [default: 3]")
 @click.option("--config", type=click.Path(path_type=Path), help="Other settings, as for run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory  [default: runs/bench-...]")

@@ -92,13 +92,22 @@ def _draw_panel(panel: Axes, rows: Iterable[Row], axis: str) -> None:
             colour = _COLOURS[number % len(_COLOURS)]
             style = _STYLES[number // len(_COLOURS) % len(_STYLES)]
             panel.plot(
-                x, [mean.bits_per_char for mean in means], color=colour, linestyle=style,
-                marker="o", markersize=3, label=row.name,
-            )  # fmt: skip
+                x,
+                [mean.bits_per_char for mean in means],
+                color=colour,
+                linestyle=style,
+                marker="o",
+                markersize=3,
+                label=row.name,
+            )
             panel.fill_between(
-                x, [mean.least for mean in means], [mean.most for mean in means], color=colour,
-                alpha=0.2, linewidth=0,
-            )  # fmt: skip
+                x,
+                [mean.least for mean in means],
+                [mean.most for mean in means],
+                color=colour,
+                alpha=0.2,
+                linewidth=0,
+            )
             number += 1
         elif row.name.startswith("n-gram") and row.bits_per_char is not None:
             panel.axhline(row.bits_per_char, color="black", linestyle="--", label=row.name)

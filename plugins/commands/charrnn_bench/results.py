@@ -107,7 +107,7 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
 
 
 def _in_bits(interval: Sequence[float] | None) -> tuple[float, float] | None:
-    """Return an interval in nats per character in bits.
+    """Convert an interval from nats to bits per character.
 
     >>> _in_bits([math.log(2), math.log(4)])
     (1.0, 2.0)

@@ -74,8 +74,11 @@ def take_survey(plan: Plan) -> Survey:
     """
     done = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=json.dumps(plan.table()), stdout=subprocess.PIPE, text=True, encoding="utf-8",
-    )  # fmt: skip
+        input=json.dumps(plan.table()),
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
     if done.returncode:
         raise CharRNNError(f"cannot prepare the trainings: exit code {done.returncode}")
     answer = json.loads(done.stdout.splitlines()[-1])  # plugins may have printed lines before it

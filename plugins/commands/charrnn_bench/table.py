@@ -52,9 +52,14 @@ def plain(plan: Plan, survey: Survey, rows: Iterable[Row], command: str) -> dict
 
 def _head(survey: Survey) -> tuple[str, ...]:
     return (
-        "cell", f"bits/{survey.unit}", "95 % interval", f"{survey.unit}s/s", "parameters",
-        "peak MiB", "seeds",
-    )  # fmt: skip
+        "cell",
+        f"bits/{survey.unit}",
+        "95 % interval",
+        f"{survey.unit}s/s",
+        "parameters",
+        "peak MiB",
+        "seeds",
+    )
 
 
 def row_cells(row: Row) -> tuple[str, ...]:

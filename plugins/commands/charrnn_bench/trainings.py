@@ -107,11 +107,11 @@ class Training:
                 file.unlink(missing_ok=True)
             if self.directory.exists():
                 shutil.rmtree(self.directory)
-        return [
-            "run", "--config", str(settings), "--cell", self.cell, "--seed", str(self.seed),
-            "--quiet", "--out", str(self.directory),
-            *(["--from-first-update"] if from_first_update else []),
-        ]  # fmt: skip
+        arguments = ["run", "--config", str(settings), "--cell", self.cell]
+        arguments += ["--seed", str(self.seed), "--quiet", "--out", str(self.directory)]
+        if from_first_update:
+            arguments.append("--from-first-update")
+        return arguments
 
     def ended(self, code: int, peak_bytes: int, interrupted: bool) -> str | None:
         """Record a process that has ended; return what went wrong, or None.
@@ -224,8 +224,11 @@ def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[byte
         # and quit without saving.
         process = subprocess.Popen(
             [sys.executable, "-m", "charrnn_core", *arguments],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
     try:
         yield process
     finally:

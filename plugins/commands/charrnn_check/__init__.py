@@ -1,1 +1,1 @@
-"""The command ``charrnn check``, as a plugin: whether a plugin keeps its contract."""
+"""The command ``charrnn check``, as a plugin: whether plugins and resuming keep their promises."""

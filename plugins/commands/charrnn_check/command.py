@@ -1,4 +1,4 @@
-"""``charrnn check``: a plugin's conformance kit as a card of passes and failures."""
+"""``charrnn check``: a plugin's kit as a card of passes and failures; whether resuming is exact."""
 
 import dataclasses
 import sys
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charrnn_core.devices import use_every_core
+from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.listing import describe_plugin
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.settings import read_typed
 from charrnn_core.terminal import aligned, say, say_json
 
 if TYPE_CHECKING:
@@ -25,7 +28,30 @@ _SIGNS = {
 }
 
 
-@click.command()
+class Checks(click.Group):
+    """A command with sub-commands: ``check KIND NAME``, and beside it ``check resume``."""
+
+    allow_extra_args = False
+    allow_interspersed_args = True
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args and args[0] in self.commands:
+            command = self.get_command(click.Context(self), args[0])
+            assert command is not None
+            return command.make_context(f"{info_name} {args[0]}", args[1:], parent)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(
+    cls=Checks, invoke_without_command=True, subcommand_metavar="",
+    epilog=f"KIND is {', '.join(KINDS)}.",
+)  # fmt: skip
 @click.argument("kind", metavar="KIND")
 @click.argument("name", metavar="NAME[:ARGUMENT]")
 @click.option("--only", multiple=True, metavar="CHECK", help="Only this check; repeatable.")
@@ -47,7 +73,7 @@ def check(
 ) -> None:
     """Check that a plugin does what charrnn expects of it.
 
-    KIND is cell, source, loss, sampler, optimizer or observer. The exit code is 1 if a check fails.
+    The exit code is 1 if a check fails.
     """
     began = time.monotonic()
     if not listing:
@@ -79,6 +105,37 @@ def check(
     else:
         say(verdict(outcomes, took))
     sys.exit(0 if good else 1)
+
+
+class AsRun(click.Command):
+    """A command with those options of ``charrnn run`` that say what is trained."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        root = ctx.find_root()
+        assert isinstance(root.command, click.Group)
+        own, run = super().get_params(ctx), root.command.get_command(root, "run")
+        left_out = {*_OF_A_RUN_DIRECTORY, *(param.name for param in own)}
+        theirs = run.get_params(ctx) if run else []
+        return [*(param for param in theirs if param.name not in left_out), *own]
+
+
+_OF_A_RUN_DIRECTORY = ("out", "from_first_update", "self_check_resume")
+
+
+@check.command(cls=AsRun)
+def resume(**given: Any) -> None:
+    """Prove that resuming is exact; takes the options of charrnn run.
+
+    A few updates are made straight, and again with a stop in the middle, and every bit is
+    compared. The exit code is 1 if one differs.
+    """
+    settings = read_typed(given).resolve()  # a wrong name is told before jax is imported
+    use_every_core(least=settings.shards or 1)
+    from charrnn_check.resume import check_resume
+
+    verdict = check_resume(settings)
+    say("\n".join(verdict.lines()))
+    sys.exit(0 if verdict.exact else 1)
 
 
 def line(outcome: "Outcome") -> str:
@@ -114,14 +171,14 @@ def verdict(outcomes: "list[Outcome]", seconds: float) -> str:
 
 def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
     """A cell's speed beside that of its rivals, printed unless `quiet`."""
-    from charrnn_core.console.stdout import kept_clean
-    from charrnn_core.network.explain import explain_cell, lines
-    from charrnn_core.testing.cell.subject import CellSubject
-    from charrnn_core.testing.performance import (
+    from charrnn_check.performance import (
         compare_performance,
         performance_lines,
         performance_table,
     )
+    from charrnn_core.console.stdout import kept_clean
+    from charrnn_core.network.explain import explain_cell, lines
+    from charrnn_core.testing.cell.subject import CellSubject
 
     with kept_clean():
         subject = CellSubject.of("cell", name)

@@ -20,15 +20,22 @@ from charrnn_core.terminal import say, say_json
 @click.option("--streams", type=click.IntRange(min=1), help="Parallel stretches; 1: a single pass.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
+    "--unknown",
+    type=click.Choice(["error", "skip", "escape"]),
+    default="error",
+    show_default=True,
     help="What to do with characters outside the model's alphabet; escape counts their cost.",
-)  # fmt: skip
+)
 @click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def evaluate(
-    run: Path, as_json: bool, best: bool, source: str | None, source_opt: tuple[str, ...],
+    run: Path,
+    as_json: bool,
+    best: bool,
+    source: str | None,
+    source_opt: tuple[str, ...],
     **options: Any,
-) -> None:  # fmt: skip
-    """Score held-out text with the model of a RUN, beside simple baselines."""
+) -> None:
+    """Score held-out text with the model of a RUN, and with simple baselines."""
     from charrnn_core.runs.opening import check_run
 
     text = source_with(source, source_opt)

@@ -163,9 +163,11 @@ def _logged(
             for character in written.characters:
                 counts[number] = counts.get(number, 0) + 1
                 row = {
-                    "sample": number + 1, "position": counts[number], "char": character.text,
+                    "sample": number + 1,
+                    "position": counts[number],
+                    "char": character.text,
                     "log_p_model": round(character.model, 6),
                     "log_p_sampler": round(character.sampler, 6),
-                }  # fmt: skip
+                }
                 write(json.dumps(row) + "\n")
         yield piece

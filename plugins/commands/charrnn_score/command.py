@@ -32,9 +32,12 @@ _LONG = 1e15
 @click.option("--out", type=click.File("w", "utf-8"), help="Write the lines to this file.")
 @click.option("--streams", type=click.IntRange(min=1), help="Parallel stretches; 1: a single pass.")
 @click.option(
-    "--unknown", type=click.Choice(["error", "skip", "escape"]), default="error", show_default=True,
+    "--unknown",
+    type=click.Choice(["error", "skip", "escape"]),
+    default="error",
+    show_default=True,
     help="What to do with characters outside the model's alphabet; escape counts their cost.",
-)  # fmt: skip
+)
 @click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def score(
     run: Path, source: str | None, source_opt: tuple[str, ...], out: Any, best: bool, **options: Any

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.suffixes import suffix_automaton
+from charrnn_copying.suffixes import suffix_automaton
 from charrnn_core.terminal import aligned
 from charrnn_core.text.alphabet import Alphabet, Ids
 

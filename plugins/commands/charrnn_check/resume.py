@@ -13,7 +13,6 @@ import numpy as np
 
 from charrnn_core.events import Sampled
 from charrnn_core.files.checkpoint import Arrays
-from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.opening import open_checkpoint
@@ -56,8 +55,12 @@ class Verdict:
         ]
 
 
-def check_resume(config: RunConfig, registry: Registry | None = None) -> Verdict:
+def check_resume(config: RunConfig, **more: Any) -> Verdict:
     """Train a few updates straight and with a stop in the middle, and compare every bit.
+
+    Arguments:
+        config: the run whose components are tried.
+        more: further arguments of `charrnn_core.train` and `charrnn_core.resume`.
 
     Raises:
         CharRNNError: the configuration is wrong, or the text cannot be read.
@@ -66,12 +69,11 @@ def check_resume(config: RunConfig, registry: Registry | None = None) -> Verdict
 
         check_resume(RunConfig(cell="mycell:64", optimizer="adamw")).exact
     """
-    registry = registry or Registry.installed()
     config = _short(config)
     with tempfile.TemporaryDirectory() as parent:
         straight, halted = Path(parent, "straight"), Path(parent, "halted")
         one, other = _Samples(), _Samples()
-        how: dict[str, Any] = {"registry": registry, "updates_per_call": 1, "note": lambda _: None}
+        how: dict[str, Any] = {**more, "updates_per_call": 1, "note": lambda _: None}
         train(config, out=straight, observers=[one], **how)
         train(config, out=halted, observers=[other], stop=_after(_STOP_AFTER), **how)
         resume(halted, observers=[other], **how)

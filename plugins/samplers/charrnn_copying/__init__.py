@@ -1,4 +1,4 @@
-"""Sampling that copies no long run of the training text, as a plugin."""
+"""Copies of the training text, as a plugin: a sampler that makes none, a command to find them."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class NoCopyOptions:
 def charrnn_samplers():
     yield SamplerPlugin(
         name="no-copy",
-        target="charrnn_nocopy.sampler:NoCopy",
+        target="charrnn_copying.sampler:NoCopy",
         options=NoCopyOptions,
         argument="longest",
         summary="no verbatim run of the training text is longer than N",

@@ -51,8 +51,8 @@ def novelty(
     from charrnn_core.runs.opening import check_run
 
     check_run(run)
+    from charrnn_copying.novelty import compare
     from charrnn_core import api
-    from charrnn_novelty.report import compare
 
     with kept_clean():
         model = api.load(run)

@@ -17,9 +17,9 @@ from charrnn_core.cell import as_cell
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters
 from charrnn_core.network.sizing import size_cell
-from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
+from charrnn_core.terminal import aligned
 from charrnn_core.testing.cell.subject import CellSubject
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.update import Trainer
@@ -59,23 +59,23 @@ def compare_performance(subject: CellSubject) -> Iterator[Performance]:
         OptionError: the cell has fewer parameters than the narrowest rival.
     """
     registry = subject.registry
-    first = measure_performance(registry, subject.at_width(_WIDTH))
+    first = measure_performance(subject, subject.at_width(_WIDTH))
     yield first
     for rival in RIVALS:
         if rival == subject.ref.use:
             continue
         cell = RunConfig(cell=Ref(rival), embedding=0).resolve(registry).cell
-        cell, _ = size_cell(cell, partial(_network, registry), first.parameters)
-        yield measure_performance(registry, cell)
+        cell, _ = size_cell(cell, partial(_network, subject), first.parameters)
+        yield measure_performance(subject, cell)
 
 
-def measure_performance(registry: Registry, ref: Ref) -> Performance:
-    """Train a cell for a moment on random characters.
+def measure_performance(subject: CellSubject, ref: Ref) -> Performance:
+    """Train a cell, looked up where the subject was found, for a moment on random characters.
 
-    >>> measure_performance(Registry.installed(), Ref.parse("elman:8")).parameters
+    >>> measure_performance(CellSubject.of("cell", "elman:8"), Ref.parse("elman:8")).parameters
     1602
     """
-    network = _network(registry, ref)
+    network = _network(subject, ref)
     trainer = Trainer(network, _loss, lambda total: optax.adam(1e-3), _STREAMS, total_steps=1)
     state = trainer.init(jax.random.key(0))
     program: Any = trainer.compile(state, _UPDATES, _WINDOW)
@@ -90,22 +90,26 @@ def measure_performance(registry: Registry, ref: Ref) -> Performance:
         seconds.append(time.perf_counter() - started)
     memory = program.memory_analysis()
     return Performance(
-        shown_spec(registry.resolve("cell", ref), registry),
+        shown_spec(subject, ref),
         count_parameters(state.params),
         np.prod(shape) / statistics.median(seconds),
         memory.temp_size_in_bytes,
     )
 
 
-def shown_spec(ref: Ref, registry: Registry) -> str:
-    """A cell with its width, as a spec."""
-    argument = registry.find("cell", ref.use).component.argument
-    width = ref.options.get(argument) if argument else None
+def shown_spec(subject: CellSubject, ref: Ref) -> str:
+    """Return a cell with its width, as a spec.
+
+    >>> shown_spec(CellSubject.of("cell", "elman"), Ref("elman"))
+    'elman:256'
+    """
+    argument = subject.registry.find("cell", ref.use).component.argument
+    width = subject.registry.resolve("cell", ref).options.get(argument) if argument else None
     return f"{ref.use}:{width}" if isinstance(width, int | str) else ref.use
 
 
-def _network(registry: Registry, ref: Ref) -> Network:
-    return Network(registry.build_cell(ref, as_cell), _SYMBOLS)
+def _network(subject: CellSubject, ref: Ref) -> Network:
+    return Network(subject.registry.build_cell(ref, as_cell), _SYMBOLS)
 
 
 def _loss(logits: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
@@ -119,8 +123,6 @@ def performance_lines(rows: list[Performance]) -> list[str]:
     >>> performance_lines([Performance("elman:8", 1600, 2e6, 3 * 2**20)])[1]
     'elman:8  1,600       2,000,000     3.0 MiB'
     """
-    from charrnn_core.terminal import aligned
-
     head = ("cell", "parameters", "characters/s", "memory of an update")
     body = [
         (

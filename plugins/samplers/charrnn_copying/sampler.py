@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn_core.suffixes import SuffixAutomaton, suffix_automaton
+from charrnn_copying.suffixes import SuffixAutomaton, suffix_automaton
 
 State = tuple[jax.Array, jax.Array]
 _NO_SYMBOL = 2**31 - 1

@@ -1,1 +1,0 @@
-"""The command ``charrnn novelty``: what a text has copied."""
