@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from charrnn_core.errors import CharRNNError, CorpusError, OptionError, SourceError
+from charrnn_core.moved import refuse_old_paths
 from charrnn_core.registry.descriptors import (
     PLUGIN_API,
     CellPlugin,
@@ -20,6 +21,9 @@ from charrnn_core.registry.descriptors import (
 )
 from charrnn_core.registry.hookspecs import hookimpl
 from charrnn_core.registry.options import CellRef, NoOptions, opt
+from charrnn_core.registry.spec import Ref
+
+refuse_old_paths()
 
 if TYPE_CHECKING:
     from charrnn_core.api import Trained as Trained
@@ -82,6 +86,7 @@ __all__ = [
     "OptionError",
     "PLUGIN_API",
     "RecipePlugin",
+    "Ref",
     "RunConfig",
     "SamplerContext",
     "SamplerPlugin",

@@ -29,10 +29,13 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from charrnn_core.public import public
+
 _MOST_SHOWN = 200
 _LONGEST_VALUE = 200
 
 
+@public
 class CharRNNError(Exception):
     """Base of every error charrnn raises on purpose."""
 
@@ -49,6 +52,7 @@ class SpecError(UsageError):
     """A spec such as ``elman:256`` cannot be parsed."""
 
 
+@public
 class OptionError(UsageError):
     """An option is unknown, of the wrong type or out of bounds."""
 
@@ -104,10 +108,12 @@ class EngineWarning(RuntimeWarning):
     """The unroll engine failed on a cell's step, so a plain scan runs instead."""
 
 
+@public
 class SourceError(CharRNNError):
     """A corpus source cannot deliver its text."""
 
 
+@public
 class CorpusError(CharRNNError):
     """A text is empty, too short, or not text."""
 

@@ -190,9 +190,8 @@ def test_a_run_is_extended(config, tmp_path):
         resume(tmp_path / "run", budget={"characters": 10}, note=quiet)
     before, notes = rows(tmp_path / "run"), []
     result = resume(tmp_path / "run", budget={"epochs": "2"}, note=notes.append)
-    budget = "the budget of the whole run is now 2 epochs, was 3000 characters"
-    expected = f"note: {budget}; the schedule adapts"
-    assert notes == [expected]
+    lengths = "2 epochs, was 3000 characters"
+    assert notes == [f"note: the budget of the whole run is now {lengths}; the schedule adapts"]
     after = rows(tmp_path / "run")
     assert result.reason == "finished" and after[: len(before)] == before
     assert after[-1]["epoch"] == 2 and result.model.config.epochs == 2

@@ -24,6 +24,7 @@ from charrnn_core.network.calling import (
     training_step,
 )
 from charrnn_core.noise import Noise, dropout
+from charrnn_core.public import public
 
 _CELL, _INPUT, _OUTPUT = range(3)
 """The parts of the network that draw random numbers while training."""
@@ -45,6 +46,7 @@ class Dropouts:
     variational: bool = False
 
 
+@public
 @dataclass(frozen=True)
 class Network:
     """Ids to logits: ``x = onehot(id)`` or ``E[id]``; ``h, y = cell(h, x)``; ``o = y R + c``.

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from charrnn_core.errors import SourceError, SpecError, shown
+from charrnn_core.public import public
 
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[a-z][a-z0-9_-]+")
 _REPEAT = re.compile(r"(?P<spec>.*)\*(?P<times>[0-9]+)", re.DOTALL)
@@ -25,6 +26,7 @@ def _frozen(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(options))
 
 
+@public
 @dataclass(frozen=True)
 class Ref:
     """A component by name, with what its spec says about its options.

@@ -15,6 +15,7 @@ from charrnn_core.errors import (
 )
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.regular import named
+from charrnn_core.public import public
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
 from charrnn_core.registry.options import (
     annotations,
@@ -41,6 +42,7 @@ _LONG_KEY = re.compile(
 )
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """All settings of a run. Components may be given as specs or tables.
