@@ -77,7 +77,8 @@ class RunConfig:
     )
     average: float = opt(
         0.0,
-        help="decay of a moving average of the parameters, which replaces them in use; 0 for none",
+        help="decay of a moving average of the parameters, which evaluation and sampling use; 0 "
+        "for none",
         ge=0,
         lt=1,
     )
@@ -100,8 +101,8 @@ class RunConfig:
     stretch: int = opt(5000, help="characters per epoch when batching is subsequences", ge=1)
     unroll: Literal["auto", "engine", "parallel", "scan"] = opt(
         "auto",
-        help="how to run time steps: with the engine, with a plain scan, or with whichever fits "
-        "the cell (auto)",
+        help="how to run time steps: with the engine, with its parallel scans wherever possible, "
+        "with a plain scan, or with whichever fits the cell (auto)",
     )
     epochs: float | None = opt(None, help="stop after this many epochs", gt=0)
     minutes: float | None = opt(
