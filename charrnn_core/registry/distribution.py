@@ -36,7 +36,7 @@ class Fault:
 
 
 def requirement(distribution: str, version: str) -> str | None:
-    """A distribution pinned as pip reads it; None if pip takes no such name or version.
+    """Return a pinned requirement; None if pip would reject the name or the version.
 
     Names and versions come from files that anybody may have made, so only those that the standards
     of packaging allow may stand where they are pasted: none has a blank or a quote in it.
@@ -51,7 +51,7 @@ def requirement(distribution: str, version: str) -> str | None:
 
 
 def whose(distribution: str, version: str) -> str:
-    """A distribution or file and its version for a message, quoted if they are out of the ordinary.
+    """Return a distribution or file with its version for a message, quoted if unusual.
 
     >>> whose("charrnn-irnn", "0.1.0"), whose("x; y", "0.1.0")
     ('charrnn-irnn 0.1.0', "'x; y' 0.1.0")
@@ -62,7 +62,7 @@ def whose(distribution: str, version: str) -> str:
 
 
 def how_to_get(record: Mapping[str, Any]) -> str:
-    """What a user without a remembered plugin can do, after a semicolon.
+    """Return what a user who lacks a recorded plugin can do, to follow a semicolon.
 
     >>> how_to_get({"distribution": "charrnn-irnn", "version": "0.1.0"})
     "install it with: pip install 'charrnn-irnn==0.1.0'"
@@ -77,12 +77,12 @@ def how_to_get(record: Mapping[str, Any]) -> str:
         )
     pin = requirement(distribution, version)
     if record.get("file") or pin is None:
-        return "nothing can be called so or have such a version; ask whoever made the file"
+        return "no distribution can have this name and version; ask whoever made the file"
     return f"install it with: pip install '{pin}'"
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as installers compare it (PEP 503).
+    """Return a distribution's name as installers compare it (PEP 503).
 
     >>> canonical("Charrnn_My.Cell")
     'charrnn-my-cell'

@@ -81,12 +81,12 @@ class Installed:
     faults: tuple[Fault, ...]
 
     def group(self, name: str) -> list[Entry]:
-        """The entry points of a group."""
+        """Return the entry points of a group."""
         return [entry for entry in self.entries if entry.group == name]
 
 
 def installed() -> Installed:
-    """The entry points in `GROUPS` of all distributions on the path.
+    """Return the entry points in `GROUPS` of all distributions on the path.
 
     Of several distributions of one name the first on the path counts, as it does for ``import``;
     where they lie in one directory, what is not used is a fault.
@@ -129,7 +129,7 @@ class _Metadata:
         return self.path.stem.partition("-")[0] or self.path.name
 
     def points(self) -> list[importlib.metadata.EntryPoint]:
-        """The entry points in `GROUPS`.
+        """Return the entry points in `GROUPS`.
 
         Raises:
             PluginError: they cannot be read, although they seem to be ours.
@@ -151,7 +151,7 @@ class _Metadata:
             return False
 
     def name_and_version(self) -> tuple[str, str]:
-        """What the distribution calls itself.
+        """Return the name and version that the distribution gives itself.
 
         Raises:
             PluginError: its metadata does not say.
@@ -175,7 +175,7 @@ class _Metadata:
         )
 
     def stands_behind(self, others: Iterable["_Metadata"]) -> bool:
-        """Whether another distribution of this name comes first.
+        """Return whether another distribution of this name comes first.
 
         Raises:
             PluginError: it lies in the same directory, where there can be but one.
@@ -188,7 +188,7 @@ class _Metadata:
         return False
 
     def is_sound(self) -> bool:
-        """Whether it says what it is."""
+        """Return whether its metadata has a name and a version."""
         try:
             return bool(self.name_and_version())
         except PluginError:
@@ -196,7 +196,7 @@ class _Metadata:
 
 
 def _on_the_path() -> Iterator[_Metadata]:
-    """All distributions, each once, in the order of the path; the newest of a directory first."""
+    """Yield all distributions, each once, in path order; the newest of a directory first."""
     found: dict[str, dict[str, importlib.metadata.Distribution]] = {}
     real = functools.cache(os.path.realpath)
     for distribution in importlib.metadata.distributions():
@@ -241,5 +241,5 @@ def _find(module: str) -> importlib.machinery.ModuleSpec:
         places = spec.submodule_search_locations
         spec = importlib.machinery.PathFinder.find_spec(name, places)
     if spec is None:
-        raise ModuleNotFoundError(f"there is no module {module}")
+        raise ModuleNotFoundError(f"no module named {module}")
     return spec

@@ -72,7 +72,7 @@ class Import:
 
     Arguments:
         seconds: how long it took.
-        heavy: which of `HEAVY` it imported that nobody had before.
+        heavy: which of `HEAVY` it was the first to import.
     """
 
     seconds: float
@@ -80,7 +80,7 @@ class Import:
 
 
 def timed_import(load: Callable[[], Any]) -> tuple[Any, Import]:
-    """The module that `load()` returns, and what that cost.
+    """Return the module that `load()` returns, and what importing it cost.
 
     >>> timed_import(lambda: "a module")[1].heavy
     ()

@@ -67,7 +67,7 @@ def environment_for_children(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def version_of(path: Path) -> str:
-    """What stands for a file's version: the beginning of its SHA-256."""
+    """Return the beginning of a file's SHA-256, which serves as its version."""
     return f"sha256-{hashlib.sha256(read_named(path, _LARGEST)).hexdigest()[:_DIGITS]}"
 
 
@@ -75,8 +75,8 @@ def load_local_file(path: Path) -> types.ModuleType:
     """Run a file as a module of its own.
 
     Raises:
-        PluginError: it is no Python module.
-        StorageError: it cannot be read, or is no regular file.
+        PluginError: it is not a Python module.
+        StorageError: it cannot be read, or is not a regular file.
         Exception: whatever the file raises.
     """
     with explained("read", path):

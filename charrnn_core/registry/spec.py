@@ -80,11 +80,11 @@ class Ref:
         )
 
     def with_options(self, options: Mapping[str, Any]) -> "Ref":
-        """The same component with these option values on top of its own."""
+        """Return the component with these option values on top of its own."""
         return Ref(self.use, self.argument, {**self.options, **options})
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for TOML and checkpoints: ``{"use": ..., option: value, ...}``.
+        """Return the plain form, for TOML and checkpoints: ``{"use": ..., option: value, ...}``.
 
         >>> Ref("stacked", None, {"layers": (Ref("elman", "8"),)}).table()
         {'use': 'stacked', 'layers': [{'use': 'elman:8'}]}
@@ -156,7 +156,7 @@ def source_ref(text: str) -> Ref:
     """Read a source spec; an existing path alone, a pattern, or ``-`` means ``file:PATH``.
 
     Raises:
-        SourceError: the text looks like a path, but there is nothing there.
+        SourceError: the text looks like a path, but nothing exists there.
 
     >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
     ['gutenberg', 'file', 'file', 'file']
