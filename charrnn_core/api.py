@@ -9,6 +9,7 @@ from functools import partial
 from charrnn_core.errors import OptionError
 from charrnn_core.evaluation.evaluate import Scored, evaluate, score
 from charrnn_core.evaluation.training_text import training_ids
+from charrnn_core.public import public
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.spec import parse_refs
 from charrnn_core.runs.model import Model, build_sampler, load, require_plugins
@@ -102,6 +103,7 @@ def write(
     return written(drawn, model.alphabet, n, stops=stops, sentence_from=sentence_from)
 
 
+@public
 def stream(
     model: Model,
     prompt: str = "",
@@ -137,6 +139,7 @@ def stream(
     return ([piece.text for piece in item] for item in pieces)
 
 
+@public
 def generate(
     model: Model,
     prompt: str = "",

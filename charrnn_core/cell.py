@@ -16,12 +16,14 @@ from charrnn_core.arrays import Carry, Params
 from charrnn_core.blame import Call, home
 from charrnn_core.errors import PluginError, shown
 from charrnn_core.noise import Noise
+from charrnn_core.public import public
 
 STEP_MUST = "a step must return (carry, output)"
 
 CARRY_MUST = "it must return the carry before the first step, with the batch as its first axis"
 
 
+@public
 @runtime_checkable
 class Cell(Protocol):
     """One step of a recurrent network: ``h', y = step(params, h, x)``.
@@ -43,6 +45,7 @@ class Cell(Protocol):
         ...
 
 
+@public
 def as_cell(made: Any) -> Cell:
     """Adapt what a cell plugin's target returned.
 

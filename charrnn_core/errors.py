@@ -25,14 +25,16 @@ Each message says what was wrong, the value got, what was expected and what to d
 prints it as one line and exits with `exit_code`; a library user catches `CharRNNError`.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
+
+from charrnn_core.public import public
 
 _MOST_SHOWN = 200
 _LONGEST_VALUE = 200
 
 
+@public
 class CharRNNError(Exception):
     """Base of every error charrnn raises on purpose."""
 
@@ -49,6 +51,7 @@ class SpecError(UsageError):
     """A spec such as ``elman:256`` cannot be parsed."""
 
 
+@public
 class OptionError(UsageError):
     """An option is unknown, of the wrong type or out of bounds."""
 
@@ -75,6 +78,8 @@ class UnknownNameError(UsageError):
         notes: Iterable[str] = (),
         instead: str | None = None,
     ):
+        import difflib  # here, for it is needed only now and --help is to be quick
+
         choices = sorted(known)
         hint = f" (here it is {instead})" if instead else ""
         if not hint and (nearest := difflib.get_close_matches(name, choices, n=1)):
@@ -104,10 +109,12 @@ class EngineWarning(RuntimeWarning):
     """The unroll engine failed on a cell's step, so a plain scan runs instead."""
 
 
+@public
 class SourceError(CharRNNError):
     """A corpus source cannot deliver its text."""
 
 
+@public
 class CorpusError(CharRNNError):
     """A text is empty, too short, or not text."""
 

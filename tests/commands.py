@@ -38,12 +38,15 @@ def in_process(
     cwd: Path,
     env: Mapping[str, str],
     stdin: str | None = None,
+    *,
+    together: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``charrnn ARGUMENTS`` here.
 
     Arguments:
         env: what the environment has besides.
         stdin: the text to read; None is nothing at all.
+        together: take standard error to be standard output, as ``2>&1`` does.
 
     Raises:
         ValueError: a variable would have to be there when the process starts.
@@ -65,7 +68,7 @@ def in_process(
         program.STARTED = time.monotonic()
         argv, sys.argv = sys.argv, words
         stack.callback(setattr, sys, "argv", argv)
-        with _streams(stdin) as (output, errors):
+        with _streams(stdin, together) as (output, errors):
             code = _exit_code()
         return subprocess.CompletedProcess(words, code, _read(output), _read(errors))
 
@@ -134,15 +137,16 @@ def _warnings() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _streams(stdin: str | None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def _streams(stdin: str | None, together: bool) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """Standard streams, down to the descriptors; gives the files that what is written goes to."""
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(_piped(stdin))
         output, errors = (tempfile.TemporaryFile() for _ in range(2))
+        shared = output if together else errors
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         streams = sys.stdin, sys.stdout, sys.stderr
-        for descriptor, file in enumerate((reader, output.fileno(), errors.fileno())):
+        for descriptor, file in enumerate((reader, output.fileno(), shared.fileno())):
             kept = os.dup(descriptor)
             stack.callback(os.close, kept)
             stack.callback(os.dup2, kept, descriptor)

@@ -19,7 +19,9 @@ GROUND = {
     "download",
     "errors",
     "events",
+    "moved",
     "noise",
+    "public",
     "randomness",
     "schedules",
     "signals",
@@ -37,7 +39,7 @@ MAY_IMPORT = {
     "registry": {"console", "files"},
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
-    "sampling": {"network", "registry", "text"},
+    "sampling": {"network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
     "evaluation": {"engine", "network", "registry", "runs", "sampling", "text"},
     "training": {
@@ -52,6 +54,18 @@ MAY_IMPORT = {
     },
 }
 """Which rooms a room may import, besides the ground; from the ground up."""
+
+PLUGINS_MAY_IMPORT = {
+    "cells": {"network", "registry"},
+    "commands": {*MAY_IMPORT, "testing"},
+    "losses": set(),
+    "observers": {"files"},
+    "optimizers": set(),
+    "recipes": set(),
+    "samplers": {"console", "files", "runs", "text"},
+    "sources": {"console", "files", "registry", "text"},
+}
+"""Which rooms the built-in plugins need, besides the modules at the root that authors import."""
 
 ONLY_IN = {
     "pluggy": {"registry.hookspecs", "registry.offers"},
@@ -113,6 +127,23 @@ def test_no_arrow_runs_back_up():
         seen.add(room)
 
 
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_folder_says_what_it_may_import_and_where_to_begin(room):
+    docstring = ast.get_docstring(ast.parse((CORE / room / "__init__.py").read_text())) or ""
+    sentences = " ".join(docstring.split())
+    below = re.search(r"May import: (.*?)\. Imported by: (.*?)\. ", sentences)
+    assert below is not None and "Start reading with" in sentences
+    above = {other for other, may in MAY_IMPORT.items() if room in may}
+    assert set(re.findall(r"`(\w+)`", below[1])) == MAY_IMPORT[room]
+    assert set(re.findall(r"`(\w+)`", below[2])) == above | {"testing"}
+
+
+def test_the_map_has_a_line_for_each_folder():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for room in (*MAY_IMPORT, "testing"):
+        assert re.search(rf"^  {room}/ ", text, re.MULTILINE), room
+
+
 @pytest.mark.parametrize("path", core_modules(), ids=name_of)
 def test_rooms_import_what_they_may(path):
     room = room_of(name_of(path))
@@ -146,7 +177,8 @@ def test_plugins_know_the_core_alone(path):
         package, _, rest = name.partition(".")
         if package.startswith("charrnn"):
             assert package in ("charrnn_core", path.parent.name), f"{path} imports {name}"
-        assert not name.startswith("charrnn_core.registry.registry")
+        if package == "charrnn_core" and rest.partition(".")[0] in {*MAY_IMPORT, "testing"}:
+            assert rest.partition(".")[0] in PLUGINS_MAY_IMPORT[path.parent.parent.name]
         assert package != "click" or path.stem == "command"
 
 

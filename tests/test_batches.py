@@ -82,7 +82,7 @@ def test_stacking_fills_the_room_with_the_last_batch():
 def test_geometry_always_fills_a_window(characters, streams, window):
     least = min(window, MINIMUM_WINDOW)
     if characters <= least:
-        with pytest.raises(CorpusError, match=f"needs at least {least + 1}"):
+        with pytest.raises(CorpusError, match=f"expected at least {least + 1}"):
             fit_geometry(characters, streams, window)
         return
     batch, length = fit_geometry(characters, streams, window)

@@ -65,14 +65,14 @@ def test_readers_say_what_to_do(config, tmp_path):
     again = f"start it again with: .*charrnn resume '{run.path}'$"
     with pytest.raises(RunDirectoryError, match=f"has no checkpoint yet; .*{again}"):
         check_run(run.path)
-    with run.writing(), pytest.raises(RunDirectoryError, match="is being trained: wait"):
+    with run.writing(), pytest.raises(RunDirectoryError, match="training is running: wait"):
         check_run(run.path)
     with pytest.raises(RunDirectoryError, match="already holds a run; .*charrnn resume"):
         with RunWriter.claim(config, run.path):
             pass
     run.metrics_file.write_text("{}\n")  # it has been trained, and somebody removed what it learnt
     with pytest.raises(
-        RunDirectoryError, match="are gone; train it again with: .*charrnn run --config"
+        RunDirectoryError, match="are missing; train it again with: .*charrnn run --config"
     ):
         resume(run.path)
     run.config_file.unlink()
@@ -106,7 +106,7 @@ def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
     settings = RunConfig.read({**config.table(), "init_from": str(first.directory)})
     run, lines = begun(settings, tmp_path / "run"), []
     resume(run.path, note=lines.append)
-    assert any("begins with the parameters of" in line for line in lines)
+    assert any("starting a new training from the parameters of" in line for line in lines)
     train(settings, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
 

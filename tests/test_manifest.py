@@ -160,9 +160,9 @@ def test_a_sound_run_goes_on_and_its_table_may_say_more(begun, sound, registry, 
         less = dropped(table, (name,))
         assert read_manifest(PATH, less) is less  # from before it was recorded
     for name in ("config", "alphabet", "plugins", "corpus", "step"):
-        with pytest.raises(CheckpointError, match=f"a.crn is no checkpoint .*: {name} is missing"):
+        with pytest.raises(CheckpointError, match=f"a.crn is not a usable .*: {name} is missing"):
             read_manifest(PATH, dropped(table, (name,)))
-    with pytest.raises(CheckpointError, match="a.crn is no checkpoint of a run"):
+    with pytest.raises(CheckpointError, match="a.crn is not a usable checkpoint of a run"):
         read_manifest(PATH, TABLE)
 
 

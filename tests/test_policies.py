@@ -224,7 +224,7 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
     for path, array in old.arrays.items():
         if path.startswith("params/"):
             np.testing.assert_array_equal(new.arrays[path], array)
-    assert "a new training begins with the parameters" in notes[0] and "resume" in notes[0]
+    assert "starting a new training from the parameters" in notes[0] and "resume" in notes[0]
     # Its own text has fewer symbols than the model: that is no change when it goes on.
     (tmp_path / "fewer.txt").write_text(small_text.replace("Dee", "Ann"))
     other = dataclasses.replace(changed, source=str(tmp_path / "fewer.txt"))

@@ -1,4 +1,6 @@
 """The terminal: standard streams, lines that fit its width, commands to paste.
 
-Imports only `errors` and `terminal`; every room may import it. Start reading with `stdio`.
+May import: only modules at the root.
+Imported by: `registry`, `text`, `runs`, `testing`.
+Start reading with `stdio`, then `layout`.
 """

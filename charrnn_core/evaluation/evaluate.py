@@ -12,6 +12,7 @@ from charrnn_core.evaluation.report import Evaluation
 from charrnn_core.evaluation.scoring import Nats, make_scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
 from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
+from charrnn_core.public import public
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.draw import encode_prompt
@@ -36,6 +37,7 @@ class Scored(NamedTuple):
     known: bool = True
 
 
+@public
 def evaluate(
     model: Model,
     *,
@@ -93,6 +95,7 @@ def evaluate(
     )
 
 
+@public
 def score(
     model: Model,
     *,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.evaluation.diagnosis import diagnose
+from charrnn_core.public import public
 from charrnn_core.runs.course import Course
 from charrnn_core.terminal import aligned, number
 
@@ -121,6 +122,7 @@ def tally(nats: Iterable[npt.NDArray[np.floating[Any]]], characters: int) -> Tal
     return counted
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The result of a model on a text.

@@ -1,5 +1,6 @@
 """Files that survive crashes: atomic writes, locks, regular files only, checked checkpoints.
 
-Imports no jax, and of charrnn only modules at the root. Start reading with `atomic`, then
-`checkpoint`.
+May import: only modules at the root.
+Imported by: `registry`, `text`, `network`, `runs`, `training`, `testing`.
+Imports no jax. Start reading with `atomic`, then `checkpoint`.
 """

@@ -1,4 +1,11 @@
 """The network: input layer, cell, readout; its parameters as a pytree; what the engine makes of it.
 
-Knows `engine`, `files` and `registry`. Begin with `network`.
+May import: `engine`, `files`, `registry`, and modules at the root.
+Imported by: `sampling`, `runs`, `evaluation`, `training`, `testing`.
+Start reading with `network`; `documents` says where the carry starts afresh, `calling` how a cell's
+functions are called, `explain` what there is to say of the engine's work.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

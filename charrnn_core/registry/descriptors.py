@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from charrnn_core.errors import PluginError
-from charrnn_core.registry.plugin import PLUGIN_API, Component, Plugin
+from charrnn_core.public import public
+from charrnn_core.registry.plugin import Component, Plugin
 
-__all__ = ["PLUGIN_API", "Component", "Plugin"]
 
-
+@public
 class CellPlugin(Component):
     """A recurrent cell type. Target: ``(**options) ->`` a `Cell`, a flax linen RNN cell, or a
     constructor of a flax nnx RNN cell that is called as ``make(in_features, rngs=...)``.
@@ -53,6 +53,7 @@ class CellPlugin(Component):
     hook = "charrnn_cells"
 
 
+@public
 class SourcePlugin(Component):
     """A corpus source. Target: ``(argument, options, context) -> Corpus``.
 
@@ -88,6 +89,7 @@ class SourcePlugin(Component):
     hook = "charrnn_sources"
 
 
+@public
 class LossPlugin(Component):
     """A loss. Target: ``(options) -> loss(logits, targets, weights) -> nats per character``.
 
@@ -119,6 +121,7 @@ class LossPlugin(Component):
     hook = "charrnn_losses"
 
 
+@public
 class SamplerPlugin(Component):
     """A sampler. Target: ``(options) -> sampler(key, logits, state) -> (logits, state)``.
 
@@ -164,6 +167,7 @@ class SamplerPlugin(Component):
     hook = "charrnn_samplers"
 
 
+@public
 class OptimizerPlugin(Component):
     """An optimizer. Target: ``(options, total_steps) -> optax.GradientTransformation``.
 
@@ -198,6 +202,7 @@ class OptimizerPlugin(Component):
     hook = "charrnn_optimizers"
 
 
+@public
 class ObserverPlugin(Component):
     """An observer of training. Target: ``(options) ->`` an object with any of the methods
     ``on_start, on_step, on_eval, on_sample, on_incident, on_checkpoint, on_end``, each taking the
@@ -227,6 +232,7 @@ class ObserverPlugin(Component):
     hook = "charrnn_observers"
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class RecipePlugin(Plugin):
     """A recipe: settings to begin with, which ``charrnn run --recipe NAME`` starts from.

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 
 import pluggy
 
-from charrnn_core.registry.descriptors import HOOKS, Plugin
+from charrnn_core.registry.descriptors import HOOKS
+from charrnn_core.registry.plugin import Plugin
 
 PROJECT = "charrnn"
 
@@ -18,7 +19,11 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-def _specified(descriptor: type[Plugin]) -> Callable[[], Iterable[Plugin]]:
+class Specs:
+    """The specifications of all hooks, for pluggy."""
+
+
+def _specification(descriptor: type[Plugin]) -> Callable[[], Iterable[Plugin]]:
     """Return the specification of the hook that yields this class of descriptors."""
 
     def hook() -> Iterable[Plugin]: ...  # type: ignore[empty-body]  # a spec has no body
@@ -27,5 +32,5 @@ def _specified(descriptor: type[Plugin]) -> Callable[[], Iterable[Plugin]]:
     return hookspec(hook)
 
 
-SPECS = type("Specs", (), {name: _specified(plugin) for name, plugin in HOOKS.items()})
-"""The specifications of all hooks, for pluggy."""
+for _descriptor in HOOKS.values():
+    setattr(Specs, _descriptor.hook, _specification(_descriptor))

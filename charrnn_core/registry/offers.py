@@ -29,7 +29,7 @@ class Hooks:
 
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs.SPECS)
+        self._manager.add_hookspecs(hookspecs.Specs)
         self._modules: list[Module] = []
 
     def register(self, modules: Iterable["Module"]) -> None:

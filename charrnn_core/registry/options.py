@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from charrnn_core.errors import OptionError, UnknownNameError, shown
+from charrnn_core.public import public
 from charrnn_core.registry.habits import setting_for
 from charrnn_core.registry.spec import Ref, parse_refs
 
@@ -33,11 +34,13 @@ _SUFFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
     """The options of a component that has none."""
 
 
+@public
 def opt(
     default: Any = dataclasses.MISSING,
     *,

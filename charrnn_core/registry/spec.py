@@ -7,12 +7,13 @@ the core works with. A list of specs is separated by commas; ``*N`` repeats an e
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from charrnn_core.errors import SourceError, SpecError, shown
+from charrnn_core.public import public
 
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[a-z][a-z0-9_-]+")
 _REPEAT = re.compile(r"(?P<spec>.*)\*(?P<times>[0-9]+)", re.DOTALL)
@@ -25,6 +26,7 @@ def _frozen(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(options))
 
 
+@public
 @dataclass(frozen=True)
 class Ref:
     """A component by name, with what its spec says about its options.
@@ -89,6 +91,28 @@ class Ref:
         """
         use = self.use if self.argument is None else f"{self.use}:{self.argument}"
         return {"use": use, **{key: _plain(item) for key, item in self.options.items()}}
+
+
+Spec: TypeAlias = str | Mapping[str, Any] | Ref
+"""Whatever names a component: a spec, a table, or a `Ref`."""
+
+if TYPE_CHECKING:
+    # To a type checker, a field of this type takes any spec and reads as a `Ref`, as it does.
+
+    class RefField:
+        """A field of a dataclass that becomes a `Ref` when it is set."""
+
+        def __get__(self, instance: object, owner: type) -> Ref: ...
+        def __set__(self, instance: object, value: Spec) -> None: ...
+
+    class RefsField:
+        """A field of a dataclass that becomes a tuple of `Ref` when it is set."""
+
+        def __get__(self, instance: object, owner: type) -> tuple[Ref, ...]: ...
+        def __set__(self, instance: object, value: Spec | Iterable[Spec]) -> None: ...
+
+else:
+    RefField, RefsField = Ref, tuple[Ref, ...]
 
 
 def _plain(value: Any) -> Any:

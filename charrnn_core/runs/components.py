@@ -64,7 +64,9 @@ def _is_number(value: Any) -> bool:
     return is_float and jnp.shape(value) == ()
 
 
-def optimizer_maker(registry: Registry, ref: Ref) -> Callable[[Any], optax.GradientTransformation]:
+def optimizer_maker(
+    registry: Registry, ref: Ref
+) -> Callable[[jax.Array | int], optax.GradientTransformation]:
     """Return a function from the number of updates to an optimizer that checks its own calls.
 
     Raises (the function):
@@ -74,7 +76,7 @@ def optimizer_maker(registry: Registry, ref: Ref) -> Callable[[Any], optax.Gradi
     target, options = registry.load("optimizer", ref), registry.options("optimizer", ref)
     who = f"optimizer {ref.use!r}"
 
-    def make(total_steps: Any) -> optax.GradientTransformation:
+    def make(total_steps: jax.Array | int) -> optax.GradientTransformation:
         call = Call(who, target, _MUST["optimizer"], let=(jax.errors.JAXTypeError,))
         try:
             with call:

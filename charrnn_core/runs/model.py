@@ -14,6 +14,7 @@ from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
+from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.components import make
@@ -28,6 +29,7 @@ from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet
 
 
+@public
 @dataclass(frozen=True)
 class Model:
     """A network that can score and write text.
@@ -110,6 +112,7 @@ def build_sampler(refs: tuple[Ref, ...], registry: Registry) -> Chain:
         return Chain([make(registry, "sampler", ref) for ref in refs])
 
 
+@public
 def load(
     run: str | Path,
     registry: Registry | None = None,

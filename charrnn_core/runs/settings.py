@@ -83,20 +83,23 @@ def _with_options(settings: RunConfig, given: Mapping[str, Mapping[str, str]]) -
 
 
 def read_typed(given: Mapping[str, Any], registry: Registry | None = None) -> RunConfig:
-    """Read the configuration that the options of ``charrnn run`` give, by their names in Python.
+    """Return the configuration for the options of ``charrnn run``, given by their Python names.
 
     Raises:
-        StorageError: the file, or the run to begin from, cannot be read.
-        UsageError: the leaf says which value is wrong.
+        StorageError: the file, or the run to start from, cannot be read.
+        UsageError: a value is wrong; the subclass and the message say which.
     """
     values = dict(given)
     options = {kind: values.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
-    file, learning_rate = values.pop("config"), values.pop("lr")
-    quiet, observers = values.pop("quiet"), values.pop("observer")
     return read_settings(
-        file, values, options,
-        learning_rate=learning_rate, quiet=quiet, observers=observers, registry=registry,
-    )  # fmt: skip
+        values.pop("config"),
+        values,
+        options,
+        learning_rate=values.pop("lr"),
+        quiet=values.pop("quiet"),
+        observers=values.pop("observer"),
+        registry=registry,
+    )
 
 
 def watched(settings: RunConfig, quiet: bool, observers: Iterable[str] = ()) -> RunConfig:
@@ -137,7 +140,7 @@ def moved(source: Ref, place: Ref | str) -> Ref:
     return Ref(there.use, there.argument, {**source.options, **there.options})
 
 
-def _states_a_width(cell: Any, options: Iterable[str]) -> bool:
+def _states_a_width(cell: object, options: Iterable[str]) -> bool:
     """Return whether a spec such as ``stacked:lstm:64*2``, or an option, sets the cell's width."""
     spec = cell if isinstance(cell, str) else ""
     return bool(re.search(r":\d", spec)) or any(text.startswith("features=") for text in options)

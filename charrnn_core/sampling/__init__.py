@@ -1,4 +1,10 @@
 """Sampling: read a prompt, draw symbols on the device, turn them into text.
 
-May import `network` and `text`. Start reading with `draw`.
+May import: `network`, `text`, and modules at the root.
+Imported by: `runs`, `evaluation`, `training`, `testing`.
+Start reading with `draw`, then `text`.
 """
+
+from charrnn_core.moved import names_of_old
+
+__getattr__ = names_of_old(__name__)

@@ -17,6 +17,7 @@ from charrnn_core.errors import SamplingError
 from charrnn_core.network.mesh import data_mesh, fitting_shards
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import form
+from charrnn_core.public import public
 from charrnn_core.text.alphabet import Alphabet, Ids
 
 _MOST_PER_CALL = 512
@@ -27,14 +28,14 @@ _MOST = 2**31 - 1
 SamplerFunction = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
 
 
+@public
 @dataclass(frozen=True)
 class SamplerContext:
     """What a sampler can know of the model, passed to its ``bind(context)``.
 
     Arguments:
         alphabet: the model's symbols.
-        training_ids: returns the ids of the text the model was trained on. The text is read only
-            when this is called, because nothing else in sampling needs it.
+        training_ids: returns the ids of the training text, which is read when this is called.
     """
 
     alphabet: Alphabet

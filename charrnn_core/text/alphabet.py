@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.errors import CorpusError, UnknownSymbolError
+from charrnn_core.public import public
 from charrnn_core.text.decode import encode_text
 
 Ids = npt.NDArray[np.integer[Any]]
@@ -22,6 +23,7 @@ class Decoder(Protocol):
     def __call__(self, ids: Iterable[int] | Ids, last: bool = False) -> str: ...
 
 
+@public
 class Alphabet:
     """An ordered set of characters, which converts characters to ids and back.
 

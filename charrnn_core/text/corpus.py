@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from charrnn_core.errors import CorpusError
+from charrnn_core.public import public
 
 _PIECE = 1 << 20
 """The most characters in a piece, which bounds the memory to process one."""
@@ -27,6 +28,7 @@ class Known:
     sha256: str
 
 
+@public
 @dataclass(frozen=True)
 class SourceContext:
     """What the core provides to a corpus source.
@@ -53,6 +55,7 @@ class _Facts:
     symbols: str
 
 
+@public
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A text and where it came from.

@@ -5,6 +5,7 @@ import difflib
 from encodings.aliases import aliases
 
 from charrnn_core.errors import CorpusError
+from charrnn_core.public import public
 from charrnn_core.text.recognition import (
     is_binary,
     is_mostly_utf8,
@@ -165,7 +166,7 @@ def check_is_text(
 
     >>> check_is_text(b"\\xff\\xfeh\\0o\\0", "hi.txt")
     Traceback (most recent call last):
-    charrnn_core.errors.CorpusError: hi.txt is not UTF-8: it looks like utf-16; convert it: \
+    charrnn_core.CorpusError: hi.txt is not UTF-8: it looks like utf-16; convert it: \
 iconv -f utf-16 -t utf-8
     """
     if (kind := kind_of_file(beginning)) is not None:
@@ -190,6 +191,7 @@ def _remedy(encoding: str | None, option: str | None) -> str:
     return f"it looks like {encoding}; {read}convert it: iconv -f {encoding} -t utf-8"
 
 
+@public
 def decode_text(data: bytes, origin: str, errors: str = "strict") -> str:
     """Decode UTF-8 bytes, dropping a byte-order mark and normalising line ends to line feeds.
 

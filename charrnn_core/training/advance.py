@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -44,14 +45,8 @@ def advance(
     Returns:
         A finite state, and what was measured of the updates up to the first unsound one.
     """
-    after = state
-
-    def make(count: int) -> Measured:
-        nonlocal after
-        after, measured = program(state, batches, np.int32(count), np.int32(total_steps))
-        return measured
-
-    measured = make(count)
+    call = _Call(program, state, batches, np.int32(total_steps), after=state)
+    measured = call.make(count)
     nats, made, lost = (np.array(each)[:count] for each in measured[:3])
     if non_finite != "skip":
         unsound = ~np.isfinite(nats)
@@ -59,13 +54,31 @@ def advance(
             unsound |= lost.any(axis=1)
         first = int(np.argmax(np.append(unsound, True)))
         if first < count or not measured.sound:
-            good = _make_sound(make, first)
+            good = _make_sound(call.make, first)
             made[good:], count = False, min(good + 1, count)
     last = _first_beyond_limit(made[:count] & ~lost[:count].any(axis=1), skipped)
     if last is not None:
-        make(last)
+        call.make(last)
         count = last + 1
-    return after, Measured(nats[:count], made[:count], lost[:count], True)
+    return call.after, Measured(nats[:count], made[:count], lost[:count], True)
+
+
+@dataclass
+class _Call:
+    """A device call, which can be repeated from the same state with fewer updates."""
+
+    program: Program
+    state: TrainState
+    batches: Batch
+    total_steps: np.int32
+    after: TrainState
+
+    def make(self, count: int) -> Measured:
+        """Make the first `count` updates; `after` is the state after them."""
+        self.after, measured = self.program(
+            self.state, self.batches, np.int32(count), self.total_steps
+        )
+        return measured
 
 
 def _make_sound(make: Callable[[int], Measured], most: int) -> int:

@@ -29,7 +29,7 @@ class TrainingContext:
     """
 
     registry: Registry = field(default_factory=Registry.installed)
-    observers: tuple[Any, ...] = ()
+    observers: tuple[object, ...] = ()
     started: float = field(default_factory=time.monotonic)
     stop: Callable[[], bool] = _never
     note: Callable[[str], None] = to_stderr
@@ -40,7 +40,7 @@ class TrainingContext:
     def of(
         cls,
         registry: Registry | None,
-        observers: Iterable[Any],
+        observers: Iterable[object],
         started: float | None,
         **others: Any,
     ) -> "TrainingContext":

@@ -19,7 +19,7 @@ MOST_BYTES = 2**18
 class Observers:
     """The observers; one that raises is reported once, and not notified any more.
 
-    So is one whose state a checkpoint cannot store; that of the others is still saved.
+    The same happens to one whose state a checkpoint cannot store; the others' states are saved.
 
     Arguments:
         refs: the observers that the configuration names, whose states are saved.
@@ -31,7 +31,7 @@ class Observers:
     def __init__(
         self,
         refs: Iterable[Ref],
-        others: Iterable[Any],
+        others: Iterable[object],
         registry: Registry,
         note: Callable[[str], None],
     ) -> None:

@@ -74,15 +74,7 @@ class TrainingRun:
         """
         setup, context = self._setup, self._context
         began, first = context.started + loop.seconds, loop.step
-        cut_log(self._writer.incidents_file, loop.incident_bytes)
-        if remembered is not None:
-            self._observers.restore(remembered)
-        self._announce(state, loop)
-        self._course = read_course(
-            self._writer.metrics_file,
-            {"step": loop.step, "loop": loop.table()},
-            len(setup.alphabet),
-        )
+        self._begin(state, loop, remembered)
         comparison = Comparison(self._text, setup.train_ids)
         training = self._loop(state, loop)
         reason, ended = "failed", None
@@ -98,15 +90,7 @@ class TrainingRun:
         finally:
             if ended is None:
                 comparison.cancel()
-            self._observers.notify(
-                Ended(
-                    step=training.loop.step,
-                    reason=reason,
-                    held_out_nats_per_char=training.loop.held_out,
-                    seconds=(ended or time.monotonic()) - context.started,
-                    directory=self._writer.path,
-                )
-            )
+            self._announce_end(training.loop, reason, ended or time.monotonic())
         loop, remarks = training.loop, describe_incidents(self._incidents)
         if setup.config.minutes is not None and reason != "interrupted" and ended is not None:
             remarks += describe_time(
@@ -123,7 +107,22 @@ class TrainingRun:
             remarks=tuple(remarks),
         )
 
-    def _announce(self, state: TrainState, loop: LoopState) -> None:
+    def _begin(
+        self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
+    ) -> None:
+        """Take the logs and the observers back to where training starts, and announce it."""
+        setup = self._setup
+        cut_log(self._writer.incidents_file, loop.incident_bytes)
+        if remembered is not None:
+            self._observers.restore(remembered)
+        self._announce_start(state, loop)
+        self._course = read_course(
+            self._writer.metrics_file,
+            {"step": loop.step, "loop": loop.table()},
+            len(setup.alphabet),
+        )
+
+    def _announce_start(self, state: TrainState, loop: LoopState) -> None:
         setup = self._setup
         self._observers.notify(
             Started(
@@ -140,6 +139,17 @@ class TrainingRun:
         )
         for line in setup.notes:
             self._context.note(f"note: {line}")
+
+    def _announce_end(self, loop: LoopState, reason: str, ended: float) -> None:
+        self._observers.notify(
+            Ended(
+                step=loop.step,
+                reason=reason,
+                held_out_nats_per_char=loop.held_out,
+                seconds=ended - self._context.started,
+                directory=self._writer.path,
+            )
+        )
 
     def _loop(self, state: TrainState, loop: LoopState) -> TrainingLoop:
         setup, context = self._setup, self._context

@@ -32,7 +32,7 @@ from charrnn_core.text.split import Piece, Split, count_characters, first_charac
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.update import Trainer
+from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
@@ -131,16 +131,10 @@ def prepare(
     """
     context = context or TrainingContext()
     registry, note = context.registry, context.note
-    if alphabet is not None and alphabet.kind != config.alphabet:
-        raise OptionError(
-            f"alphabet is {config.alphabet!r}, but the model's alphabet is {alphabet.kind!r}; use: "
-            f"--alphabet {alphabet.kind}"
-        )
+    _check_kind(config, alphabet)
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
-    loss, make_optimizer = (
-        make_loss(registry, config.loss),
-        optimizer_maker(registry, config.optimizer),
-    )
+    loss = make_loss(registry, config.loss)
+    make_optimizer = optimizer_maker(registry, config.optimizer)
     corpus = read(config.source, registry, note)
     found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
@@ -163,17 +157,6 @@ def prepare(
         notes.append(f"{choice.why}; {REMEDY}")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, context.started)
-    trainer = Trainer(
-        network,
-        loss,
-        make_optimizer,
-        streams=config.batch,
-        shards=config.shards or 1,
-        total_steps=budget.steps if budget.deadline is None else None,
-        skip=config.non_finite == "skip",
-        average=config.average,
-        seed=config.seed,
-    )
     return TrainingSetup(
         config=config,
         notes=tuple(notes),
@@ -185,9 +168,38 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
-        trainer=trainer,
+        trainer=_trainer(config, network, loss, make_optimizer, budget),
         batching=batching,
         budget=budget,
+    )
+
+
+def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:
+    """Refuse a setting `alphabet` other than that of an already trained model.
+
+    Raises:
+        OptionError: they differ.
+    """
+    if alphabet is not None and alphabet.kind != config.alphabet:
+        raise OptionError(
+            f"alphabet is {config.alphabet!r}, but the model's alphabet is {alphabet.kind!r}; use: "
+            f"--alphabet {alphabet.kind}"
+        )
+
+
+def _trainer(
+    config: RunConfig, network: Network, loss: Loss, make_optimizer: MakeOptimizer, budget: Budget
+) -> Trainer:
+    return Trainer(
+        network,
+        loss,
+        make_optimizer,
+        streams=config.batch,
+        shards=config.shards or 1,
+        total_steps=budget.steps if budget.deadline is None else None,
+        skip=config.non_finite == "skip",
+        average=config.average,
+        seed=config.seed,
     )
 
 

@@ -1,13 +1,14 @@
 """Detecting numbers of a training that have become infinite or NaN."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.cell import Carry
 
-def all_finite(tree: Any) -> jax.Array:
+
+def all_finite(tree: object) -> jax.Array:
     """Return whether no floating-point number of the tree is infinite or NaN.
 
     >>> bool(all_finite({"w": jnp.ones(2), "n": jnp.int32(3)})), bool(all_finite([jnp.inf]))
@@ -16,7 +17,7 @@ def all_finite(tree: Any) -> jax.Array:
     return _all(jnp.isfinite(leaf) for leaf, _ in _numbers(tree, tree))
 
 
-def stays_finite(after: Any, before: Any) -> jax.Array:
+def stays_finite(after: object, before: object) -> jax.Array:
     """Return whether every number that is infinite or NaN was so before.
 
     The state of an optimizer may start with an infinite number, such as the lowest loss so far.
@@ -28,7 +29,7 @@ def stays_finite(after: Any, before: Any) -> jax.Array:
     return _all(jnp.isfinite(now) | ~jnp.isfinite(then) for now, then in pairs)
 
 
-def lost_rows(carry: Any, fresh: Any, streams: int) -> jax.Array:
+def lost_rows(carry: Carry, fresh: Carry, streams: int) -> jax.Array:
     """Return which streams have a carry that is not finite: ``bool[streams]``.
 
     A number that is infinite in a fresh carry too, such as a running maximum, does not count.
@@ -44,7 +45,7 @@ def lost_rows(carry: Any, fresh: Any, streams: int) -> jax.Array:
     return lost
 
 
-def _numbers(tree: Any, other: Any) -> Iterator[tuple[jax.Array, jax.Array]]:
+def _numbers(tree: object, other: object) -> Iterator[tuple[jax.Array, jax.Array]]:
     """Yield the pairs of floating-point leaves of two trees with the same structure."""
     for pair in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True):
         one, two = map(jnp.asarray, pair)

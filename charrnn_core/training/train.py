@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from charrnn_core.cell import Params
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.files.checkpoint import Checkpoint
+from charrnn_core.public import public
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -39,11 +40,12 @@ from charrnn_core.training.setup import TrainingSetup, prepare
 from charrnn_core.training.trained import Trained
 
 
+@public
 def train(
     config: RunConfig | None = None,
     *,
     out: str | Path | RunWriter | None = None,
-    observers: Iterable[Any] = (),
+    observers: Iterable[object] = (),
     registry: Registry | None = None,
     started: float | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -96,6 +98,7 @@ def train(
         return _train_from_the_start(resolved, out, context)
 
 
+@public
 def resume(
     run: str | Path | RunWriter,
     *,
@@ -104,7 +107,7 @@ def resume(
     source: Ref | str | None = None,
     quiet: bool = False,
     watch: Iterable[str] = (),
-    observers: Iterable[Any] = (),
+    observers: Iterable[object] = (),
     registry: Registry | None = None,
     started: float | None = None,
     stop: Callable[[], bool] = lambda: False,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from charrnn_core.evaluation.diagnosis import diagnose
 from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.public import public
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.model import Model
@@ -21,6 +22,7 @@ _INCIDENTS = {
 }
 
 
+@public
 @dataclass(frozen=True)
 class Trained:
     """What `train` and `resume` return.

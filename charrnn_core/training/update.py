@@ -26,7 +26,7 @@ from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 _MUST = "a cell, a loss and an optimizer must be differentiable and have fixed shapes"
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-MakeOptimizer = Callable[[Any], optax.GradientTransformation]
+MakeOptimizer = Callable[[jax.Array | int], optax.GradientTransformation]
 
 
 class TrainState(NamedTuple):
@@ -42,7 +42,7 @@ class TrainState(NamedTuple):
     """
 
     params: Params
-    opt_state: Any
+    opt_state: optax.OptState
     carry: Carry
     step: jax.Array
     scale: jax.Array
@@ -155,7 +155,9 @@ class Trainer:
         spread = jax.tree.map(lambda leaf: everywhere, state)
         return spread._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
 
-    def compile(self, state: TrainState, room: int, window: int) -> Callable[..., Any]:
+    def compile(
+        self, state: TrainState, room: int, window: int
+    ) -> Callable[..., tuple[TrainState, Measured]]:
         """Compile ``(state, batches, count, total_steps) -> (state, Measured)``.
 
         `batches` holds `room` batches behind a leading axis, of which the first `count` are used.
@@ -180,34 +182,19 @@ class Trainer:
             lowered = advance.lower(state, batches, number, number)
         return lowered.compile()
 
-    def _advance(self, state: TrainState, batches: Batch, count: Any, total_steps: Any) -> Any:
-        optimizer = self.make_optimizer(
-            total_steps if self.total_steps is None else self.total_steps
-        )
+    def _advance(
+        self, state: TrainState, batches: Batch, count: jax.Array, total_steps: jax.Array
+    ) -> tuple[TrainState, Measured]:
+        """Make `count` updates, and tell whether they left everything finite."""
+        steps = total_steps if self.total_steps is None else self.total_steps
+        optimizer = self.make_optimizer(steps)
 
-        def update(i: jax.Array, before: Any) -> Any:
+        def update(
+            i: jax.Array, before: tuple[TrainState, Measured]
+        ) -> tuple[TrainState, Measured]:
             state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
-            gradient = jax.grad(self._objective, has_aux=True)
-            key = random_key(self.seed, "dropout", state.step)
-            grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
-            with _mixing_dtypes():
-                changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
-            changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
-            params = optax.apply_updates(state.params, changes)
-            average = self._averaged(state, params)
-            fresh = self.network.initial_carry(state.params, self.streams)
-            lost = lost_rows(carry, fresh, self.streams)
-            carry = restart(lost, carry, fresh)
-            after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
-            made = jnp.bool_(True)
-            if self.skip:
-                made = jnp.isfinite(nats) & all_finite((grads, params))
-                made &= stays_finite(opt_state, state.opt_state)
-                # From the same carry, a stream would overflow again in the next window.
-                carry = restart(lost, state.carry, fresh)
-                skipped = state._replace(step=after.step, carry=carry)
-                after = jax.tree.map(partial(jnp.where, made), after, skipped)
+            after, nats, made, lost = self._update(optimizer, state, batch)
             return after, Measured(
                 measured.nats.at[i].set(nats),
                 measured.made.at[i].set(made),
@@ -226,6 +213,32 @@ class Trainer:
         sound = all_finite((measured.nats, after.params))
         sound &= stays_finite(after.opt_state, state.opt_state)
         return after, measured._replace(sound=sound)
+
+    def _update(
+        self, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
+    ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
+        """Make one update; return the state after it and its `nats`, `made` and `lost`."""
+        gradient = jax.grad(self._objective, has_aux=True)
+        key = random_key(self.seed, "dropout", state.step)
+        grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
+        with _mixing_dtypes():
+            changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
+        params = optax.apply_updates(state.params, changes)
+        average = self._averaged(state, params)
+        fresh = self.network.initial_carry(state.params, self.streams)
+        lost = lost_rows(carry, fresh, self.streams)
+        carry = restart(lost, carry, fresh)
+        after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
+        made = jnp.bool_(True)
+        if self.skip:
+            made = jnp.isfinite(nats) & all_finite((grads, params))
+            made &= stays_finite(opt_state, state.opt_state)
+            # From the same carry, a stream would overflow again in the next window.
+            carry = restart(lost, state.carry, fresh)
+            skipped = state._replace(step=after.step, carry=carry)
+            after = jax.tree.map(partial(jnp.where, made), after, skipped)
+        return after, nats, made, lost
 
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """Return the norm of the loss's gradient for each parameter, by its path."""
@@ -255,7 +268,9 @@ class Trainer:
 
         return jax.tree.map(mean, state.average, params)
 
-    def _objective(self, params: Params, carry: Carry, batch: Batch, key: jax.Array) -> Any:
+    def _objective(
+        self, params: Params, carry: Carry, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Carry, jax.Array]]:
         """Return the loss of one window; no gradient flows into the carry it starts from.
 
         The loss is scaled by the share of characters that are not padding, so that every character
