@@ -1,27 +1,13 @@
 """charrnn: character-level recurrent language models in JAX.
 
-The names that a plugin's registration needs are light and imported eagerly. Everything else is
-imported on first use (PEP 562), so ``import charrnn_core`` never imports jax or numpy.
+Every name is imported on first use (PEP 562), so ``import charrnn_core`` costs nothing and never
+imports jax or numpy.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from charrnn_core.errors import CharRNNError, CorpusError, OptionError, SourceError
 from charrnn_core.moved import refuse_old_paths
-from charrnn_core.registry.descriptors import (
-    PLUGIN_API,
-    CellPlugin,
-    LossPlugin,
-    ObserverPlugin,
-    OptimizerPlugin,
-    RecipePlugin,
-    SamplerPlugin,
-    SourcePlugin,
-)
-from charrnn_core.registry.hookspecs import hookimpl
-from charrnn_core.registry.options import CellRef, NoOptions, opt
-from charrnn_core.registry.spec import Ref
 
 refuse_old_paths()
 
@@ -36,8 +22,25 @@ if TYPE_CHECKING:
     from charrnn_core.api import train as train
     from charrnn_core.cell import Cell as Cell
     from charrnn_core.cell import as_cell as as_cell
+    from charrnn_core.errors import CharRNNError as CharRNNError
+    from charrnn_core.errors import CorpusError as CorpusError
+    from charrnn_core.errors import OptionError as OptionError
+    from charrnn_core.errors import SourceError as SourceError
     from charrnn_core.evaluation.report import Evaluation as Evaluation
     from charrnn_core.network.network import Network as Network
+    from charrnn_core.registry.descriptors import CellPlugin as CellPlugin
+    from charrnn_core.registry.descriptors import LossPlugin as LossPlugin
+    from charrnn_core.registry.descriptors import ObserverPlugin as ObserverPlugin
+    from charrnn_core.registry.descriptors import OptimizerPlugin as OptimizerPlugin
+    from charrnn_core.registry.descriptors import RecipePlugin as RecipePlugin
+    from charrnn_core.registry.descriptors import SamplerPlugin as SamplerPlugin
+    from charrnn_core.registry.descriptors import SourcePlugin as SourcePlugin
+    from charrnn_core.registry.hookspecs import hookimpl as hookimpl
+    from charrnn_core.registry.options import CellRef as CellRef
+    from charrnn_core.registry.options import NoOptions as NoOptions
+    from charrnn_core.registry.options import opt as opt
+    from charrnn_core.registry.plugin import PLUGIN_API as PLUGIN_API
+    from charrnn_core.registry.spec import Ref as Ref
     from charrnn_core.runs.config import RunConfig as RunConfig
     from charrnn_core.runs.model import Model as Model
     from charrnn_core.sampling.draw import SamplerContext as SamplerContext
@@ -46,22 +49,39 @@ if TYPE_CHECKING:
     from charrnn_core.text.corpus import SourceContext as SourceContext
     from charrnn_core.text.decode import decode_text as decode_text
 
-_LAZY = {
+_MODULES = {
     "Alphabet": "text.alphabet",
     "Cell": "cell",
+    "CellPlugin": "registry.descriptors",
+    "CellRef": "registry.options",
+    "CharRNNError": "errors",
     "Corpus": "text.corpus",
+    "CorpusError": "errors",
     "Evaluation": "evaluation.report",
+    "LossPlugin": "registry.descriptors",
     "Model": "runs.model",
     "Network": "network.network",
+    "NoOptions": "registry.options",
+    "ObserverPlugin": "registry.descriptors",
+    "OptimizerPlugin": "registry.descriptors",
+    "OptionError": "errors",
+    "PLUGIN_API": "registry.plugin",
+    "RecipePlugin": "registry.descriptors",
+    "Ref": "registry.spec",
     "RunConfig": "runs.config",
     "SamplerContext": "sampling.draw",
+    "SamplerPlugin": "registry.descriptors",
     "SourceContext": "text.corpus",
+    "SourceError": "errors",
+    "SourcePlugin": "registry.descriptors",
     "Trained": "api",
     "as_cell": "cell",
     "decode_text": "text.decode",
     "evaluate": "api",
     "generate": "api",
+    "hookimpl": "registry.hookspecs",
     "load": "api",
+    "opt": "registry.options",
     "resume": "api",
     "score": "api",
     "stream": "api",
@@ -109,6 +129,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
