@@ -140,9 +140,8 @@ def test_a_loop_that_cannot_be_described_costs_the_description_alone(monkeypatch
 
     monkeypatch.setattr(module, "is_affine", failing(KeyError("copy")))
     told = explain_cell(Ref.parse("elman:4"), registry)
-    assert told["engine"] and told["why"].endswith(
-        "its loops cannot be described: KeyError: 'copy'"
-    )
+    why = "its loops cannot be described: KeyError: 'copy'"
+    assert told["engine"] and told["why"].endswith(why)
 
 
 def test_the_command_line_trains_and_says_it_once(monkeypatch, tmp_path, text_file):

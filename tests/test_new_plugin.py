@@ -14,7 +14,8 @@ import pytest
 from charrnn_newplugin.project import write_project
 
 from charrnn_core.errors import StorageError, UnknownNameError, UsageError
-from charrnn_core.registry.descriptors import KINDS, Component
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.plugin import Component
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from tests.conftest import ROOT

@@ -12,18 +12,11 @@ from typing import Any, Self, TypeVar
 
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import AmbiguousNameError, PluginError, StorageError, UnknownNameError
+from charrnn_core.registry.distribution import Fault, canonical, whose
 from charrnn_core.registry.entrypoints import PLUGINS, installed
 from charrnn_core.registry.offers import Hooks, Module
 from charrnn_core.registry.plugin import Plugin
-from charrnn_core.registry.provider import (
-    Fault,
-    Import,
-    Origin,
-    Provider,
-    canonical,
-    timed_import,
-    whose,
-)
+from charrnn_core.registry.provider import Import, Origin, Provider, timed_import
 from charrnn_core.registry.single_file import load_local_file, local_files, version_of
 
 Offered = TypeVar("Offered", bound=Plugin)

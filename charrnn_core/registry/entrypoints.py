@@ -6,17 +6,18 @@ and hides no other.
 
 import ast
 import functools
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import PluginError
-from charrnn_core.registry.provider import Fault, canonical
+from charrnn_core.registry.distribution import Fault, canonical
 
 PLUGINS = "charrnn"
 """The group of entry points that name modules with hooks."""
@@ -208,23 +209,37 @@ def _on_the_path() -> Iterator[_Metadata]:
 
 
 def first_line(module: str, name: str) -> str:
-    """The first line of the docstring of a module's function, which is not imported but read.
+    """Return the first line of the docstring of a module's function, reading its source alone.
 
-    Empty if it has none, or cannot be found. (The packages around the module are imported.)
+    Neither the module nor a package around it is imported. Empty if there is no such docstring, or
+    the module cannot be found.
 
     >>> first_line("charrnn_core.registry.entrypoints", "first_line")
-    "The first line of the docstring of a module's function, which is not imported but read."
+    "Return the first line of the docstring of a module's function, reading its source alone."
     """
     try:
-        with kept_clean():
-            spec = importlib.util.find_spec(module)
-        loader: Any = spec and spec.loader
-        tree = ast.parse(loader.get_source(module))
-    except (
-        Exception,
-        SystemExit,
-    ):  # a plugin's package must not spoil the help of others
+        loader: Any = _find(module).loader
+        source = loader.get_source(module)
+        # Only the function is parsed: help must not wait for whole modules.
+        pattern = rf"^def {re.escape(name)}\(.*?(?=^[\w@#]|\Z)"
+        function = re.search(pattern, source, re.DOTALL | re.MULTILINE)
+        tree = ast.parse(function[0] if function else "def nothing(): ...")
+        docstring = ast.get_docstring(tree.body[0])  # type: ignore[arg-type]  # it is a function
+    except Exception:  # whatever a distribution has installed must not spoil the help of others
         return ""
-    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-    found = next((function for function in functions if function.name == name), None)
-    return (found and ast.get_docstring(found) or "").partition("\n")[0]
+    return (docstring or "").partition("\n")[0]
+
+
+def _find(module: str) -> importlib.machinery.ModuleSpec:
+    """Find a module without importing the packages around it, as ``importlib.util`` would."""
+    package, *inside = module.split(".")
+    name, spec = package, importlib.util.find_spec(package)
+    for part in inside:
+        if spec is None:
+            break
+        name = f"{name}.{part}"
+        places = spec.submodule_search_locations
+        spec = importlib.machinery.PathFinder.find_spec(name, places)
+    if spec is None:
+        raise ModuleNotFoundError(f"there is no module {module}")
+    return spec

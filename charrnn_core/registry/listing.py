@@ -4,8 +4,9 @@ from typing import Any
 
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.distribution import Fault, requirement
 from charrnn_core.registry.entrypoints import COMMANDS, installed
-from charrnn_core.registry.provider import Fault, Import, Provider, requirement
+from charrnn_core.registry.provider import Import, Provider
 from charrnn_core.registry.registry import Registry
 
 

@@ -13,11 +13,8 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.registry.catalogue import Catalogue
+from charrnn_core.registry.distribution import how_to_get, whose
 from charrnn_core.registry.options import option_values, read_options
-from charrnn_core.registry.provider import (
-    how_to_get,
-    whose,
-)
 from charrnn_core.registry.spec import Ref
 
 _CELL_MUST = "its target is called with the options as keywords and must return a cell"

@@ -18,6 +18,7 @@ from charrnn_bench.plan import Plan, label
 from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
 from charrnn_core.files.atomic import explained, write_atomically
 from charrnn_core.files.regular import own, read_own
+from charrnn_core.registry.single_file import environment_for_children
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import RESUMING, read_manifest
@@ -228,6 +229,7 @@ def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[byte
             stdout=output,
             stderr=subprocess.STDOUT,
             process_group=0,
+            env=environment_for_children(os.environ),
         )
     try:
         yield process

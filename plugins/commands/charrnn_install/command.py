@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from charrnn_core.errors import PluginError, UsageError
-from charrnn_core.registry.provider import canonical
+from charrnn_core.registry.distribution import canonical
 from charrnn_core.terminal import aligned, printable, say, to_stderr
 from charrnn_install import pip
 from charrnn_install.distributions import find, installed

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from charrnn_core.errors import AmbiguousNameError, UnknownNameError
 from charrnn_core.registry import entrypoints
+from charrnn_core.registry.distribution import canonical, whose
 from charrnn_core.registry.entrypoints import GROUPS
-from charrnn_core.registry.provider import canonical, whose
 
 _ITSELF, _PREFIX = "charrnn", "charrnn-"
 

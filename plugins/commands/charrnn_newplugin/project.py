@@ -10,7 +10,8 @@ from string import Template
 from charrnn_core.errors import PluginError, UsageError
 from charrnn_core.files.atomic import explained
 from charrnn_core.registry import listing
-from charrnn_core.registry.descriptors import KINDS, Component
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.plugin import Component
 from charrnn_newplugin.kinds import TEMPLATES, words_of
 
 _AROUND = {"pyproject.toml": "pyproject.toml", "README.md": "README.md", ".gitignore": "gitignore"}
