@@ -101,7 +101,9 @@ def _taking_plugins(command: click.Command) -> click.Command:
 
 
 def _commands() -> dict[str, Entry]:
-    return {entry.name: entry for entry in installed().group(COMMANDS)}
+    """Return the commands by name; no plugin can replace one of charrnn's own."""
+    entries = sorted(installed().group(COMMANDS), key=lambda entry: entry.distribution == "charrnn")
+    return {entry.name: entry for entry in entries}
 
 
 def _summary(entry: Entry) -> str:

@@ -91,8 +91,8 @@ class Documents:
             tail = of_last_text[-self.tail_length :].T
         ends = jnp.ones(inputs.shape, bool)
         for i, symbol in enumerate(self.separator):
-            same_text = text[i : i + steps] == text[self.tail_length :]
-            ends &= (read[i : i + steps] == symbol) & same_text
+            here = slice(i, i + steps)
+            ends &= (read[here] == symbol) & (text[here] == text[self.tail_length :])
         return ends if reset is None else ends | reset, tail
 
 

@@ -84,8 +84,8 @@ class Training:
     def begin(self, settings: Path, resumable: bool, from_first_update: bool = False) -> list[str]:
         """Prepare the directory for a process; return the arguments of its command.
 
-        An interrupted training is resumed unless its budget is a time, because a resumed one would
-        start up twice within the same time.
+        An interrupted training is resumed, unless its budget is a time: the share of it that has
+        passed would not be comparable with that of a training without an interruption.
 
         Arguments:
             settings: the TOML file of the settings that all trainings share.
