@@ -106,11 +106,7 @@ def test_parameters_to_begin_from_are_taken_again(config, tmp_path):
     settings = RunConfig.read({**config.table(), "init_from": str(first.directory)})
     run, lines = begun(settings, tmp_path / "run"), []
     resume(run.path, note=lines.append)
-<<<<<<< HEAD
-    assert any("starts from the parameters of" in line for line in lines)
-=======
     assert any("starting a new training from the parameters of" in line for line in lines)
->>>>>>> main
     train(settings, out=tmp_path / "straight", note=quiet)
     assert_same(run.path, bits(tmp_path / "straight"))
 
