@@ -8,8 +8,8 @@ import click
 from charrnn_core.console.stdio import guarded
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, EngineWarning, OutputError
+from charrnn_core.registry.distribution import whose
 from charrnn_core.registry.entrypoints import COMMANDS, Entry, first_line, installed
-from charrnn_core.registry.provider import whose
 from charrnn_core.terminal import note_warnings, printable, to_stderr
 
 
@@ -71,11 +71,11 @@ def _with_suggestion(error: click.NoSuchOption) -> click.NoSuchOption:
 def _taking_plugins(command: click.Command) -> click.Command:
     """Add the option ``--plugin`` to a command and to its subcommands."""
 
-    def name(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
-        from charrnn_core.registry.single_file import name_local_file
+    def use(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
+        if files:
+            from charrnn_core.registry.single_file import using_local_files
 
-        for file in files:
-            name_local_file(file)
+            ctx.with_resource(using_local_files(files))
 
     if not any(param.name == "plugin" for param in command.params):
         option = click.Option(
@@ -85,7 +85,7 @@ def _taking_plugins(command: click.Command) -> click.Command:
             metavar="FILE",
             expose_value=False,
             is_eager=True,
-            callback=name,
+            callback=use,
             help="Also use this Python file as a plugin.",
         )
         command.params.append(option)
@@ -101,7 +101,9 @@ def _taking_plugins(command: click.Command) -> click.Command:
 
 
 def _commands() -> dict[str, Entry]:
-    return {entry.name: entry for entry in installed().group(COMMANDS)}
+    """Return the commands by name; no plugin can replace one of charrnn's own."""
+    entries = sorted(installed().group(COMMANDS), key=lambda entry: entry.distribution == "charrnn")
+    return {entry.name: entry for entry in entries}
 
 
 def _summary(entry: Entry) -> str:

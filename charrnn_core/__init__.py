@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from charrnn_core.errors import SourceError as SourceError
     from charrnn_core.evaluation.report import Evaluation as Evaluation
     from charrnn_core.network.network import Network as Network
-    from charrnn_core.registry.descriptors import PLUGIN_API as PLUGIN_API
     from charrnn_core.registry.descriptors import CellPlugin as CellPlugin
     from charrnn_core.registry.descriptors import LossPlugin as LossPlugin
     from charrnn_core.registry.descriptors import ObserverPlugin as ObserverPlugin
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from charrnn_core.registry.options import CellRef as CellRef
     from charrnn_core.registry.options import NoOptions as NoOptions
     from charrnn_core.registry.options import opt as opt
+    from charrnn_core.registry.plugin import PLUGIN_API as PLUGIN_API
     from charrnn_core.registry.spec import Ref as Ref
     from charrnn_core.runs.config import RunConfig as RunConfig
     from charrnn_core.runs.model import Model as Model
@@ -65,7 +65,7 @@ _MODULES = {
     "ObserverPlugin": "registry.descriptors",
     "OptimizerPlugin": "registry.descriptors",
     "OptionError": "errors",
-    "PLUGIN_API": "registry.descriptors",
+    "PLUGIN_API": "registry.plugin",
     "RecipePlugin": "registry.descriptors",
     "Ref": "registry.spec",
     "RunConfig": "runs.config",

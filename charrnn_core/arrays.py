@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     import jax
 
     Array: TypeAlias = jax.Array
+    Shaped: TypeAlias = jax.Array | jax.ShapeDtypeStruct
 else:
     Array: TypeAlias = Any
+    Shaped: TypeAlias = Any
+    """An array, or its shape where that is enough."""
 
 Tree: TypeAlias = Any
 """A pytree of arrays, or of their shapes."""

@@ -25,7 +25,6 @@ Each message says what was wrong, the value got, what was expected and what to d
 prints it as one line and exits with `exit_code`; a library user catches `CharRNNError`.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -79,6 +78,8 @@ class UnknownNameError(UsageError):
         notes: Iterable[str] = (),
         instead: str | None = None,
     ):
+        import difflib  # here, for it is needed only now and --help is to be quick
+
         choices = sorted(known)
         hint = f" (here it is {instead})" if instead else ""
         if not hint and (nearest := difflib.get_close_matches(name, choices, n=1)):

@@ -14,8 +14,8 @@ from typing import Any
 _ROOMS = {
     "console": "layout program stdio stdout",
     "engine": (
-        "affine before equations fallback gates loop plan products rows=matvec rowwise stages "
-        "stepper table=lookup trace unroll"
+        "affine before=lookup equations fallback gates loop plan products rows=matvec rowwise "
+        "stages stepper table=lookup trace unroll"
     ),
     "evaluation": "assessment=evaluate baselines diagnosis dynamic scoring training_text unknown",
     "files": "storage=atomic checkpoint plain regular typed",

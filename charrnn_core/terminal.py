@@ -11,7 +11,6 @@ result. `charrnn_core.console.stdio` handles it.
 
 import contextlib
 import io
-import json
 import os
 import re
 import sys
@@ -43,6 +42,8 @@ def to_stderr(line: str) -> None:
 
 def say_json(value: Any, *, indent: int | None = None) -> None:
     """Print plain data as one JSON object or list, in ASCII."""
+    import json  # here, for --help is to be quick
+
     emit(json.dumps(value, indent=indent).replace("\x7f", "\\u007f") + "\n")
 
 

@@ -192,7 +192,7 @@ def test_a_damaged_best_checkpoint_is_not_replaced_silently(run):
     with pytest.raises(CheckpointError, match="step-000000001.crn is damaged"):
         open_checkpoint(run.path, print, best=True)
     run.checkpoint_file(1).unlink()
-    with pytest.raises(RunDirectoryError, match="the best checkpoint of .* is gone"):
+    with pytest.raises(RunDirectoryError, match="the best checkpoint of .* was removed"):
         open_checkpoint(run.path, print, best=True)
 
 

@@ -121,7 +121,7 @@ def test_what_lies_elsewhere_is_not_said_to_be_removed(environment, tmp_path):
 
 def test_nothing_to_install(environment):
     line = last_line(environment.charrnn("install"), 2)
-    assert line == "Error: there is nothing to install; expected PACKAGES or -e DIR"
+    assert line == "Error: nothing to install; expected PACKAGES or -e DIR"
 
 
 def test_without_pip_it_says_what_to_run(monkeypatch):
@@ -152,7 +152,7 @@ def test_a_distribution_is_found_by_its_name_and_its_plugins(name, distribution)
 @pytest.mark.parametrize(
     "name, reason",
     [
-        ("charrnn", "charrnn itself is no plugin: only pip removes it"),
+        ("charrnn", "charrnn is not a plugin; uninstall it with pip"),
         ("elman", "'elman' is a part of charrnn itself, which stays whole"),
         ("pytest", "is installed, but has no entry point in the group charrnn or charrnn.comm"),
         ("charrnn-mycel", r"\(did you mean 'charrnn-mycell'\?\); available: Other.Zoo, charrnn-m"),

@@ -96,7 +96,9 @@ def test_it_can_be_named_in_the_environment_and_is_listed(file, charrnn):
 
 
 def test_what_is_wrong_with_a_file_is_told(tmp_path, charrnn):
-    assert "is no file" in line_of(charrnn("plugins", "--plugin", tmp_path / "none.py"), 2)
+    assert "not found; expected the path of a Python module" in line_of(
+        charrnn("plugins", "--plugin", tmp_path / "none.py"), 2
+    )
     for code, message in (
         ("1 / 0", "plugin 'bad' of bad.py sha256-.* failed to load: ZeroDivisionError"),
         ("x = 1", "no function in it is marked with @hookimpl"),

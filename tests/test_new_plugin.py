@@ -14,7 +14,8 @@ import pytest
 from charrnn_newplugin.project import write_project
 
 from charrnn_core.errors import StorageError, UnknownNameError, UsageError
-from charrnn_core.registry.descriptors import KINDS, Component
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.plugin import Component
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from tests.conftest import ROOT
@@ -58,8 +59,8 @@ def test_the_command_tells_what_it_wrote_and_what_comes_next(charrnn_process, tm
 
 def test_the_command_refuses_in_one_line(charrnn):
     line = refusal(charrnn("new-plugin", "sampler", "greedy"))
-    assert line.startswith("Error: sampler 'greedy' is offered by charrnn ")
-    assert line.endswith("already; choose another name, such as 'my-greedy'")
+    assert line.startswith("Error: sampler 'greedy' is already offered by charrnn ")
+    assert line.endswith("; choose another name, such as 'my-greedy'")
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,8 @@ def test_the_command_refuses_in_one_line(charrnn):
         ("sampler", "Top-H", "'Top-H' cannot name a sampler; expected at least two lower-case"),
         ("cell", "../up", "cannot name a cell"),
         ("cell", "my-", "'my-' cannot name a distribution"),
-        ("sampler", "elman", "charrnn_elman can be imported already; .* such as 'my-elman'"),
-        ("cell", "core", "charrnn_core can be imported already"),
+        ("sampler", "elman", "charrnn_elman already exists; .* such as 'my-elman'"),
+        ("cell", "core", "charrnn_core already exists"),
     ],
 )
 def test_a_name_that_cannot_be_taken_is_refused(tmp_path, kind, name, message):
@@ -93,7 +94,7 @@ def test_a_kind_that_does_not_exist_is_refused(tmp_path):
 
 def test_nothing_is_written_over(tmp_path):
     write_project("cell", "once", tmp_path)
-    with pytest.raises(UsageError, match="charrnn-once exists already"):
+    with pytest.raises(UsageError, match="charrnn-once already exists"):
         write_project("loss", "once", tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot create"):

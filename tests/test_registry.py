@@ -203,7 +203,7 @@ def test_a_name_that_one_distribution_offers_twice_is_a_fault():
     assert registry.find("cell", "elman").entry_point == "entry"
     assert registry.find("cell", "more").entry_point == "again"
     [fault] = registry.faults
-    assert "the cell 'elman' is what the entry point 'entry' of the same" in fault.error
+    assert "cell 'elman' is already offered by the entry point 'entry' of the same" in fault.error
 
 
 def unmarked():

@@ -273,7 +273,7 @@ def test_what_a_user_names_is_no_pipe_or_device(charrnn, tmp_path):
         [fault] = Registry.installed({"CHARRNN_PLUGINS": str(path)}).faults
         assert str(path) in fault.error and fault.version == "missing"
     done = charrnn("plugins", "--plugin", "pipe.py")
-    assert done.returncode == 2 and "pipe.py' is no file; expected" in done.stderr
+    assert done.returncode == 2 and "pipe.py' not found; expected" in done.stderr
 
 
 def test_a_long_plugin_is_not_read(tmp_path):

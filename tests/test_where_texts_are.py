@@ -24,7 +24,13 @@ from charrnn_core.errors import (
     UsageError,
 )
 from charrnn_core.files.atomic import cache_directory
-from charrnn_core.registry.single_file import VARIABLE, keep_copies, local_files, name_local_file
+from charrnn_core.registry.single_file import (
+    VARIABLE,
+    environment_for_children,
+    keep_copies,
+    local_files,
+    using_local_files,
+)
 from charrnn_core.registry.spec import source_ref
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.settings import moved, read_settings, source_with
@@ -274,9 +280,10 @@ def test_the_home_directory_in_every_path(home, monkeypatch, typed):
     assert read_settings(None, {"source": "~/a.txt"}, {}).source.argument == "~/a.txt"
     (home / "mine.py").write_text("")
     assert local_files({VARIABLE: "~/mine.py"}) == [home / "mine.py"]
-    environ: dict[str, str] = {}
-    name_local_file(Path("~/mine.py"), environ)
-    assert environ[VARIABLE] == str(home / "mine.py")
+    with using_local_files([Path("~/mine.py")]):
+        assert local_files({}) == [home / "mine.py"]
+        assert environment_for_children({"A": "b"})[VARIABLE] == str(home / "mine.py")
+    assert local_files({}) == [] and environment_for_children({"A": "b"}) == {"A": "b"}
     with RunWriter.claim(RunConfig(), Path("~/runs/a")) as run:
         assert run.path == home / "runs" / "a" and run.checkpoints.is_dir()
     shutil.copytree(typed / "run", home / "run")
@@ -302,8 +309,9 @@ def test_the_longest_name_of_a_file(elsewhere, registry):
             pass
     with pytest.raises(StorageError, match=f"cannot read {'y' * 300}: File name too long"):
         resume("y" * 300)
-    with pytest.raises(UsageError, match="is no file"):
-        name_local_file(Path("y" * 300), {})
+    with pytest.raises(UsageError, match="plugin file 'y+' not found"):
+        with using_local_files([Path("y" * 300)]):
+            pass
 
 
 def test_the_longest_name_of_a_plugin(elsewhere):

@@ -3,5 +3,5 @@
 May import: only modules at the root.
 Imported by: `network`, `evaluation`, `training`, `testing`.
 It knows nothing of networks, texts or runs. Start reading with `unroll`, which puts the others
-together in the order `trace`, `plan`, `loop`.
+together in the order `trace`, `stages`, `plan`, `lookup`, `loop`; `stepper` does so for sampling.
 """

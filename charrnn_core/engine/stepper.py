@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import jax
 import jax.numpy as jnp
 
-from charrnn_core.arrays import Carry, Ids, Leaves, Params, Tree
+from charrnn_core.arrays import Carry, Ids, Leaves, Params, Shaped, Tree
 from charrnn_core.engine.equations import BEFORE, ONCE, Env, read, run
 from charrnn_core.engine.fallback import attempt, is_limit, report
 from charrnn_core.engine.lookup import InputValues, Table
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def prepare_step(
-    step: Step, params: Params, carry: Carry, ids: Ids, symbols: int, forced: bool = False
+    step: Step, params: Params, carry: Carry, ids: Shaped, symbols: int, forced: bool = False
 ) -> Prepared:
     """Do what needs no carry of ``step(params, carry, ids)``, for many steps that follow.
 

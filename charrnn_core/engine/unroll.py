@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from charrnn_core.arrays import Array, Carry, Leaves, Params, Reset, Structure, Tree
+from charrnn_core.arrays import Array, Carry, Leaves, Params, Reset, Shaped, Structure, Tree
 from charrnn_core.blame import is_no_bug
 from charrnn_core.engine.affine import affine_loop, is_affine
 from charrnn_core.engine.equations import BEFORE, HEAVY, ONCE, Atom, Env, Value, read, run
-from charrnn_core.engine.fallback import attempt, gradient, is_limit, report, why
+from charrnn_core.engine.fallback import attempt, is_limit, report, trace_gradient, why
 from charrnn_core.engine.lookup import InputValues, table_if_cheaper
 from charrnn_core.engine.loop import Feed, GroupFeed, loop
 from charrnn_core.engine.plan import Plan, make_plan
@@ -116,7 +116,7 @@ def choose(
     symbols: int | None = None,
     mode: str = "auto",
     *,
-    reset: Reset | None = None,
+    reset: Shaped | None = None,
     fresh: Fresh = None,
 ) -> Choice:
     """Say what `unroll` and a training with it would do; the arguments may be shapes.
@@ -179,7 +179,7 @@ def _why_not(traced: Traced) -> str | None:
 
 def _fault(engine: Way, scan: Way, *shapes: Tree) -> Exception | None:
     """Return how the engine fails where a plain scan does not, with gradients if it has any."""
-    for use in (gradient, jax.eval_shape):
+    for use in (trace_gradient, jax.eval_shape):
         try:
             return attempt(partial(use, engine, *shapes), partial(use, scan, *shapes))[1]
         except Exception as error:
@@ -192,7 +192,7 @@ def _plain_scan(step: Step, params: Params, carry: Carry, xs: Tree) -> tuple[Car
     return lax.scan(lambda carry, x: step(params, carry, x), carry, xs)
 
 
-def _with_reset(step: Step, xs: Tree, reset: Reset | None, fresh: Fresh) -> tuple[Step, Tree]:
+def _with_reset(step: Step, xs: Tree, reset: Shaped | None, fresh: Fresh) -> tuple[Step, Tree]:
     """Return a step that starts from a fresh carry where it has to, and all that it reads."""
     if reset is None:
         return step, xs

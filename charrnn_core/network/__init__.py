@@ -2,7 +2,8 @@
 
 May import: `engine`, `files`, `registry`, and modules at the root.
 Imported by: `sampling`, `runs`, `evaluation`, `training`, `testing`.
-Start reading with `network`.
+Start reading with `network`; `documents` says where the carry starts afresh, `calling` how a cell's
+functions are called, `explain` what there is to say of the engine's work.
 """
 
 from charrnn_core.moved import names_of_old

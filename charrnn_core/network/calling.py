@@ -1,12 +1,13 @@
-"""A cell's functions as the core calls them: what their author got wrong is told in one line."""
+"""A cell's functions as the core calls them: an author's mistake is reported in one line."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.arrays import Carry, Inputs, Key, Outputs, Params, Reset, Tree
 from charrnn_core.blame import Call, a_pair, outlined
-from charrnn_core.cell import CARRY_MUST, STEP_MUST, Carry, Cell, NoisyCell, Params
+from charrnn_core.cell import CARRY_MUST, STEP_MUST, Cell, NoisyCell, SequenceCell
 from charrnn_core.network.pytree import form
 from charrnn_core.noise import Noise
 
@@ -16,18 +17,18 @@ _INIT_MUST = "init(key, in_features) must return the parameters, a pytree of arr
 _SEQUENCE_MUST = "a sequence must return (carry, outputs), outputs of shape [T,B,H]"
 
 
-def draw_params(cell: Cell, key: jax.Array, in_features: int) -> Params:
-    """A cell's parameters, freshly drawn.
+def draw_params(cell: Cell, key: Key, in_features: int) -> Params:
+    """Draw a cell's parameters.
 
     Raises:
-        PluginError: the author's code fails; the line begins with the place.
+        PluginError: the author's code fails; the message begins with its file and line.
     """
     with _call(cell, "init", _INIT_MUST):
         return cell.init(key, in_features)
 
 
 def begin(cell: Cell, params: Params, input_shape: tuple[int, int]) -> Carry:
-    """The carry before the first step, for inputs of shape ``(B, in_features)``.
+    """Return the carry before the first step, for inputs of shape ``(B, in_features)``.
 
     Raises:
         PluginError: as for `draw_params`.
@@ -36,8 +37,8 @@ def begin(cell: Cell, params: Params, input_shape: tuple[int, int]) -> Carry:
         return cell.initial_carry(params, input_shape)
 
 
-def take_step(cell: Cell, params: Params, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
-    """A cell's step.
+def take_step(cell: Cell, params: Params, carry: Carry, x: Inputs) -> tuple[Carry, Outputs]:
+    """Take a cell's step.
 
     Raises:
         PluginError: the author's code fails, or does not return two things.
@@ -55,9 +56,9 @@ def take_step(cell: Cell, params: Params, carry: Carry, x: jax.Array) -> tuple[C
 
 
 def training_step(
-    cell: Cell, params: Params, carry: Carry, x: jax.Array, noise: Noise
-) -> tuple[Carry, jax.Array]:
-    """A cell's step while training: its `noisy_step` if it has one, else its `step`.
+    cell: Cell, params: Params, carry: Carry, x: Inputs, noise: Noise
+) -> tuple[Carry, Outputs]:
+    """Take a cell's step while training: its `noisy_step` if it has one, else its `step`.
 
     Raises:
         PluginError: as for `take_step`.
@@ -73,12 +74,12 @@ def training_step(
 
 
 def own_sequence(
-    cell: Any, params: Params, carry: Carry, xs: jax.Array, reset: jax.Array
-) -> tuple[Carry, jax.Array]:
-    """What a `charrnn_core.cell.SequenceCell` makes of a window.
+    cell: SequenceCell, params: Params, carry: Carry, xs: Inputs, reset: Reset
+) -> tuple[Carry, Outputs]:
+    """Read a window by the cell's own sequence.
 
     Raises:
-        PluginError: the author's code fails, or returns other shapes than it has to.
+        PluginError: the author's code fails, or returns arrays of the wrong shape.
     """
     call = _call(cell, "sequence", _SEQUENCE_MUST, carry=carry, xs=xs)
     with call:
@@ -91,7 +92,7 @@ def own_sequence(
 
 
 def check_step(cell: Cell, params: Params, in_features: int) -> int:
-    """Try a step with shapes alone; give H, the width of the output.
+    """Try a step with shapes alone; return H, the width of the output.
 
     Raises:
         PluginError: a step cannot be taken, or breaks the contract of `charrnn_core.cell.Cell`.
@@ -100,7 +101,7 @@ def check_step(cell: Cell, params: Params, in_features: int) -> int:
     carry = jax.eval_shape(lambda params: begin(cell, params, x.shape), params)
     call = _call(cell, "step", STEP_MUST, carry=carry, x=x)
 
-    def step(params: Params, carry: Carry, x: jax.Array) -> jax.Array:
+    def step(params: Params, carry: Carry, x: Inputs) -> Outputs:
         after, y = take_step(cell, params, carry, x)
         if form(y) == form(carry) and not _same_shapes(after, carry):
             raise call.fault(f"returns {outlined((after, y))}, which looks like (output, carry)")
@@ -114,16 +115,16 @@ def check_step(cell: Cell, params: Params, in_features: int) -> int:
 
 
 def output_width(cell: Cell, params: Params, in_features: int) -> int:
-    """H, the width of a cell's output, found without computing it."""
+    """Return H, the width of a cell's output, without computing it."""
     x = jax.ShapeDtypeStruct((1, in_features), jnp.float32)
 
-    def step(params: Params, x: jax.Array) -> jax.Array:
+    def step(params: Params, x: Inputs) -> Outputs:
         return take_step(cell, params, begin(cell, params, (1, in_features)), x)[1]
 
     return jax.eval_shape(step, params, x).shape[1]
 
 
-def _call(cell: Any, method: str, must: str, **got: Any) -> Call:
+def _call(cell: Cell, method: str, must: str, **got: Tree) -> Call:
     what = {"init": "init", "initial_carry": "the initial carry", "sequence": "a sequence"}
     written = getattr(cell, "written", None)
     name, author = (
@@ -132,20 +133,20 @@ def _call(cell: Any, method: str, must: str, **got: Any) -> Call:
     return Call(f"{what.get(method, 'a step')} of cell {name}", author, must, got)
 
 
-def _pair(call: Call, result: Any) -> tuple[Any, Any]:
+def _pair(call: Call, result: Any) -> tuple[Carry, Outputs]:
     if not a_pair(result):
         raise call.fault(f"returns {outlined(result)}")
     first, second = result
     return first, second
 
 
-def _same_shapes(one: Any, other: Any) -> bool:
+def _same_shapes(one: Tree, other: Tree) -> bool:
     return jax.tree.map(jnp.shape, one) == jax.tree.map(jnp.shape, other)
 
 
 def _demand_same_carry(call: Call, carry: Carry, after: Carry) -> None:
     if form(after) != form(carry):
         raise call.fault(
-            f"returns a carry {outlined(after)}, where its structure, shapes and dtypes have to "
-            "stay what they are"
+            f"returns a carry {outlined(after)}, where its structure, shapes and dtypes must not "
+            "change"
         )

@@ -1,7 +1,7 @@
 """What the unroll engine makes of a step: as plain data, in a line and in a table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from charrnn_core.blame import told, told_with_place
 from charrnn_core.cell import as_cell
@@ -17,19 +17,22 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.terminal import aligned
 
+Explanation: TypeAlias = dict[str, Any]
+"""A choice as plain data, for JSON and checkpoints; `explain` says what is in it."""
+
 _SYMBOLS, _STREAMS, _WINDOW = 90, 2, 64
 """A text of the usual kind. Only whether a table is worth it depends on these numbers."""
 
 
-def explain(choice: Choice) -> dict[str, Any]:
-    """A choice as plain data, for JSON and checkpoints.
+def explain(choice: Choice) -> Explanation:
+    """Describe a choice as plain data, for JSON and checkpoints.
 
-    ``engine`` and ``why`` are those of the choice. ``loops`` has an entry for each loop of the
+    ``engine`` and ``why`` come from the choice. ``loops`` has an entry for each loop of the
     engine: how many equations run ``once``, ``before``, ``inside`` and ``after`` it, and its
     ``deferred`` products, whose weight's gradient is one product over all steps. In these h is
     anything that depends on the carry, W a weight, and ``merged`` how many of the step's products
     are computed as this one. A loop that can be an associative scan is ``affine``. ``own`` is there
-    if the cell has a way of its own.
+    if the cell has its own sequence.
 
     >>> from charrnn_core.engine.unroll import choose
     >>> from jax import numpy as jnp
@@ -39,31 +42,27 @@ def explain(choice: Choice) -> dict[str, Any]:
     [{'product': 'h[B,3] @ W[3,3]', 'merged': 1}]
     """
     loops, fault = attempt(lambda: list(map(_loop, choice.plans)), list)
-    untold = f"; its loops cannot be told: {told(fault)}" if fault else ""
+    missing = f"; its loops cannot be described: {told(fault)}" if fault else ""
     return {
         "engine": choice.engine,
-        "why": " ".join(choice.why.split()) + untold,
+        "why": " ".join(choice.why.split()) + missing,
         "loops": loops,
         **({"own": True} if choice.own else {}),
     }
 
 
-def _loop(plan: Plan) -> dict[str, Any]:
+def _loop(plan: Plan) -> Explanation:
     sums = [item for group in plan.groups for item in group.sums]
 
     def added_up(kind: int) -> int:
-        """Additions that leave the loop, since what is added to a product is added up outside."""
+        """Count additions that leave the loop: what is added to a product is added up outside."""
         return sum(len(item.extra) - 1 for item in sums if item.extra_kind == kind)
 
     inside = sum(isinstance(item, Equation) for item in plan.loop)
     for item in sums:
         additions = len(item.products) - 1 + bool(item.extra) + len(item.rest)
         inside += len(item.products) + additions + (item.activation is not None)
-    columns = [
-        column
-        for group in plan.groups
-        for column in zip(*(item.products for item in group.sums), strict=True)
-    ]
+    merged = [products for group in plan.groups for products in group.merged]
     return {
         "once": len(plan.fixed) + len(plan.once) + added_up(ONCE),
         "before": len(plan.before) + added_up(BEFORE),
@@ -71,14 +70,14 @@ def _loop(plan: Plan) -> dict[str, Any]:
         "after": len(plan.after),
         **({"affine": True} if is_affine(plan) else {}),
         "deferred": [
-            {"product": _shown(column, plan.inputs[0].aval.shape[:1]), "merged": len(column)}
-            for column in columns
+            {"product": _shown(products, plan.inputs[0].aval.shape[:1]), "merged": len(products)}
+            for products in merged
         ],
     }
 
 
 def _shown(merged: Sequence[Product], batch: tuple[int, ...]) -> str:
-    """Products that share one, as that one; `batch` is how a shape with streams begins."""
+    """Write products that are computed as one; `batch` is how a shape with streams begins."""
     first = merged[0]
     shape = first.operand.aval.shape
     operand = _named("h", ["B", *shape[1:]] if batch and shape[:1] == batch else shape)
@@ -96,8 +95,8 @@ def _named(name: str, shape: Sequence[object]) -> str:
     return f"{name}[{','.join(map(str, shape))}]"
 
 
-def explain_cell(ref: Ref, registry: Registry | None = None) -> dict[str, Any]:
-    """What training makes of a cell that reads one-hot symbols, as `explain` has it.
+def explain_cell(ref: Ref, registry: Registry | None = None) -> Explanation:
+    """Explain what training makes of a cell that reads one-hot symbols.
 
     For a cell that cannot be built from its name alone it is ``{"unknown": why}``.
 
@@ -120,7 +119,7 @@ def explain_cell(ref: Ref, registry: Registry | None = None) -> dict[str, Any]:
 
 
 def summary(explained: Mapping[str, Any]) -> str:
-    """One line of what `explain` gave."""
+    """Return an explanation in one line."""
     if "unknown" in explained:
         return f"unknown ({explained['unknown']})"
     way = "engine" if explained["engine"] else "scan"
@@ -137,7 +136,7 @@ def _count(number: int, what: str) -> str:
 
 
 def lines(explained: Mapping[str, Any]) -> list[str]:
-    """The summary and a table of the loops."""
+    """Return the summary and a table of the loops."""
     head = ("  equations", "once", "before", "inside", "after", "deferred products")
     table: list[tuple[str, ...]] = []
     for number, loop in enumerate(explained.get("loops", ()), start=1):

@@ -10,7 +10,7 @@ _LEAST_STREAMS = 4
 
 
 def fitting_shards(streams: int, devices: int) -> int:
-    """How many devices share the streams evenly, 4 or more to each.
+    """Return how many devices share the streams evenly, 4 or more to each.
 
     >>> fitting_shards(32, 2), fitting_shards(7, 2), fitting_shards(12, 8)
     (2, 1, 3)
@@ -20,10 +20,10 @@ def fitting_shards(streams: int, devices: int) -> int:
 
 
 def data_mesh(shards: int) -> Mesh:
-    """A mesh named ``data`` over the first `shards` devices.
+    """Make a mesh named ``data`` over the first `shards` devices.
 
     Raises:
-        DeviceError: there are fewer.
+        DeviceError: there are fewer devices.
     """
     devices = jax.devices()
     if len(devices) < shards:

@@ -3,13 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from charrnn_core.cell import Carry, Cell, NoisyCell, Params, SequenceCell
+from charrnn_core.arrays import (
+    Array,
+    Carry,
+    Ids,
+    Inputs,
+    Key,
+    Logits,
+    Outputs,
+    Params,
+    Reset,
+    Shaped,
+    Tree,
+)
+from charrnn_core.cell import Cell, NoisyCell, SequenceCell
 from charrnn_core.engine.products import rows_times
 from charrnn_core.engine.stepper import prepare_step
 from charrnn_core.engine.trace import Step
@@ -23,6 +35,7 @@ from charrnn_core.network.calling import (
     take_step,
     training_step,
 )
+from charrnn_core.network.documents import Documents
 from charrnn_core.noise import Noise, dropout
 from charrnn_core.public import public
 
@@ -32,7 +45,7 @@ _CELL, _INPUT, _OUTPUT = range(3)
 
 @dataclass(frozen=True)
 class Dropouts:
-    """How much of what goes into a cell and comes out of it is dropped while training.
+    """Shares of a cell's input and output that are dropped while training.
 
     Arguments:
         input: share of the elements of the cell's input.
@@ -49,7 +62,7 @@ class Dropouts:
 @public
 @dataclass(frozen=True)
 class Network:
-    """Ids to logits: ``x = onehot(id)`` or ``E[id]``; ``h, y = cell(h, x)``; ``o = y R + c``.
+    """Turns ids into logits: ``x = onehot(id)`` or ``E[id]; h, y = cell(h, x); o = y R + c``.
 
     Arguments:
         cell: any recurrent cell.
@@ -58,8 +71,7 @@ class Network:
         tied: read out with the embedding: ``R = P E^T``, with a projection P (Press and Wolf 2017,
             arXiv 1608.05859; Inan et al. 2017, arXiv 1611.01462).
         dropouts: what is dropped while training.
-        separator: ids that end a document. The carry starts afresh before the last of them, so that
-            all the model knows at the beginning of a document is that symbol.
+        separator: the ids that end a document, see `charrnn_core.network.documents`.
         unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.engine.unroll`.
 
     Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
@@ -95,11 +107,16 @@ class Network:
 
     @property
     def in_features(self) -> int:
-        """The width of the cell's input."""
+        """Return the width of the cell's input."""
         return self.embedding or self.symbols
 
-    def init(self, key: jax.Array) -> Params:
-        """Fresh parameters: the readout Glorot-uniform, the embedding normal.
+    @property
+    def documents(self) -> Documents:
+        """Return how documents are found."""
+        return Documents(self.separator)
+
+    def init(self, key: Key) -> Params:
+        """Draw parameters: the readout Glorot-uniform, the embedding normal.
 
         The embedding's deviation is 1; tied, it is ``embedding ** -0.5``, so that logits start
         small.
@@ -117,27 +134,25 @@ class Network:
         return params
 
     def initial_carry(self, params: Params, batch: int) -> Carry:
-        """The carry before the first character, for `batch` streams."""
-        carry = self._fresh(params, batch)
-        if len(self.separator) < 2:
-            return carry
-        return carry, jnp.full((batch, len(self.separator) - 1), -1, jnp.int32)
+        """Return the carry before the first character, for `batch` streams."""
+        return self.documents.begin(self._fresh(params, batch), batch)
 
     def unroll(
         self,
         params: Params,
         carry: Carry,
-        inputs: jax.Array,
-        reset: jax.Array | None = None,
-        key: jax.Array | None = None,
-    ) -> tuple[jax.Array, Carry]:
-        """Read ``inputs: int32[T,B]``; give ``logits: float32[T,B,V]`` and the carry after them.
+        inputs: Ids,
+        reset: Reset | None = None,
+        key: Key | None = None,
+    ) -> tuple[Logits, Carry]:
+        """Read ``inputs: int32[T,B]``; return ``float32[T,B,V]`` and the carry after them.
 
         Arguments:
             reset: bool[T,B]; starts a row afresh before that character.
             key: of all that is random while training; None when the network is only used.
         """
-        carry, reset, tail = self._documents(carry, inputs, reset)
+        carry, tail = self.documents.split(carry)
+        reset, tail = self.documents.find(tail, inputs, reset)
         if self._has_own_sequence(training=key is not None):
             carry, ys = self._own_sequence(params, carry, inputs, reset, key)
         else:
@@ -154,10 +169,10 @@ class Network:
             )
         if key is not None and self.dropouts.output:
             ys = self._drop(jax.random.fold_in(key, _OUTPUT), self.dropouts.output, ys)
-        return self._read_out(params, ys), carry if tail is None else (carry, tail)
+        return self._read_out(params, ys), self.documents.join(carry, tail)
 
     def choose(self, batch: int, window: int) -> Choice:
-        """How `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
+        """Say how `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
         if self._has_own_sequence(training=True):
             return Choice(False, "the cell has one", (), own=True)
         params = jax.eval_shape(self.init, jax.random.key(0))
@@ -176,73 +191,52 @@ class Network:
         )
 
     def settled(self, batch: int, window: int) -> tuple["Network", Choice]:
-        """What is to be trained so, and the choice: a plain scan if the engine fails on the cell.
+        """Return the network to train and its choice: a plain scan if the engine fails on the cell.
 
-        That can show only where a gradient is made, after `unroll` has done its part.
+        `unroll` alone cannot find that out: the gradient is made after it has done its part.
         """
         choice = self.choose(batch, window)
         return (replace(self, unroll_mode="scan") if choice.failed else self), choice
 
-    def step(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
-        """Read one character of every stream, ``ids: int32[B]``; give ``logits: float32[B,V]``."""
+    def step(self, params: Params, carry: Carry, ids: Ids) -> tuple[Logits, Carry]:
+        """Read one character of every stream, ``int32[B]``; return ``float32[B,V]``, the carry."""
         logits, carry = self.unroll(params, carry, ids[None])
         return logits[0], carry
 
     def stepper(
         self, params: Params, carry: Carry, batch: int
-    ) -> Callable[[Carry, jax.Array], tuple[jax.Array, Carry]]:
-        """`step` as a function of ``carry, ids``, for many steps with the same parameters."""
+    ) -> Callable[[Carry, Ids], tuple[Logits, Carry]]:
+        """Return `step` as a function of ``carry, ids``, for many steps of the same parameters."""
         if self.unroll_mode == "scan":
             return partial(self.step, params)
         fresh, ids = self._fresh(params, batch), jax.ShapeDtypeStruct((batch,), jnp.int32)
-        own = carry[0] if len(self.separator) > 1 else carry
+        cell_carry, _ = self.documents.split(carry)
         forced = self.unroll_mode == "engine"
-        read = prepare_step(self._read, params, own, ids, self.symbols, forced)
+        read = prepare_step(self._read, params, cell_carry, ids, self.symbols, forced)
 
-        def step(carry: Carry, ids: jax.Array) -> tuple[jax.Array, Carry]:
-            carry, reset, tail = self._documents(carry, ids[None], None)
+        def step(carry: Carry, ids: Ids) -> tuple[Logits, Carry]:
+            carry, tail = self.documents.split(carry)
+            reset, tail = self.documents.find(tail, ids[None], None)
             if reset is not None:
                 carry = restart(reset[0], carry, fresh)
             carry, y = read(carry, ids)
-            return self._read_out(params, y), carry if tail is None else (carry, tail)
+            return self._read_out(params, y), self.documents.join(carry, tail)
 
         return step
 
     def _fresh(self, params: Params, batch: int) -> Carry:
         return begin(self.cell, params["cell"], (batch, self.in_features))
 
-    def _documents(
-        self, carry: Carry, inputs: jax.Array, reset: jax.Array | None
-    ) -> tuple[Carry, jax.Array | None, jax.Array | None]:
-        """The cell's carry, where it starts afresh, and the ids that may begin a separator."""
-        length = len(self.separator)
-        if not length:
-            return carry, reset, None
-        before, tail = length - 1, None
-        read, begun = inputs, jnp.zeros(inputs.shape, jnp.int32)  # how many texts had begun
-        if reset is not None:
-            begun = jnp.cumsum(reset, axis=0, dtype=jnp.int32)
-        if before:
-            carry, tail = carry
-            read = jnp.concatenate([tail.T, inputs])
-            begun = jnp.concatenate([jnp.zeros(tail.T.shape, jnp.int32), begun])
-            tail = jnp.where(begun == begun[-1:], read, -1)[-before:].T
-        steps = inputs.shape[0]
-        ends = jnp.ones(inputs.shape, bool)
-        for i, symbol in enumerate(self.separator):
-            ends &= (read[i : i + steps] == symbol) & (begun[i : i + steps] == begun[before:])
-        return carry, ends if reset is None else ends | reset, tail
-
-    def _read(self, params: Params, carry: Carry, ids: jax.Array) -> tuple[Carry, jax.Array]:
+    def _read(self, params: Params, carry: Carry, ids: Ids) -> tuple[Carry, Outputs]:
         return take_step(self.cell, params["cell"], carry, self._embed(params, ids))
 
-    def _noisy(self, key: jax.Array, inputs: Any) -> tuple[Step, Any]:
-        """`_read` while training, and what it reads: the ids and the bits of each step's key."""
+    def _noisy(self, key: Key, inputs: Shaped) -> tuple[Step, Tree]:
+        """Return `_read` while training, and what it reads: ids and the bits of each step's key."""
         step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
         bits = jax.random.key_data(jax.random.split(step_key, inputs.shape[0]))
         window = jax.random.key_data(window_key)
 
-        def read(params: Params, carry: Carry, item: Any) -> tuple[Carry, jax.Array]:
+        def read(params: Params, carry: Carry, item: Tree) -> tuple[Carry, Outputs]:
             ids, bits = item
             noise = Noise(bits, window)
             x = self._embed(params, ids)
@@ -261,9 +255,10 @@ class Network:
         return not (training and isinstance(self.cell, NoisyCell))
 
     def _own_sequence(
-        self, params: Params, carry: Carry, inputs: jax.Array, reset: Any, key: jax.Array | None
-    ) -> tuple[Carry, jax.Array]:
-        """What `unroll` gives, by the cell's own way."""
+        self, params: Params, carry: Carry, inputs: Ids, reset: Reset | None, key: Key | None
+    ) -> tuple[Carry, Outputs]:
+        """Unroll by the cell's own sequence."""
+        assert isinstance(self.cell, SequenceCell)
         if reset is None:
             reset = jnp.zeros(inputs.shape, bool)
         xs, rate = self._embed(params, inputs), self.dropouts.input
@@ -271,17 +266,17 @@ class Network:
             xs = self._drop(jax.random.fold_in(key, _INPUT), rate, xs)
         return own_sequence(self.cell, params["cell"], carry, xs, reset)
 
-    def _drop(self, key: jax.Array, rate: float, xs: jax.Array) -> jax.Array:
-        """Dropout of ``xs: float[T,B,H]``, with one mask for all steps if it is variational."""
+    def _drop(self, key: Key, rate: float, xs: Array) -> Array:
+        """Drop elements of ``xs: float[T,B,H]``, the same at every step if it is variational."""
         if self.dropouts.variational:
             return jax.vmap(partial(dropout, key, rate))(xs)
         return dropout(key, rate, xs)
 
-    def _embed(self, params: Params, ids: jax.Array) -> jax.Array:
+    def _embed(self, params: Params, ids: Ids) -> Inputs:
         return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
 
-    def _read_out(self, params: Params, ys: jax.Array) -> jax.Array:
-        product: Any = rows_times(ys, params["readout"]["kernel"])
+    def _read_out(self, params: Params, ys: Outputs) -> Logits:
+        product: Array = rows_times(ys, params["readout"]["kernel"])
         if self.tied:
             product = rows_times(product, params["embedding"].T)
         logits = product.astype(jnp.float32)

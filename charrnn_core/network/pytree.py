@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_core.arrays import Array, Params, Shaped, Structure, Tree
 from charrnn_core.blame import outlined
 from charrnn_core.errors import CheckpointError
 from charrnn_core.files.checkpoint import Arrays
@@ -15,8 +16,8 @@ from charrnn_core.files.checkpoint import Arrays
 _KEY_IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
 
 
-def to_arrays(tree: Any) -> dict[str, npt.NDArray[Any]]:
-    """Every leaf of a tree by its path; random keys as their data.
+def to_arrays(tree: Tree) -> dict[str, npt.NDArray[Any]]:
+    """Return every leaf of a tree by its path; random keys as their data.
 
     >>> to_arrays({"cell": {"W": jax.numpy.ones(2)}})
     {'cell/W': array([1., 1.], dtype=float32)}
@@ -24,8 +25,8 @@ def to_arrays(tree: Any) -> dict[str, npt.NDArray[Any]]:
     return {path: np.asarray(_plain(leaf)) for path, leaf in _leaves(tree, "")}
 
 
-def from_arrays(arrays: Arrays, template: Any, prefix: str) -> Any:
-    """The arrays below `prefix` in the structure of `template`, a pytree of arrays or shapes.
+def from_arrays(arrays: Arrays, template: Tree, prefix: str) -> Tree:
+    """Return the arrays below `prefix` in the structure of `template`, a tree of arrays or shapes.
 
     Raises:
         CheckpointError: a path is missing or left over, or a shape or dtype differs.
@@ -45,19 +46,19 @@ def from_arrays(arrays: Arrays, template: Any, prefix: str) -> Any:
     )
 
 
-def form(tree: Any) -> Any:
-    """What has to stay the same of a tree: its structure, and every leaf's shape and dtype.
+def form(tree: Tree) -> tuple[Structure, list[str]]:
+    """Return what has to stay the same of a tree: its structure, every leaf's shape and dtype.
 
     >>> form([jax.numpy.ones(2), 0]) == form([jax.numpy.zeros(2), jax.numpy.int32(1)])
     True
     """
-    with contextlib.suppress(TypeError):  # a leaf that is no array is told as it is
+    with contextlib.suppress(TypeError):  # a leaf that is not an array stays as it is
         tree = jax.eval_shape(lambda tree: tree, tree)
     leaves, structure = jax.tree.flatten(tree)
     return structure, [outlined(leaf) for leaf in leaves]
 
 
-def _restored(path: str, got: npt.NDArray[Any], leaf: Any) -> Any:
+def _restored(path: str, got: npt.NDArray[Any], leaf: Shaped) -> npt.NDArray[Any] | Array:
     plain = jax.eval_shape(_plain, leaf)
     expected = f"{np.dtype(plain.dtype)}{list(plain.shape)}"
     if f"{got.dtype}{list(got.shape)}" != expected:
@@ -71,20 +72,20 @@ def _restored(path: str, got: npt.NDArray[Any], leaf: Any) -> Any:
     return got
 
 
-def _key_dtype(implementation: str) -> Any:
+def _key_dtype(implementation: str) -> object:
     return jax.eval_shape(lambda: jax.random.key(0, impl=implementation)).dtype
 
 
-def _plain(leaf: Any) -> Any:
+def _plain(leaf: Array) -> Array:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
-def _is_key(leaf: Any) -> bool:
+def _is_key(leaf: Tree) -> bool:
     return hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _leaves(tree: Any, root: str) -> Iterator[tuple[str, Any]]:
-    """Every leaf with its path, such as ``cell/W/kernel``; `root` precedes a non-empty one."""
+def _leaves(tree: Tree, root: str) -> Iterator[tuple[str, Array]]:
+    """Yield every leaf with its path, such as ``cell/W``; `root` precedes one that is not empty."""
     for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         path = jax.tree_util.keystr(keys, simple=True, separator="/")
         if _is_key(leaf):  # another implementation of random keys is another leaf
@@ -92,6 +93,6 @@ def _leaves(tree: Any, root: str) -> Iterator[tuple[str, Any]]:
         yield (root + path if path else ""), leaf
 
 
-def count_parameters(params: Any) -> int:
-    """How many numbers a tree of parameters holds."""
+def count_parameters(params: Params) -> int:
+    """Count the numbers in a tree of parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -2,7 +2,6 @@
 
 import bisect
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -13,14 +12,14 @@ from charrnn_core.network.pytree import count_parameters
 from charrnn_core.registry.spec import Ref
 
 WIDTH = "features"
-"""The option that every cell calls its width by."""
+"""The option in which every cell has its width."""
 
 _WIDEST = 2**20
 _COPIES = 4
 
 
 def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[Ref, str]:
-    """The widest cell of this kind whose network has at most `budget` parameters.
+    """Find the widest cell of this kind whose network has at most `budget` parameters.
 
     All layers of a stack keep the ratio of their widths. The cell's other options stay. No cell of
     more than twice that width is tried: some cannot be described without being made.
@@ -28,7 +27,7 @@ def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[
     Arguments:
         cell: a cell whose options are all resolved.
         build: makes the network of a cell.
-        budget: how many parameters are wanted.
+        budget: how many parameters there may be.
 
     Returns:
         The cell, and a line for the user.
@@ -91,9 +90,9 @@ def _widths(ref: Ref) -> list[int]:
 
 
 def _scaled(ref: Ref, scale: float) -> Ref:
-    """A cell with every width in it multiplied, to at least 1."""
+    """Return a cell with every width in it multiplied, to at least 1."""
 
-    def change(name: str, value: Any) -> Any:
+    def change(name: str, value: object) -> object:
         if name == WIDTH and isinstance(value, int):
             return max(1, round(value * scale))
         if isinstance(value, Ref):
@@ -105,6 +104,6 @@ def _scaled(ref: Ref, scale: float) -> Ref:
     return Ref(ref.use, ref.argument, {k: change(k, v) for k, v in ref.options.items()})
 
 
-def _inner(value: Any) -> list[Ref]:
+def _inner(value: object) -> list[Ref]:
     entries = value if isinstance(value, tuple) else (value,)
     return [entry for entry in entries if isinstance(entry, Ref)]

@@ -12,25 +12,18 @@ from typing import Any, Self, TypeVar
 
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import AmbiguousNameError, PluginError, StorageError, UnknownNameError
+from charrnn_core.registry.distribution import Fault, canonical, whose
 from charrnn_core.registry.entrypoints import PLUGINS, installed
 from charrnn_core.registry.offers import Hooks, Module
 from charrnn_core.registry.plugin import Plugin
-from charrnn_core.registry.provider import (
-    Fault,
-    Import,
-    Origin,
-    Provider,
-    canonical,
-    timed_import,
-    whose,
-)
+from charrnn_core.registry.provider import Import, Origin, Provider, timed_import
 from charrnn_core.registry.single_file import load_local_file, local_files, version_of
 
 Offered = TypeVar("Offered", bound=Plugin)
 
 
 class Catalogue:
-    """The plugins there are.
+    """The available plugins.
 
     Arguments:
         strict: raise what a plugin raises instead of recording it.
@@ -52,7 +45,7 @@ class Catalogue:
 
     @classmethod
     def installed(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Every plugin installed beside this interpreter.
+        """Return every plugin installed for this interpreter.
 
         `environ` may hold ``CHARRNN_DISABLE_PLUGINS``, a comma-separated list of entry points or
         distributions to leave out, and ``CHARRNN_STRICT_PLUGINS=1``, which raises what a plugin
@@ -118,8 +111,8 @@ class Catalogue:
                 if other := self._offered(made.distribution, plugin):
                     module.errors.append(
                         PluginError(
-                            f"the {plugin.kind} {plugin.name!r} is what the entry point "
-                            f"{other.entry_point!r} of the same distribution offers already"
+                            f"{plugin.kind} {plugin.name!r} is already offered by the entry point "
+                            f"{other.entry_point!r} of the same distribution"
                         )
                     )
                 else:
@@ -135,7 +128,7 @@ class Catalogue:
         self.faults.append(Fault(origin.distribution, origin.version, origin.entry_point, reason))
 
     def _offered(self, distribution: str, plugin: Plugin) -> Provider | None:
-        """Who in a distribution offers a component of this kind and name."""
+        """Return the provider in a distribution that offers this kind and name, if any."""
         for provider in self.providers:
             other = provider.plugin
             if (other.kind, other.name) == (plugin.kind, plugin.name) and _same(
@@ -145,12 +138,12 @@ class Catalogue:
         return None
 
     def module(self, provider: Provider) -> str | None:
-        """The name of the module that an entry point named; None if it was given as an object."""
+        """Return the name of the module that an entry point named; None for an object."""
         module = self._modules.get((provider.distribution, provider.entry_point))
         return getattr(module, "__name__", None)
 
     def names(self, kind: str) -> list[str]:
-        """The names on offer, sorted."""
+        """Return the available names, sorted."""
         return sorted({p.plugin.name for p in self.providers if p.plugin.kind == kind})
 
     def offered(self, descriptor: type[Offered]) -> list[Offered]:
@@ -163,16 +156,16 @@ class Catalogue:
         return [p.plugin for p in self.providers if isinstance(p.plugin, descriptor)]
 
     def preferring(self, records: Iterable[Mapping[str, Any]]) -> Self:
-        """The same plugins; where several offer a name, the one a record remembers is meant."""
+        """Return the same plugins, preferring recorded distributions for ambiguous names."""
         other = copy.copy(self)
         other._preferred = {(r["kind"], r["name"]): r["distribution"] for r in records}
         return other
 
     def find(self, kind: str, use: str) -> Provider:
-        """The provider of ``NAME`` or ``DIST/NAME``.
+        """Return the provider of ``NAME`` or ``DIST/NAME``.
 
         Raises:
-            UnknownNameError: nobody offers the name.
+            UnknownNameError: no plugin offers the name.
             AmbiguousNameError: several distributions offer it.
         """
         distribution, _, name = use.rpartition("/")
@@ -190,7 +183,7 @@ class Catalogue:
             raise AmbiguousNameError(f"{kind} {name!r} is offered by {who}; choose one: {choices}")
         if not offers:
             if not self.providers:
-                notes = ["no plugin is installed at all: run 'pip install .' in the checkout"]
+                notes = ["no plugins are installed; run 'pip install .' in the checkout"]
             else:
                 faults = self.faults_of(distribution) if distribution else self.faults
                 notes = [str(fault) for fault in faults]
@@ -198,7 +191,7 @@ class Catalogue:
         return (preferred or offers)[0]
 
     def faults_of(self, distribution: str) -> list[Fault]:
-        """What of a distribution could not be loaded."""
+        """Return the faults of a distribution."""
         return [fault for fault in self.faults if _same(fault.distribution, distribution)]
 
 
@@ -207,5 +200,5 @@ def _same(one: str, other: str) -> bool:
 
 
 def _names(fault: Fault) -> set[str]:
-    """What a fault can be called to be left out."""
+    """Return the names under which a faulty plugin can be disabled."""
     return {canonical(fault.distribution), canonical(fault.entry_point)}

@@ -11,9 +11,7 @@ from typing import Any
 
 from charrnn_core.errors import PluginError
 from charrnn_core.public import public
-from charrnn_core.registry.plugin import PLUGIN_API, Component, Plugin
-
-__all__ = ["PLUGIN_API", "Component", "Plugin"]
+from charrnn_core.registry.plugin import Component, Plugin
 
 
 @public

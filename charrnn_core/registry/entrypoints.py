@@ -6,17 +6,18 @@ and hides no other.
 
 import ast
 import functools
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import PluginError
-from charrnn_core.registry.provider import Fault, canonical
+from charrnn_core.registry.distribution import Fault, canonical
 
 PLUGINS = "charrnn"
 """The group of entry points that name modules with hooks."""
@@ -80,12 +81,12 @@ class Installed:
     faults: tuple[Fault, ...]
 
     def group(self, name: str) -> list[Entry]:
-        """The entry points of a group."""
+        """Return the entry points of a group."""
         return [entry for entry in self.entries if entry.group == name]
 
 
 def installed() -> Installed:
-    """The entry points in `GROUPS` of all distributions on the path.
+    """Return the entry points in `GROUPS` of all distributions on the path.
 
     Of several distributions of one name the first on the path counts, as it does for ``import``;
     where they lie in one directory, what is not used is a fault.
@@ -128,7 +129,7 @@ class _Metadata:
         return self.path.stem.partition("-")[0] or self.path.name
 
     def points(self) -> list[importlib.metadata.EntryPoint]:
-        """The entry points in `GROUPS`.
+        """Return the entry points in `GROUPS`.
 
         Raises:
             PluginError: they cannot be read, although they seem to be ours.
@@ -150,7 +151,7 @@ class _Metadata:
             return False
 
     def name_and_version(self) -> tuple[str, str]:
-        """What the distribution calls itself.
+        """Return the name and version that the distribution gives itself.
 
         Raises:
             PluginError: its metadata does not say.
@@ -174,7 +175,7 @@ class _Metadata:
         )
 
     def stands_behind(self, others: Iterable["_Metadata"]) -> bool:
-        """Whether another distribution of this name comes first.
+        """Return whether another distribution of this name comes first.
 
         Raises:
             PluginError: it lies in the same directory, where there can be but one.
@@ -187,7 +188,7 @@ class _Metadata:
         return False
 
     def is_sound(self) -> bool:
-        """Whether it says what it is."""
+        """Return whether its metadata has a name and a version."""
         try:
             return bool(self.name_and_version())
         except PluginError:
@@ -195,7 +196,7 @@ class _Metadata:
 
 
 def _on_the_path() -> Iterator[_Metadata]:
-    """All distributions, each once, in the order of the path; the newest of a directory first."""
+    """Yield all distributions, each once, in path order; the newest of a directory first."""
     found: dict[str, dict[str, importlib.metadata.Distribution]] = {}
     real = functools.cache(os.path.realpath)
     for distribution in importlib.metadata.distributions():
@@ -208,23 +209,37 @@ def _on_the_path() -> Iterator[_Metadata]:
 
 
 def first_line(module: str, name: str) -> str:
-    """The first line of the docstring of a module's function, which is not imported but read.
+    """Return the first line of the docstring of a module's function, reading its source alone.
 
-    Empty if it has none, or cannot be found. (The packages around the module are imported.)
+    Neither the module nor a package around it is imported. Empty if there is no such docstring, or
+    the module cannot be found.
 
     >>> first_line("charrnn_core.registry.entrypoints", "first_line")
-    "The first line of the docstring of a module's function, which is not imported but read."
+    "Return the first line of the docstring of a module's function, reading its source alone."
     """
     try:
-        with kept_clean():
-            spec = importlib.util.find_spec(module)
-        loader: Any = spec and spec.loader
-        tree = ast.parse(loader.get_source(module))
-    except (
-        Exception,
-        SystemExit,
-    ):  # a plugin's package must not spoil the help of others
+        loader: Any = _find(module).loader
+        source = loader.get_source(module)
+        # Only the function is parsed: help must not wait for whole modules.
+        pattern = rf"^def {re.escape(name)}\(.*?(?=^[\w@#]|\Z)"
+        function = re.search(pattern, source, re.DOTALL | re.MULTILINE)
+        tree = ast.parse(function[0] if function else "def nothing(): ...")
+        docstring = ast.get_docstring(tree.body[0])  # type: ignore[arg-type]  # it is a function
+    except Exception:  # whatever a distribution has installed must not spoil the help of others
         return ""
-    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-    found = next((function for function in functions if function.name == name), None)
-    return (found and ast.get_docstring(found) or "").partition("\n")[0]
+    return (docstring or "").partition("\n")[0]
+
+
+def _find(module: str) -> importlib.machinery.ModuleSpec:
+    """Find a module without importing the packages around it, as ``importlib.util`` would."""
+    package, *inside = module.split(".")
+    name, spec = package, importlib.util.find_spec(package)
+    for part in inside:
+        if spec is None:
+            break
+        name = f"{name}.{part}"
+        places = spec.submodule_search_locations
+        spec = importlib.machinery.PathFinder.find_spec(name, places)
+    if spec is None:
+        raise ModuleNotFoundError(f"no module named {module}")
+    return spec

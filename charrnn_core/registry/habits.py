@@ -89,7 +89,7 @@ _HABITS: tuple[tuple[str, dict[str, str]], ...] = (
 
 
 def _here(name: str, known: Collection[str]) -> tuple[str, str] | None:
-    """What somebody who says `name` means, out of what there is, with an example of its value."""
+    """Return what a foreign `name` means here, with an example value."""
     said = name.strip("-").lower().replace("-", "_")
     for names, answers in _HABITS:
         if said in names.split():
@@ -98,10 +98,10 @@ def _here(name: str, known: Collection[str]) -> tuple[str, str] | None:
 
 
 def setting_for(name: str, known: Collection[str]) -> str | None:
-    """A line of TOML with what is called so elsewhere; None if nothing is known of it.
+    """Return the equivalent of a foreign setting as a line of TOML; None if unknown.
 
     Arguments:
-        known: the names that there are.
+        known: the available names.
 
     >>> setting_for("hidden_size", {"cell", "window"}), setting_for("hidden", {"features"})
     ('cell = "lstm:512"', 'features = 512')
@@ -114,10 +114,10 @@ def setting_for(name: str, known: Collection[str]) -> str | None:
 
 
 def option_for(name: str, known: Collection[str]) -> str | None:
-    """An option of the command line with what is called so elsewhere; None if nothing is known.
+    """Return the command-line equivalent of a foreign option; None if unknown.
 
     Arguments:
-        known: the options that there are, such as ``"--cell"``.
+        known: the available options, such as ``"--cell"``.
 
     >>> option_for("--num-layers", {"--cell"}), option_for("--prime", {"--prompt"})
     ("--cell 'stacked:lstm:256*2'", "--prompt 'The '")

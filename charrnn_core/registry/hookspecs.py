@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 
 import pluggy
 
-from charrnn_core.registry.descriptors import HOOKS, Plugin
+from charrnn_core.registry.descriptors import HOOKS
+from charrnn_core.registry.plugin import Plugin
 
 PROJECT = "charrnn"
 

@@ -1,16 +1,17 @@
-"""What plugins there are, as plain data for ``charrnn plugins``."""
+"""The available plugins, as plain data for ``charrnn plugins``."""
 
 from typing import Any
 
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.distribution import Fault, requirement
 from charrnn_core.registry.entrypoints import COMMANDS, installed
-from charrnn_core.registry.provider import Fault, Import, Provider, requirement
+from charrnn_core.registry.provider import Import, Provider
 from charrnn_core.registry.registry import Registry
 
 
 def list_plugins(registry: Registry | None = None) -> list[dict[str, str]]:
-    """One row for each component on offer and for each plugin that failed to load.
+    """Return a row for each component and for each plugin that failed to load.
 
     Arguments:
         registry: the plugins to list; by default those installed.
@@ -41,7 +42,7 @@ def list_plugins(registry: Registry | None = None) -> list[dict[str, str]]:
 
 
 def list_timings(registry: Registry | None = None) -> list[dict[str, Any]]:
-    """How long each plugin took to import, the slowest first, and what it should not import.
+    """Return how long each plugin took to import, slowest first, and its heavy imports.
 
     >>> list(list_timings()[0])
     ['distribution', 'entry_point', 'milliseconds', 'imports']
@@ -60,7 +61,7 @@ def list_timings(registry: Registry | None = None) -> list[dict[str, Any]]:
 
 
 def list_requirements(registry: Registry | None = None) -> list[str]:
-    """The distributions of all plugins, pinned, as pip reads them; what it cannot get as comments.
+    """Return the plugins' distributions as pinned requirements; comments for the rest.
 
     >>> list_requirements()[0].startswith("charrnn==")
     True
@@ -101,7 +102,7 @@ def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> di
     """Return where a plugin comes from and what it offers.
 
     Raises:
-        UnknownNameError: there is no such kind or name.
+        UnknownNameError: the kind or the name does not exist.
     """
     if kind not in KINDS:
         raise UnknownNameError("kind of plugin", kind, KINDS)
@@ -110,7 +111,7 @@ def describe_plugin(kind: str, use: str, registry: Registry | None = None) -> di
 
 
 def option_lines(options: list[dict[str, Any]]) -> list[str]:
-    """Two lines for each option that `describe_plugin` gives: its type and default, its meaning."""
+    """Return two lines for each option from `describe_plugin`: type and default, then help."""
     lines = []
     for option in options:
         optional = "default none" if option["type"].endswith("or none") else "required"

@@ -53,7 +53,7 @@ class Hooks:
             module.end()
 
     def _implementing(self, hook: str) -> list["Module"]:
-        """The modules that implement a hook, in the order in which they are asked."""
+        """Return the modules that implement a hook, in the order in which they are called."""
         found = {module.offering: module for module in self._modules}
         called = reversed(getattr(self._manager.hook, hook).get_hookimpls())
         return [found[one.plugin] for one in called if one.plugin in found]
@@ -107,7 +107,7 @@ class Module:
             setattr(self.offering, name, mark(lambda: self._kept(hook, function)))
 
     def _kept(self, hook: str, function: Callable[[], Any]) -> list[Plugin]:
-        """What a hook yields; what it has yielded before it breaks is as good as ever."""
+        """Return what a hook yields, up to where it breaks."""
         kept: list[Plugin] = []
         try:
             kept.extend(_checked(hook, function()))
@@ -158,7 +158,7 @@ class _Wrapper:
         return generator
 
     def _ended(self, generator: Any, answers: Answers) -> Answers:
-        """What the wrapper makes of the answers, of which it gets a copy."""
+        """Return what the wrapper makes of a copy of the answers."""
         given = [list(answer) for answer in answers]
         outcome = pluggy.Result.from_call(lambda: given)
         try:
@@ -177,7 +177,7 @@ class _Wrapper:
 
 
 def _checked(hook: str, given: Any) -> Iterator[Plugin]:
-    """What a hook yields, each checked against the kind that is expected of it."""
+    """Yield a hook's descriptors, each checked against the hook's class."""
     expected = HOOKS[hook]
     if not isinstance(given, Iterable):
         raise PluginError(f"{hook} gave {given!r}; expected it to yield a {expected.__name__}")
@@ -188,9 +188,9 @@ def _checked(hook: str, given: Any) -> Iterator[Plugin]:
 
 
 def _unmarked(module: Any, marked: Collection[str]) -> Iterator[PluginError]:
-    """An error for each function that is called like a hook, so that it was meant to be one."""
+    """Yield an error for each function that has a hook's name but no mark."""
     for hook in HOOKS:
         function = getattr(module, hook, None)
         if hook not in marked and callable(function):
             if getattr(function, "__module__", None) == module.__name__:
-                yield PluginError(f"{hook} is not marked with @hookimpl, so that nobody calls it")
+                yield PluginError(f"{hook} is not marked with @hookimpl, so it is never called")

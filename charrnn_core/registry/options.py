@@ -86,7 +86,7 @@ def _fields(options: Any) -> tuple[dataclasses.Field[Any], ...]:
 
 @functools.cache
 def annotations(options: type) -> dict[str, Any]:
-    """The options' resolved annotations by name, in order of declaration."""
+    """Return the options' resolved annotations by name, in order of declaration."""
     hints = typing.get_type_hints(options)
     return {item.name: hints[item.name] for item in _fields(options)}
 
@@ -163,12 +163,12 @@ def _fits(value: int) -> bool:
 
 
 def option_values(options: Any) -> dict[str, Any]:
-    """The values of an options object by name, defaults included."""
+    """Return the values of an options object by name, defaults included."""
     return {item.name: getattr(options, item.name) for item in _fields(options)}
 
 
 def describe_options(options: type) -> list[dict[str, Any]]:
-    """Name, type, default, bounds and help of every option, as plain data.
+    """Return name, type, default, bounds and help of every option, as plain data.
 
     A default of None means that the option must be given, or may be left out if its type says so.
     """
@@ -189,7 +189,7 @@ def describe_options(options: type) -> list[dict[str, Any]]:
 
 
 def type_name(annotation: Any) -> str:
-    """How messages and listings call an annotation.
+    """Return the name of an annotation in messages and listings.
 
     >>> type_name(tuple[CellRef, ...]), type_name(Literal["relu", "tanh"]), type_name(int | None)
     ('list of components', "'relu' or 'tanh'", 'int or none')
@@ -208,7 +208,7 @@ def type_name(annotation: Any) -> str:
 
 
 def placeholder(annotation: Any) -> str:
-    """What the command line's help shows in place of a value.
+    """Return the placeholder for a value in the command line's help.
 
     >>> placeholder(CellRef), placeholder(Literal["relu", "tanh"]), placeholder(int | None)
     ('SPEC', 'relu|tanh', 'INT')
@@ -301,7 +301,7 @@ def _read_int(value: Any) -> int:
 
 
 def _read_suffixed(text: str) -> int:
-    """An integer, or one with a suffix: ``300k`` is 300,000 and ``1.5M`` is 1,500,000."""
+    """Read an integer, with or without a suffix: ``300k`` is 300,000, ``1.5M`` is 1,500,000."""
     times = _SUFFIXES.get(text.strip()[-1:])
     if times is None:
         return int(text)

@@ -13,11 +13,8 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.registry.catalogue import Catalogue
+from charrnn_core.registry.distribution import how_to_get, whose
 from charrnn_core.registry.options import option_values, read_options
-from charrnn_core.registry.provider import (
-    how_to_get,
-    whose,
-)
 from charrnn_core.registry.spec import Ref
 
 _CELL_MUST = "its target is called with the options as keywords and must return a cell"
@@ -26,7 +23,7 @@ _MOST_NESTED = 256
 
 
 class Registry(Catalogue):
-    """The plugins there are, and the components that they make.
+    """The available plugins, and the components that they make.
 
     >>> registry = Registry.installed()
     >>> registry.resolve("cell", Ref.parse("elman:8")).options["features"]
@@ -36,7 +33,7 @@ class Registry(Catalogue):
     def resolve(
         self, kind: str, ref: Ref, depth: int = 0, counter: Iterator[int] | None = None
     ) -> Ref:
-        """The same component with every option filled in, nested components too.
+        """Return the component with every option filled in, nested components too.
 
         Arguments:
             depth, counter: how deep inside another component this one is, and how many came before.
@@ -70,7 +67,7 @@ class Registry(Catalogue):
         return Ref(ref.use, argument, {k: _map_refs(resolve_nested, v) for k, v in options.items()})
 
     def options(self, kind: str, ref: Ref) -> Any:
-        """The options object of a component."""
+        """Return the options object of a component."""
         resolved = self.resolve(kind, ref)
         plugin = self.find(kind, ref.use).component
         return read_options(plugin.options, resolved.options, f"{kind} {ref.use!r}")
@@ -105,12 +102,12 @@ class Registry(Catalogue):
             raise OptionError(f"cell {ref.use!r}: {error}") from error
 
     def files(self, records: Iterable[Mapping[str, Any]]) -> list[Path]:
-        """The single files among the plugins that records remember."""
+        """Return the single files among the recorded plugins."""
         providers = [self.find(r["kind"], f"{r['distribution']}/{r['name']}") for r in records]
         return list(dict.fromkeys(p.file for p in providers if p.file))
 
     def records(self, kind: str, ref: Ref) -> list[dict[str, Any]]:
-        """What to remember of the plugins a component needs, itself first."""
+        """Return the records of the plugins a component needs, its own first."""
         found = [self.find(kind, ref.use).record()]
 
         def visit(inner: Ref) -> Ref:

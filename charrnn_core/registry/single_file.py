@@ -4,12 +4,14 @@ It is named by the user, with ``--plugin`` or in ``CHARRNN_PLUGINS``, never by a
 lies in a run directory is ever executed unless the user names it.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
 import sys
 import types
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 from charrnn_core.errors import PluginError, UsageError
@@ -27,27 +29,45 @@ _DIGITS = 12
 _LARGEST = 1 << 24
 
 
+_named: ContextVar[tuple[Path, ...]] = ContextVar("named", default=())
+
+
 def local_files(environ: Mapping[str, str]) -> list[Path]:
-    """The files that an environment names, each once."""
+    """Return the files that an environment and `using_local_files` name, each once."""
     named = filter(None, environ.get(VARIABLE, "").split(os.pathsep))
-    return list(dict.fromkeys(user_path(name).resolve() for name in named))
+    files = [*(user_path(name).resolve() for name in named), *_named.get()]
+    return list(dict.fromkeys(files))
 
 
-def name_local_file(path: Path, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Add a file to those that the environment names.
+@contextlib.contextmanager
+def using_local_files(files: Iterable[Path]) -> Iterator[None]:
+    """Use single-file plugins during the block, besides those that the environment names.
 
     Raises:
-        UsageError: it is no file.
+        UsageError: one of them is not a file.
     """
-    path = user_path(path)
-    if not os.path.isfile(path):  # where pathlib would raise that a name is too long
-        raise UsageError(f"plugin {str(path)!r} is no file; expected the path of a Python module")
-    named = filter(None, [environ.get(VARIABLE), str(path.resolve())])
-    environ[VARIABLE] = os.pathsep.join(named)
+    found = []
+    for path in map(user_path, files):
+        if not os.path.isfile(path):  # where pathlib would raise that a name is too long
+            raise UsageError(
+                f"plugin file {str(path)!r} not found; expected the path of a Python module"
+            )
+        found.append(path.resolve())
+    token = _named.set((*_named.get(), *found))
+    try:
+        yield
+    finally:
+        _named.reset(token)
+
+
+def environment_for_children(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child process that is to find the same single-file plugins."""
+    files = local_files(environ)
+    return {**environ, VARIABLE: os.pathsep.join(map(str, files))} if files else dict(environ)
 
 
 def version_of(path: Path) -> str:
-    """What stands for a file's version: the beginning of its SHA-256."""
+    """Return the beginning of a file's SHA-256, which serves as its version."""
     return f"sha256-{hashlib.sha256(read_named(path, _LARGEST)).hexdigest()[:_DIGITS]}"
 
 
@@ -55,8 +75,8 @@ def load_local_file(path: Path) -> types.ModuleType:
     """Run a file as a module of its own.
 
     Raises:
-        PluginError: it is no Python module.
-        StorageError: it cannot be read, or is no regular file.
+        PluginError: it is not a Python module.
+        StorageError: it cannot be read, or is not a regular file.
         Exception: whatever the file raises.
     """
     with explained("read", path):

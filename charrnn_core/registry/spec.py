@@ -7,10 +7,10 @@ the core works with. A list of specs is separated by commas; ``*N`` repeats an e
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from charrnn_core.errors import SourceError, SpecError, shown
 from charrnn_core.public import public
@@ -80,17 +80,39 @@ class Ref:
         )
 
     def with_options(self, options: Mapping[str, Any]) -> "Ref":
-        """The same component with these option values on top of its own."""
+        """Return the component with these option values on top of its own."""
         return Ref(self.use, self.argument, {**self.options, **options})
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for TOML and checkpoints: ``{"use": ..., option: value, ...}``.
+        """Return the plain form, for TOML and checkpoints: ``{"use": ..., option: value, ...}``.
 
         >>> Ref("stacked", None, {"layers": (Ref("elman", "8"),)}).table()
         {'use': 'stacked', 'layers': [{'use': 'elman:8'}]}
         """
         use = self.use if self.argument is None else f"{self.use}:{self.argument}"
         return {"use": use, **{key: _plain(item) for key, item in self.options.items()}}
+
+
+Spec: TypeAlias = str | Mapping[str, Any] | Ref
+"""Whatever names a component: a spec, a table, or a `Ref`."""
+
+if TYPE_CHECKING:
+    # To a type checker, a field of this type takes any spec and reads as a `Ref`, as it does.
+
+    class RefField:
+        """A field of a dataclass that becomes a `Ref` when it is set."""
+
+        def __get__(self, instance: object, owner: type) -> Ref: ...
+        def __set__(self, instance: object, value: Spec) -> None: ...
+
+    class RefsField:
+        """A field of a dataclass that becomes a tuple of `Ref` when it is set."""
+
+        def __get__(self, instance: object, owner: type) -> tuple[Ref, ...]: ...
+        def __set__(self, instance: object, value: Spec | Iterable[Spec]) -> None: ...
+
+else:
+    RefField, RefsField = Ref, tuple[Ref, ...]
 
 
 def _plain(value: Any) -> Any:
@@ -134,7 +156,7 @@ def source_ref(text: str) -> Ref:
     """Read a source spec; an existing path alone, a pattern, or ``-`` means ``file:PATH``.
 
     Raises:
-        SourceError: the text looks like a path, but there is nothing there.
+        SourceError: the text looks like a path, but nothing exists there.
 
     >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
     ['gutenberg', 'file', 'file', 'file']

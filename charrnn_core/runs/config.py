@@ -26,7 +26,7 @@ from charrnn_core.registry.options import (
     settle,
 )
 from charrnn_core.registry.registry import Registry
-from charrnn_core.registry.spec import Ref, source_ref
+from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
 from charrnn_core.text.decode import decode_text
 
 BUDGETS = ("epochs", "minutes", "characters")
@@ -55,12 +55,12 @@ class RunConfig:
     ('stacked', 64, 'temperature')
     """
 
-    source: Ref = opt(
+    source: RefField = opt(
         Ref("python-docs"),
         help="the text: a source spec, an existing path, or - for standard input (the run keeps a "
         "copy of up to 64 MiB)",
     )
-    cell: Ref = opt(Ref("lstm"), help="the recurrent cell")
+    cell: RefField = opt(Ref("lstm"), help="the recurrent cell")
     embedding: int = opt(64, help="width of the input embedding; 0 for one-hot characters", ge=0)
     tied: bool = opt(
         False, help="share the embedding E with the readout: project onto its width, then E^T"
@@ -77,12 +77,13 @@ class RunConfig:
     )
     average: float = opt(
         0.0,
-        help="decay of a moving average of the parameters, which replaces them in use; 0 for none",
+        help="decay of a moving average of the parameters, which evaluation and sampling use; 0 "
+        "for none",
         ge=0,
         lt=1,
     )
-    loss: Ref = opt(Ref("crossentropy"), help="the training loss")
-    optimizer: Ref = opt(Ref("adam"), help="the optimizer")
+    loss: RefField = opt(Ref("crossentropy"), help="the training loss")
+    optimizer: RefField = opt(Ref("adam"), help="the optimizer")
     alphabet: Literal["chars", "bytes"] = opt(
         "chars", help="what the model predicts: characters, or the bytes of the text in UTF-8"
     )
@@ -100,8 +101,8 @@ class RunConfig:
     stretch: int = opt(5000, help="characters per epoch when batching is subsequences", ge=1)
     unroll: Literal["auto", "engine", "parallel", "scan"] = opt(
         "auto",
-        help="how to run time steps: with the engine, with a plain scan, or with whichever fits "
-        "the cell (auto)",
+        help="how to run time steps: with the engine, with its parallel scans wherever possible, "
+        "with a plain scan, or with whichever fits the cell (auto)",
     )
     epochs: float | None = opt(None, help="stop after this many epochs", gt=0)
     minutes: float | None = opt(
@@ -146,10 +147,10 @@ class RunConfig:
         help="start a new training from the parameters of this run or checkpoint (unlike resume, "
         "which continues a run)",
     )
-    sampler: tuple[Ref, ...] = opt(
+    sampler: RefsField = opt(
         (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"
     )
-    observers: tuple[Ref, ...] = opt(
+    observers: RefsField = opt(
         (Ref("progress"), Ref("jsonl")), help="observers to notify of what happens"
     )
     seed: int = opt(0, help="random seed", ge=0, lt=2**32)

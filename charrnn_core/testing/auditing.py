@@ -39,7 +39,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @functools.cache
 def _listeners() -> list[Listener]:
-    """Those who listen. Python cannot take a hook back, so there is one for all of them."""
+    """Return the listeners. Python cannot remove an audit hook, so all of them share one."""
     listeners: list[Listener] = []
 
     def tell(event: str, arguments: tuple[Any, ...]) -> None:
@@ -51,7 +51,7 @@ def _listeners() -> list[Listener]:
 
 
 def changed_paths(event: str, arguments: tuple[Any, ...]) -> tuple[str, ...]:
-    """The paths of the files and directories that an event is about to change.
+    """Return the paths that an event is about to change.
 
     >>> changed_paths("open", ("corpus.txt", "w", os.O_WRONLY | os.O_CREAT))
     ('corpus.txt',)
@@ -68,7 +68,7 @@ def changed_paths(event: str, arguments: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 def address(event: str, arguments: tuple[Any, ...]) -> str | None:
-    """What an event is about to ask the network for; None if it asks for nothing.
+    """Return what an event is about to ask the network for, or None.
 
     >>> address("socket.getaddrinfo", ("www.gutenberg.org", 443, 0, 0, 0))
     "socket.getaddrinfo('www.gutenberg.org')"

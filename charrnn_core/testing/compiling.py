@@ -9,7 +9,7 @@ _QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_pas
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``jax.jit`` with little optimisation: most of the time a check takes is the compiler's.
+    """Return ``jax.jit`` with little optimisation: compiling takes most of a check's time.
 
     >>> float(compiled(lambda x: 2 * x)(3.0))
     6.0

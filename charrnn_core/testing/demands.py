@@ -23,7 +23,7 @@ _NEARER = 1e-3
 def demand_purity(
     call: Callable[..., Any], arguments: tuple[Any, ...], others: tuple[Any, ...], change: str
 ) -> None:
-    """The same arguments give the same result, whatever came between, compiled or not.
+    """Check that the same arguments always give the same result, compiled or not.
 
     Arguments:
         call: gives a tree of arrays.
@@ -56,7 +56,7 @@ def demand_purity(
 
 
 def demand_fixed_shapes(what: str, before: Any, after: Any, change: str) -> None:
-    """A tree keeps its structure, and every leaf its shape and dtype.
+    """Check that a tree keeps its structure, and every leaf its shape and dtype.
 
     Arguments:
         what: turns one into the other, such as ``"an update"``.
@@ -102,7 +102,7 @@ def demand_true_gradients(
     step: float = _FINE,
     tolerance: float = _FINE,
 ) -> float:
-    """The gradient of a function is that of finite differences; call it in float64.
+    """Check a function's gradient against finite differences; call it in float64.
 
     Arguments:
         function: gives a number; compiled, as it is called eight times for each leaf.
@@ -120,7 +120,7 @@ def demand_true_gradients(
         CheckFailed: they are too far apart.
 
     >>> with jax.enable_x64(True):
-    ...     demand_true_gradients(jnp.sum, jnp.ones(2), jnp.ones(2), "mend it") < 1e-9
+    ...     demand_true_gradients(jnp.sum, jnp.ones(2), jnp.ones(2), "fix it") < 1e-9
     True
     """
     worst = 0.0
@@ -163,7 +163,7 @@ def _slopes(
 
 
 def demand_safe_keeping(kept: Mapping[str, Any], templates: Mapping[str, Any], change: str) -> None:
-    """Trees come back from a checkpoint bit for bit, into the structure of a freshly built one.
+    """Check that trees come back from a checkpoint bit for bit, in a new tree's structure.
 
     Arguments:
         kept: trees of arrays by name.

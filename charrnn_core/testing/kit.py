@@ -37,7 +37,7 @@ class CheckFailed(AssertionError):
     """A component does not do what its contract says."""
 
 
-class NotApplicable(Exception):  # noqa: N818  # it is no error
+class NotApplicable(Exception):  # noqa: N818  # it is not an error
     """A check that has nothing to look at in this component."""
 
 
@@ -68,7 +68,7 @@ class Outcome:
 
 
 def needs_no_use(check: Check) -> Check:
-    """A check that looks at a component's registration, so that it can be run if nothing else can.
+    """Mark a check that needs only the registration, and so runs even if nothing else can.
 
     >>> needs_no_use(lambda subject: None).needs_no_use
     True
@@ -78,7 +78,7 @@ def needs_no_use(check: Check) -> Check:
 
 
 def name_of(check: Check) -> str:
-    """How a check is called.
+    """Return the name of a check.
 
     >>> def rows_are_independent(subject): ...
     >>> name_of(rows_are_independent)
@@ -88,7 +88,7 @@ def name_of(check: Check) -> str:
 
 
 def about(check: Check) -> str:
-    """What a check checks: the first line of its docstring."""
+    """Return what a check checks: the first line of its docstring."""
     return (check.__doc__ or "").strip().partition("\n")[0]
 
 
@@ -105,10 +105,10 @@ def fail(wrong: str, change: str) -> NoReturn:
 def select(
     kit: Iterable[Check], only: Iterable[str] = (), expected_failures: Iterable[str] = ()
 ) -> list[Check]:
-    """The checks named in `only`, or all.
+    """Return the checks named in `only`, or all.
 
     Raises:
-        UnknownNameError: there is no check of a name.
+        UnknownNameError: a check does not exist.
     """
     by_name = {name_of(check): check for check in kit}
     for name in (*only, *expected_failures):
@@ -156,7 +156,7 @@ def run_checks(
 
 
 def _run(check: Check, subject: Any) -> tuple[Status, str, bool]:
-    """What came of a check, and whether the check itself found out what is wrong."""
+    """Return the outcome of a check, and whether the check itself found the fault."""
     try:
         with kept_clean():
             return "passed", check(subject) or "", True

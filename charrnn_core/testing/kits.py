@@ -16,7 +16,7 @@ def kit_of(kind: str) -> Kit:
     """Return the kit of a kind: the ``KIT`` of the module here that is called like its hook.
 
     Raises:
-        UnknownNameError: there is no such kind.
+        UnknownNameError: the kind does not exist.
 
     >>> kit_of("loss").subject.__name__
     'LossSubject'
@@ -27,10 +27,10 @@ def kit_of(kind: str) -> Kit:
 
 
 def checks(kind: str) -> dict[str, str]:
-    """The names of a kind's checks, each with what it checks.
+    """Return the names of a kind's checks, each with what it checks.
 
     Raises:
-        UnknownNameError: there is no such kind.
+        UnknownNameError: the kind does not exist.
 
     >>> checks("cell")["causality"]
     'Changing the input at step t changes no output before t.'
@@ -57,7 +57,7 @@ def check(
         registry: where to look names up; what is installed by default.
 
     Raises:
-        UnknownNameError: there is no such kind, component or check.
+        UnknownNameError: the kind, the component or a check does not exist.
 
     >>> [outcome.status for outcome in check("cell", "elman", only=["carry-is-fixed"])]
     ['passed']

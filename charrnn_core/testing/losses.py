@@ -37,7 +37,7 @@ class LossSubject(Subject):
         return self.make()
 
     def sum(self, logits: Any, targets: Any, weights: Any) -> jax.Array:
-        """What it gives as one number; only `one_number` minds if it was more than one."""
+        """Return the loss as one number; only `one_number` checks that it was one."""
         return jnp.sum(self.loss(logits, targets, weights))
 
     def try_out(self) -> None:
@@ -58,7 +58,7 @@ class LossSubject(Subject):
 
 
 def example(seed: int) -> tuple[Numbers, Numbers, Numbers]:
-    """Random ``logits: float32[T,B,V]``, ``targets: int32[T,B]`` and ``weights: float32[T,B]``."""
+    """Return random ``logits: float32[T,B,V]``, ``targets: int32[T,B]``, ``weights: [T,B]``."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(STEPS, ROWS, SYMBOLS)).astype(np.float32)
     targets = rng.integers(SYMBOLS, size=(STEPS, ROWS), dtype=np.int32)
@@ -186,7 +186,7 @@ def gradients(subject: LossSubject) -> str:
             return subject.sum(logits, targets, weights)
 
         grad = compiled(jax.grad(cost))(logits)
-        change = "mend the backward rule (custom_vjp, stop_gradient, clipping) of what it computes"
+        change = "fix the backward rule (custom_vjp, stop_gradient, clipping) of what it computes"
         # Wide steps, as a loss may well compute in float32.
         apart = demand_true_gradients(compiled(cost), logits, grad, change, 1e-2, 1e-3)
     return f"at most {apart:.1g} apart"

@@ -53,7 +53,7 @@ class ObserverSubject(Subject):
     """
 
     def observer(self) -> Any:
-        """An observer that has heard nothing yet."""
+        """Return an observer that has not received any event."""
         made = self.make()
         if self.given:
             # What holds a lock or an open file cannot be copied, and hears every training itself.
@@ -63,7 +63,7 @@ class ObserverSubject(Subject):
 
     @contextlib.contextmanager
     def scene(self) -> Iterator["Scene"]:
-        """A training to come, in a directory of its own; it ends with the block."""
+        """Provide a training in a directory of its own, which ends with the block."""
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, "run")
             directory.mkdir()
@@ -101,18 +101,18 @@ class Scene:
             terminal.detach()
 
     def hear_quietly(self, events: Iterable[Event]) -> None:
-        """The same up to where it raises, which `hears_a_training` finds."""
+        """Do the same up to where it raises, which `hears_a_training` reports."""
         with contextlib.suppress(Exception):
             self.hear(events)
 
     def memory(self) -> Any:
-        """What it wants to be remembered; its checks do not apply if it never does."""
+        """Return its state; the checks of states do not apply without one."""
         if not all(hasattr(self.observer, name) for name in ("state", "restore")):
             raise NotApplicable("it has no state() and restore()")
         return copy.deepcopy(self.observer.state())
 
     def through_a_file(self, state: Any) -> Any:
-        """A state as it comes back from a checkpoint.
+        """Return a state as it comes back from a checkpoint.
 
         Raises:
             ValueError: it is not plain data, or too much.
@@ -123,7 +123,7 @@ class Scene:
 
 
 def training(directory: Path, begin: int = 0) -> list[Event]:
-    """The events of a training from its start, or from update `begin`, but for its end."""
+    """Yield a training's events from its start, or from update `begin`, without its end."""
 
     def stepped(step: int, held_out: float | None) -> Stepped:
         return Stepped(
@@ -154,7 +154,7 @@ def training(directory: Path, begin: int = 0) -> list[Event]:
 
 
 def ended(directory: Path, step: int, reason: str, held_out: float | None = None) -> Ended:
-    """The end of a training."""
+    """Return the event at the end of a training."""
     return Ended(
         step=step, reason=reason, held_out_nats_per_char=held_out, seconds=3.5, directory=directory
     )
@@ -168,7 +168,7 @@ def methods_are_known(subject: ObserverSubject) -> str:
         if name not in known:
             raise UnknownNameError("method of an observer", name, known)
         if not callable(getattr(observer, name)):
-            fail(f"its {name} is no method", "define it as one, with the event as its argument")
+            fail(f"its {name} is not a method", "define it as one, with the event as its argument")
     if not found:
         fail("it has no method for any event", f"define some of {', '.join(known)}")
     return ", ".join(found)

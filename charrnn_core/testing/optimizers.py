@@ -40,7 +40,7 @@ class OptimizerSubject(Subject):
         return getattr(self.options(), _RATE)
 
     def build(self, total_steps: Any = _UPDATES, **changes: Any) -> Any:
-        """The optimizer for so many updates, with other options."""
+        """Return the optimizer for this many updates, with other options."""
         if not changes:
             return self.make(total_steps)
         ref = self.registry.resolve(self.kind, self.ref).with_options(changes)
@@ -61,7 +61,7 @@ class OptimizerSubject(Subject):
 
 
 def updating(optimizer: optax.GradientTransformation) -> Update:
-    """The optimizer's update as training calls it."""
+    """Call the optimizer's update as training does."""
 
     def update(grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion("standard"):
@@ -71,13 +71,13 @@ def updating(optimizer: optax.GradientTransformation) -> Update:
 
 
 def applied(params: Any, changes: Any) -> Any:
-    """The parameters after a change."""
+    """Return the parameters after a change."""
     with jax.numpy_dtype_promotion("standard"):
         return optax.apply_updates(params, changes)
 
 
 def parameters(seed: int = 0) -> Any:
-    """Random parameters, in float32."""
+    """Return random parameters, in float32."""
     return randomly({"W": np.zeros((4, 3), np.float32), "bias": np.zeros(3, np.float32)}, seed)
 
 
@@ -272,7 +272,7 @@ def learning_rate(subject: OptimizerSubject) -> str:
 
 
 def _moved(optimizer: optax.GradientTransformation) -> float:
-    """How far five updates move the parameters."""
+    """Return how far five updates move the parameters."""
     update, params = compiled(updating(optimizer)), parameters()
     start, state = params, optimizer.init(params)
     for _ in range(5):

@@ -15,7 +15,7 @@ def parametrize_checks(
     only: Iterable[str] = (),
     expected_failures: Mapping[str, str] | None = None,
 ) -> Any:
-    """A decorator that gives a test each check of each component as its argument ``check``.
+    """Return a decorator that gives a test each check of each component as ``check``.
 
     The test calls it: it raises `CheckFailed` with what is wrong, or is skipped where the check
     does not apply. A test's id is ``COMPONENT-CHECK``.
@@ -29,7 +29,7 @@ def parametrize_checks(
 
     Raises:
         ImportError: pytest is not installed.
-        UnknownNameError: there is no such kind or check.
+        UnknownNameError: the kind or a check does not exist.
 
     Example, a test module::
 
@@ -60,7 +60,7 @@ def parametrize_checks(
 
 
 def _called(component: Any) -> str:
-    """What a test's id calls it, the same in every process."""
+    """Return its name in a test's id, the same in every process."""
     if isinstance(component, str | Mapping | Ref):
         return str(Ref.parse(component).table()["use"])
     return getattr(component, "__name__", type(component).__name__)

@@ -18,7 +18,7 @@ def light_import(subject: Subject) -> None:
     """Importing the plugin's module imports no jax, flax, optax or numpy."""
     module = subject.registry.module(subject.provider)
     if subject.given or subject.provider.file or module is None:
-        raise NotApplicable("it is no installed plugin")
+        raise NotApplicable("it is not an installed plugin")
     code = (
         "import importlib, json, sys; importlib.import_module(sys.argv[1]); "
         "print('\\n' + json.dumps([name for name in sys.argv[2:] if name in sys.modules]))"
@@ -29,7 +29,7 @@ def light_import(subject: Subject) -> None:
     )
     if ran.returncode:
         told = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
-        fail(f"importing {module} fails: {told[-1]}", "mend it")
+        fail(f"importing {module} fails: {told[-1]}", "fix that error")
     if heavy := json.loads(ran.stdout.splitlines()[-1]):
         fail(
             f"importing {module} imports {', '.join(heavy)}, which makes every charrnn command "

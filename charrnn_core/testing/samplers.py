@@ -69,7 +69,7 @@ class SamplerSubject(Subject):
         return compiled(lambda ids: chain.observe_all(chain.init(ids.shape[1]), ids))
 
     def shaped(self, logits: Numbers) -> Numbers:
-        """The logits it makes of these amid a text."""
+        """Return the logits it makes of these in the middle of a text."""
         rows = len(logits)
         shaped, _ = self.compiled_step(logits, self.history(ids(0, rows)), ids(1, rows)[0])
         return np.asarray(shaped)
@@ -80,24 +80,24 @@ class SamplerSubject(Subject):
         return compiled(self.step)
 
     def step(self, logits: Any, states: Any, ids: Any) -> tuple[jax.Array, Any]:
-        """One character: the logits it makes of these, and what it remembers afterwards."""
+        """Return the logits it makes of these for one character, and its state afterwards."""
         shaped, states = self.chain(jax.random.key(0), logits, states)
         return shaped, self.chain.observe(states, ids)
 
 
 def logits(seed: int, rows: int = ROWS) -> Numbers:
-    """Random logits ``float32[rows,SYMBOLS]``."""
+    """Return random logits ``float32[rows,SYMBOLS]``."""
     drawn = np.random.default_rng(seed).normal(size=(rows, SYMBOLS))
     return (2 * drawn).astype(np.float32)
 
 
 def ids(seed: int, rows: int = ROWS, steps: int = _HISTORY) -> Numbers:
-    """Random ids ``int32[steps,rows]``."""
+    """Return random ids ``int32[steps,rows]``."""
     return np.random.default_rng(seed).integers(SYMBOLS, size=(steps, rows), dtype=np.int32)
 
 
 def _some_impossible(values: Numbers, seed: int) -> Numbers:
-    """The logits with some symbols of every row impossible, and the first two possible."""
+    """Return the logits with some symbols of every row impossible, and the first two possible."""
     drawn = np.random.default_rng(seed).uniform(size=values.shape) < 0.5
     drawn[:, :2] = False
     return np.where(drawn, np.float32(-np.inf), values)
@@ -208,7 +208,7 @@ def rows_are_independent(subject: SamplerSubject) -> None:
 
 
 def _row(tree: Any, row: int) -> Any:
-    """One row of every leaf; `state_is_fixed` minds if a leaf has none."""
+    """Return one row of every leaf; `state_is_fixed` checks that each leaf has one."""
     return [leaf[row] for leaf in jax.tree.leaves(tree) if leaf.ndim]
 
 
@@ -251,7 +251,7 @@ def writes_text(subject: SamplerSubject) -> str:
     written = np.concatenate(list(pieces))
 
     def probabilities(key: jax.Array, row: Any) -> jax.Array:
-        """The distributions that one row was drawn from, ``float[LENGTH,V]``."""
+        """Return the distributions that one row was drawn from, ``float[LENGTH,V]``."""
         begun = jnp.asarray(prompt)[:, None]
         read = jnp.concatenate([begun, row[:-1, None]])
         outputs, _ = network.unroll(params, network.initial_carry(params, 1), read)

@@ -52,7 +52,7 @@ class SourceSubject(Subject):
     """
 
     def read(self) -> Corpus:
-        """The text, read as charrnn does."""
+        """Read the text as charrnn does."""
         return read_corpus(self.ref, self.registry, lambda line: None)
 
     @cached_property
@@ -80,7 +80,7 @@ class SourceSubject(Subject):
         return self.reading.corpus
 
     def ask(self, argument: str | None, offline: bool = True) -> Any:
-        """What it gives for any argument, with an empty cache."""
+        """Read the text of any argument, with an empty cache."""
         with tempfile.TemporaryDirectory() as folder:
             context = SourceContext(Path(folder, "cache"), offline)
             return self.target()(argument, self.options(), context)

@@ -33,7 +33,7 @@ class Subject:
 
     @classmethod
     def of(cls, kind: str, component: Any, registry: Registry | None = None) -> Self:
-        """What the checks of a kind look at.
+        """Return the subject that a kind's checks examine.
 
         Arguments:
             kind: such as ``"cell"``.
@@ -43,7 +43,7 @@ class Subject:
             registry: where to look names up; what is installed by default.
 
         Raises:
-            UnknownNameError, OptionError: there is no such component.
+            UnknownNameError, OptionError: the component does not exist.
 
         >>> Subject.of("cell", "elman:64").provider.distribution
         'charrnn'
@@ -67,22 +67,22 @@ class Subject:
 
     @property
     def given(self) -> bool:
-        """Whether it was given as an object, so that there is no plugin around it."""
+        """Whether it was given as an object, without a plugin."""
         return self.ref.use == GIVEN
 
     def try_out(self) -> None:
         """Use it once, if its kind has a way to; what that raises makes all checks useless."""
 
     def options(self) -> Any:
-        """Its options, as the spec gives them."""
+        """Return its options, as the spec gives them."""
         return self.registry.options(self.kind, self.ref)
 
     def target(self) -> Callable[..., Any]:
-        """What its plugin names as the target, imported."""
+        """Import the target that its plugin names."""
         return self.registry.load(self.kind, self.ref)
 
     def make(self, *more: Any) -> Any:
-        """What the target makes of the options, and of `more`; for kinds that take them so."""
+        """Call the target with the options and `more`, for kinds whose target takes them so."""
         return self.target()(self.options(), *more)
 
 

@@ -13,7 +13,7 @@ Numbers = npt.NDArray[Any]
 
 
 def randomly(tree: Any, seed: int) -> Any:
-    """The tree with every inexact leaf replaced by random numbers, in its own dtype.
+    """Return the tree with every inexact leaf replaced by random numbers of its dtype.
 
     >>> randomly({"step": jnp.int32(3)}, 0)["step"].tolist()
     3
@@ -29,7 +29,7 @@ def randomly(tree: Any, seed: int) -> Any:
 
 
 def in_dtype(tree: Any, dtype: Any) -> Any:
-    """The tree with every floating-point leaf of that dtype.
+    """Return the tree with every floating-point leaf cast to that dtype.
 
     >>> shapes(in_dtype([jnp.ones(2), jnp.int32(3)], jnp.bfloat16))
     ['bfloat16[2]', 'int32[]']
@@ -42,7 +42,7 @@ def in_dtype(tree: Any, dtype: Any) -> Any:
 
 
 def shapes(tree: Any) -> Any:
-    """The tree's leaves as ``float32[3,8]``.
+    """Return the tree's leaves as text, such as ``float32[3,8]``.
 
     >>> shapes({"W": jnp.ones((3, 8))})
     {'W': 'float32[3,8]'}
@@ -55,7 +55,7 @@ def shapes(tree: Any) -> Any:
 
 
 def farthest(tree: Any, other: Any) -> tuple[float, str]:
-    """The largest difference between two trees, relative to the size of its leaf, and where.
+    """Return the largest difference between two trees, relative to its leaf, and where.
 
     Infinities that are equal are not apart; what is not a number is infinitely far from anything.
 
@@ -76,6 +76,6 @@ def farthest(tree: Any, other: Any) -> tuple[float, str]:
 
 
 def _numbers(leaf: Any) -> Numbers:
-    """A leaf in double precision; a random key as its data."""
+    """Return a leaf in double precision; a random key as its data."""
     (array,) = to_arrays(leaf).values()
     return array if np.iscomplexobj(array) else array.astype(np.float64)

@@ -38,7 +38,7 @@ def initialisation(subject: CellSubject) -> str:
         )
     for path, leaf in jax.tree_util.tree_leaves_with_path(subject.params):
         if not np.isfinite(np.asarray(leaf, np.float64)).all():
-            fail(f"parameter {jax.tree_util.keystr(path)} is not finite", "mend its initialiser")
+            fail(f"parameter {jax.tree_util.keystr(path)} is not finite", "fix its initialiser")
     return f"{sum(leaf.size for leaf in jax.tree.leaves(subject.params)):,} parameters"
 
 
@@ -117,7 +117,7 @@ def traced_once(subject: CellSubject) -> None:
 
 
 def _compilations_of(call: Callable[[], Any]) -> int:
-    """How many functions jax compiles when something is called that was called before."""
+    """Return how many functions jax compiles on a repeated call."""
     for _ in range(2):
         call()
     count = 0
@@ -209,7 +209,7 @@ def rows_are_independent(subject: CellSubject) -> None:
         fail(
             f"a row alone gives an output that differs by {apart:.2g} from the same row in a "
             f"batch of {ROWS}",
-            "let nothing depend on how many rows there are",
+            "do not depend on the number of rows",
         )
 
 

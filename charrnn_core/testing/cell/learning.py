@@ -40,7 +40,7 @@ def gradients(subject: CellSubject) -> str:
 
         grads = compiled(jax.grad(loss))(parts)
         change = (
-            "mend the backward rule (custom_vjp, custom_jvp, stop_gradient) of what it goes through"
+            "fix the backward rule (custom_vjp, custom_jvp, stop_gradient) of what it goes through"
         )
         worst = demand_true_gradients(compiled(loss), parts, grads, change, **accuracy)
     return f"at most {worst:.1g} apart"
@@ -144,7 +144,7 @@ def _cross_entropy(
 
 
 def _train(network: Network, loss: Callable[[Any, jax.Array], jax.Array], updates: int) -> float:
-    """The mean loss of the last tenth of that many updates by Adam."""
+    """Return the mean loss over the last tenth of that many Adam updates."""
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(_RATE))
 
     @compiled

@@ -26,7 +26,7 @@ class CellSubject(Subject):
     """
 
     def at_width(self, width: int) -> Ref:
-        """Its spec, so wide, if the argument of a spec is its width and it does not give one."""
+        """Return its spec with this width, unless the spec sets one or has no width."""
         plugin = self.provider.component
         name = plugin.argument
         if name is None or self.ref.argument is not None or name in self.ref.options:
@@ -35,7 +35,7 @@ class CellSubject(Subject):
         return self.ref.with_options({name: width}) if is_width else self.ref
 
     def build(self, width: int = WIDTH) -> Cell:
-        """A cell of its own, freshly built."""
+        """Build the cell."""
         return self.registry.build_cell(self.at_width(width), as_cell)
 
     @cached_property
@@ -68,7 +68,7 @@ class CellSubject(Subject):
         return self.scan(self.fresh, inputs(99))[0]
 
     def scan(self, carry: Any, xs: jax.Array) -> tuple[Any, Any]:
-        """The reference: one step after the other, by a plain ``lax.scan``."""
+        """Run the reference: one step after the other, by a plain ``lax.scan``."""
         return self._compiled_scan(self.params, carry, xs)
 
     @cached_property
@@ -76,7 +76,7 @@ class CellSubject(Subject):
         return compiled(self.cell_scan)
 
     def cell_scan(self, params: Any, carry: Any, xs: jax.Array) -> tuple[Any, Any]:
-        """`scan` as a function of the parameters too."""
+        """Run `scan` as a function of the parameters too."""
         return unroll(self.cell.step, params, carry, xs, mode="scan")
 
     @cached_property
@@ -85,7 +85,7 @@ class CellSubject(Subject):
         return self.scan(self.carry, inputs(98))[1]
 
     def restart(self, params: Any) -> Any:
-        """The carry that a reset starts from."""
+        """Return the carry that a reset starts from."""
         return self.cell.initial_carry(params, (ROWS, INPUTS))
 
     @cached_property
@@ -106,5 +106,5 @@ class CellSubject(Subject):
 
 
 def inputs(seed: int, steps: int = STEPS, rows: int = ROWS) -> jax.Array:
-    """Random inputs ``float[steps,rows,INPUTS]``."""
+    """Return random inputs ``float[steps,rows,INPUTS]``."""
     return jax.random.normal(jax.random.key(seed), (steps, rows, INPUTS))

@@ -13,9 +13,9 @@ class SLSTMCell(nn.RNNCellBase):
     """``c' = f c + i z;  n' = f n + i;  h' = o c' / n'``; the output is ``h'``.
 
     ``z = tanh(a_z)``, ``o = sigmoid(a_o)``, ``i = exp(a_i)``, and f is ``sigmoid(a_f)`` or
-    ``exp(a_f)``, where each ``a = W h + U x + b`` has its own weights. n sums the weights with
-    which c was updated, so h is an average. c and n are stored divided by ``exp(m)``, which does
-    not change h: ``m' = max(log f + m, a_i)``, with ``i = exp(a_i - m')`` and
+    ``exp(a_f)``, where each ``a = W h + U x + b`` has its own weights. n accumulates the weights of
+    the terms in c, so ``c / n`` is a weighted mean. c and n are stored divided by ``exp(m)``, which
+    does not change h: ``m' = max(log f + m, a_i)``, with ``i = exp(a_i - m')`` and
     ``f = exp(log f + m - m')``.
 
     Arguments:

@@ -6,6 +6,7 @@ Linux counts the memory of a parent in the peak of the processes it starts.
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from charrnn_bench.plan import Plan
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, UsageError
+from charrnn_core.registry.single_file import environment_for_children
 from charrnn_core.terminal import say_json, to_stderr
 
 
@@ -78,6 +80,7 @@ def take_survey(plan: Plan) -> Survey:
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        env=environment_for_children(os.environ),
     )
     if done.returncode:
         raise CharRNNError(f"cannot prepare the trainings: exit code {done.returncode}")

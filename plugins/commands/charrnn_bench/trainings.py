@@ -18,6 +18,7 @@ from charrnn_bench.plan import Plan, label
 from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
 from charrnn_core.files.atomic import explained, write_atomically
 from charrnn_core.files.regular import own, read_own
+from charrnn_core.registry.single_file import environment_for_children
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import RESUMING, read_manifest
@@ -83,8 +84,8 @@ class Training:
     def begin(self, settings: Path, resumable: bool, from_first_update: bool = False) -> list[str]:
         """Prepare the directory for a process; return the arguments of its command.
 
-        An interrupted training is resumed unless its budget is a time, because a resumed one would
-        start up twice within the same time.
+        An interrupted training is resumed, unless its budget is a time: the share of it that has
+        passed would not be comparable with that of a training without an interruption.
 
         Arguments:
             settings: the TOML file of the settings that all trainings share.
@@ -228,6 +229,7 @@ def _started(arguments: list[str], log: Path) -> Iterator["subprocess.Popen[byte
             stdout=output,
             stderr=subprocess.STDOUT,
             process_group=0,
+            env=environment_for_children(os.environ),
         )
     try:
         yield process

@@ -139,7 +139,7 @@ def resume(**given: Any) -> None:
 
 
 def line(outcome: "Outcome") -> str:
-    """One row of the card.
+    """Return one row of the card.
 
     >>> from charrnn_core.testing import Outcome
     >>> line(Outcome("causality", "", "passed", "", 0.25))
@@ -150,7 +150,7 @@ def line(outcome: "Outcome") -> str:
 
 
 def verdict(outcomes: "list[Outcome]", seconds: float) -> str:
-    """The last line of the card; `seconds` is how long all of it took.
+    """Return the last line of the card; `seconds` is the total time.
 
     >>> from charrnn_core.testing import Outcome
     >>> rows = [Outcome("pure", "", "passed", "", 2.0), Outcome("scan", "", "skipped", "", 0.0)]
@@ -170,7 +170,7 @@ def verdict(outcomes: "list[Outcome]", seconds: float) -> str:
 
 
 def _performance(name: str, quiet: bool) -> list[dict[str, Any]]:
-    """A cell's speed beside that of its rivals, printed unless `quiet`."""
+    """Measure a cell's speed beside its rivals', and print it unless `quiet`."""
     from charrnn_check.performance import (
         compare_performance,
         performance_lines,

@@ -118,7 +118,7 @@ def _loss(logits: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Arra
 
 
 def performance_lines(rows: list[Performance]) -> list[str]:
-    """The rows as a table.
+    """Return the rows as a table.
 
     >>> performance_lines([Performance("elman:8", 1600, 2e6, 3 * 2**20)])[1]
     'elman:8  1,600       2,000,000     3.0 MiB'
@@ -137,5 +137,5 @@ def performance_lines(rows: list[Performance]) -> list[str]:
 
 
 def performance_table(rows: list[Performance]) -> list[dict[str, object]]:
-    """The rows as plain data."""
+    """Return the rows as plain data."""
     return [dataclasses.asdict(row) for row in rows]

@@ -41,7 +41,7 @@ class Verdict:
         return not self.differences
 
     def lines(self) -> list[str]:
-        """The verdict in words."""
+        """Return the verdict in words."""
         counts = ", ".join(f"{count} {what}" for what, count in self.compared.items())
         if self.exact:
             return [
@@ -93,7 +93,7 @@ def check_resume(config: RunConfig, **more: Any) -> Verdict:
 
 
 def _short(config: RunConfig) -> RunConfig:
-    """The same training for a few updates, with an evaluation and a sample every other update."""
+    """Return the run cut to a few updates, with an evaluation and a sample every other one."""
     return dataclasses.replace(
         config,
         characters=_UPDATES * config.batch * config.window,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from charrnn_core.errors import PluginError, UsageError
-from charrnn_core.registry.provider import canonical
+from charrnn_core.registry.distribution import canonical
 from charrnn_core.terminal import aligned, printable, say, to_stderr
 from charrnn_install import pip
 from charrnn_install.distributions import find, installed
@@ -22,7 +22,7 @@ def install(packages: tuple[str, ...], editable: tuple[str, ...], upgrade: bool)
     PACKAGES are what pip takes: names, names with versions, files, directories and addresses.
     """
     if not packages and not editable:
-        raise UsageError("there is nothing to install; expected PACKAGES or -e DIR")
+        raise UsageError("nothing to install; expected PACKAGES or -e DIR")
     before: list[pip.Component] = []
     with contextlib.suppress(PluginError):  # what is broken may be what an upgrade mends
         before = pip.components()
@@ -43,7 +43,7 @@ def install(packages: tuple[str, ...], editable: tuple[str, ...], upgrade: bool)
 
 
 def available(rows: Iterable[pip.Component]) -> list[str]:
-    """What can be used now, as lines.
+    """Return the components now available, as lines.
 
     >>> row = {"kind": "cell", "name": "mycell", "distribution": "charrnn-mycell"}
     >>> available([row | {"version": "0.1.0", "status": "ok"}])

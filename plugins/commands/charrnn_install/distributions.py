@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from charrnn_core.errors import AmbiguousNameError, UnknownNameError
 from charrnn_core.registry import entrypoints
+from charrnn_core.registry.distribution import canonical, whose
 from charrnn_core.registry.entrypoints import GROUPS
-from charrnn_core.registry.provider import canonical, whose
 
 _ITSELF, _PREFIX = "charrnn", "charrnn-"
 
@@ -31,7 +31,7 @@ class Offer:
 
 
 def installed(groups: Iterable[str] = GROUPS) -> list[Offer]:
-    """The distributions with entry points in the groups, charrnn itself among them, by name."""
+    """Return the distributions with entry points in the groups, charrnn included, by name."""
     importlib.invalidate_caches()  # pip may have changed what lies there
     found: dict[tuple[str, str], list[str]] = {}
     for group in groups:
@@ -41,14 +41,14 @@ def installed(groups: Iterable[str] = GROUPS) -> list[Offer]:
 
 
 def find(name: str, offers: Iterable[Offer]) -> Offer:
-    """The distribution that is meant by its own name, or by the name of a plugin in it.
+    """Return the distribution of this name, or that has a plugin of this name.
 
     Arguments:
         name: such as ``charrnn-mycell``, or ``mycell``.
         offers: what is installed, see `installed`.
 
     Raises:
-        UnknownNameError: there is none of that name, or it is no plugin, or it is charrnn itself.
+        UnknownNameError: the name is unknown, or not a plugin's, or charrnn's own.
         AmbiguousNameError: several have a plugin of that name.
 
     >>> find("mycell", [Offer("charrnn-mycell", "0.1.0", ("mycell",))]).name
@@ -72,9 +72,9 @@ def _short_names(offer: Offer) -> set[str]:
 
 
 def _reasons(name: str, built_in: bool) -> list[str]:
-    """Why what is installed under a name is no plugin that can be removed."""
+    """Return why what is installed under a name is not a plugin that can be removed."""
     if canonical(name) == _ITSELF:
-        return ["charrnn itself is no plugin: only pip removes it"]
+        return ["charrnn is not a plugin; uninstall it with pip"]
     if built_in:
         return [f"{name!r} is a part of charrnn itself, which stays whole"]
     leftovers = [

@@ -32,7 +32,7 @@ def install(what: Sequence[str]) -> list[tuple[str, str]]:
         The name and version of each that was asked for and was not there yet.
 
     Raises:
-        PluginError: there is no pip, or it fails.
+        PluginError: pip is missing, or fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
@@ -46,7 +46,7 @@ def uninstall(names: Sequence[str]) -> None:
     """Remove distributions, without a question.
 
     Raises:
-        PluginError: there is no pip, or it fails.
+        PluginError: pip is missing, or fails.
     """
     _run("uninstall", names, "--yes")
 
@@ -69,7 +69,7 @@ def _instead(action: str, what: Sequence[str]) -> str:
 
 
 def components() -> list[Component]:
-    """What charrnn offers, commands too, as a new process finds it.
+    """Return what charrnn offers, commands included, as a new process finds it.
 
     The environment's settings of charrnn are left aside: what they hide is there all the same.
 

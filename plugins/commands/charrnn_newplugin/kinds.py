@@ -32,7 +32,7 @@ def words_of(kind: str) -> Words:
     """Read the words of a kind.
 
     Raises:
-        UnknownNameError: there is no such kind.
+        UnknownNameError: the kind does not exist.
 
     >>> words_of("cell").argument
     'features'

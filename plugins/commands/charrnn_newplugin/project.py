@@ -10,7 +10,8 @@ from string import Template
 from charrnn_core.errors import PluginError, UsageError
 from charrnn_core.files.atomic import explained
 from charrnn_core.registry import listing
-from charrnn_core.registry.descriptors import KINDS, Component
+from charrnn_core.registry.descriptors import KINDS
+from charrnn_core.registry.plugin import Component
 from charrnn_newplugin.kinds import TEMPLATES, words_of
 
 _AROUND = {"pyproject.toml": "pyproject.toml", "README.md": "README.md", ".gitignore": "gitignore"}
@@ -23,7 +24,7 @@ _BENCH = (
 
 
 def words(kind: str, name: str) -> dict[str, str]:
-    """What the placeholders of the templates stand for.
+    """Return the values of the templates' placeholders.
 
     >>> found = words("cell", "my-cell")
     >>> found["distribution"], found["module"], found["target"], found["use"]
@@ -50,14 +51,14 @@ def words(kind: str, name: str) -> dict[str, str]:
 
 
 def _own(kind: str) -> dict[str, str]:
-    """The files of the package; a plugin without a target is all in its registration."""
+    """Return the package's files; a plugin without a target is all in its registration."""
     if issubclass(KINDS[kind], Component):
         return {"$module/__init__.py": "registration.py", "$module/$kind.py": "$kind.py"}
     return {"$module/__init__.py": "$kind.py"}
 
 
 def files(kind: str, name: str) -> dict[str, str]:
-    """The texts of a project by their paths in it.
+    """Return the texts of a project by their paths in it.
 
     >>> list(files("cell", "mycell"))[3:5]
     ['charrnn_mycell/__init__.py', 'charrnn_mycell/cell.py']
@@ -75,12 +76,12 @@ def check_name(kind: str, name: str) -> None:
     """Make sure that a new plugin can be called so.
 
     Raises:
-        UnknownNameError: there is no such kind.
-        UsageError: it is no name, or an installed plugin has it.
+        UnknownNameError: the kind does not exist.
+        UsageError: the name is malformed, or an installed plugin has it.
 
     >>> check_name("cell", "elman")
     Traceback (most recent call last):
-    charrnn_core.errors.UsageError: cell 'elman' is offered by charrnn ... already; choose \
+    charrnn_core.errors.UsageError: cell 'elman' is already offered by charrnn ...; choose \
 another name, such as 'my-elman'
     """
     words_of(kind)
@@ -95,22 +96,22 @@ another name, such as 'my-elman'
     if holder := _holder(kind, name):
         others = itertools.chain([f"my-{name}"], (f"{name}-{i}" for i in itertools.count(2)))
         free = next(other for other in others if not _holder(kind, other))
-        raise UsageError(f"{holder} already; choose another name, such as {free!r}")
+        raise UsageError(f"{holder}; choose another name, such as {free!r}")
 
 
 def _holder(kind: str, name: str) -> str:
-    """Who has a name, in words; empty if nobody."""
+    """Return in words who already has a name; empty if it is free."""
     for row in listing.list_plugins():
         if (row["kind"], row["name"]) == (kind, name):
-            return f"{kind} {name!r} is offered by {row['distribution']} {row['version']}"
+            return f"{kind} {name!r} is already offered by {row['distribution']} {row['version']}"
     made = words(kind, name)
     if importlib.util.find_spec(made["module"]):
-        return f"the module {made['module']} can be imported"
+        return f"the module {made['module']} already exists"
     try:
         version = importlib.metadata.version(made["distribution"])
     except importlib.metadata.PackageNotFoundError:
         return ""
-    return f"{made['distribution']} {version} is installed"
+    return f"{made['distribution']} {version} is already installed"
 
 
 def write_project(kind: str, name: str, into: Path) -> list[Path]:
@@ -129,7 +130,7 @@ def write_project(kind: str, name: str, into: Path) -> list[Path]:
     root = into / words(kind, name)["distribution"]
     if root.exists():
         raise UsageError(
-            f"{root} exists already; choose another name, or another place with --into DIR"
+            f"{root} already exists; choose another name, or another place with --into DIR"
         )
     with explained("create", root):
         root.mkdir(parents=True)

@@ -37,7 +37,7 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
         say_json(rows)
     elif timings:
         table = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)] if rows else []
-        say("\n".join(aligned(table)) if table else "there is no plugin")
+        say("\n".join(aligned(table)) if table else "no plugins installed")
     else:
         width = room()
         lines = for_programs(rows) if width is None else for_terminal(rows, width)

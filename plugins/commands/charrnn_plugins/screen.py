@@ -10,7 +10,7 @@ _OURS = "charrnn"
 
 
 def for_terminal(rows: Iterable[Mapping[str, str]], width: int) -> list[str]:
-    """Components by kind: name and summary, and who offers those that charrnn does not.
+    """Return components by kind: name, summary, and the distribution if not charrnn.
 
     Arguments:
         rows: of `charrnn_core.registry.listing.list_plugins`.
@@ -33,7 +33,7 @@ def for_terminal(rows: Iterable[Mapping[str, str]], width: int) -> list[str]:
 
 
 def for_programs(rows: Iterable[Mapping[str, str]]) -> list[str]:
-    """A line for each: kind, name and summary; in brackets who offers it and what is wrong."""
+    """Return a line for each: kind, name, summary; in brackets its origin and faults."""
     cells = []
     for row in rows:
         status = "" if row["status"] == "ok" else row["status"]
@@ -43,7 +43,7 @@ def for_programs(rows: Iterable[Mapping[str, str]]) -> list[str]:
 
 
 def _told(summary: str, *remarks: str) -> str:
-    """A summary, and in brackets what else there is to say."""
+    """Return a summary, followed by remarks in brackets."""
     some = "; ".join(filter(None, remarks))
     return f"{summary} [{some}]".strip() if some else summary
 

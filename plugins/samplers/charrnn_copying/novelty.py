@@ -54,7 +54,7 @@ class Novelty:
     unit: str = "character"
 
     def table(self) -> dict[str, Any]:
-        """The plain form, for JSON."""
+        """Return the plain form, for JSON."""
         return {
             f"{self.unit}s": self.symbols,
             "longer_than": self.longer_than,
@@ -64,7 +64,7 @@ class Novelty:
         }
 
     def lines(self) -> list[str]:
-        """The result in words and a table."""
+        """Return the result in words and a table."""
         grams = "" if self.grams_copied is None else f", and {self.grams_copied:.1%} of the runs of"
         rows = [("length", "at", "in training", "text")]
         for match in self.matches:
@@ -84,7 +84,7 @@ def compare(text: str, training: Ids, alphabet: Alphabet, longer_than: int, top:
     Arguments:
         text: what may be copied. Its characters that the alphabet lacks match nothing.
         training: the ids of the training text.
-        longer_than: runs of more than so many symbols count as copied.
+        longer_than: runs of more than this many symbols count as copied.
         top: how many of the longest matches to tell.
 
     Raises:
@@ -115,7 +115,7 @@ def compare(text: str, training: Ids, alphabet: Alphabet, longer_than: int, top:
 
 
 def _encode(text: str, alphabet: Alphabet) -> Ids:
-    """The ids of a text, -1 where the alphabet lacks the character."""
+    """Return the ids of a text, -1 where the alphabet lacks the character."""
     if alphabet.kind == "bytes":
         return alphabet.encode(text)
     places = {symbol: i for i, symbol in enumerate(alphabet.symbols)}
@@ -123,7 +123,7 @@ def _encode(text: str, alphabet: Alphabet) -> Ids:
 
 
 def _covered(lengths: Ids, longer_than: int) -> npt.NDArray[np.bool_]:
-    """Which symbols are inside of a match that is longer."""
+    """Return which symbols are inside a longer match."""
     (ends,) = np.nonzero(lengths > longer_than)
     changes = np.zeros(len(lengths) + 1, np.int64)
     np.add.at(changes, ends + 1 - lengths[ends], 1)
@@ -132,7 +132,7 @@ def _covered(lengths: Ids, longer_than: int) -> npt.NDArray[np.bool_]:
 
 
 def _longest(lengths: Ids, ends: Ids, top: int) -> list[tuple[int, int, int]]:
-    """Length and end, here and in training, of the longest matches that do not overlap."""
+    """Return length and end, here and in training, of the longest matches without overlaps."""
     goes_on = np.append(lengths[1:] == lengths[:-1] + 1, False) if len(lengths) else lengths > 0
     (last,) = np.nonzero((lengths > 0) & ~goes_on)
     chosen: list[tuple[int, int, int]] = []

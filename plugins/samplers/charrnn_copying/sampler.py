@@ -44,7 +44,7 @@ class NoCopy:
         self.longest = options.longest
 
     def bind(self, context: Any) -> "_Bound":
-        """The sampler for the model of this context; reads the training text."""
+        """Read the training text and return the sampler for this context's model."""
         return _Bound(self.longest, suffix_automaton(context.training_ids()))
 
 
@@ -69,11 +69,11 @@ class _Bound:
         return jnp.where(copies, -jnp.inf, logits), at
 
     def observe(self, at: State, ids: jax.Array) -> State:
-        """The longest suffix of at most N symbols that is in the text, after ``ids: int32[B]``."""
+        """Return the longest suffix of at most N symbols in the text, after ``ids: int32[B]``."""
         return jax.vmap(self._read)(at, ids)
 
     def _copies(self, at: State, symbols: int) -> jax.Array:
-        """Which symbols would make the copy longer than N."""
+        """Return which symbols would make the copy longer than N."""
         state, length = at
         _, read = self._transitions(state)
         follow = jnp.zeros(symbols, bool).at[read].set(True, mode="drop")
@@ -97,6 +97,6 @@ class _Bound:
         return jax.lax.while_loop(in_more_places, lambda state: self.links[state], state), length
 
     def _transitions(self, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The places of a state's transitions and the symbols they read, filled up with no one."""
+        """Return the places of a state's transitions and their symbols, padded with no symbol."""
         edges = self.first[state] + jnp.arange(self.most)
         return edges, jnp.where(edges < self.first[state + 1], self.symbols[edges], _NO_SYMBOL)

@@ -45,7 +45,7 @@ class SuffixAutomaton:
     ends: Ints
 
     def longest_matches(self, ids: Ids | list[int]) -> tuple[Ints, Ints]:
-        """For every position, the longest match with the text that ends there.
+        """Return, for every position, the longest match with the text that ends there.
 
         Arguments:
             ids: the symbols to look for, one-dimensional; a negative one matches nothing.
@@ -111,7 +111,7 @@ def suffix_automaton(ids: Ids) -> SuffixAutomaton:
 
 
 def _suffix_array(text: Ids) -> tuple[Ids, Ids]:
-    """Where the suffixes of a text start, in their order, and what neighbours have in common.
+    """Return the starts of a text's sorted suffixes, and the lengths neighbours share.
 
     The empty suffix is the first. `common[p]` is the length of the longest common prefix of the
     suffixes p - 1 and p; it is -1 before the first and after the last.
@@ -147,7 +147,7 @@ def _suffix_array(text: Ids) -> tuple[Ids, Ids]:
 
 
 def _suffix_tree(order: Ids, common: Ids) -> tuple[Ids, Ids, Ids, Ids]:
-    """The nodes of a suffix tree: parents, depths, a start in the text; and each suffix's node.
+    """Return a suffix tree's nodes (parents, depths, starts) and each suffix's node.
 
     The root is the first. An inner node is a maximal run of neighbours that have `depth` symbols in
     common (Abouelhoda et al. 2004); a suffix that is such a node's own string has none of its own.
@@ -173,7 +173,7 @@ def _suffix_tree(order: Ids, common: Ids) -> tuple[Ids, Ids, Ids, Ids]:
 
 
 def _smaller_before(values: Ids) -> Ids:
-    """For each value but the first, which is the least: the place of the last smaller before it."""
+    """Return, for each value but the first (the least), the last smaller one before it."""
     before = np.maximum(np.arange(len(values)) - 1, 0)
     undecided = np.arange(1, len(values))
     while len(undecided := undecided[values[before[undecided]] >= values[undecided]]):
@@ -182,7 +182,7 @@ def _smaller_before(values: Ids) -> Ids:
 
 
 def _transitions(parents: Ids, depths: Ids, shortened: Ids) -> tuple[Ids, Ids]:
-    """The states each transition joins.
+    """Return the states each transition joins.
 
     Into a state lead those that are one symbol shorter than some substring of it: of the strings
     `shortened` by the symbol that is read, the prefixes that are long enough.
