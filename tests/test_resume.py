@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 from tests.resuming import Samples, assert_same, bits, quiet
 
 HOW = {"note": quiet}
+pytestmark = pytest.mark.usefixtures("optimized")
 
 
 @pytest.fixture(scope="module")
