@@ -1,4 +1,4 @@
-"""What several kits demand: purity, fixed shapes, true gradients, safe keeping."""
+"""What several kits require: purity, fixed shapes, true gradients, exact checkpoints."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +26,9 @@ def demand_purity(
     """Check that the same arguments always give the same result, compiled or not.
 
     Arguments:
-        call: gives a tree of arrays.
+        call: returns a tree of arrays.
         arguments, others: what it is called with, and what it is called with in between.
-        change: what the author can do where a second call gives something else.
+        change: what the author can do if a second call returns something else.
 
     Raises:
         CheckFailed: they do not.
@@ -50,8 +50,8 @@ def demand_purity(
     if apart > _ROUNDING:
         fail(
             f"compiled by jax.jit it gives a result that differs by {apart:.2g}{_at(where)}",
-            "compute with jax.numpy throughout, and decide with jnp.where, so that nothing depends "
-            "on whether a value is known yet",
+            "use jax.numpy throughout, and jnp.where instead of if, so that the result does not "
+            "depend on whether it is being traced",
         )
 
 
@@ -105,7 +105,7 @@ def demand_true_gradients(
     """Check a function's gradient against finite differences; call it in float64.
 
     Arguments:
-        function: gives a number; compiled, as it is called eight times for each leaf.
+        function: returns a number; compiled, as it is called eight times for each leaf.
         at: its argument, a tree of arrays; leaves that are not inexact are left alone.
         grads: its gradient there.
         change: what the author can do.
@@ -183,7 +183,7 @@ def demand_safe_keeping(kept: Mapping[str, Any], templates: Mapping[str, Any], c
     before, after = to_arrays(kept), to_arrays(read)
     for path, array in before.items():
         if after[path].tobytes() != array.tobytes():
-            fail(f"{path} comes back changed from a checkpoint", change)
+            fail(f"{path} changes when it is saved in a checkpoint and loaded again", change)
 
 
 def _at(where: str) -> str:

@@ -22,7 +22,7 @@ Status: TypeAlias = Literal["passed", "failed", "skipped", "expected", "unexpect
 
 @dataclass(frozen=True)
 class Kit:
-    """What is checked of a kind of plugin.
+    """The checks for one kind of plugin.
 
     Arguments:
         subject: what its checks look at.
@@ -34,16 +34,16 @@ class Kit:
 
 
 class CheckFailed(AssertionError):
-    """A component does not do what its contract says."""
+    """A component breaks its contract."""
 
 
 class NotApplicable(Exception):  # noqa: N818  # it is not an error
-    """A check that has nothing to look at in this component."""
+    """A check does not apply to this component."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
     Arguments:
         check: its name.
@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether it is as it should be."""
+        """Whether nothing needs to be done about it."""
         return self.status not in ("failed", "unexpected")
 
 
@@ -121,7 +121,7 @@ def select(
 def run_checks(
     checks: Iterable[Check], subject: Any, expected_failures: Mapping[str, str] | None = None
 ) -> Iterator[Outcome]:
-    """Run checks and give the outcome of each as soon as it is there.
+    """Run checks and yield the outcome of each as soon as it is known.
 
     Arguments:
         checks: functions of the subject.
@@ -147,7 +147,9 @@ def run_checks(
                 status, message = "expected", f"{reason} ({message})"
             elif status == "passed":
                 status = "unexpected"
-                message = f"it passes, though a failure was expected ({reason}): expect it no more"
+                message = (
+                    f"it passes although a failure was expected ({reason}): remove that expectation"
+                )
         elif status == "failed" and not _needs_no_use(check):
             if (line := _why_it_cannot_be_used(subject)) is not None:
                 useless, message = name_of(check), message if told else line
@@ -178,7 +180,7 @@ def _needs_no_use(check: Check) -> bool:
 
 
 def _why_it_cannot_be_used(subject: Any) -> str | None:
-    """What goes wrong when a component is used just once, in a line; None if nothing does."""
+    """Return in one line what goes wrong when a component is used once, or None."""
     try:
         getattr(subject, "try_out", lambda: None)()
     except Exception as error:  # whatever a plugin raises is an answer

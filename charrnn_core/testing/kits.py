@@ -46,7 +46,7 @@ def check(
     expected_failures: Mapping[str, str] | None = None,
     registry: Registry | None = None,
 ) -> Iterator[Outcome]:
-    """Run a kit and give the outcome of each check as soon as it is there.
+    """Run a kit and yield the outcome of each check as soon as it is known.
 
     Arguments:
         kind: such as ``"cell"``.

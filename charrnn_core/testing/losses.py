@@ -1,4 +1,4 @@
-"""The contract of a loss: nats per character, the mean over all that counts."""
+"""The contract of a loss: the weighted mean of nats per character."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -67,27 +67,27 @@ def example(seed: int) -> tuple[Numbers, Numbers, Numbers]:
 
 
 def one_number(subject: LossSubject) -> None:
-    """It gives one float32."""
+    """It returns one float32."""
     given = shapes(jax.eval_shape(lambda *arguments: subject.loss(*arguments), *example(1)))
     if given != "float32[]":
         fail(
-            f"for logits float32[{STEPS},{ROWS},{SYMBOLS}] it gives {given}",
-            "give a float32 scalar, such as jnp.sum(nats * weights) / jnp.sum(weights)",
+            f"for logits float32[{STEPS},{ROWS},{SYMBOLS}] it returns {given}",
+            "return a float32 scalar, such as jnp.sum(nats * weights) / jnp.sum(weights)",
         )
 
 
 def uniform_logits_cost_ln_v(subject: LossSubject) -> None:
-    """Where all of V symbols are equally likely, a character costs ln V nats."""
+    """With V equally likely symbols, a character costs ln V nats."""
     for symbols in (2, SYMBOLS):
         targets = np.arange(STEPS * ROWS, dtype=np.int32).reshape(STEPS, ROWS) % symbols
         logits = np.zeros((STEPS, ROWS, symbols), np.float32)
         cost = float(subject.cost(logits, targets, np.ones((STEPS, ROWS), np.float32)))
         if not abs(cost - np.log(symbols)) < _TOLERANCE:
             fail(
-                f"equal logits of {symbols} symbols cost {cost:.5g}; expected ln {symbols} = "
+                f"equal logits for {symbols} symbols cost {cost:.5g}; expected ln {symbols} = "
                 f"{np.log(symbols):.5g} nats",
-                "give the mean over characters, in nats: the natural logarithm of the probability "
-                "of the target, negated",
+                "return the mean over characters in nats, that is, of the negative natural "
+                "logarithm of the target's probability",
             )
 
 
@@ -102,12 +102,13 @@ def likelier_targets_cost_less(subject: LossSubject) -> None:
         fail(
             f"with the logits of the targets raised by 1, left alone and lowered by 1, the loss is "
             f"{less:.5g}, {even:.5g} and {more:.5g}",
-            "let it grow as the targets, ids along the logits' last axis, become less likely",
+            "make the loss grow as the targets, ids along the logits' last axis, become less "
+            "likely",
         )
 
 
 def constants_change_nothing(subject: LossSubject) -> None:
-    """A constant added to all logits of a position changes nothing."""
+    """Adding a constant to all logits of a position does not change the loss."""
     logits, targets, weights = example(3)
     one = subject.cost(logits, targets, weights)
     other = subject.cost(logits + 10 * logits[:, :, :1], targets, weights)
@@ -120,7 +121,7 @@ def constants_change_nothing(subject: LossSubject) -> None:
 
 
 def padding_counts_for_nothing(subject: LossSubject) -> None:
-    """What has weight 0 has no influence on the loss, and gets no gradient."""
+    """Positions with weight 0 do not influence the loss and get no gradient."""
     (logits, targets, weights), (other_logits, other_targets, _) = example(4), example(5)
     padded = np.zeros((STEPS, ROWS), bool)
     padded[-2:, 1] = True
@@ -131,7 +132,7 @@ def padding_counts_for_nothing(subject: LossSubject) -> None:
         np.where(padded, other_targets, targets),
         weights,
     )
-    change = "multiply the nats of each position by its weight before they are summed"
+    change = "multiply the nats of each position by its weight before summing"
     if not farthest(other, one)[0] < _TOLERANCE:
         fail(
             f"other logits and targets where the weight is 0 change the loss from {one:.6g} to "
@@ -144,7 +145,7 @@ def padding_counts_for_nothing(subject: LossSubject) -> None:
 
 
 def weighted_mean(subject: LossSubject) -> None:
-    """It is the mean of what single positions cost, by their weights."""
+    """It is the weighted mean of what each position costs alone."""
     logits, targets, weights = example(6)
     single = np.eye(STEPS * ROWS, dtype=np.float32).reshape(-1, STEPS, ROWS)
     alone = compiled(jax.vmap(subject.sum, (None, None, 0)))(logits, targets, single)
@@ -152,14 +153,14 @@ def weighted_mean(subject: LossSubject) -> None:
     cost = subject.cost(logits, targets, weights)
     if not farthest(cost, mean)[0] < _TOLERANCE:
         fail(
-            f"{STEPS * ROWS} positions cost {cost:.6g}; the mean of what each costs alone, by "
-            f"their weights, is {mean:.6g}",
-            "divide by jnp.sum(weights), not by the number of positions or of rows",
+            f"{STEPS * ROWS} positions cost {cost:.6g}; the weighted mean of what each costs alone "
+            f"is {mean:.6g}",
+            "divide by jnp.sum(weights), not by the number of positions or rows",
         )
 
 
 def order_does_not_matter(subject: LossSubject) -> None:
-    """The same positions in another order, of steps and of rows, cost the same."""
+    """Reordering the positions, across steps and rows, does not change the loss."""
     logits, targets, weights = example(7)
     order = np.random.default_rng(7).permutation(STEPS * ROWS)
 
@@ -172,12 +173,12 @@ def order_does_not_matter(subject: LossSubject) -> None:
     if not farthest(other, one)[0] < _TOLERANCE:
         fail(
             f"the same positions in another order cost {other:.6g} instead of {one:.6g}",
-            "let what a position costs depend on its own logits and target alone",
+            "make the cost of a position depend only on its own logits and target",
         )
 
 
 def gradients(subject: LossSubject) -> str:
-    """The gradient of the logits is that of finite differences."""
+    """The gradient of the logits matches finite differences."""
     logits, targets, weights = example(8)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         logits, weights = logits.astype(np.float64), weights.astype(np.float64)
@@ -186,7 +187,7 @@ def gradients(subject: LossSubject) -> str:
             return subject.sum(logits, targets, weights)
 
         grad = compiled(jax.grad(cost))(logits)
-        change = "fix the backward rule (custom_vjp, stop_gradient, clipping) of what it computes"
+        change = "fix its backward rule (custom_vjp, stop_gradient, clipping)"
         # Wide steps, as a loss may well compute in float32.
         apart = demand_true_gradients(compiled(cost), logits, grad, change, 1e-2, 1e-3)
     return f"at most {apart:.1g} apart"
@@ -199,14 +200,14 @@ def broad_logits(subject: LossSubject) -> None:
     for what, values in {"loss": cost, "gradient": grad}.items():
         if not (finite := np.isfinite(np.asarray(values))).all():
             fail(
-                f"with logits of the size of {_BROAD:g} the {what} has "
+                f"with logits of magnitude {_BROAD:g} the {what} contains "
                 f"{np.asarray(values)[~finite].flat[0]}",
                 "use jax.nn.log_softmax or jax.nn.logsumexp instead of exp and log",
             )
 
 
 def bfloat16(subject: LossSubject) -> str:
-    """Logits in bfloat16 cost about what the same logits cost in float32."""
+    """Logits in bfloat16 cost about the same as in float32."""
     logits, targets, weights = example(10)
     coarse = logits.astype(jnp.bfloat16)
     expected = subject.cost(coarse.astype(np.float32), targets, weights)
@@ -214,19 +215,19 @@ def bfloat16(subject: LossSubject) -> str:
         with jax.numpy_dtype_promotion("standard"):
             cost = compiled(subject.sum)(coarse, targets, weights)
     except TypeError as error:
-        raise NotApplicable("it refuses them; charrnn gives float32") from error
+        raise NotApplicable("it rejects bfloat16; charrnn passes float32") from error
     apart = farthest(cost, expected)[0]
     if not apart < _COARSE:
         fail(
             f"logits in bfloat16 cost {cost:.5g}; in float32 they cost {expected:.5g}",
-            "begin with logits.astype(jnp.float32)",
+            "start with logits.astype(jnp.float32)",
         )
-    return f"{apart:.1g} away"
+    return f"relative error {apart:.1g}"
 
 
 def pure(subject: LossSubject) -> None:
-    """The same arguments give the same loss, every time, compiled or not."""
-    change = "let it depend on its arguments alone, not on a count or a random generator of its own"
+    """The same arguments always give the same loss, compiled or not."""
+    change = "make it depend only on its arguments, not on a counter or random generator of its own"
     first, other = (tuple(map(jnp.asarray, example(seed))) for seed in (11, 12))
     demand_purity(subject.sum, first, other, change)
 

@@ -1,6 +1,6 @@
-"""The contract of an observer: it hears a training and remembers what it must.
+"""The contract of an observer: it follows a training run and remembers what it must.
 
-Its output is caught, and it works in a directory of its own that is removed afterwards.
+Its output is captured, and it works in a temporary directory that is removed afterwards.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _ODD_TEXTS = {
     "with a lone surrogate": "ho \udcff ho",
     "with markup": "[bold red]ho[/] [/nothing] {0} %s </p>",
 }
-_TOLD = "charrnn leaves an observer that raises out of the rest of the training"
+_TOLD = "charrnn drops an observer that raises for the rest of the run"
 
 
 class ObserverSubject(Subject):
@@ -56,14 +56,14 @@ class ObserverSubject(Subject):
         """Return an observer that has not received any event."""
         made = self.make()
         if self.given:
-            # What holds a lock or an open file cannot be copied, and hears every training itself.
+            # An object that holds a lock or an open file cannot be copied: it is used itself.
             with contextlib.suppress(Exception):
                 return copy.deepcopy(made)
         return made
 
     @contextlib.contextmanager
     def scene(self) -> Iterator["Scene"]:
-        """Provide a training in a directory of its own, which ends with the block."""
+        """Provide a training run in a temporary directory; it ends with the block."""
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, "run")
             directory.mkdir()
@@ -168,33 +168,33 @@ def methods_are_known(subject: ObserverSubject) -> str:
         if name not in known:
             raise UnknownNameError("method of an observer", name, known)
         if not callable(getattr(observer, name)):
-            fail(f"its {name} is not a method", "define it as one, with the event as its argument")
+            fail(f"its {name} is not a method", "make it a method that takes the event")
     if not found:
-        fail("it has no method for any event", f"define some of {', '.join(known)}")
+        fail("it has no method for any event", f"define at least one of {', '.join(known)}")
     return ", ".join(found)
 
 
 def hears_a_training(subject: ObserverSubject) -> None:
-    """It hears a whole training without raising."""
+    """It handles all events of a training run without raising."""
     with subject.scene() as scene:
         for event in [*training(scene.directory), ended(scene.directory, 3, "finished", 1.9)]:
-            _tell(scene, event, "a training", f"take what the event may hold: {_TOLD}")
+            _tell(scene, event, "a training run", f"handle every value an event may have: {_TOLD}")
 
 
 def early_ends(subject: ObserverSubject) -> None:
-    """A training may end at any moment, before anything was learnt, too."""
+    """It handles a training run that ends at any moment, even before the first update."""
     for heard in (1, 2, 3, 4):
         with subject.scene() as scene:
             scene.hear_quietly(training(scene.directory)[:heard])
             last = ended(scene.directory, int(heard > 2), "failed")
             _tell(
-                scene, last, f"a training that fails after {heard} events",
-                "do not count on what other events bring",
+                scene, last, f"a training run that fails after {heard} events",
+                "do not rely on any other event having come before",
             )  # fmt: skip
 
 
 def any_text(subject: ObserverSubject) -> None:
-    """It takes whatever a model may write, and sends no control characters to the terminal."""
+    """It handles any text a model may write, and sends no control characters to the terminal."""
     with subject.scene() as scene:
         scene.hear_quietly(training(scene.directory)[:3])
         for which, text in _ODD_TEXTS.items():
@@ -206,12 +206,12 @@ def any_text(subject: ObserverSubject) -> None:
         if _ODD.encode() in scene.output.getvalue():
             fail(
                 f"it sends the control characters {_ODD!r} of a sample to the terminal",
-                "show text with charrnn_core.terminal.printable: a model may write anything",
+                "print text with charrnn_core.terminal.printable: a model may write anything",
             )
 
 
 def changes_no_event(subject: ObserverSubject) -> None:
-    """It leaves the events, and what is in them, as they are."""
+    """It does not change the events or anything in them."""
     with subject.scene() as scene:
         for event in [*training(scene.directory), ended(scene.directory, 3, "finished", 1.9)]:
             before = copy.deepcopy(event)
@@ -222,18 +222,18 @@ def changes_no_event(subject: ObserverSubject) -> None:
                     fail(
                         f"{METHODS[type(event)]} changes the event's {name} from {value!r} to "
                         f"{now!r}",
-                        "work on a copy: other observers hear the same event",
+                        "work on a copy: other observers receive the same event",
                     )
 
 
 def state_is_plain(subject: ObserverSubject) -> str:
-    """What it wants to be remembered is plain data, at every moment."""
+    """Its state is plain data at every moment."""
     with subject.scene() as scene:
         has, lacks = "state", "restore"
         for one, other in ((has, lacks), (lacks, has)):
             if hasattr(scene.observer, one) and not hasattr(scene.observer, other):
                 fail(
-                    f"it has {one}() and no {other}(), so nothing is remembered",
+                    f"it has {one}() but no {other}(), so nothing is remembered",
                     f"define {other} as well",
                 )
         state = None
@@ -244,15 +244,16 @@ def state_is_plain(subject: ObserverSubject) -> str:
                 scene.through_a_file(state)
             except ValueError as error:
                 fail(
-                    f"after {METHODS[type(event)]} its state is {state!r}, which no checkpoint can "
-                    f"keep: {error}",
-                    "give numbers, text, None, and lists and tables (with text as keys) of these",
+                    f"after {METHODS[type(event)]} its state is {state!r}, which a checkpoint "
+                    f"cannot store: {error}",
+                    "return None, numbers, strings, or lists and dictionaries (with string keys) "
+                    "of these",
                 )
     return f"state {state!r}"
 
 
 def goes_on_from_a_checkpoint(subject: ObserverSubject) -> None:
-    """A new one, told what a checkpoint remembers, is where the old one was."""
+    """A new observer restored from a checkpoint is where the old one was."""
     with subject.scene() as scene:
         scene.hear_quietly(training(scene.directory))
         kept = scene.memory()
@@ -262,32 +263,33 @@ def goes_on_from_a_checkpoint(subject: ObserverSubject) -> None:
         scene.observer = subject.observer()
         scene.observer.restore(state)
         scene.hear_quietly(training(scene.directory, 3)[:1])
-        _demand_same(kept, scene.memory(), "a new one that is restored and hears on_start")
+        _demand_same(kept, scene.memory(), "a new observer, after restore and on_start,")
 
 
 def goes_back_to_a_checkpoint(subject: ObserverSubject) -> None:
-    """In the midst of a training it can be taken back to what a checkpoint remembers."""
+    """In the middle of a run, it can be restored to an earlier checkpoint."""
     with subject.scene() as scene:
         scene.hear_quietly(training(scene.directory))
         kept = scene.memory()
         state = _kept(scene, kept)
         scene.hear_quietly(training(scene.directory, 3)[2:])
         scene.observer.restore(state)
-        _demand_same(kept, scene.memory(), "one that goes on and is restored")
+        _demand_same(kept, scene.memory(), "a running observer, after restore,")
 
 
 def _kept(scene: Scene, state: Any) -> Any:
     try:
         return scene.through_a_file(state)
     except ValueError as error:
-        raise NotApplicable("no checkpoint can keep its state") from error
+        raise NotApplicable("a checkpoint cannot store its state") from error
 
 
 def _demand_same(kept: Any, found: Any, who: str) -> None:
     if found != kept:
         fail(
-            f"a checkpoint remembers {kept!r}; {who} says {found!r}",
-            "let restore bring back all of what state gives, before on_start and amid a training",
+            f"the checkpoint has the state {kept!r}; {who} has {found!r}",
+            "make restore bring back everything that state returns, before on_start and in the "
+            "middle of a run",
         )
 
 

@@ -28,7 +28,7 @@ Update = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 class OptimizerSubject(Subject):
-    """An optimizer under test, made for a run of 300 updates where nothing else is said.
+    """An optimizer under test, built for a run of 300 updates by default.
 
     >>> OptimizerSubject.of("optimizer", "sgd:0.5").rate
     0.5
@@ -48,10 +48,10 @@ class OptimizerSubject(Subject):
 
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
-        """The optimizer; a check that needs one does not apply where there is none."""
+        """The optimizer; a check that needs one does not apply if there is none."""
         optimizer = self.build()
         if not _is_optimizer(optimizer):
-            raise NotApplicable("it gives no optax.GradientTransformation")
+            raise NotApplicable("it does not return an optax.GradientTransformation")
         return optimizer
 
     @cached_property
@@ -82,12 +82,12 @@ def parameters(seed: int = 0) -> Any:
 
 
 def gives_a_transformation(subject: OptimizerSubject) -> None:
-    """It gives an optax.GradientTransformation."""
+    """It returns an optax.GradientTransformation."""
     optimizer = subject.build()
     if not _is_optimizer(optimizer):
         fail(
-            f"it gives a {type(optimizer).__name__}",
-            "give an optax.GradientTransformation, such as optax.chain(...) or optax.adam(...)",
+            f"it returns a {type(optimizer).__name__}",
+            "return an optax.GradientTransformation, such as optax.chain(...) or optax.adam(...)",
         )
 
 
@@ -114,7 +114,7 @@ def state_is_fixed(subject: OptimizerSubject) -> str:
     _, after = jax.eval_shape(updating(subject.optimizer), parameters(1), before, params)
     demand_fixed_shapes(
         "an update", before, after,
-        "begin with arrays of the very shape and dtype that an update gives back, such as "
+        "start with arrays of exactly the shape and dtype that an update returns, such as "
         "jnp.zeros((), jnp.int32) for a count",
     )  # fmt: skip
     leaves = jax.tree.leaves(before)
@@ -128,7 +128,7 @@ def saves_and_loads(subject: OptimizerSubject) -> None:
     template = jax.eval_shape(lambda: subject.build().init(params))
     demand_safe_keeping(
         {"opt_state": state}, {"opt_state": template},
-        "keep the state in plain arrays",
+        "use plain arrays for the state",
     )  # fmt: skip
 
 
@@ -137,12 +137,12 @@ def pure(subject: OptimizerSubject) -> None:
     params = parameters()
     state = subject.optimizer.init(params)
     first, other = ((parameters(seed), state, params) for seed in (1, 2))
-    change = "keep what it remembers in the state that update is given and gives back"
+    change = "keep everything it remembers in the state that update takes and returns"
     demand_purity(updating(subject.optimizer), first, other, change)
 
 
 def minimises_a_quadratic(subject: OptimizerSubject) -> str:
-    """From some distance, 300 updates lower a quadratic to less than a tenth."""
+    """From some distance, 300 updates reduce a quadratic to less than a tenth."""
     goal = parameters(3)
     signs = jax.tree.map(lambda leaf: jnp.where(leaf > 0, 1.0, -1.0), parameters(4))
 
@@ -167,17 +167,16 @@ def minimises_a_quadratic(subject: OptimizerSubject) -> str:
     best = float(shares.min())
     if not best < _SHARE:
         fail(
-            f"after {_UPDATES} updates a quadratic costs {best:.3g} times what it cost at the "
-            f"start at best, begun {', '.join(map(str, _DISTANCES))} away; expected less than "
-            f"{_SHARE}",
-            "point the updates down the gradient, as optax.scale_by_learning_rate does: they are "
-            "added to the parameters",
+            f"after {_UPDATES} updates a quadratic is at best {best:.3g} times its initial value, "
+            f"starting {', '.join(map(str, _DISTANCES))} away; expected less than {_SHARE}",
+            "make the updates point down the gradient, as optax.scale_by_learning_rate does: they "
+            "are added to the parameters",
         )
-    return f"to {best:.1g} of what it cost, from {_DISTANCES[int(shares.argmin())]} away"
+    return f"to {best:.1g} of its initial value, from {_DISTANCES[int(shares.argmin())]} away"
 
 
 def zero_gradients(subject: OptimizerSubject) -> None:
-    """Gradients of zero leave updates and state finite."""
+    """Zero gradients leave updates and state finite."""
     params = parameters()
     state = subject.optimizer.init(params)
     zeros = jax.tree.map(jnp.zeros_like, params)
@@ -187,16 +186,16 @@ def zero_gradients(subject: OptimizerSubject) -> None:
             for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
                 if jnp.issubdtype(leaf.dtype, jnp.inexact) and not jnp.isfinite(leaf).all():
                     fail(
-                        f"after {step + 1} gradients of zero, {jax.tree_util.keystr(path)} of the "
-                        f"{what} is not finite",
-                        "add a small epsilon to what is divided by",
+                        f"with zero gradients, {jax.tree_util.keystr(path)} of the {what} is not "
+                        f"finite in update {step + 1}",
+                        "add a small epsilon to the denominator",
                     )
 
 
 def runs_of_any_length(subject: OptimizerSubject) -> None:
-    """It can be made for a run of a single update, and of two thousand million."""
+    """It can be built for a run of one update, and of two billion."""
     if subject.given:
-        raise NotApplicable("it was given as an object, made already")
+        raise NotApplicable("it was given as an object, already built")
     params = parameters()
     usual = subject.optimizer.init(params)
     for total_steps in (1, _LONGEST):
@@ -207,25 +206,25 @@ def runs_of_any_length(subject: OptimizerSubject) -> None:
         except (ValueError, ArithmeticError) as error:
             fail(
                 f"for a run of {total_steps} updates it raises {type(error).__name__}: {error}",
-                "let a warm-up be no longer than the run, as charrnn_core.schedules does",
+                "limit the warm-up to the length of the run, as charrnn_core.schedules does",
             )
         demand_fixed_shapes(
-            f"making it for {total_steps} updates instead of {_UPDATES}", usual, state,
-            "let the state's shapes depend on the parameters alone",
+            f"building it for {total_steps} updates instead of {_UPDATES}", usual, state,
+            "make the state's shapes depend only on the parameters",
         )  # fmt: skip
         if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(changes)):
             fail(
-                f"for a run of {total_steps} updates the first one is not finite",
-                "mind divisions by the number of updates less the warm-up",
+                f"in a run of {total_steps} updates the first one is not finite",
+                "avoid dividing by zero when the warm-up is as long as the run",
             )
 
 
 def length_known_inside_jit(subject: OptimizerSubject) -> None:
-    """The number of updates may also be an int32 array that is known inside jit alone."""
+    """The number of updates may be an int32 array that is known only inside jit."""
     if subject.given:
-        raise NotApplicable("it was given as an object, made already")
+        raise NotApplicable("it was given as an object, already built")
     params, state = parameters(), subject.optimizer.init(parameters())
-    total_steps, change = 7, "use charrnn_core.schedules, or compute with jax.numpy alone"
+    total_steps, change = 7, "use charrnn_core.schedules, or compute with jax.numpy only"
 
     @compiled
     def late(total: jax.Array, grads: Any, state: Any) -> tuple[Any, Any]:
@@ -238,20 +237,22 @@ def length_known_inside_jit(subject: OptimizerSubject) -> None:
         try:
             changes, after = late(jnp.int32(total_steps), grads, states[0])
         except jax.errors.JAXTypeError:
-            fail("it must know the number of updates in advance, so --minutes cannot be", change)
+            fail(
+                "it needs the number of updates in advance, which --minutes cannot tell it", change
+            )
         expected, known_before = early(grads, states[1], params)
         states = after, known_before
         apart, where = farthest(changes, expected)
         if apart > _ROUNDING:
             fail(
-                f"where {total_steps} updates are known inside jit alone, update {step + 1} "
-                f"differs at {where} by {apart:.2g} from where they are known in advance",
+                f"if the number of updates ({total_steps}) is known only inside jit, update "
+                f"{step + 1} differs at {where} by {apart:.2g} from when it is known in advance",
                 change,
             )
 
 
 def learning_rate(subject: OptimizerSubject) -> str:
-    """It has the option learning_rate, and a larger one moves further."""
+    """It has the option learning_rate, and a larger rate moves the parameters further."""
     if subject.given:
         raise NotApplicable("it was given as an object, without options")
     known = annotations(subject.provider.component.options)

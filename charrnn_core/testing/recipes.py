@@ -1,4 +1,4 @@
-"""The contract of a recipe: settings that a run can begin with, on any machine."""
+"""The contract of a recipe: settings that a run can start from, on any machine."""
 
 import dataclasses
 import json
@@ -54,38 +54,42 @@ def plain_settings(subject: RecipeSubject) -> str:
     try:
         again = json.loads(json.dumps(settings, allow_nan=False))
     except (TypeError, ValueError) as error:
-        fail(f"its settings cannot be written down: {error}", "use texts, numbers and tables")
+        fail(
+            f"its settings cannot be written to a file: {error}",
+            "use strings, numbers, booleans, lists and tables",
+        )
     if again != settings:
         fail(
-            f"its settings are {settings} and read again {again}",
-            "use texts, numbers, truth values, lists and tables with texts as keys",
+            f"its settings {settings} become {again} when written and read again",
+            "use strings, numbers, booleans, lists, and tables with string keys",
         )
     return f"{len(settings)} settings"
 
 
 def known_settings(subject: RecipeSubject) -> str:
-    """Every setting exists, has a value it can have, and names components that are installed."""
+    """Every setting exists and has a valid value, and the components are installed."""
     config = subject.config
     return f"{config.cell.use}, {config.optimizer.use}"
 
 
 def works_anywhere(subject: RecipeSubject) -> None:
-    """It leaves open where the text is and what to begin from."""
+    """It names no text or checkpoint that exists on one machine only."""
     config = subject.config
     if config.init_from is not None:
         fail(
-            f"it begins with the parameters of {config.init_from!r}, which other machines lack",
+            f"it starts from the parameters of {config.init_from!r}, which other machines do not "
+            "have",
             "leave init_from to the user",
         )
     if config.source.use == "file":
         fail(
-            f"it reads {config.source.argument!r}, which other machines lack",
-            "leave the source to the user, or name one that gets its text by itself",
+            f"it reads {config.source.argument!r}, which other machines do not have",
+            "leave the source to the user, or name one that downloads or generates its text",
         )
 
 
 def trains(subject: RecipeSubject) -> str:
-    """A run of two updates that begins with it trains, evaluates, writes and is saved."""
+    """A run of two updates with it trains, evaluates, samples and saves a checkpoint."""
     config = subject.config
     per_update = config.batch * config.window
     with tempfile.TemporaryDirectory() as folder:

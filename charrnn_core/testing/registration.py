@@ -15,7 +15,7 @@ from charrnn_core.testing.subject import Subject
 
 @needs_no_use
 def light_import(subject: Subject) -> None:
-    """Importing the plugin's module imports no jax, flax, optax or numpy."""
+    """Importing the plugin's module does not import jax, flax, optax or numpy."""
     module = subject.registry.module(subject.provider)
     if subject.given or subject.provider.file or module is None:
         raise NotApplicable("it is not an installed plugin")
@@ -32,16 +32,16 @@ def light_import(subject: Subject) -> None:
         fail(f"importing {module} fails: {told[-1]}", "fix that error")
     if heavy := json.loads(ran.stdout.splitlines()[-1]):
         fail(
-            f"importing {module} imports {', '.join(heavy)}, which makes every charrnn command "
-            "slower",
-            "keep what needs it in a module of its own and name that as the target, "
-            "'package.module:attribute'",
+            f"importing {module} imports {', '.join(heavy)}, which slows down every charrnn "
+            "command",
+            "move the code that needs it to a separate module and name that one in target, as in "
+            "target='package.module:attribute'",
         )
 
 
 @needs_no_use
 def has_a_summary(subject: Subject) -> str:
-    """It has a summary of one line."""
+    """It has a one-line summary."""
     return _summary(subject)
 
 
@@ -50,7 +50,7 @@ def _summary(subject: Subject) -> str:
         raise NotApplicable("it was given as an object")
     summary, who = subject.provider.plugin.summary, f"{subject.kind} {subject.ref.use!r}"
     if not summary.strip() or len(summary.splitlines()) > 1:
-        fail(f"{who} has the summary {summary!r}", "give it one line, for listings")
+        fail(f"{who} has the summary {summary!r}", "give it a one-line summary for listings")
     return summary
 
 
@@ -68,29 +68,29 @@ def is_described(subject: Subject) -> str:
             fail(
                 f"option {option['name']!r} of {who} is an integer without bounds",
                 "declare them, as in opt(default, help=..., ge=1), so that a wrong value is "
-                "refused by name instead of failing inside jax",
+                "rejected with the option's name instead of failing inside jax",
             )
     return summary
 
 
 @needs_no_use
 def options_round_trip(subject: Subject) -> str:
-    """Options read, written and read again are the same, and an unknown one is refused."""
+    """Options are the same when written and read again, and an unknown one is rejected."""
     resolved = subject.registry.resolve(subject.kind, subject.ref)
     written = json.loads(json.dumps(resolved.table()))
     again = subject.registry.resolve(subject.kind, Ref.parse(written))
     if again.table() != resolved.table():
         fail(
-            f"the options {written} are {again.table()} when read again",
-            "let __post_init__ leave alone what it has settled before",
+            f"the options {written} become {again.table()} when read again",
+            "make __post_init__ idempotent: leave values that it has already normalised unchanged",
         )
     values = option_values(subject.options())
     try:
         read_options(subject.provider.component.options, {**values, "no-such-option": 1})
     except UnknownNameError:
         return f"{len(values)} options"
-    fail("an option that does not exist is taken", "do not accept options of any name")
+    fail("an option that does not exist is accepted", "reject unknown option names")
 
 
 REGISTRATION = (light_import, is_described, options_round_trip)
-"""The checks of what every component has to do."""
+"""The checks that every component has to pass."""

@@ -1,6 +1,6 @@
 """The contract of a sampler: from one distribution to another, row by row.
 
-It is bound to an alphabet and a training text before anything else, as sampling does.
+It is first bound to an alphabet and a training text, as when sampling.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,7 @@ class SamplerSubject(Subject):
         return compiled(lambda ids: chain.observe_all(chain.init(ids.shape[1]), ids))
 
     def shaped(self, logits: Numbers) -> Numbers:
-        """Return the logits it makes of these in the middle of a text."""
+        """Return the shaped logits in the middle of a text."""
         rows = len(logits)
         shaped, _ = self.compiled_step(logits, self.history(ids(0, rows)), ids(1, rows)[0])
         return np.asarray(shaped)
@@ -80,7 +80,7 @@ class SamplerSubject(Subject):
         return compiled(self.step)
 
     def step(self, logits: Any, states: Any, ids: Any) -> tuple[jax.Array, Any]:
-        """Return the logits it makes of these for one character, and its state afterwards."""
+        """Return the shaped logits for one character, and the state afterwards."""
         shaped, states = self.chain(jax.random.key(0), logits, states)
         return shaped, self.chain.observe(states, ids)
 
@@ -104,19 +104,19 @@ def _some_impossible(values: Numbers, seed: int) -> Numbers:
 
 
 def keeps_shape_and_dtype(subject: SamplerSubject) -> None:
-    """Logits float32[B,V] give logits float32[B,V]."""
+    """It takes logits float32[B,V] and returns logits float32[B,V]."""
     for rows in (1, ROWS):
         given = jax.ShapeDtypeStruct((rows, SYMBOLS), jnp.float32)
         states = subject.chain.init(rows)
         shaped, _ = jax.eval_shape(subject.chain, jax.random.key(0), given, states)
         demand_fixed_shapes(
             "it", {"logits": given}, {"logits": shaped},
-            "give logits of the shape and dtype they came in, not ids or probabilities",
+            "return logits of unchanged shape and dtype, not ids or probabilities",
         )  # fmt: skip
 
 
 def leaves_something(subject: SamplerSubject) -> None:
-    """In every row some symbol that could be drawn stays possible."""
+    """In every row at least one possible symbol stays possible."""
     never = -np.inf
     rows = {
         "all symbols equally likely": [0.0] * SYMBOLS,
@@ -130,9 +130,9 @@ def leaves_something(subject: SamplerSubject) -> None:
     for case, row in zip(rows, shaped, strict=True):
         if not (row > -np.inf).any():
             fail(
-                f"of {case} it leaves none: {row.tolist()}",
-                "keep the likeliest symbol whatever the others are, such as by comparing with >= "
-                "and with a bound of at most the largest probability",
+                f"with {case}, no symbol stays possible: {row.tolist()}",
+                "always keep the likeliest symbol, for example by comparing with >= and a bound "
+                "that is at most the largest probability",
             )
 
 
@@ -143,7 +143,8 @@ def makes_nothing_possible(subject: SamplerSubject) -> None:
     wrong = (given == -np.inf) & (shaped > -np.inf)
     for row, symbol in zip(*np.nonzero(wrong), strict=True):
         fail(
-            f"symbol {symbol} of row {row} was impossible and has the logit {shaped[row, symbol]}",
+            f"symbol {symbol} of row {row} was impossible and now has the logit "
+            f"{shaped[row, symbol]}",
             "end with jnp.where(logits == -jnp.inf, -jnp.inf, shaped): what another sampler "
             "forbids must never be drawn",
         )
@@ -157,14 +158,14 @@ def broad_logits(subject: SamplerSubject) -> None:
         bad = shaped[np.isnan(shaped) | (shaped == np.inf)]
         if bad.size:
             fail(
-                f"logits of the size of {_BROAD:g}{case} give {bad[0]}",
+                f"logits of magnitude {_BROAD:g}{case} give {bad[0]}",
                 "use jax.nn.softmax or log_softmax instead of exp and log, and jnp.where instead "
                 "of multiplying by a mask",
             )
 
 
 def state_is_fixed(subject: SamplerSubject) -> str:
-    """What it remembers has the batch as its first axis, and keeps its shapes and dtypes."""
+    """Its state has the batch as its first axis, and keeps its shapes and dtypes."""
     shown = "None"
     for rows in (1, ROWS):
         key, given = jax.random.key(0), logits(3, rows)
@@ -172,10 +173,10 @@ def state_is_fixed(subject: SamplerSubject) -> str:
         shown = str(shapes(states[0]))
         if any(leaf.shape[:1] != (rows,) for leaf in jax.tree.leaves(states)):
             fail(
-                f"the state of {rows} rows is {shown}",
-                "make the batch the first axis of every array in it: a row's state is its own",
+                f"for {rows} rows the state is {shown}",
+                "make the batch the first axis of every array in it: each row has its own state",
             )
-        change = "give back the state in the structure, shapes and dtypes it came in"
+        change = "return the state with unchanged structure, shapes and dtypes"
         _, after = jax.eval_shape(subject.chain, key, given, states)
         demand_fixed_shapes("a call", states[0], after[0], change)
         after = jax.eval_shape(subject.chain.observe, states, ids(3, rows)[0])
@@ -184,7 +185,7 @@ def state_is_fixed(subject: SamplerSubject) -> str:
 
 
 def rows_are_independent(subject: SamplerSubject) -> None:
-    """No row of the batch, nor the number of rows, has any influence on another row."""
+    """A row depends neither on the other rows of the batch nor on their number."""
     given, past, now = logits(4), ids(4), ids(5)[0]
     other_given, other_past = given.copy(), past.copy()
     other_given[1], other_past[:, 1] = logits(6)[1] + 3, ids(6)[:, 1]
@@ -193,16 +194,16 @@ def rows_are_independent(subject: SamplerSubject) -> None:
     changed = step(other_given, history(other_past), now)
     alone = step(given[:1], history(past[:, :1]), now[:1])
     cases = (
-        (0, changed, "when row 1 changes"),
-        (2, changed, "when row 1 changes"),
-        (0, alone, "when it stands alone"),
+        (0, changed, "when row 1 changed"),
+        (2, changed, "when row 1 changed"),
+        (0, alone, "when it is the only row"),
     )
     for row, other, when in cases:
-        parts = zip(("the logits it gives", "the state it keeps"), together, other, strict=True)
+        parts = zip(("the logits", "the state"), together, other, strict=True)
         for what, one, two in parts:
             if (apart := farthest(_row(two, row), _row(one, row))[0]) > _TOLERANCE:
                 fail(
-                    f"{what} for row {row} moved by {apart:.2g} {when}",
+                    f"{what} of row {row} changed by {apart:.2g} {when}",
                     "compute within a row, over the last axis: axis=-1, keepdims=True",
                 )
 
@@ -217,7 +218,7 @@ def pure(subject: SamplerSubject) -> None:
     first, other = ((logits(seed), subject.history(ids(seed)), ids(seed + 1)[0]) for seed in (7, 9))
     demand_purity(
         subject.step, first, other,
-        "keep what it remembers in the state, not in the object or a global, and draw from the key",
+        "keep what it remembers in the state, not in the object or a global; draw only from key",
     )  # fmt: skip
 
 
@@ -236,7 +237,7 @@ class _Fading:
 
 
 def writes_text(subject: SamplerSubject) -> str:
-    """Between two temperatures it writes a text, symbols as often as its distributions say."""
+    """Between two temperatures, it writes each symbol as often as its distributions say."""
 
     def warm(key: jax.Array, logits: jax.Array, state: None) -> tuple[jax.Array, None]:
         return logits / 1.2, state
@@ -280,10 +281,10 @@ def writes_text(subject: SamplerSubject) -> str:
         symbol = int(np.argmax(off))
         fail(
             f"of {counts.sum()} symbols written by {_WRITERS} rows, {counts[symbol]} are "
-            f"{ALPHABET.symbols[symbol]!r}; by the logits it gives to each row alone, "
+            f"{ALPHABET.symbols[symbol]!r}; by the logits it returns for each row alone, "
             f"{expected[symbol]:.1f} +- {deviation[symbol]:.1f} are expected",
-            "let the logits depend on the row's own logits and state alone, whatever the number of "
-            "rows, and let observe alone take account of what was drawn",
+            "make the logits of a row depend only on its own logits and state, whatever the number "
+            "of rows, and take account of drawn symbols only in observe",
         )
     return f"at most {off.max():.1f} sigma off"
 

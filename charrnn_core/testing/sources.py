@@ -31,10 +31,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of reading the text once.
+    """What happened when the text was read once.
 
     Arguments:
-        corpus: what the source gave, or the error it raised.
+        corpus: what the source returned, or the error it raised.
         printed: what it wrote to the terminal.
         changed: the files and directories it wrote, made, renamed or removed.
     """
@@ -68,15 +68,15 @@ class SourceSubject(Subject):
             with listening(note):
                 try:
                     corpus = self.read()
-                except Exception as error:  # `gives_a_corpus` tells of it
+                except Exception as error:  # `gives_a_corpus` reports it
                     corpus = error
         return Reading(corpus, output.getvalue(), tuple(changed))
 
     @property
     def corpus(self) -> Corpus:
-        """The text; what needs it does not apply where there is none."""
+        """The text; a check that needs it does not apply if there is none."""
         if not isinstance(self.reading.corpus, Corpus):
-            raise NotApplicable("it gives no corpus")
+            raise NotApplicable("it returns no corpus")
         return self.reading.corpus
 
     def ask(self, argument: str | None, offline: bool = True) -> Any:
@@ -87,7 +87,7 @@ class SourceSubject(Subject):
 
 
 def gives_a_corpus(subject: SourceSubject) -> str:
-    """It gives a Corpus that a model can learn from."""
+    """It returns a Corpus that a model can learn from."""
     if isinstance(found := subject.reading.corpus, Exception):
         raise found
     return f"{found.characters:,} characters, {len(found.symbols)} symbols"
@@ -101,40 +101,40 @@ def says_where_from(subject: SourceSubject) -> str:
         if not isinstance(value, str) or len(value.splitlines()) != 1 or not value.strip():
             fail(
                 f"the corpus has the {what} {value!r}",
-                "give it a name for listings, such as 'gutenberg:520', and as its origin an "
-                "address or a path, one line each",
+                "set name to something short for listings, such as 'gutenberg:520', and origin "
+                "to an address or a path, one line each",
             )
     return f"{corpus.name} from {corpus.origin}"
 
 
 def no_lone_surrogates(subject: SourceSubject) -> None:
-    """The text has whole characters only, which every file and terminal can take."""
+    """The text has no lone surrogates, which files and terminals cannot encode."""
     before = 0
     for piece in subject.corpus.read():
         if found := _SURROGATE.search(piece):
             fail(
                 f"character {before + found.start() + 1} is the lone surrogate {found[0]!a}",
-                "decode with errors='strict' and raise a CorpusError that says where; "
+                "decode with errors='strict' and raise a CorpusError that says where, as "
                 "charrnn_core.decode_text does",
             )
         before += len(piece)
 
 
 def same_text_twice(subject: SourceSubject) -> str:
-    """Read again, it is the same text."""
+    """Reading it again returns the same text."""
     one, two = subject.corpus, subject.read()
     if one.sha256 != two.sha256:
         fail(
             f"read twice, the text has {one.characters:,} characters with the digest "
             f"{one.sha256[:8]}, then {two.characters:,} with {two.sha256[:8]}",
-            "depend on argument, options and the cache alone: sort what has no order, and use no "
-            "clock and no random numbers",
+            "make the text depend only on argument, options and the cache: sort directory listings "
+            "and sets, and use neither the clock nor unseeded random numbers",
         )
     return f"sha256 {one.sha256[:8]}"
 
 
 def pieces_join_again(subject: SourceSubject) -> str:
-    """A text in pieces can be read as often as one likes, from its start."""
+    """A text in pieces can be read from its start any number of times."""
     corpus = subject.corpus
     if corpus.pieces is None:
         raise NotApplicable("the text is in memory")
@@ -146,13 +146,13 @@ def pieces_join_again(subject: SourceSubject) -> str:
         fail(
             f"read again, the pieces have {characters:,} characters; the first time they had "
             f"{corpus.characters:,}",
-            "let `pieces` be a function that opens the text anew each time it is called",
+            "make `pieces` a function that reopens the text on every call",
         )
     return f"{pieces} pieces"
 
 
 def bad_arguments(subject: SourceSubject) -> str:
-    """An argument that names nothing raises a SourceError, in one line."""
+    """An argument that names no text raises a SourceError with a one-line message."""
     arguments = [*_NONSENSE, *([None] if subject.ref.argument is not None else [])]
     refusals = []
     for argument in arguments:
@@ -163,20 +163,23 @@ def bad_arguments(subject: SourceSubject) -> str:
         except CharRNNError as error:
             refusals.append(said := str(error))
             if len(said.splitlines()) != 1:
-                fail(f"with {shown} it says {said[:_SHOWN]!r}", "say in one line what is wrong")
+                fail(
+                    f"with {shown} the error message is {said[:_SHOWN]!r}",
+                    "say what is wrong in one line",
+                )
         except Exception as error:  # whatever else it raises is the finding
             fail(
                 f"with {shown} it raises {type(error).__name__}: {str(error)[:_SHOWN]}",
-                "check the argument, and raise charrnn_core.SourceError with what was got, what "
+                "check the argument, and raise charrnn_core.SourceError with what was given, what "
                 "was expected and what to do",
             )
     if not refusals:
-        raise NotApplicable("it takes any argument")
-    return f"{len(refusals)} refused"
+        raise NotApplicable("it accepts any argument")
+    return f"{len(refusals)} rejected"
 
 
 def offline(subject: SourceSubject) -> str:
-    """With an empty cache and offline it asks the network for nothing, and raises a SourceError."""
+    """Offline with an empty cache, it makes no network calls; it works or raises SourceError."""
     asked: list[str] = []
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
@@ -200,20 +203,20 @@ def offline(subject: SourceSubject) -> str:
     if asked:
         fail(
             f"offline it calls {asked[0]}",
-            "look at context.offline first, and raise charrnn_core.SourceError if the text is not "
+            "check context.offline first, and raise charrnn_core.SourceError if the text is not "
             "on this machine",
         )
     return outcome
 
 
 def prints_nothing(subject: SourceSubject) -> None:
-    """It writes nothing to the terminal itself."""
+    """It prints nothing to the terminal itself."""
     if printed := subject.reading.printed:
-        fail(f"it prints {printed[:80]!r}", "tell the user by context.note(line)")
+        fail(f"it prints {printed[:80]!r}", "tell the user with context.note(line)")
 
 
 def writes_into_the_cache_alone(subject: SourceSubject) -> None:
-    """It changes no file or directory outside the cache, but for temporary ones."""
+    """It changes no file or directory outside the cache, except temporary ones."""
     cache = Path(os.path.realpath(cache_directory()))
     # The cache may be made, with the directories above it.
     allowed = [Path(os.path.realpath(path)) for path in (tempfile.gettempdir(), os.devnull)]
@@ -223,7 +226,7 @@ def writes_into_the_cache_alone(subject: SourceSubject) -> None:
             continue
         if ".pyc" in path.name or "__pycache__" in path.parts:
             continue  # Python keeps what it has compiled
-        fail(f"it changes {path}", f"write below context.cache alone, which is {cache}")
+        fail(f"it changes {path}", f"write only below context.cache, which is {cache}")
 
 
 KIT = Kit(SourceSubject, (

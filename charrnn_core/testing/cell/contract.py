@@ -30,12 +30,10 @@ def initialisation(subject: CellSubject) -> str:
     if apart:
         fail(
             f"the same key gives parameters that differ by {apart:.2g} at {where}",
-            "draw them from the key that init is given, and from nothing else",
+            "draw them only from the key passed to init",
         )
     if not farthest(other, subject.params)[0] and jax.tree.leaves(other):
-        fail(
-            "two keys give the same parameters", "draw at least the weights from the key init gets"
-        )
+        fail("two keys give the same parameters", "draw at least the weights from the key")
     for path, leaf in jax.tree_util.tree_leaves_with_path(subject.params):
         if not np.isfinite(np.asarray(leaf, np.float64)).all():
             fail(f"parameter {jax.tree_util.keystr(path)} is not finite", "fix its initialiser")
@@ -43,7 +41,7 @@ def initialisation(subject: CellSubject) -> str:
 
 
 def carry_is_fixed(subject: CellSubject) -> str:
-    """A step keeps the carry's structure, shapes and dtypes, and gives an output [B,H]."""
+    """A step keeps the carry's structure, shapes and dtypes, and returns an output [B,H]."""
     cell = subject.cell
     for rows in (1, ROWS):
         x = jax.ShapeDtypeStruct((rows, INPUTS), jnp.float32)
@@ -51,22 +49,23 @@ def carry_is_fixed(subject: CellSubject) -> str:
             lambda params, rows=rows: cell.initial_carry(params, (rows, INPUTS)), subject.params
         )
         after, y = jax.eval_shape(cell.step, subject.params, carry, x)
-        change = "give back the carry in the structure, shapes and dtypes it came in"
+        change = "return the carry with unchanged structure, shapes and dtypes"
         demand_fixed_shapes("a step", carry, after, change)
         if any(leaf.shape[:1] != (rows,) for leaf in jax.tree.leaves(carry)):
             fail(
-                f"the carry of {rows} rows is {shapes(carry)}",
+                f"for {rows} rows the carry is {shapes(carry)}",
                 "make the batch the first axis of every leaf of the carry",
             )
         if y.ndim != 2 or y.shape[0] != rows:
             fail(
-                f"the output for {rows} rows has shape {y.shape}", "give an output of shape (B, H)"
+                f"for {rows} rows the output has shape {y.shape}",
+                "return an output of shape (B, H)",
             )
     return f"carry {shapes(subject.fresh)}"
 
 
 def pure(subject: CellSubject) -> None:
-    """The same parameters, carry and input give the same carry and output, every time."""
+    """The same parameters, carry and input always give the same carry and output."""
     first, other = inputs(1)[0], inputs(2)[0]
     one = subject.cell.step(subject.params, subject.fresh, first)
     subject.cell.step(subject.params, subject.fresh, other)
@@ -83,14 +82,14 @@ def pure(subject: CellSubject) -> None:
     if farthest(restart, start)[0]:
         fail(
             "two calls of initial_carry with the same arguments differ",
-            "make the initial carry depend on its arguments alone",
+            "make the initial carry depend only on its arguments",
         )
     with jax.checking_leaks():
         jax.jit(subject.build().step)(subject.params, subject.fresh, first)
 
 
 def traced_once(subject: CellSubject) -> None:
-    """A compiled step that is called again with what it gave back is not traced again."""
+    """A compiled step is not traced again when called with the carry it returned."""
     cell, calls = subject.build(), 0
 
     def counted(params: Any, carry: Any, x: jax.Array) -> Any:
@@ -104,15 +103,15 @@ def traced_once(subject: CellSubject) -> None:
     if calls > 1:
         fail(
             f"{STEPS} calls of the compiled step traced it {calls} times",
-            "make initial_carry give arrays of the very dtype that a step gives back, such as "
-            "jnp.zeros(shape, jnp.float32), and no Python numbers",
+            "make initial_carry return arrays of exactly the dtype that a step returns, such as "
+            "jnp.zeros(shape, jnp.float32), not Python numbers",
         )
     x = inputs(3)[0]
-    if compiled_anew := _compilations_of(lambda: cell.step(subject.params, carry, x)):
+    if recompiled := _compilations_of(lambda: cell.step(subject.params, carry, x)):
         fail(
-            f"each call of the step compiles {compiled_anew} functions anew",
-            "make compiled functions once, at the module's top: a jax.jit(lambda ...) inside the "
-            "step is another function at each call",
+            f"functions compiled by each call of the step: {recompiled}; expected 0",
+            "create compiled functions once, at module level: a jax.jit(lambda ...) inside the "
+            "step is a new function on every call",
         )
 
 
@@ -146,14 +145,14 @@ def causality(subject: CellSubject) -> None:
             if (early := moved[:t]).max() > _TOLERANCE:
                 step = int(early.argmax())
                 fail(
-                    f"by {name}, changing the input at step {t} changes the output at step {step} "
-                    f"by {early.max():.2g}: the cell sees the future",
-                    "let an output depend on inputs up to its own step only",
+                    f"with {name}, changing the input at step {t} changes the output at step "
+                    f"{step} by {early.max():.2g}: the cell sees the future",
+                    "make each output depend only on inputs up to its own step",
                 )
 
 
 def two_halves(subject: CellSubject) -> None:
-    """A sequence read in two halves, the carry handed over, gives what one pass gives."""
+    """Reading a sequence in two halves, with the carry passed on, equals one pass."""
     xs, cut = inputs(5), 2
     _, whole = subject.scan(subject.carry, xs)
     between, first = subject.scan(subject.carry, xs[:cut])
@@ -162,12 +161,12 @@ def two_halves(subject: CellSubject) -> None:
     if apart > _TOLERANCE:
         fail(
             f"two halves differ from one pass by {apart:.2g}",
-            "put all that a step must know of the past into the carry",
+            "keep everything that a step needs from the past in the carry",
         )
 
 
 def steps_equal_sequence(subject: CellSubject) -> str:
-    """Single steps give what every way over a sequence gives, any parallel one included."""
+    """Single steps equal every way of running a sequence, parallel ones included."""
     xs, nothing = inputs(6), np.zeros((STEPS, ROWS), bool)
     carry, outputs = subject.carry, []
     for x in xs:
@@ -181,15 +180,15 @@ def steps_equal_sequence(subject: CellSubject) -> str:
         if not apart <= _TOLERANCE:
             what = "the output" if where.startswith("[1]") else "the carry"
             fail(
-                f"by {name}, {what} differs from that of single steps by {apart:.2g}",
-                "make both compute the same equation; single steps are what defines it",
+                f"with {name}, {what} differs from that of single steps by {apart:.2g}",
+                "make both compute the same equation; step is the definition",
             )
         worst = max(worst, apart)
     return f"at most {worst:.1g} apart"
 
 
 def rows_are_independent(subject: CellSubject) -> None:
-    """No row of the batch has any influence on another."""
+    """No row of the batch influences another."""
     xs = inputs(7)
     _, ys = subject.scan(subject.carry, xs)
     _, changed = subject.scan(subject.carry, xs.at[:, 1].add(1.0))
@@ -209,12 +208,12 @@ def rows_are_independent(subject: CellSubject) -> None:
         fail(
             f"a row alone gives an output that differs by {apart:.2g} from the same row in a "
             f"batch of {ROWS}",
-            "do not depend on the number of rows",
+            "make the result independent of the number of rows",
         )
 
 
 def reset_is_a_fresh_start(subject: CellSubject) -> None:
-    """A row that is reset goes on as if nothing had been read before."""
+    """A row that is reset continues as if nothing had been read before."""
     xs, t, row = inputs(8), 2, 1
     reset = np.zeros((STEPS, ROWS), bool)
     reset[t, row] = True
@@ -224,14 +223,14 @@ def reset_is_a_fresh_start(subject: CellSubject) -> None:
         _, ys = way(subject.carry, xs, reset)
         if not (apart := farthest(ys[t:, row], expected)[0]) <= _TOLERANCE:
             fail(
-                f"by {name}, a row that is reset differs from a fresh start by {apart:.2g}",
+                f"with {name}, a row that is reset differs from a fresh start by {apart:.2g}",
                 "start from initial_carry before a step whose reset is True, and keep nothing "
                 "of the past outside the carry",
             )
         if not (apart := farthest(ys[:, 0], kept)[0]) <= _TOLERANCE:
             fail(
-                f"by {name}, resetting row {row} changes row 0 by {apart:.2g}",
-                "reset the rows whose reset is True, and no other",
+                f"with {name}, resetting row {row} changes row 0 by {apart:.2g}",
+                "reset only the rows whose reset is True",
             )
 
 
@@ -252,9 +251,9 @@ def saturation(subject: CellSubject) -> None:
             if not np.isfinite(values).all():
                 bad = values[~np.isfinite(values)].flat[0]
                 fail(
-                    f"with inputs of the size of {_BROAD:g}, the {what} has {bad}",
-                    "bound what is exponentiated or divided by: use jax.nn.sigmoid, softplus, "
-                    "log_sigmoid or logsumexp instead of exp, and jnp.where on both sides",
+                    f"with inputs of magnitude {_BROAD:g}, the {what} contains {bad}",
+                    "bound exponents and denominators: use jax.nn.sigmoid, softplus, log_sigmoid "
+                    "or logsumexp instead of exp, and keep both branches of jnp.where finite",
                 )
 
 
@@ -267,16 +266,16 @@ def bfloat16(subject: CellSubject) -> str:
     if shapes(after) != shapes(carry):
         fail(
             f"a step turns a carry {shapes(carry)} into {shapes(after)}",
-            "do not fix dtypes inside the step; take them from its arguments",
+            "do not hard-code dtypes inside the step; take them from its arguments",
         )
     exact = subject.cell.step(*(in_dtype(tree, jnp.float32) for tree in (params, carry, x)))[1]
     apart = farthest(y, exact)[0]
     if not apart < 0.2:
         fail(
-            f"the output in bfloat16 is {apart:.2g} of its size away from that in float32",
-            "add up and exponentiate in float32 where a sum is long or an exponent large",
+            f"the output in bfloat16 has a relative error of {apart:.2g} compared with float32",
+            "compute long sums and large exponents in float32",
         )
-    return f"{apart:.1g} away"
+    return f"relative error {apart:.1g}"
 
 
 def saves_and_loads(subject: CellSubject) -> None:
@@ -285,11 +284,11 @@ def saves_and_loads(subject: CellSubject) -> None:
     built = subject.build()
     params = jax.eval_shape(lambda: built.init(jax.random.key(5), INPUTS))
     templates = {"params": params, "carry": kept["carry"]}
-    demand_safe_keeping(kept, templates, "keep parameters and carry in plain arrays")
+    demand_safe_keeping(kept, templates, "use plain arrays for parameters and carry")
 
 
 def inside_stacked(subject: CellSubject) -> None:
-    """It works as both layers of a stack, which reads text."""
+    """It works as both layers of a stacked cell that reads text."""
     ref = subject.at_width(8)
     stack = subject.registry.build_cell(Ref("stacked", None, {"layers": (ref, ref)}), as_cell)
     network = Network(stack, INPUTS)
@@ -300,10 +299,13 @@ def inside_stacked(subject: CellSubject) -> None:
     if logits.shape != (STEPS, ROWS, INPUTS) or shapes(after) != shapes(carry):
         fail(
             f"two layers of it give logits of shape {logits.shape} and a carry {shapes(after)}",
-            f"expected {(STEPS, ROWS, INPUTS)} and {shapes(carry)}: read inputs of any width",
+            f"expected {(STEPS, ROWS, INPUTS)} and {shapes(carry)}: accept inputs of any width",
         )
     if not np.isfinite(np.asarray(logits)).all():
-        fail("two layers of it give logits that are not finite", "mind the width of the input")
+        fail(
+            "two layers of it give logits that are not finite",
+            "scale the initial weights with the width of the input",
+        )
 
 
 CONTRACT = (

@@ -1,4 +1,4 @@
-"""What a cell learns from: its gradients, and two tasks that any recurrent network can do."""
+"""How a cell learns: its gradients, and two tasks that any recurrent network can solve."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ _DELAY, _CHOICES = 10, 4
 
 
 def gradients(subject: CellSubject) -> str:
-    """The gradient of every parameter and of the carry is that of finite differences."""
+    """The gradients of every parameter and of the carry match finite differences."""
     single = {"params": subject.params, "carry": subject.carry}
     given = (inputs(11), randomly(subject.outputs, 12))
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
@@ -40,7 +40,7 @@ def gradients(subject: CellSubject) -> str:
 
         grads = compiled(jax.grad(loss))(parts)
         change = (
-            "fix the backward rule (custom_vjp, custom_jvp, stop_gradient) of what it goes through"
+            "fix the backward rule (custom_vjp, custom_jvp, stop_gradient) that it passes through"
         )
         worst = demand_true_gradients(compiled(loss), parts, grads, change, **accuracy)
     return f"at most {worst:.1g} apart"
@@ -62,12 +62,12 @@ def every_parameter_learns(subject: CellSubject) -> None:
         if not np.abs(values).max(initial=0.0) > 0:
             fail(
                 f"parameter {name} never gets a gradient: it is zero everywhere",
-                "use it in the equation, not behind stop_gradient or rounding, or leave it out",
+                "use it in the equation, not behind stop_gradient or rounding, or remove it",
             )
 
 
 def engine_equals_scan(subject: CellSubject) -> str:
-    """A network trained by the engine has the losses and gradients of a plain scan."""
+    """A network run by the engine has the same loss and gradients as with a plain scan."""
     cell = subject.build()
     ids = jnp.asarray(np.random.default_rng(0).integers(INPUTS, size=(STEPS, ROWS)), jnp.int32)
     weights = randomly(jnp.zeros((STEPS, ROWS, INPUTS)), 16)
@@ -86,13 +86,14 @@ def engine_equals_scan(subject: CellSubject) -> str:
     if not apart < 1e-4:
         fail(
             f"the engine's result at {where} differs from the plain scan's by {apart:.2g}",
-            "this is a fault of charrnn: please report the cell; until then use --unroll scan",
+            "this is a bug in charrnn: please report it with the cell's code, and use --unroll "
+            "scan until it is fixed",
         )
     return f"at most {apart:.1g} apart"
 
 
 def learns_an_alternation(subject: CellSubject) -> str:
-    """It learns that two symbols take turns, to less than half of ln 2 nats."""
+    """It learns that two symbols alternate: the loss falls below half of ln 2 nats."""
     network = Network(subject.build(_WIDTH), 2)
     ids = jnp.asarray(np.indices((12, _STREAMS)).sum(axis=0) % 2, jnp.int32)
     seen, wanted = ids[:-1], ids[1:]
@@ -106,13 +107,13 @@ def learns_an_alternation(subject: CellSubject) -> str:
         fail(
             f"after {_UPDATES} updates the loss is {reached:.3f} nats; expected less than "
             f"{bound:.3f}",
-            "see that the output depends on the input, and that gradients reach the parameters",
+            "check that the output depends on the input, and that gradients reach the parameters",
         )
     return f"{reached:.3f} nats"
 
 
 def copies_over_ten_steps(subject: CellSubject) -> str:
-    """It learns to say again, ten steps later, which of four symbols it saw."""
+    """It learns to repeat one of four symbols ten steps after seeing it."""
     blank, symbols = _CHOICES, _CHOICES + 1
     network = Network(subject.build(_WIDTH), symbols)
 
@@ -128,7 +129,7 @@ def copies_over_ten_steps(subject: CellSubject) -> str:
         fail(
             f"after {2 * _UPDATES} updates the loss is {reached:.3f} nats; guessing costs "
             f"{2 * bound:.3f}, expected less than {bound:.3f}",
-            "begin with a recurrence that forgets slowly: an orthogonal or identity recurrent "
+            "start from a recurrence that forgets slowly: an orthogonal or identity recurrent "
             "weight, a forget gate with a positive bias",
         )
     return f"{reached:.3f} nats"
@@ -144,7 +145,7 @@ def _cross_entropy(
 
 
 def _train(network: Network, loss: Callable[[Any, jax.Array], jax.Array], updates: int) -> float:
-    """Return the mean loss over the last tenth of that many Adam updates."""
+    """Train with Adam and return the mean loss over the last tenth of the updates."""
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(_RATE))
 
     @compiled

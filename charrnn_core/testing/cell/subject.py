@@ -1,4 +1,4 @@
-"""A cell under test, and the ways there are to get it over a sequence."""
+"""A cell under test, and the ways to run it over a sequence."""
 
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -64,7 +64,7 @@ class CellSubject(Subject):
 
     @cached_property
     def carry(self) -> Any:
-        """A carry amid a text."""
+        """A carry in the middle of a text."""
         return self.scan(self.fresh, inputs(99))[0]
 
     def scan(self, carry: Any, xs: jax.Array) -> tuple[Any, Any]:
@@ -81,7 +81,7 @@ class CellSubject(Subject):
 
     @cached_property
     def outputs(self) -> jax.Array:
-        """What the cell makes of a sequence, ``float[STEPS,ROWS,H]``."""
+        """The cell's outputs for a sequence, ``float[STEPS,ROWS,H]``."""
         return self.scan(self.carry, inputs(98))[1]
 
     def restart(self, params: Any) -> Any:
@@ -90,10 +90,10 @@ class CellSubject(Subject):
 
     @cached_property
     def ways(self) -> dict[str, Callable[[Any, jax.Array, Any], tuple[Any, Any]]]:
-        """The ways over a sequence: ``way(carry, xs, reset) -> carry, ys``, compiled."""
+        """The ways to run a sequence: ``way(carry, xs, reset) -> carry, ys``, compiled."""
         ways = {"the engine": self._by("auto"), "the engine's parallel scan": self._by("parallel")}
         if isinstance(self.cell, SequenceCell):
-            ways["its own sequence"] = partial(compiled(self.cell.sequence), self.params)
+            ways["its sequence method"] = partial(compiled(self.cell.sequence), self.params)
         return ways
 
     def _by(self, mode: str) -> Callable[[Any, jax.Array, Any], tuple[Any, Any]]:
