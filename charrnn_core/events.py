@@ -119,10 +119,11 @@ class Incident:
 
         >>> Incident(step=3, epoch=0.1, positions=(0, 9), nats_per_char=1.5, gradient_norms={},
         ...          action="restart", streams=(1,)).line()
-        'update 3: the carry of 1 of 2 streams is not finite: they start afresh'
+        'update 3: the carry of 1 of 2 streams is not finite: resetting these streams'
         """
-        done = {"restart": "they start afresh", "skip": "it is skipped"}.get(self.action)
-        return f"update {self.step:,}: {self.cause()} is not finite: {done or self.action}"
+        actions = {"restart": "resetting these streams", "skip": "skipping the update"}
+        did = actions.get(self.action, self.action)
+        return f"update {self.step:,}: {self.cause()} is not finite: {did}"
 
 
 @dataclass(frozen=True, kw_only=True)

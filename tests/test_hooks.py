@@ -151,10 +151,10 @@ def leaves():
 BROKEN = {
     breaks_at_once: "RuntimeError: broken before",
     breaks_afterwards: "RuntimeError: broken after",
-    never_yields: "PluginError: charrnn_cells is a wrapper and did not yield",
-    yields_twice: "PluginError: charrnn_cells is a wrapper and yields more than once",
-    gives_no_list: "PluginError: charrnn_cells is a wrapper and returned None; expected the list",
-    gives_no_cells: "PluginError: charrnn_cells gave 'elman'; expected a CellPlugin",
+    never_yields: "PluginError: charrnn_cells is a wrapper but did not yield",
+    yields_twice: "PluginError: charrnn_cells is a wrapper but yields more than once",
+    gives_no_list: "PluginError: charrnn_cells is a wrapper but returned None; expected the list",
+    gives_no_cells: "PluginError: charrnn_cells yielded 'elman'; expected CellPlugin",
     empties_what_it_is_given: "RuntimeError: broken after",
     leaves: "SystemExit: 3",
 }

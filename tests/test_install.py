@@ -97,7 +97,7 @@ def test_a_broken_plugin_is_told_and_can_be_removed(environment, tmp_path, code,
 
 def test_what_is_no_plugin_is_told_and_stays(environment, tmp_path):
     process = environment.charrnn("install", wheel(tmp_path, "innocent", ""))
-    warning = "Warning: innocent 1.0 is installed, but offers charrnn nothing"
+    warning = "Warning: innocent 1.0 is installed, but is not a charrnn plugin"
     assert "nothing new is available" in done(process)
     assert last_line(process, 0) == warning
     line = last_line(environment.charrnn("uninstall", "-y", "innocent"), 2)
@@ -153,7 +153,7 @@ def test_a_distribution_is_found_by_its_name_and_its_plugins(name, distribution)
     "name, reason",
     [
         ("charrnn", "charrnn is not a plugin; uninstall it with pip"),
-        ("elman", "'elman' is a part of charrnn itself, which stays whole"),
+        ("elman", "'elman' is built into charrnn and cannot be uninstalled"),
         ("pytest", "is installed, but has no entry point in the group charrnn or charrnn.comm"),
         ("charrnn-mycel", r"\(did you mean 'charrnn-mycell'\?\); available: Other.Zoo, charrnn-m"),
         ("", "no plugin distribution named ''"),

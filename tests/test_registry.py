@@ -88,7 +88,7 @@ def test_two_providers_are_an_error_only_on_use():
             module(charrnn_cells=lambda: [LossPlugin(name="ce", target="a:b")]),
             "expected a CellPlugin",
         ),
-        (module(charrnn_cells=lambda: ["elman"]), "expected a CellPlugin"),
+        (module(charrnn_cells=lambda: ["elman"]), "yielded 'elman'; expected CellPlugin"),
         (cells("ok", api=99), "needs plugin API 99"),
     ],
 )
@@ -219,7 +219,7 @@ def unmarked():
         (module(charrnn_cells=lambda: []), "it offers nothing: charrnn_cells yields nothing"),
         (
             module(charrnn_cells=lambda: None),
-            "charrnn_cells gave None; expected it to yield a Cell",
+            "charrnn_cells returned None; expected it to yield Cell",
         ),
         (unmarked(), "charrnn_cells is not marked with @hookimpl"),
         (object(), "it offers nothing: no function"),

@@ -20,7 +20,7 @@ def config(text_file):
 def test_the_command_says_what_it_compared(charrnn, text_file, tmp_path, command):
     done = charrnn(*command, "--cell", "elman:4", "--source", text_file)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("resume is exact: 12 updates straight, and with a stop after 5")
+    assert done.stdout.startswith("resume is exact: 12 updates in one go, and with a stop after 5")
     assert "arrays" in done.stdout and not (tmp_path / "runs").exists()
 
 

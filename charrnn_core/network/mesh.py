@@ -28,9 +28,9 @@ def data_mesh(shards: int) -> Mesh:
     devices = jax.devices()
     if len(devices) < shards:
         raise DeviceError(
-            f"the batch is cut into {shards} shards and jax sees {len(devices)} devices; set "
-            f"JAX_NUM_CPU_DEVICES={shards} before jax is imported (any number of cores will do), "
-            "or, where bits need not be the same, go on with: charrnn resume --allow-change shards"
+            f"the batch is split into {shards} shards, but jax sees {len(devices)} devices; set "
+            f"JAX_NUM_CPU_DEVICES={shards} before jax is imported (fewer cores are fine), or, if "
+            "results need not be bit for bit the same, use: charrnn resume --allow-change shards"
         )
     return jax.make_mesh(
         (shards,), ("data",), axis_types=(AxisType.Auto,), devices=devices[:shards]

@@ -1,4 +1,4 @@
-"""What the hooks of plugins offer, asked through pluggy; one that breaks takes no other along.
+"""What the hooks of plugins offer, asked through pluggy; one that fails does not affect others.
 
 Pluggy's rules hold: ``tryfirst`` and ``trylast`` order what is offered, and a wrapper (of either
 style) is called around the hook of every plugin, its own too, and may change what that plugin
@@ -86,7 +86,7 @@ class Module:
         self.errors += _unmarked(module, self._marked)
 
     def end(self) -> None:
-        """Take it for an error that its hooks yielded nothing, unless something else is wrong."""
+        """Report an error if its hooks yielded nothing, unless another is reported already."""
         if not (self._yields or self.errors or vars(self.wrapping)):
             hooks = " and ".join(self._marked)
             why = f"{hooks} yields nothing" if hooks else _UNMARKED
@@ -154,7 +154,7 @@ class _Wrapper:
         try:
             next(generator)
         except StopIteration:
-            raise PluginError(f"{self._hook} is a wrapper and did not yield") from None
+            raise PluginError(f"{self._hook} is a wrapper but did not yield") from None
         return generator
 
     def _ended(self, generator: Any, answers: Answers) -> Answers:
@@ -167,11 +167,11 @@ class _Wrapper:
             made = outcome.get_result() if self._old_style else end.value
         else:
             generator.close()
-            raise PluginError(f"{self._hook} is a wrapper and yields more than once")
+            raise PluginError(f"{self._hook} is a wrapper but yields more than once")
         if not isinstance(made, list):
             raise PluginError(
-                f"{self._hook} is a wrapper and returned {made!r}; expected the list that it was "
-                "given, or another: return (yield)"
+                f"{self._hook} is a wrapper but returned {made!r}; expected the list that its "
+                "yield gave it, or a new one: return (yield)"
             )
         return [list(_checked(self._hook, answer)) for answer in made]
 
@@ -180,10 +180,10 @@ def _checked(hook: str, given: Any) -> Iterator[Plugin]:
     """Yield a hook's descriptors, each checked against the hook's class."""
     expected = HOOKS[hook]
     if not isinstance(given, Iterable):
-        raise PluginError(f"{hook} gave {given!r}; expected it to yield a {expected.__name__}")
+        raise PluginError(f"{hook} returned {given!r}; expected it to yield {expected.__name__}")
     for plugin in given:
         if not isinstance(plugin, expected):
-            raise PluginError(f"{hook} gave {plugin!r}; expected a {expected.__name__}")
+            raise PluginError(f"{hook} yielded {plugin!r}; expected {expected.__name__}")
         yield plugin
 
 

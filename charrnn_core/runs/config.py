@@ -73,7 +73,7 @@ class RunConfig:
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
     dropout_output: float = opt(0.2, help="dropout rate of the cell's output", ge=0, lt=1)
     variational: bool = opt(
-        False, help="draw these dropout masks once per window instead of once per step"
+        False, help="draw the dropout masks once per window instead of once per step"
     )
     average: float = opt(
         0.0,
@@ -131,7 +131,7 @@ class RunConfig:
     save_every: float = opt(1.0, help="minutes between checkpoints", gt=0)
     keep_last: int = opt(2, help="number of recent checkpoints to keep, besides the best one", ge=1)
     keep_every: int = opt(
-        0, help="also keep the checkpoint of every k-th evaluation; 0 for none of them", ge=0
+        0, help="also keep the checkpoint of every k-th evaluation; 0 for none", ge=0
     )
     non_finite: Literal["stop", "skip", "rollback"] = opt(
         "stop",

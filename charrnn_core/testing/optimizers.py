@@ -238,7 +238,7 @@ def length_known_inside_jit(subject: OptimizerSubject) -> None:
             changes, after = late(jnp.int32(total_steps), grads, states[0])
         except jax.errors.JAXTypeError:
             fail(
-                "it needs the number of updates in advance, which --minutes cannot tell it", change
+                "it needs the number of updates in advance, which --minutes cannot provide", change
             )
         expected, known_before = early(grads, states[1], params)
         states = after, known_before

@@ -73,7 +73,7 @@ def open_ids(path: Path, key: bytes) -> Ids:
         magic, version, size, length, its_key = _TAIL.unpack(file.read(_TAIL.size))
         fits = size in (1, 2, 4) and length * size == body - _TAIL.size
         if magic != _MAGIC or version != _FORMAT or its_key != key or not fits:
-            raise CorpusError(f"{path} is misplaced: it does not hold what its name says")
+            raise CorpusError(f"{path} has the wrong name: it does not hold what its name says")
         # From the open file, which was verified; its name may belong to another by now.
         return np.memmap(file, f"<u{size}", "r", shape=(length,))
 

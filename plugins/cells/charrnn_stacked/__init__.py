@@ -10,9 +10,9 @@ class StackedOptions:
     """Options of the stacked cell."""
 
     layers: tuple[CellRef, ...] = opt(help="the cells, first to last, such as elman:128*2")
-    residual: bool = opt(False, help="add a layer's input to its output if the widths agree")
-    dropout: float = opt(0.0, help="share of a layer's output dropped before the next", ge=0, lt=1)
-    variational: bool = opt(False, help="draw these masks once per window, not per step")
+    residual: bool = opt(False, help="add a layer's input to its output if the widths are equal")
+    dropout: float = opt(0.0, help="dropout rate between layers", ge=0, lt=1)
+    variational: bool = opt(False, help="draw these masks once per window instead of once per step")
 
 
 @hookimpl

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     metavar="SPEC",
     help="A cell whose spec may contain commas: stacked:lstm:64,gru:64; may be repeated.",
 )
-@click.option("--source", metavar="SPEC", help="The text  [default: python-docs]")
-@click.option("--split", metavar="NAME", help="Which part is held out  [default: last-10%]")
+@click.option("--source", metavar="SPEC", help="The training text  [default: python-docs]")
+@click.option("--split", metavar="NAME", help="The part to hold out  [default: last-10%]")
 @click.option(
     "--budget",
     multiple=True,
@@ -35,9 +35,17 @@ if TYPE_CHECKING:
     help="Length of each training in time or characters, and size of its network; may be "
     "repeated.  [default: 60s]",
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of each cell  [default: 3]")
-@click.option("--config", type=click.Path(path_type=Path), help="Other settings, as for run.")
-@click.option("--out", type=click.Path(path_type=Path), help="Directory  [default: runs/bench-...]")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), help="Training runs of each cell  [default: 3]"
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Read other settings from a TOML file, as run does.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Results directory  [default: runs/bench-...]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bench(
     cells: tuple[str, ...],
@@ -52,9 +60,9 @@ def bench(
 ) -> None:
     """Compare cells: charrnn bench --cells elman,lstm --budget 60s
 
-    Trains each cell with the same budget, once for every seed, as charrnn run does. The table and
-    the learning curves are kept beside the trainings. Run the same command again, or with only
-    --out, to resume a benchmark that was interrupted or to retry trainings that failed.
+    Trains each cell with the same budget, once per seed, as charrnn run does. The table and the
+    learning curves are stored in the results directory. Run the same command again, or with only
+    --out, to resume a benchmark that was interrupted or to retry training runs that failed.
     """
     from charrnn_bench.benchmark import Benchmark
     from charrnn_bench.plan import make_plan

@@ -54,13 +54,17 @@ class Checks(click.Group):
 )  # fmt: skip
 @click.argument("kind", metavar="KIND")
 @click.argument("name", metavar="NAME[:ARGUMENT]")
-@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; repeatable.")
+@click.option(
+    "--only", multiple=True, metavar="CHECK", help="Run only this check; may be repeated."
+)
 @click.option(
     "--expect-failure", "expected", multiple=True, metavar="CHECK=REASON",
-    help="A check that is known to fail, and why; repeatable.",
+    help="Expect this check to fail, for this reason; may be repeated.",
 )  # fmt: skip
-@click.option("--list", "listing", is_flag=True, help="Only list the checks.")
-@click.option("--performance/--no-performance", default=True, help="Of a cell: also its speed.")
+@click.option("--list", "listing", is_flag=True, help="List the checks without running them.")
+@click.option(
+    "--performance/--no-performance", default=True, help="Measure the speed too, if it is a cell."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(
     kind: str,
@@ -71,13 +75,13 @@ def check(
     performance: bool,
     as_json: bool,
 ) -> None:
-    """Check that a plugin does what charrnn expects of it.
+    """Check that a plugin does what charrnn expects.
 
     The exit code is 1 if a check fails.
     """
     began = time.monotonic()
     if not listing:
-        describe_plugin(kind, Ref.parse(name).use)  # a wrong name is told before jax is imported
+        describe_plugin(kind, Ref.parse(name).use)  # reports a wrong name before jax is imported
     from charrnn_core import testing
 
     if listing:
@@ -108,7 +112,7 @@ def check(
 
 
 class AsRun(click.Command):
-    """A command with those options of ``charrnn run`` that say what is trained."""
+    """A command with the options of ``charrnn run`` that say what to train."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         root = ctx.find_root()
@@ -124,12 +128,12 @@ _OF_A_RUN_DIRECTORY = ("out", "from_first_update", "self_check_resume")
 
 @check.command(cls=AsRun)
 def resume(**given: Any) -> None:
-    """Prove that resuming is exact; takes the options of charrnn run.
+    """Check that resuming a run is exact; takes the options of charrnn run.
 
-    A few updates are made straight, and again with a stop in the middle, and every bit is
-    compared. The exit code is 1 if one differs.
+    Trains for a few updates in one go, and again with a stop in the middle, and compares every
+    bit. The exit code is 1 if one differs.
     """
-    settings = read_typed(given).resolve()  # a wrong name is told before jax is imported
+    settings = read_typed(given).resolve()  # reports a wrong name before jax is imported
     use_every_core(least=settings.shards or 1)
     from charrnn_check.resume import check_resume
 

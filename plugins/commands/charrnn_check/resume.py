@@ -1,4 +1,4 @@
-"""A proof in seconds that a run of this cell and optimizer resumes to the last bit."""
+"""Check in seconds that a run of this cell and optimizer resumes bit for bit."""
 
 import dataclasses
 import itertools
@@ -21,7 +21,7 @@ from charrnn_core.training.train import resume, train
 _UPDATES = 12
 _STOP_AFTER = 5
 _CLOCKED = ("characters_per_second",)
-"""What rows of the metrics log say of the clock, which is never the same twice."""
+"""The fields of the metrics log that depend on the clock."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,21 @@ class Verdict:
         counts = ", ".join(f"{count} {what}" for what, count in self.compared.items())
         if self.exact:
             return [
-                f"resume is exact: {_UPDATES} updates straight, and with a stop after "
+                f"resume is exact: {_UPDATES} updates in one go, and with a stop after "
                 f"{_STOP_AFTER}, gave the same bits ({counts})"
             ]
         return [
             f"resume is NOT exact ({counts} compared): the cell, the optimizer or the loss keeps "
-            "something outside its state, or does not give the same result twice",
+            "something outside its state, or is not deterministic",
             *(f"  {line}" for line in self.differences),
         ]
 
 
 def check_resume(config: RunConfig, **more: Any) -> Verdict:
-    """Train a few updates straight and with a stop in the middle, and compare every bit.
+    """Train a few updates in one go and with a stop in the middle, and compare every bit.
 
     Arguments:
-        config: the run whose components are tried.
+        config: the run whose components are checked.
         more: further arguments of `charrnn_core.train` and `charrnn_core.resume`.
 
     Raises:
@@ -131,7 +131,7 @@ def _rows(path: Path) -> list[Any]:
 def _different_arrays(one: Arrays, other: Arrays) -> Iterator[str]:
     for path in sorted(one.keys() | other.keys()):
         if path not in one or path not in other:
-            yield f"{path} is in one of the two only"
+            yield f"{path} is in only one of the two"
         elif one[path].tobytes() != other[path].tobytes():
             largest = np.abs(one[path].astype(np.float64) - other[path].astype(np.float64)).max()
             yield f"{path} differs by up to {largest:.3g}"
@@ -140,4 +140,4 @@ def _different_arrays(one: Arrays, other: Arrays) -> Iterator[str]:
 def _different(what: str, one: list[Any], other: list[Any]) -> Iterator[str]:
     for number, (a, b) in enumerate(itertools.zip_longest(one, other), start=1):
         if a != b:
-            yield f"{what} {number} is {b} and was {a}"
+            yield f"{what} {number} is {b} instead of {a}"

@@ -15,9 +15,13 @@ from charrnn_core.terminal import say, say_json
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SPEC", help="The text  [default: the run's]")
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
-@click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
-@click.option("--dynamic", is_flag=True, help="Also score it while the model keeps learning.")
-@click.option("--streams", type=click.IntRange(min=1), help="Parallel stretches; 1: a single pass.")
+@click.option("--split", metavar="NAME", help="What to score: train, valid, test, all, or a split.")
+@click.option("--dynamic", is_flag=True, help="Also score the text while the model learns from it.")
+@click.option(
+    "--streams",
+    type=click.IntRange(min=1),
+    help="Stretches to read in parallel; 1 for a single pass.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--unknown",
@@ -35,7 +39,7 @@ def evaluate(
     source_opt: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Score held-out text with the model of a RUN, and with simple baselines."""
+    """Score held-out text with the model of a RUN and with simple baselines."""
     from charrnn_core.runs.opening import check_run
 
     text = source_with(source, source_opt)

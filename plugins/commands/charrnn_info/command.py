@@ -14,7 +14,7 @@ from charrnn_core.terminal import emit, say_json
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 @click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
 def info(run: Path, as_json: bool, best: bool) -> None:
-    """Show the result, model and configuration of a RUN; needs none of its plugins."""
+    """Show the result, model and configuration of a RUN; works without its plugins."""
     from charrnn_core.runs.opening import check_run
 
     check_run(run)

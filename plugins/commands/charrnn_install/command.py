@@ -1,4 +1,4 @@
-"""``charrnn install`` and ``charrnn uninstall``: plugins, by pip, beside this very charrnn."""
+"""``charrnn install`` and ``charrnn uninstall``: plugins, with pip, in charrnn's environment."""
 
 import contextlib
 from collections.abc import Iterable
@@ -14,17 +14,17 @@ from charrnn_install.distributions import find, installed
 
 @click.command()
 @click.argument("packages", nargs=-1)
-@click.option("-e", "--editable", multiple=True, metavar="DIR", help="A project that you edit.")
-@click.option("-U", "--upgrade", is_flag=True, help="Take the newest versions.")
+@click.option("-e", "--editable", multiple=True, metavar="DIR", help="A project you are editing.")
+@click.option("-U", "--upgrade", is_flag=True, help="Upgrade to the newest versions.")
 def install(packages: tuple[str, ...], editable: tuple[str, ...], upgrade: bool) -> None:
-    """Install plugins beside this charrnn: charrnn install charrnn-mycell
+    """Install plugins where charrnn finds them: charrnn install charrnn-mycell
 
-    PACKAGES are what pip takes: names, names with versions, files, directories and addresses.
+    PACKAGES are whatever pip accepts: names, with or without versions, files, directories, URLs.
     """
     if not packages and not editable:
         raise UsageError("nothing to install; expected PACKAGES or -e DIR")
     before: list[pip.Component] = []
-    with contextlib.suppress(PluginError):  # what is broken may be what an upgrade mends
+    with contextlib.suppress(PluginError):  # the upgrade may fix what is broken
         before = pip.components()
     projects = [part for directory in editable for part in ("--editable", directory)]
     newest = ["--upgrade"] if upgrade else []
@@ -39,7 +39,7 @@ def install(packages: tuple[str, ...], editable: tuple[str, ...], upgrade: bool)
             to_stderr(f"Warning: {row['name']} of {row['distribution']} {row['status']}")
     for name, version in asked:
         if canonical(name) not in {canonical(row["distribution"]) for row in after}:
-            to_stderr(f"Warning: {name} {version} is installed, but offers charrnn nothing")
+            to_stderr(f"Warning: {name} {version} is installed, but is not a charrnn plugin")
 
 
 def available(rows: Iterable[pip.Component]) -> list[str]:
@@ -59,11 +59,11 @@ def available(rows: Iterable[pip.Component]) -> list[str]:
 
 @click.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 def uninstall(names: tuple[str, ...], yes: bool) -> None:
-    """Remove plugins, broken ones too: charrnn uninstall charrnn-mycell
+    """Uninstall plugins, even broken ones: charrnn uninstall charrnn-mycell
 
-    NAMES are distributions, or plugins in them: mycell is charrnn-mycell.
+    NAMES are distributions, or plugins in them: mycell also finds charrnn-mycell.
     """
     offers = installed()
     chosen = list(dict.fromkeys(find(name, offers) for name in names))
@@ -73,6 +73,6 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
     left = {canonical(offer.name) for offer in installed()}
     if stay := [str(offer) for offer in chosen if canonical(offer.name) in left]:
         raise PluginError(
-            f"{', '.join(stay)} can still be found: it lies outside of this environment, or twice "
-            "on the path of modules"
+            f"{', '.join(stay)} can still be found: it is installed outside this environment, or "
+            "twice on sys.path"
         )

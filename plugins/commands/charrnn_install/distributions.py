@@ -76,7 +76,7 @@ def _reasons(name: str, built_in: bool) -> list[str]:
     if canonical(name) == _ITSELF:
         return ["charrnn is not a plugin; uninstall it with pip"]
     if built_in:
-        return [f"{name!r} is a part of charrnn itself, which stays whole"]
+        return [f"{name!r} is built into charrnn and cannot be uninstalled"]
     leftovers = [
         fault.error
         for fault in entrypoints.installed().faults

@@ -59,13 +59,13 @@ def _run(action: str, what: Sequence[str], *how: str) -> None:
     pip = [*_PYTHON, "pip", "--disable-pip-version-check", action]
     code = subprocess.run([*pip, *how, *what]).returncode
     if code:
-        raise PluginError(f"pip {action} ended with exit code {code}; what it said stands above")
+        raise PluginError(f"pip {action} failed with exit code {code}; its output is above")
 
 
 def _instead(action: str, what: Sequence[str]) -> str:
     if shutil.which("uv"):
         return shlex.join(["uv", "pip", action, "--python", sys.executable, *what])
-    return f"{shlex.join([sys.executable, '-m', 'ensurepip'])} and then the same again"
+    return f"{shlex.join([sys.executable, '-m', 'ensurepip'])} and then this command again"
 
 
 def components() -> list[Component]:

@@ -1,4 +1,4 @@
-"""``charrnn new-plugin``: write a project that is a plugin, ready to be edited and installed."""
+"""``charrnn new-plugin``: create a plugin's project, ready to be edited and installed."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from charrnn_newplugin.project import words, write_project
 @click.argument("name")
 @click.option(
     "--into", type=click.Path(file_okay=False, path_type=Path), default=Path(),
-    metavar="DIR", help="Where the directory charrnn-NAME is made  [default: here]",
+    metavar="DIR", help="Create the directory charrnn-NAME in DIR  [default: here]",
 )  # fmt: skip
 def new_plugin(kind: str, name: str, into: Path) -> None:
-    """Write a plugin of your own to edit: charrnn new-plugin cell mycell
+    """Create a plugin project for you to edit: charrnn new-plugin cell mycell
 
-    NAME is how users will call it; it becomes the distribution charrnn-NAME, which works and
-    passes its tests as it is written.
+    NAME is the plugin's name in commands. The project is the distribution charrnn-NAME, which
+    works and passes its tests before you change anything.
     """
     into = user_path(into)
     written = write_project(kind, name, into)
@@ -30,9 +30,9 @@ def new_plugin(kind: str, name: str, into: Path) -> None:
     made = words(kind, name)
     root = into / made["distribution"]
     steps = {
-        f"edit {root / made['idea']}": "the idea",
-        command("install", "-e", root): "charrnn finds it",
-        command("check", kind, name): "does it do what charrnn expects?",
+        f"edit {root / made['idea']}": "put your idea here",
+        command("install", "-e", root): "make it available",
+        command("check", kind, name): "check that it does what charrnn expects",
         command(*made["use"].split()[1:]): "use it",
     }
     width = max(map(len, steps))

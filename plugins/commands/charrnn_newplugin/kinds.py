@@ -17,9 +17,9 @@ class Words:
 
     Arguments:
         summary: the idea in one line.
-        target: what of the implementation the plugin names; empty where there is nothing to name.
+        target: the name in the implementation that the plugin points to; empty if there is none.
         option: the line that declares its option.
-        argument: the option that the text after the colon fills; empty where there is none.
+        argument: the option that the text after the colon sets; empty if there is none.
     """
 
     summary: str

@@ -73,7 +73,7 @@ def files(kind: str, name: str) -> dict[str, str]:
 
 
 def check_name(kind: str, name: str) -> None:
-    """Make sure that a new plugin can be called so.
+    """Check that a new plugin can have this name.
 
     Raises:
         UnknownNameError: the kind does not exist.
@@ -100,7 +100,7 @@ another name, such as 'my-elman'
 
 
 def _holder(kind: str, name: str) -> str:
-    """Return in words who already has a name; empty if it is free."""
+    """Return in words what already has the name; empty if it is free."""
     for row in listing.list_plugins():
         if (row["kind"], row["name"]) == (kind, name):
             return f"{kind} {name!r} is already offered by {row['distribution']} {row['version']}"
@@ -115,15 +115,15 @@ def _holder(kind: str, name: str) -> str:
 
 
 def write_project(kind: str, name: str, into: Path) -> list[Path]:
-    """Write a project into a directory of its own; the paths of its files.
+    """Write a project into a new directory and return the paths of its files.
 
     Arguments:
         kind: such as ``"cell"``.
-        name: how users will call the plugin.
-        into: where the directory ``charrnn-NAME`` is made.
+        name: the plugin's name in commands.
+        into: where the directory ``charrnn-NAME`` is created.
 
     Raises:
-        UnknownNameError, UsageError: the name cannot be taken, or the directory exists.
+        UnknownNameError, UsageError: the name is not available, or the directory exists.
         StorageError: the files cannot be written.
     """
     check_name(kind, name)

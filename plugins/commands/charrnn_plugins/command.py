@@ -18,11 +18,13 @@ from charrnn_plugins.screen import for_programs, for_terminal
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
-@click.option("--timings", is_flag=True, help="How long each took to import, the slowest first.")
-@click.option("--requirements", is_flag=True, help="A pinned list of what is installed, for pip.")
+@click.option("--timings", is_flag=True, help="Show how long each took to import, slowest first.")
+@click.option(
+    "--requirements", is_flag=True, help="Print what is installed as pinned pip requirements."
+)
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool) -> None:
-    """List the plugins that are installed, and those that failed to load."""
+    """List the installed plugins, and those that failed to load."""
     if ctx.invoked_subcommand is not None:
         return
     if requirements:
@@ -49,7 +51,7 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(kind: str, name: str, as_json: bool) -> None:
-    """Show a plugin's provider and options; of a cell or its spec also what the engine makes."""
+    """Show a plugin's provider and options, and for a cell how the engine runs it."""
     ref, more = Ref.parse(name), []
     table = describe_plugin(kind, ref.use)
     if kind == "cell":

@@ -31,14 +31,16 @@ class _Length(click.ParamType):
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--prompt", help="The text that the model reads first.")
-@click.option("--prompt-file", type=click.File("rb"), help="Read the prompt from a file, or -.")
+@click.option(
+    "--prompt-file", type=click.File("rb"), help="Read the prompt from a file (- for stdin)."
+)
 @click.option("--hide-prompt", is_flag=True, help="Show only what the model writes.")
 @click.option(
     "--length",
     type=_Length(),
     default="500",
     show_default=True,
-    help="Characters to write; inf: until interrupted.",
+    help="Characters to write; inf to write until interrupted.",
 )
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before TEXT; may be repeated.")
 @click.option("--until-sentence", is_flag=True, help="After --length, finish the sentence.")
@@ -56,12 +58,13 @@ class _Length(click.ParamType):
     flag_value="always",
     default="never",
     show_default=True,
-    help="Colour every character by its surprise; auto: on a terminal; alone: always.",
+    help="Colour every character by its surprise; auto: only on a terminal; no value: always.",
 )
 @click.option(
     "--log-probs",
     type=click.File("w", "utf-8"),
-    help="Write one JSON object per character to a file; -: print them instead of the text.",
+    help="Write one JSON object per character to a file, or to standard output (-) instead of the "
+    "text.",
 )
 @click.option(
     "--unknown",
@@ -81,7 +84,7 @@ def sample(
     best: bool,
     **options: Any,
 ) -> None:
-    """Write text with the model of a RUN: its directory or a checkpoint."""
+    """Generate text with the model of a RUN (a run directory or a checkpoint)."""
     if prompt is not None and prompt_file is not None:
         raise OptionError("--prompt and --prompt-file are both given; expected only one of them")
     endless = options["length"] is None

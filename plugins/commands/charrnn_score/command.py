@@ -28,9 +28,13 @@ _LONG = 1e15
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("source", metavar="[FILE]", required=False)
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of FILE.")
-@click.option("--split", metavar="NAME", help="A split, or train, valid, test or all.")
+@click.option("--split", metavar="NAME", help="What to score: train, valid, test, all, or a split.")
 @click.option("--out", type=click.File("w", "utf-8"), help="Write the lines to this file.")
-@click.option("--streams", type=click.IntRange(min=1), help="Parallel stretches; 1: a single pass.")
+@click.option(
+    "--streams",
+    type=click.IntRange(min=1),
+    help="Stretches to read in parallel; 1 for a single pass.",
+)
 @click.option(
     "--unknown",
     type=click.Choice(["error", "skip", "escape"]),
@@ -42,7 +46,7 @@ _LONG = 1e15
 def score(
     run: Path, source: str | None, source_opt: tuple[str, ...], out: Any, best: bool, **options: Any
 ) -> None:
-    """Print the bits that each character of FILE costs the model of a RUN.
+    """Print how many bits each character of FILE costs the model of a RUN.
 
     FILE may be - or a source such as gutenberg:520; by default it is the run's held-out text. Lines
     of JSON go to standard output or --out, the total to standard error.

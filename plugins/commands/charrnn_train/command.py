@@ -86,7 +86,7 @@ def _component_options(command: Callable[..., None]) -> Callable[..., None]:
 def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose the observers to notify."""
     for option in (
-        click.option("--quiet", is_flag=True, help="Print the result only, no progress."),
+        click.option("--quiet", is_flag=True, help="Print only the result, no progress."),
         click.option("--observer", multiple=True, metavar="SPEC", help="Add an observer."),
     ):
         command = option(command)
@@ -149,9 +149,9 @@ def run(
     "--allow-change",
     multiple=True,
     type=click.Choice(CHANGES),
-    help="Resume although this has changed; may be repeated.",
+    help="Resume even if this has changed; may be repeated.",
 )
-@click.option("--source", metavar="SPEC", help="Where the text is now  [default: where it was]")
+@click.option("--source", metavar="SPEC", help="Where the text is now, if it has moved.")
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
 @_observer_options
 def resume(

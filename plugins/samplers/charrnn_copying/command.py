@@ -27,22 +27,22 @@ from charrnn_core.text.decode import decode_text
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Verbatim runs of more characters count as copied.",
+    help="Count a verbatim passage as copied if it is longer than this.",
 )
 @click.option(
     "--top",
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="How many of the longest matches to show.",
+    help="Number of longest matches to show.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def novelty(
     run: Path, file: str | None, text: str | None, longer_than: int, top: int, as_json: bool
 ) -> None:
-    """Tell what of a TEXT is copied from the text that a RUN was trained on.
+    """Show which passages of a TEXT are copied from the training text of a RUN.
 
-    TEXT is a file, or - for standard input. Offsets count from 0, in the training part.
+    TEXT is a file, or - for standard input. Positions in TEXT and in the training part count from 0.
     """
     if (file is None) == (text is None):
         got = "neither" if text is None else "both"
