@@ -109,7 +109,7 @@ def test_what_is_no_plugin_is_told_and_stays(environment, tmp_path):
 def test_pip_says_why_it_fails(environment):
     process = environment.charrnn("install", "charrnn-that-is-nowhere")
     assert "No matching distribution" in process.stderr
-    assert last_line(process, 1).startswith("Error: pip install ended with exit code 1")
+    assert last_line(process, 1).startswith("Error: pip install failed with exit code 1")
 
 
 def test_what_lies_elsewhere_is_not_said_to_be_removed(environment, tmp_path):

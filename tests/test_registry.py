@@ -86,7 +86,7 @@ def test_two_providers_are_an_error_only_on_use():
         ),
         (
             module(charrnn_cells=lambda: [LossPlugin(name="ce", target="a:b")]),
-            "expected a CellPlugin",
+            "expected CellPlugin",
         ),
         (module(charrnn_cells=lambda: ["elman"]), "yielded 'elman'; expected CellPlugin"),
         (cells("ok", api=99), "needs plugin API 99"),

@@ -128,10 +128,10 @@ _OF_A_RUN_DIRECTORY = ("out", "from_first_update", "self_check_resume")
 
 @check.command(cls=AsRun)
 def resume(**given: Any) -> None:
-    """Check that resuming a run is exact; takes the options of charrnn run.
+    """Check that resuming a run is exact.
 
     Trains for a few updates in one go, and again with a stop in the middle, and compares every
-    bit. The exit code is 1 if one differs.
+    bit. The options are those of charrnn run. The exit code is 1 if a bit differs.
     """
     settings = read_typed(given).resolve()  # reports a wrong name before jax is imported
     use_every_core(least=settings.shards or 1)

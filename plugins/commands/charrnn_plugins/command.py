@@ -51,7 +51,10 @@ def plugins(ctx: click.Context, as_json: bool, timings: bool, requirements: bool
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(kind: str, name: str, as_json: bool) -> None:
-    """Show a plugin's provider and options, and for a cell how the engine runs it."""
+    """Show the provider and options of a plugin.
+
+    NAME may be a spec such as elman:64. For a cell, show how the engine runs it, too.
+    """
     ref, more = Ref.parse(name), []
     table = describe_plugin(kind, ref.use)
     if kind == "cell":

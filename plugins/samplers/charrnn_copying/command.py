@@ -42,7 +42,7 @@ def novelty(
 ) -> None:
     """Show which passages of a TEXT are copied from the training text of a RUN.
 
-    TEXT is a file, or - for standard input. Positions in TEXT and in the training part count from 0.
+    TEXT is a file, or - for standard input. Positions in TEXT and the training part count from 0.
     """
     if (file is None) == (text is None):
         got = "neither" if text is None else "both"
