@@ -1,7 +1,7 @@
 """Conformance kits: what charrnn expects of a plugin, as checks that anybody can run.
 
-Three ways to use them. In a terminal: ``charrnn check cell mycell``. In a program, `check` gives
-outcomes and `check_cell` and its like raise unless all is well. In a test suite, one test each::
+Three ways to use them. In a terminal: ``charrnn check cell mycell``. In a program, `check` yields
+outcomes, and `check_cell` and the like raise if a check fails. In a test suite, one test each::
 
     from charrnn_core.testing import parametrize_checks
 

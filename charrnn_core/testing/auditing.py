@@ -1,4 +1,4 @@
-"""What code does to files and to the network, heard through Python's audit events (PEP 578)."""
+"""What code does to files and to the network, observed through Python's audit events (PEP 578)."""
 
 import contextlib
 import functools
@@ -12,16 +12,16 @@ Listener = Callable[[str, tuple[Any, ...]], None]
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 _CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir")
 _NO_DIRECTORY = -1
-"""What an event says where a path is not relative to an open directory."""
+"""What an event has if a path is not relative to an open directory."""
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell a listener every audit event of this process during the block.
+    """Pass every audit event of this process during the block to a listener.
 
-    What it raises ends the operation that it was told of.
+    If the listener raises, the operation that caused the event fails.
 
     >>> heard = []
     >>> with listening(lambda event, arguments: heard.append(event)):
@@ -68,7 +68,7 @@ def changed_paths(event: str, arguments: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 def address(event: str, arguments: tuple[Any, ...]) -> str | None:
-    """Return what an event is about to ask the network for, or None.
+    """Return the network call that an event announces, or None.
 
     >>> address("socket.getaddrinfo", ("www.gutenberg.org", 443, 0, 0, 0))
     "socket.getaddrinfo('www.gutenberg.org')"

@@ -1,4 +1,4 @@
-"""Programs that are compiled quickly, since they run but briefly."""
+"""Programs compiled with few optimisations, since they run only briefly."""
 
 from collections.abc import Callable
 from typing import Any

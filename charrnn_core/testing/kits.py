@@ -54,7 +54,7 @@ def check(
             a source, the target itself).
         only: names of checks; all if none are given.
         expected_failures: names of checks that fail, each with the reason.
-        registry: where to look names up; what is installed by default.
+        registry: where to look names up; by default the plugins installed.
 
     Raises:
         UnknownNameError: the kind, the component or a check does not exist.

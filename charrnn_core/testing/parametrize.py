@@ -15,9 +15,9 @@ def parametrize_checks(
     only: Iterable[str] = (),
     expected_failures: Mapping[str, str] | None = None,
 ) -> Any:
-    """Return a decorator that gives a test each check of each component as ``check``.
+    """Return a decorator that passes each check of each component to a test as ``check``.
 
-    The test calls it: it raises `CheckFailed` with what is wrong, or is skipped where the check
+    The test calls it. It raises `CheckFailed` with what is wrong, or skips the test if the check
     does not apply. A test's id is ``COMPONENT-CHECK``.
 
     Arguments:
@@ -25,7 +25,7 @@ def parametrize_checks(
         components: specs such as ``"elman:64"``, or objects, see `charrnn_core.testing.check`.
         only: names of checks; all if none are given.
         expected_failures: names of checks that fail, each with the reason. They become strict
-            ``xfail``: once such a check passes, the test fails.
+            ``xfail``: if such a check passes, the test fails.
 
     Raises:
         ImportError: pytest is not installed.
@@ -60,7 +60,7 @@ def parametrize_checks(
 
 
 def _called(component: Any) -> str:
-    """Return its name in a test's id, the same in every process."""
+    """Return the component's name in a test's id, the same in every process."""
     if isinstance(component, str | Mapping | Ref):
         return str(Ref.parse(component).table()["use"])
     return getattr(component, "__name__", type(component).__name__)

@@ -38,9 +38,9 @@ class Subject:
         Arguments:
             kind: such as ``"cell"``.
             component: a spec such as ``"elman:64"``, a table or a `Ref`; or what the target of
-                such a plugin returns (for a source, the target itself; so may be the class of an
-                observer, which is asked for a fresh one by every check).
-            registry: where to look names up; what is installed by default.
+                such a plugin returns. For a source, the target itself. For an observer, also its
+                class, which every check then instantiates.
+            registry: where to look names up; by default the plugins installed.
 
         Raises:
             UnknownNameError, OptionError: the component does not exist.
@@ -71,7 +71,7 @@ class Subject:
         return self.ref.use == GIVEN
 
     def try_out(self) -> None:
-        """Use it once, if its kind has a way to; what that raises makes all checks useless."""
+        """Use it once, if its kind has a way to; if that raises, all checks are useless."""
 
     def options(self) -> Any:
         """Return its options, as the spec gives them."""
@@ -82,7 +82,7 @@ class Subject:
         return self.registry.load(self.kind, self.ref)
 
     def make(self, *more: Any) -> Any:
-        """Call the target with the options and `more`, for kinds whose target takes them so."""
+        """Call the target with the options and `more`, for kinds whose target takes these."""
         return self.target()(self.options(), *more)
 
 

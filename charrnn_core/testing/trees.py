@@ -55,9 +55,9 @@ def shapes(tree: Any) -> Any:
 
 
 def farthest(tree: Any, other: Any) -> tuple[float, str]:
-    """Return the largest difference between two trees, relative to its leaf, and where.
+    """Return the largest difference between two trees, relative to its leaf, and its place.
 
-    Infinities that are equal are not apart; what is not a number is infinitely far from anything.
+    Equal infinities do not differ; NaN differs infinitely from everything.
 
     >>> farthest({"a": jnp.ones(2), "b": jnp.ones(2)}, {"a": jnp.ones(2), "b": 2 * jnp.ones(2)})
     (0.5, "['b']")
