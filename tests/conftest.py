@@ -84,11 +84,22 @@ _SLOW = (
 """Variations, of many seconds each, of what is tested beside them; ``pytest -m slow`` has them."""
 
 
+_LONG = (
+    "resume", "bench", "kits_of_other_hooks", "engine_cells", "cli", "training", "live_runs",
+    "kit_of_cells", "benchmarks", "docs", "settings_of_networks", "corpora", "readme",
+    "example_plugin", "engine_random", "output", "policies", "install", "typing", "bytes",
+)  # fmt: skip
+"""The files that take longest, which begin first: so no worker is left with one at the end."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if any(name in item.nodeid for name in _SLOW):
             item.add_marker(pytest.mark.slow)
+    last = len(_LONG)
+    places = {f"test_{name}.py": place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, last))
 
 
 @pytest.fixture(autouse=True)

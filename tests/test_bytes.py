@@ -126,7 +126,7 @@ def test_a_model_of_bytes_from_run_to_sample(charrnn, tmp_path):
     resumed = charrnn("resume", "a", "--characters", 24000)
     assert "bits per byte" in resumed.stdout, resumed.stderr
     wrong = charrnn("run", "--init-from", "a", "--alphabet", "chars", "--source", "text.txt")
-    assert wrong.returncode == 2 and "go on with: --alphabet bytes" in wrong.stderr
+    assert wrong.returncode == 2 and "use: --alphabet bytes" in wrong.stderr
 
 
 def test_characters_that_stand_for_bytes_are_written_as_bytes(charrnn, tmp_path):

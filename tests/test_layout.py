@@ -100,7 +100,7 @@ def test_info_has_the_result_first(width):
         "network 1,234,567 parameters, embedding of 64",
         r"alphabet 262 symbols: \n space a b c \x1b 一", " and 142 more",
         "optimizer adam: learning_rate=0.004, schedule=cosine, clip=1.0",
-        'batch 7 prompt "a b" others as by default',
+        'batch 7 prompt "a b" others defaults',
         "plugins charrnn 0.1.0: cell lstm, loss crossentropy charrnn-odd 2.0: sampler odd",
     ):  # fmt: skip
         assert words in text, words

@@ -344,5 +344,5 @@ def test_settings_with_a_byte_order_mark(line_end, elsewhere):
     )
     assert read_settings(path, {}, {}).window == 7
     path.write_bytes("window = 7\n".encode("utf-16"))
-    with pytest.raises(CharRNNError, match="it looks like utf-16; convert it.*in TOML"):
+    with pytest.raises(CharRNNError, match="it looks like utf-16; convert it.* TOML"):
         read_settings(path, {}, {})
