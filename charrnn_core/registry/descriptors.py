@@ -81,8 +81,8 @@ class SourcePlugin(Component):
                 raise SourceError(f"cannot read {argument!r}: {error}") from error
             return Corpus(text=codecs.encode(text, "rot13"), name=argument, origin=argument)
 
-    A text that may be too long for memory is given as ``pieces`` instead of ``text``: a function
-    that reads it again from its start, piece by piece.
+    For a text that may be too long for memory, set ``pieces`` instead of ``text``: a function that
+    reads it again from its start, piece by piece.
     """
 
     kind = "source"
@@ -128,14 +128,14 @@ class SamplerPlugin(Component):
     ``logits: float[B,V]``; the core draws from the softmax of the logits returned, inside jit. At
     least one symbol of each row that could be drawn must stay possible. All else is optional:
 
-    * ``init(batch) -> state``: the sampler remembers; a pytree of arrays ``[B,...]``, in which no
-      row depends on another. Without it the state is None.
+    * ``init(batch) -> state``: returns the initial state; a pytree of arrays ``[B,...]``, in which
+      no row depends on another. Without it the state is None.
     * ``observe(state, ids) -> state``: takes ``ids: int32[B]``, the next character of every row: of
       the prompt first (an empty one stands for a line's end), then those that were drawn.
-    * ``bind(context) -> sampler``: called once, with a `charrnn_core.SamplerContext`, for the
-      sampler to use; so one can know the alphabet, and the text the model was trained on.
-    * ``constraint = True``: what it forbids must never be drawn, so it comes first in every chain,
-      and the others choose among what it allows.
+    * ``bind(context) -> sampler``: called once, with a `charrnn_core.SamplerContext`, and returns
+      the sampler to use, which thus knows the alphabet and the text the model was trained on.
+    * ``constraint = True``: symbols that it forbids must never be drawn, so it comes first in every
+      chain, and the others choose among what it allows.
 
     A complete plugin, ``charrnn_topa/__init__.py``::
 
@@ -172,7 +172,7 @@ class OptimizerPlugin(Component):
     """An optimizer. Target: ``(options, total_steps) -> optax.GradientTransformation``.
 
     `total_steps` is how many updates the run will make: an int, or under a wall-clock budget an
-    int32 scalar array that is estimated anew as the run goes; `charrnn_core.schedules` takes both.
+    int32 scalar array that is re-estimated during the run; `charrnn_core.schedules` takes both.
     The options have a ``learning_rate``, which ``charrnn run --lr`` sets.
 
     A complete plugin, ``charrnn_lion/__init__.py``::
@@ -238,7 +238,7 @@ class RecipePlugin(Plugin):
     """A recipe: settings to begin with, which ``charrnn run --recipe NAME`` starts from.
 
     Arguments:
-        name: how users call it: at least two lower-case letters, digits, ``-`` or ``_``.
+        name: the name that users type: at least two lower-case letters, digits, ``-`` or ``_``.
         settings: settings of a run by name, as in a TOML file: see `charrnn_core.RunConfig`.
         imitates: the system whose defaults these are, such as ``"karpathy/char-rnn"``; with it,
             ``charrnn run --like NAME`` takes the recipe too.
