@@ -254,7 +254,7 @@ def test_a_plugin_is_described():
 
 def test_options_keep_their_values():
     registry = of_plugin(summary="mine", options=Unsettled)
-    with pytest.raises(CheckFailed, match="'gain': 2.0.* are .*'gain': 4.0.* when read again"):
+    with pytest.raises(CheckFailed, match="'gain': 2.0.* become .*'gain': 4.0.* when read again"):
         check_cell("mine", only=["options-round-trip"], registry=registry)
 
 
