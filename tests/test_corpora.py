@@ -213,7 +213,7 @@ def test_a_file_of_ids_is_whole_or_refused(tmp_path_factory, dtype, ids, draws):
     path = tmp_path_factory.mktemp("ids") / "ids.crni"
     write_ids(path, KEY, [np.array(piece, dtype) for piece in cut(draws.draw, ids)])
     assert open_ids(path, KEY).tolist() == ids and open_ids(path, KEY).dtype == dtype
-    with pytest.raises(CorpusError, match="misplaced"):
+    with pytest.raises(CorpusError, match="has the wrong name"):
         open_ids(path, bytes(32))
     good = bytearray(path.read_bytes())
     good[draws.draw(st.integers(0, len(good) - 1))] ^= draws.draw(st.integers(1, 255))
