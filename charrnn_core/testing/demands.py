@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charrnn_core.arrays import Params
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.network.pytree import from_arrays, to_arrays
 from charrnn_core.testing.compiling import compiled
@@ -97,7 +98,7 @@ class Slope(NamedTuple):
 def demand_true_gradients(
     function: Callable[[Any], jax.Array],
     at: Any,
-    grads: Any,
+    grads: Params,
     change: str,
     step: float = _FINE,
     tolerance: float = _FINE,
@@ -139,7 +140,7 @@ def demand_true_gradients(
 
 
 def _slopes(
-    function: Callable[[Any], jax.Array], at: Any, grads: Any, step: float
+    function: Callable[[Any], jax.Array], at: Any, grads: Params, step: float
 ) -> Iterator[Slope]:
     leaves, structure = jax.tree.flatten(at)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(at)]

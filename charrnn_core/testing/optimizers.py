@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from charrnn_core.arrays import Params
 from charrnn_core.registry.options import annotations
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_fixed_shapes, demand_purity, demand_safe_keeping
@@ -63,14 +64,14 @@ class OptimizerSubject(Subject):
 def updating(optimizer: optax.GradientTransformation) -> Update:
     """Call the optimizer's update as training does."""
 
-    def update(grads: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def update(grads: Params, state: Any, params: Params) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion("standard"):
             return optimizer.update(grads, state, params)
 
     return update
 
 
-def applied(params: Any, changes: Any) -> Any:
+def applied(params: Params, changes: Any) -> Any:
     """Return the parameters after a change."""
     with jax.numpy_dtype_promotion("standard"):
         return optax.apply_updates(params, changes)
@@ -149,11 +150,11 @@ def minimises_a_quadratic(subject: OptimizerSubject) -> str:
     def start(distance: jax.Array) -> Any:
         return jax.tree.map(lambda leaf, sign: leaf + distance * sign, goal, signs)
 
-    def cost(params: Any) -> jax.Array:
+    def cost(params: Params) -> jax.Array:
         parts = jax.tree.map(lambda one, two: jnp.sum((one - two) ** 2), params, goal)
         return jnp.sum(jnp.stack(jax.tree.leaves(parts))) / 4
 
-    def advance(params: Any, state: Any) -> tuple[Any, Any]:
+    def advance(params: Params, state: Any) -> tuple[Any, Any]:
         changes, state = updating(subject.optimizer)(jax.grad(cost)(params), state, params)
         return applied(params, changes), state
 
@@ -227,7 +228,7 @@ def length_known_inside_jit(subject: OptimizerSubject) -> None:
     total_steps, change = 7, "use charrnn_core.schedules, or compute with jax.numpy only"
 
     @compiled
-    def late(total: jax.Array, grads: Any, state: Any) -> tuple[Any, Any]:
+    def late(total: jax.Array, grads: Params, state: Any) -> tuple[Any, Any]:
         return updating(subject.build(total))(grads, state, params)
 
     early = compiled(updating(subject.build(total_steps)))

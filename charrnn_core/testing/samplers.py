@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charrnn_core.arrays import Params, Tree
 from charrnn_core.network.network import Network
 from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt, make_generator
 from charrnn_core.testing.compiling import compiled
@@ -208,7 +209,7 @@ def rows_are_independent(subject: SamplerSubject) -> None:
                 )
 
 
-def _row(tree: Any, row: int) -> Any:
+def _row(tree: Tree, row: int) -> Any:
     """Return one row of every leaf; `state_is_fixed` checks that each leaf has one."""
     return [leaf[row] for leaf in jax.tree.leaves(tree) if leaf.ndim]
 
@@ -228,10 +229,10 @@ class _Fading:
     def init(self, key: jax.Array, in_features: int) -> dict[str, Any]:
         return {}
 
-    def initial_carry(self, params: Any, input_shape: tuple[int, int]) -> jax.Array:
+    def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> jax.Array:
         return jnp.zeros(input_shape)
 
-    def step(self, params: Any, carry: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def step(self, params: Params, carry: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         carry = (carry + x) / 2
         return carry, carry
 

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_core.arrays import Tree
 from charrnn_core.network.pytree import to_arrays
 
 Numbers = npt.NDArray[Any]
 
 
-def randomly(tree: Any, seed: int) -> Any:
+def randomly(tree: Tree, seed: int) -> Any:
     """Return the tree with every inexact leaf replaced by random numbers of its dtype.
 
     >>> randomly({"step": jnp.int32(3)}, 0)["step"].tolist()
@@ -28,7 +29,7 @@ def randomly(tree: Any, seed: int) -> Any:
     return jax.tree.map(fill, tree)
 
 
-def in_dtype(tree: Any, dtype: Any) -> Any:
+def in_dtype(tree: Tree, dtype: Any) -> Any:
     """Return the tree with every floating-point leaf cast to that dtype.
 
     >>> shapes(in_dtype([jnp.ones(2), jnp.int32(3)], jnp.bfloat16))
@@ -41,7 +42,7 @@ def in_dtype(tree: Any, dtype: Any) -> Any:
     return jax.tree.map(lambda leaf: cast(jnp.asarray(leaf)), tree)
 
 
-def shapes(tree: Any) -> Any:
+def shapes(tree: Tree) -> Any:
     """Return the tree's leaves as text, such as ``float32[3,8]``.
 
     >>> shapes({"W": jnp.ones((3, 8))})
@@ -54,7 +55,7 @@ def shapes(tree: Any) -> Any:
     return jax.tree.map(show, tree)
 
 
-def farthest(tree: Any, other: Any) -> tuple[float, str]:
+def farthest(tree: Tree, other: Any) -> tuple[float, str]:
     """Return the largest difference between two trees, relative to its leaf, and its place.
 
     Equal infinities do not differ; NaN differs infinitely from everything.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from charrnn_core.arrays import Carry, Params
 from charrnn_core.cell import as_cell
 from charrnn_core.network.network import Network
 from charrnn_core.registry.spec import Ref
@@ -92,7 +93,7 @@ def traced_once(subject: CellSubject) -> None:
     """A compiled step is not traced again when called with the carry it returned."""
     cell, calls = subject.build(), 0
 
-    def counted(params: Any, carry: Any, x: jax.Array) -> Any:
+    def counted(params: Params, carry: Carry, x: jax.Array) -> Any:
         nonlocal calls
         calls += 1
         return cell.step(params, carry, x)
@@ -238,7 +239,7 @@ def saturation(subject: CellSubject) -> None:
     """Inputs of a thousand give finite outputs, carries and gradients."""
     xs = _BROAD * inputs(9, steps=20)
 
-    def total(params: Any, carry: Any) -> tuple[jax.Array, Any]:
+    def total(params: Params, carry: Carry) -> tuple[jax.Array, Any]:
         after, ys = subject.cell_scan(params, carry, xs)
         return jnp.mean(ys.astype(jnp.float32)), (after, ys)
 

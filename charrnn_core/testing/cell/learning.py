@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from charrnn_core.arrays import Params
 from charrnn_core.engine.unroll import unroll
 from charrnn_core.network.network import Network
 from charrnn_core.testing.cell.subject import INPUTS, ROWS, STEPS, CellSubject, inputs
@@ -50,7 +51,7 @@ def every_parameter_learns(subject: CellSubject) -> None:
     """Every parameter of the cell gets a gradient that is finite and not zero."""
     xs, weights = inputs(14), randomly(subject.outputs, 15)
 
-    def loss(params: Any) -> jax.Array:
+    def loss(params: Params) -> jax.Array:
         _, ys = subject.cell_scan(params, subject.carry, xs)
         return jnp.sum(ys * weights)
 
@@ -76,7 +77,7 @@ def engine_equals_scan(subject: CellSubject) -> str:
         network = Network(cell, INPUTS, unroll_mode=mode)
         params = network.init(jax.random.key(0))
 
-        def loss(params: Any) -> jax.Array:
+        def loss(params: Params) -> jax.Array:
             carry = network.initial_carry(params, ROWS)
             return jnp.sum(network.unroll(params, carry, ids)[0] * weights)
 
@@ -98,7 +99,7 @@ def learns_an_alternation(subject: CellSubject) -> str:
     ids = jnp.asarray(np.indices((12, _STREAMS)).sum(axis=0) % 2, jnp.int32)
     seen, wanted = ids[:-1], ids[1:]
 
-    def loss(params: Any, key: jax.Array) -> jax.Array:
+    def loss(params: Params, key: jax.Array) -> jax.Array:
         del key
         return _cross_entropy(network, params, seen, wanted, jnp.ones(wanted.shape))
 
@@ -117,7 +118,7 @@ def copies_over_ten_steps(subject: CellSubject) -> str:
     blank, symbols = _CHOICES, _CHOICES + 1
     network = Network(subject.build(_WIDTH), symbols)
 
-    def loss(params: Any, key: jax.Array) -> jax.Array:
+    def loss(params: Params, key: jax.Array) -> jax.Array:
         first = jax.random.randint(key, (1, _STREAMS), 0, _CHOICES, jnp.int32)
         seen = jnp.concatenate([first, jnp.full((_DELAY, _STREAMS), blank, jnp.int32)])
         wanted = jnp.broadcast_to(first, seen.shape)
@@ -136,7 +137,7 @@ def copies_over_ten_steps(subject: CellSubject) -> str:
 
 
 def _cross_entropy(
-    network: Network, params: Any, seen: jax.Array, wanted: jax.Array, weights: jax.Array
+    network: Network, params: Params, seen: jax.Array, wanted: jax.Array, weights: jax.Array
 ) -> jax.Array:
     carry = network.initial_carry(params, seen.shape[1])
     logits, _ = network.unroll(params, carry, seen)
@@ -149,7 +150,7 @@ def _train(network: Network, loss: Callable[[Any, jax.Array], jax.Array], update
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(_RATE))
 
     @compiled
-    def run(params: Any) -> jax.Array:
+    def run(params: Params) -> jax.Array:
         def update(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
             params, memory = state
             value, grads = jax.value_and_grad(loss)(params, key)

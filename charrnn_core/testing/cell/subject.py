@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from charrnn_core.arrays import Carry, Params
 from charrnn_core.cell import Cell, SequenceCell, as_cell
 from charrnn_core.engine.unroll import unroll
 from charrnn_core.network.calling import check_step, draw_params
@@ -67,7 +68,7 @@ class CellSubject(Subject):
         """A carry in the middle of a text."""
         return self.scan(self.fresh, inputs(99))[0]
 
-    def scan(self, carry: Any, xs: jax.Array) -> tuple[Any, Any]:
+    def scan(self, carry: Carry, xs: jax.Array) -> tuple[Any, Any]:
         """Run the reference: one step after the other, by a plain ``lax.scan``."""
         return self._compiled_scan(self.params, carry, xs)
 
@@ -75,7 +76,7 @@ class CellSubject(Subject):
     def _compiled_scan(self) -> Callable[..., tuple[Any, Any]]:
         return compiled(self.cell_scan)
 
-    def cell_scan(self, params: Any, carry: Any, xs: jax.Array) -> tuple[Any, Any]:
+    def cell_scan(self, params: Params, carry: Carry, xs: jax.Array) -> tuple[Any, Any]:
         """Run `scan` as a function of the parameters too."""
         return unroll(self.cell.step, params, carry, xs, mode="scan")
 
@@ -84,7 +85,7 @@ class CellSubject(Subject):
         """The cell's outputs for a sequence, ``float[STEPS,ROWS,H]``."""
         return self.scan(self.carry, inputs(98))[1]
 
-    def restart(self, params: Any) -> Any:
+    def restart(self, params: Params) -> Any:
         """Return the carry that a reset starts from."""
         return self.cell.initial_carry(params, (ROWS, INPUTS))
 
@@ -99,7 +100,7 @@ class CellSubject(Subject):
     def _by(self, mode: str) -> Callable[[Any, jax.Array, Any], tuple[Any, Any]]:
         step, restart = self.cell.step, self.restart
 
-        def way(params: Any, carry: Any, xs: Any, reset: Any) -> tuple[Any, Any]:
+        def way(params: Params, carry: Carry, xs: Any, reset: Any) -> tuple[Any, Any]:
             return unroll(step, params, carry, xs, reset=reset, fresh=restart, mode=mode)
 
         return partial(compiled(way), self.params)
