@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from charrnn_core.arrays import Params
+from charrnn_core.arrays import Params, Tree
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.network.pytree import from_arrays, to_arrays
 from charrnn_core.testing.compiling import compiled
@@ -22,7 +22,7 @@ _NEARER = 1e-3
 
 
 def demand_purity(
-    call: Callable[..., Any], arguments: tuple[Any, ...], others: tuple[Any, ...], change: str
+    call: Callable[..., Any], arguments: tuple[Tree, ...], others: tuple[Tree, ...], change: str
 ) -> None:
     """Check that the same arguments always give the same result, compiled or not.
 
@@ -56,7 +56,7 @@ def demand_purity(
         )
 
 
-def demand_fixed_shapes(what: str, before: Any, after: Any, change: str) -> None:
+def demand_fixed_shapes(what: str, before: Tree, after: Tree, change: str) -> None:
     """Check that a tree keeps its structure, and every leaf its shape and dtype.
 
     Arguments:
@@ -96,8 +96,8 @@ class Slope(NamedTuple):
 
 
 def demand_true_gradients(
-    function: Callable[[Any], jax.Array],
-    at: Any,
+    function: Callable[[Tree], jax.Array],
+    at: Tree,
     grads: Params,
     change: str,
     step: float = _FINE,
@@ -140,7 +140,7 @@ def demand_true_gradients(
 
 
 def _slopes(
-    function: Callable[[Any], jax.Array], at: Any, grads: Params, step: float
+    function: Callable[[Tree], jax.Array], at: Tree, grads: Params, step: float
 ) -> Iterator[Slope]:
     leaves, structure = jax.tree.flatten(at)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(at)]
@@ -151,7 +151,7 @@ def _slopes(
         direction = rng.normal(size=leaf.shape)
         direction /= max(np.linalg.norm(direction), 1e-30)
 
-        def along(size: float, i: int = i, leaf: Any = leaf, direction: Any = direction) -> float:
+        def along(size: float, i: int = i, leaf: Tree = leaf, direction: Tree = direction) -> float:
             there = (leaf + size * direction).astype(leaf.dtype)
             moved = [*leaves[:i], there, *leaves[i + 1 :]]
             return float(function(jax.tree.unflatten(structure, moved)))

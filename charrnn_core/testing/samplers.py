@@ -76,11 +76,11 @@ class SamplerSubject(Subject):
         return np.asarray(shaped)
 
     @cached_property
-    def compiled_step(self) -> Callable[..., tuple[jax.Array, Any]]:
+    def compiled_step(self) -> Callable[..., tuple[jax.Array, Tree]]:
         """`step`, compiled."""
         return compiled(self.step)
 
-    def step(self, logits: Any, states: Any, ids: Any) -> tuple[jax.Array, Any]:
+    def step(self, logits: Any, states: Tree, ids: Any) -> tuple[jax.Array, Tree]:
         """Return the shaped logits for one character, and the state afterwards."""
         shaped, states = self.chain(jax.random.key(0), logits, states)
         return shaped, self.chain.observe(states, ids)
@@ -226,7 +226,7 @@ def pure(subject: SamplerSubject) -> None:
 class _Fading:
     """A cell without parameters: ``h' = (h + x) / 2``."""
 
-    def init(self, key: jax.Array, in_features: int) -> dict[str, Any]:
+    def init(self, key: jax.Array, in_features: int) -> dict[str, Tree]:
         return {}
 
     def initial_carry(self, params: Params, input_shape: tuple[int, int]) -> jax.Array:
@@ -258,7 +258,7 @@ def writes_text(subject: SamplerSubject) -> str:
         read = jnp.concatenate([begun, row[:-1, None]])
         outputs, _ = network.unroll(params, network.initial_carry(params, 1), read)
 
-        def character(states: Any, item: Any) -> tuple[Any, jax.Array]:
+        def character(states: Tree, item: Any) -> tuple[Any, jax.Array]:
             own_key, logits, ids = item
             shaped, states = chain(own_key, logits, states)
             return chain.observe(states, ids[None]), jax.nn.softmax(shaped[0])

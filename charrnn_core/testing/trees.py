@@ -13,7 +13,7 @@ from charrnn_core.network.pytree import to_arrays
 Numbers = npt.NDArray[Any]
 
 
-def randomly(tree: Tree, seed: int) -> Any:
+def randomly(tree: Tree, seed: int) -> Tree:
     """Return the tree with every inexact leaf replaced by random numbers of its dtype.
 
     >>> randomly({"step": jnp.int32(3)}, 0)["step"].tolist()
@@ -21,7 +21,7 @@ def randomly(tree: Tree, seed: int) -> Any:
     """
     rng = np.random.default_rng(seed)
 
-    def fill(leaf: Any) -> Any:
+    def fill(leaf: Tree) -> Tree:
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
@@ -29,33 +29,33 @@ def randomly(tree: Tree, seed: int) -> Any:
     return jax.tree.map(fill, tree)
 
 
-def in_dtype(tree: Tree, dtype: Any) -> Any:
+def in_dtype(tree: Tree, dtype: Any) -> Tree:
     """Return the tree with every floating-point leaf cast to that dtype.
 
     >>> shapes(in_dtype([jnp.ones(2), jnp.int32(3)], jnp.bfloat16))
     ['bfloat16[2]', 'int32[]']
     """
 
-    def cast(leaf: Any) -> Any:
+    def cast(leaf: Tree) -> Tree:
         return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     return jax.tree.map(lambda leaf: cast(jnp.asarray(leaf)), tree)
 
 
-def shapes(tree: Tree) -> Any:
+def shapes(tree: Tree) -> Tree:
     """Return the tree's leaves as text, such as ``float32[3,8]``.
 
     >>> shapes({"W": jnp.ones((3, 8))})
     {'W': 'float32[3,8]'}
     """
 
-    def show(leaf: Any) -> str:
+    def show(leaf: Tree) -> str:
         return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
 
     return jax.tree.map(show, tree)
 
 
-def farthest(tree: Tree, other: Any) -> tuple[float, str]:
+def farthest(tree: Tree, other: Tree) -> tuple[float, str]:
     """Return the largest difference between two trees, relative to its leaf, and its place.
 
     Equal infinities do not differ; NaN differs infinitely from everything.
@@ -76,7 +76,7 @@ def farthest(tree: Tree, other: Any) -> tuple[float, str]:
     return worst, where
 
 
-def _numbers(leaf: Any) -> Numbers:
+def _numbers(leaf: Tree) -> Numbers:
     """Return a leaf in double precision; a random key as its data."""
     (array,) = to_arrays(leaf).values()
     return array if np.iscomplexobj(array) else array.astype(np.float64)

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from charrnn_core.arrays import Carry, Params
+from charrnn_core.arrays import Carry, Outputs, Params
 from charrnn_core.cell import Cell, SequenceCell, as_cell
 from charrnn_core.engine.unroll import unroll
 from charrnn_core.network.calling import check_step, draw_params
@@ -45,7 +45,7 @@ class CellSubject(Subject):
         return self.build()
 
     @cached_property
-    def params(self) -> Any:
+    def params(self) -> Params:
         """Its parameters, as it draws them."""
         return self.cell.init(jax.random.key(0), INPUTS)
 
@@ -59,24 +59,24 @@ class CellSubject(Subject):
         check_step(self.cell, params, INPUTS)
 
     @cached_property
-    def fresh(self) -> Any:
+    def fresh(self) -> Carry:
         """The carry before the first step."""
         return self.cell.initial_carry(self.params, (ROWS, INPUTS))
 
     @cached_property
-    def carry(self) -> Any:
+    def carry(self) -> Carry:
         """A carry in the middle of a text."""
         return self.scan(self.fresh, inputs(99))[0]
 
-    def scan(self, carry: Carry, xs: jax.Array) -> tuple[Any, Any]:
+    def scan(self, carry: Carry, xs: jax.Array) -> tuple[Carry, Outputs]:
         """Run the reference: one step after the other, by a plain ``lax.scan``."""
         return self._compiled_scan(self.params, carry, xs)
 
     @cached_property
-    def _compiled_scan(self) -> Callable[..., tuple[Any, Any]]:
+    def _compiled_scan(self) -> Callable[..., tuple[Carry, Outputs]]:
         return compiled(self.cell_scan)
 
-    def cell_scan(self, params: Params, carry: Carry, xs: jax.Array) -> tuple[Any, Any]:
+    def cell_scan(self, params: Params, carry: Carry, xs: jax.Array) -> tuple[Carry, Outputs]:
         """Run `scan` as a function of the parameters too."""
         return unroll(self.cell.step, params, carry, xs, mode="scan")
 
@@ -85,22 +85,22 @@ class CellSubject(Subject):
         """The cell's outputs for a sequence, ``float[STEPS,ROWS,H]``."""
         return self.scan(self.carry, inputs(98))[1]
 
-    def restart(self, params: Params) -> Any:
+    def restart(self, params: Params) -> Carry:
         """Return the carry that a reset starts from."""
         return self.cell.initial_carry(params, (ROWS, INPUTS))
 
     @cached_property
-    def ways(self) -> dict[str, Callable[[Any, jax.Array, Any], tuple[Any, Any]]]:
+    def ways(self) -> dict[str, Callable[[Any, jax.Array, Any], tuple[Carry, Outputs]]]:
         """The ways to run a sequence: ``way(carry, xs, reset) -> carry, ys``, compiled."""
         ways = {"the engine": self._by("auto"), "the engine's parallel scan": self._by("parallel")}
         if isinstance(self.cell, SequenceCell):
             ways["its sequence method"] = partial(compiled(self.cell.sequence), self.params)
         return ways
 
-    def _by(self, mode: str) -> Callable[[Any, jax.Array, Any], tuple[Any, Any]]:
+    def _by(self, mode: str) -> Callable[[Any, jax.Array, Any], tuple[Carry, Outputs]]:
         step, restart = self.cell.step, self.restart
 
-        def way(params: Params, carry: Carry, xs: Any, reset: Any) -> tuple[Any, Any]:
+        def way(params: Params, carry: Carry, xs: Any, reset: Any) -> tuple[Carry, Outputs]:
             return unroll(step, params, carry, xs, reset=reset, fresh=restart, mode=mode)
 
         return partial(compiled(way), self.params)
