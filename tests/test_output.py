@@ -272,13 +272,16 @@ def broken(monkeypatch):
         output = stdio._Output(descriptor, "<stdout>")
         output.strict = True
         monkeypatch.setattr(stdio, "_streams", [output])
-        monkeypatch.setattr(sys, "stdout", stdio._text(output, "utf-8", line_buffering=False))
-        return output, descriptor
+        text = stdio._text(output, "utf-8", line_buffering=False)
+        monkeypatch.setattr(sys, "stdout", text)
+        return output, text, descriptor
 
     made = []
     yield lambda how: made.append(make(how)) or made[-1][0]
-    for output, descriptor in made:
+    for output, text, descriptor in made:
         output.strict = False
+        with contextlib.suppress(OutputError, OSError, ValueError):
+            text.close()  # from Python 3.13 on, what fails when it is collected is an error
         os.close(descriptor)
 
 
