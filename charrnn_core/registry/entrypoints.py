@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn_core.errors import PluginError
 from charrnn_core.registry.distribution import Fault, canonical
@@ -67,8 +67,7 @@ class Entry:
         return importlib.metadata.EntryPoint(self.name, self.value, self.group).load()
 
 
-@dataclass(frozen=True)
-class Installed:
+class Installed(NamedTuple):
     """What is installed.
 
     Arguments:
@@ -115,8 +114,7 @@ def installed() -> Installed:
     return Installed(tuple(entries), tuple(faults))
 
 
-@dataclass(frozen=True)
-class _Metadata:
+class _Metadata(NamedTuple):
     """A directory with the metadata of a distribution, which anybody may have left there."""
 
     directory: str
