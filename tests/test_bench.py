@@ -214,7 +214,7 @@ def test_what_fails_is_a_row_and_the_rest_goes_on(text_file, tmp_path):
     assert f"failed: broken, seed 0: {error}" in done.stdout and " failed " in done.stdout
     low, high = rows[1]["interval"]
     assert rows[1]["interval_over"] == "text" and low < rows[1]["bits_per_char"] < high
-    assert "(text)" in done.stdout and "only one seed" in done.stdout
+    assert "intervals *: " in done.stdout and "only one seed" in done.stdout
     # What has failed is tried again, what is done is not.
     log = out / "trainings" / "2-elman-4-seed-0.log"
     before = log.stat().st_mtime_ns

@@ -207,7 +207,8 @@ def test_a_fault_is_caught_by_its_own_check(fault, name, message):
 def test_a_fault_does_not_spoil_every_check(fault, name, message):
     outcomes = {outcome.check: outcome for outcome in check("cell", fault())}
     assert not outcomes[name].good
-    assert sum(outcome.status == "passed" for outcome in outcomes.values()) >= 3
+    # What needs no sound carry is checked all the same.
+    assert sum(outcome.status == "passed" for outcome in outcomes.values()) >= 2
 
 
 @parametrize_checks("cell", Plain(), Scanned())
