@@ -297,7 +297,7 @@ UNGUARDED = {
     "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null
     "charrnn_core/console/stdio.py": {"os.open"},  # /dev/null
     "charrnn_core/testing/recipes.py": {"write_text"},  # a temporary directory of its own
-    "charrnn_core/registry/entrypoints.py": {"read_bytes"},  # of what is installed
+    "charrnn_core/registry/entrypoints.py": {"read_bytes", "read_text"},  # of what is installed
     "cli.py": {"os.open"},  # /dev/null
 }
 OPENING = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "truncate"}
