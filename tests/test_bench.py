@@ -34,6 +34,7 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.evaluation.baselines import witten_bell
+from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
@@ -500,6 +501,28 @@ def test_another_text_than_at_first_is_a_failure(finished):
     out, _ = finished
     training = Training("elman:4", 0, out / "trainings" / "1-elman-4-seed-0")
     assert "another text" in (read_outcome(training, "0").error or "")
+
+
+def test_an_interval_of_another_update_is_not_taken(finished, tmp_path):
+    out, _ = finished
+    name = "1-elman-4-seed-0"
+    for left in (out / "trainings").glob(f"{name}*"):
+        (shutil.copytree if left.is_dir() else shutil.copy)(left, tmp_path / left.name)
+    training = Training("elman:4", 0, tmp_path / name)
+    _, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
+    sha256 = checkpoint.table["corpus"]["sha256"]
+    file = training.directory / "evaluation.json"
+    saved = json.loads(file.read_text())
+    low, high = read_outcome(training, sha256).interval
+    assert (low, high) == pytest.approx([end / math.log(2) for end in saved["interval"]])
+    file.write_text(json.dumps({**saved, "step": saved["step"] - 1}))  # the run was extended since
+    assert read_outcome(training, sha256).interval is None
+    for damaged in ("[]", "{", json.dumps({**saved, "interval": ["x", 1]})):
+        file.write_text(damaged)
+        outcome = read_outcome(training, sha256)
+        assert outcome.error and outcome.bits_per_char is None
+    file.unlink()  # made by an earlier version
+    assert read_outcome(training, sha256).interval is None
 
 
 def test_only_one_process_is_at_work(finished):

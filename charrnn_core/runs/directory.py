@@ -4,18 +4,28 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from charrnn_core.console.program import command
 from charrnn_core.errors import StorageError
 from charrnn_core.files.atomic import explained, is_locked, user_path
 from charrnn_core.files.regular import check_own_directory, read_own
+from charrnn_core.files.typed import check
+from charrnn_core.runs.loop_state import Seconds, Step
 from charrnn_core.runs.recovery import checkpoint_name, step_of
 
 CHECKPOINTS = "checkpoints"
 """The name of the directory that holds a run's checkpoints."""
 
 _LONGEST_OWNER = 4096
+
+
+class SavedEvaluation(TypedDict):
+    """What readers need of ``evaluation.json``; it holds all of an `Evaluation` besides."""
+
+    step: Step
+    interval: list[float] | None
+    start_up_seconds: Seconds
 
 
 @dataclass(frozen=True)
@@ -44,17 +54,25 @@ class RunDirectory:
         """The final held-out result of a training that has ended, as JSON."""
         return self.path / "evaluation.json"
 
-    def evaluation(self) -> dict[str, Any]:
-        """Return the contents of `evaluation_file`; an empty table if there is none.
+    def evaluation(self, step: int) -> SavedEvaluation | None:
+        """Return the contents of `evaluation_file`.
+
+        None if there is none, or if it is from before the run was extended: it is written after the
+        last checkpoint, and the process may have been killed in between.
+
+        Arguments:
+            step: the update that the checkpoint is from.
 
         Raises:
             StorageError: it cannot be read.
-            ValueError: it is not JSON.
+            ValueError: it does not hold what it should.
         """
         with explained("read", self.evaluation_file):
             if not self.evaluation_file.exists():
-                return {}
-            return json.loads(read_own(self.evaluation_file))
+                return None
+            table = json.loads(read_own(self.evaluation_file))
+        check(table, SavedEvaluation, self.evaluation_file.name)
+        return table if table["step"] == step else None
 
     @property
     def incidents_file(self) -> Path:

@@ -84,7 +84,8 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
         path, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
         table = read_manifest(path, checkpoint.table)
         rows = _rows(RunDirectory(training.directory).metrics_file)
-        evaluation = RunDirectory(training.directory).evaluation()
+        evaluation = RunDirectory(training.directory).evaluation(table["step"])
+        interval = _in_bits(evaluation["interval"] if evaluation else None)
     except (CharRNNError, OSError, ValueError) as error:
         return dataclasses.replace(failed, error=str(error))
     if table["corpus"]["sha256"] != sha256:
@@ -93,16 +94,19 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
     nats = table["held_out_nats_per_char"]
     if not math.isfinite(nats):
         return dataclasses.replace(failed, error="its held-out loss is not finite")
+    start_up = None
+    if evaluation is not None and "minutes" in table["config"]:
+        start_up = evaluation["start_up_seconds"]
     return Outcome(
         cell=training.cell,
         seed=training.seed,
         bits_per_char=nats / math.log(2),
-        interval=_in_bits(evaluation.get("interval")),
+        interval=interval,
         characters_per_second=tuple(row["characters_per_second"] for row in rows),
         peak_bytes=record.get("peak_bytes"),
         curve=_curve(rows),
         updates=checkpoint.table["step"],
-        start_up=evaluation.get("start_up_seconds") if "minutes" in table["config"] else None,
+        start_up=start_up,
     )
 
 
