@@ -27,15 +27,15 @@ _ROOMS = {
     ),
     "runs": (
         "course directory loopstate=loop_state making=components manifest metrics model naming "
-        "opening record=manifest recovery run=config settings"
+        "opening recovery run=config settings"
     ),
     "sampling": "writing=text",
     "text": (
         "alphabet corpus decoding=decode encoding=encode kept mapped recognition sources=load split"
     ),
     "training": (
-        "audience=observers batches experiment=setup incidents launch=train session=loop "
-        "sitting=run soundness trained"
+        "audience=observers batches experiment=setup incidents launch=train record=resuming "
+        "session=loop sitting=run soundness trained"
     ),
 }
 """The modules that moved into each room; ``OLD=NEW`` has another name there."""
