@@ -12,10 +12,6 @@ from charrnn_core.text.alphabet import Alphabet, Ids
 from charrnn_core.text.split import Piece, count_characters
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class ScoredPart:
     """The part of a text that a model is scored on.
@@ -86,7 +82,7 @@ class Comparison:
         dynamic: Row | None = None,
         remarks: Iterable[str] = (),
         course: Course | None = None,
-        give_up: Callable[[], bool] = _never,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> Evaluation:
         """Wait for the baselines, and return the complete evaluation.
 

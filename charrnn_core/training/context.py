@@ -10,10 +10,6 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.terminal import to_stderr
 
 
-def _never() -> bool:
-    return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainingContext:
     """The plugins, the observers, the clock and the messages of a training.
@@ -31,7 +27,7 @@ class TrainingContext:
     registry: Registry = field(default_factory=Registry.installed)
     observers: tuple[object, ...] = ()
     started: float = field(default_factory=time.monotonic)
-    stop: Callable[[], bool] = _never
+    stop: Callable[[], bool] = lambda: False
     note: Callable[[str], None] = to_stderr
     updates_per_call: int | None = None
     from_first_update: bool = False
