@@ -91,13 +91,15 @@ def read_typed(given: Mapping[str, Any], registry: Registry | None = None) -> Ru
     """
     values = dict(given)
     options = {kind: values.pop(f"{kind}_opt") for kind in WITH_OPTIONS}
+    file, learning_rate = values.pop("config"), values.pop("lr")
+    quiet, observers = values.pop("quiet"), values.pop("observer")
     return read_settings(
-        values.pop("config"),
+        file,
         values,
         options,
-        learning_rate=values.pop("lr"),
-        quiet=values.pop("quiet"),
-        observers=values.pop("observer"),
+        learning_rate=learning_rate,
+        quiet=quiet,
+        observers=observers,
         registry=registry,
     )
 
