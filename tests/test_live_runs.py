@@ -87,10 +87,10 @@ def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
     (tmp_path / "long.txt").write_text(small_text * 40)
     process = start(
         "run", "--source", "long.txt", "--cell", "elman:512", "--batch", 64, "--window", 2000,
-        "--characters", 10**9, "--quiet", "--out", "run",
+        "--characters", 10**9, "--save-every", 0.0001, "--quiet", "--out", "run",
     )  # fmt: skip
-    wait_for_step(tmp_path / "run", 0, process)
-    time.sleep(1)  # into the first call
+    wait_for_step(tmp_path / "run", 1, process)  # what is compiled before takes any time
+    time.sleep(0.3)  # into the next call
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
