@@ -23,8 +23,8 @@ from charrnn_core.text.alphabet import Ids
 
 _MOST_PER_CALL = 512
 _ROWS_PER_CALL = 2**13
-_AT_A_TIME = 32
-"""Characters whose noise is drawn at once; a call writes a multiple of it."""
+_SHORT = 64
+"""What a call writes is a multiple of this, or of the most per call if that is not enough."""
 
 _MOST = 2**31 - 1
 """The longest sample: positions are counted in int32."""
@@ -60,7 +60,7 @@ class Drawer:
     with prompts of their own have the noise of row 0, so that each is what it would be alone.
 
     The programs are kept with the drawer: one for each of the few lengths that prompts are padded
-    to, and one that writes any number of characters; all of them for each number of rows.
+    to, one that writes up to 512 characters, and one that writes more; for each number of rows.
 
     Arguments:
         network: the network that writes.
@@ -71,7 +71,7 @@ class Drawer:
     def __init__(self, network: Network, sampler: Chain, scored: bool = False) -> None:
         rows = _Rows(network, sampler, scored)
         self._read = Program(rows.read, static=["mesh"])
-        self._write = Program(rows.write, static=["mesh", "apart"])
+        self._write = Program(rows.write, static=["mesh", "apart", "size"])
 
     def __call__(
         self,
@@ -103,21 +103,29 @@ class Drawer:
             ids, begins = jax.device_put((ids, begins), (places.by_column, places.by_row))
             state = self._read(params, state, ids, begins, mesh=places.mesh)
         length = _MOST if length is None else length
-        size, room = _pieces(len(prompts))
+        room = _room(len(prompts))
+        size = _size(length, room)
         for start in range(0, length, room):
             wanted = min(room, length - start)
             args = params, state, key, np.int32(start), np.int32(-(-wanted // size))
-            state, drawn = self._write(*args, mesh=places.mesh, apart=apart)
+            state, drawn = self._write(*args, mesh=places.mesh, apart=apart, size=size)
             yield from _possible(jax.device_get(drawn).part(slice(wanted)), start)
 
     def ahead(
-        self, params: Params, prompt_length: int = 1, batch: int = 1, *, apart: bool = False
+        self,
+        params: Params,
+        prompt_length: int,
+        length: int | None,
+        batch: int = 1,
+        *,
+        apart: bool = False,
     ) -> None:
         """Compile what a call will need, in any thread, before it is needed.
 
         Arguments:
             params: the parameters, or their shapes.
             prompt_length: the length of the longest prompt, in ids.
+            length: characters to draw; None means 2**31 - 1.
             batch: the number of rows.
             apart: whether the rows continue prompts of their own.
         """
@@ -127,8 +135,9 @@ class Drawer:
         for ids, begins in read_in_pieces([np.zeros(prompt_length, np.int32)] * batch)[:2]:
             ids, begins = placed_shapes(ids, places.by_column), placed_shapes(begins, places.by_row)
             state = self._read.ahead(params, state, ids, begins, mesh=places.mesh)
-        number = np.int32(0)
-        self._write.ahead(params, state, key, number, number, mesh=places.mesh, apart=apart)
+        size = _size(length, _room(batch))
+        args = params, state, key, np.int32(0), np.int32(0)
+        self._write.ahead(*args, mesh=places.mesh, apart=apart, size=size)
 
 
 @dataclass(frozen=True)
@@ -166,13 +175,11 @@ class _Rows:
         *,
         mesh: Mesh,
         apart: bool,
+        size: int,
     ) -> tuple[Tree, Drawn]:
-        """Write `times` times as many characters as noise is drawn for at once.
-
-        The results have room for the most; what is beyond those written stays zero.
-        """
+        """Write `times` times as many characters as `size`, and zeros in the rest of the room."""
         rows, symbols = state[1].shape
-        size, room = _pieces(rows)
+        room = _room(rows) // size * size
         draw_key, sampler_key = jax.random.split(key)
         numbers = jnp.zeros(rows, jnp.int32) if apart else jnp.arange(rows)
         shape = self.sampler.row_by_row if apart else self.sampler
@@ -255,11 +262,14 @@ def _by_rows(tree: Tree, rows: int, mesh: Mesh) -> Tree:
     return jax.tree.map(place, tree)
 
 
-def _pieces(rows: int) -> tuple[int, int]:
-    """Return for how many characters noise is drawn at once, and how many a call can write."""
-    most = max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // rows))
-    size = min(_AT_A_TIME, most)
-    return size, most - most % size
+def _room(rows: int) -> int:
+    """Return how many characters a call can write."""
+    return max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // rows))
+
+
+def _size(length: int | None, room: int) -> int:
+    """Return how many characters are written at a time: few, if one call is enough for all."""
+    return _SHORT if length is not None and length <= room // _SHORT * _SHORT else room
 
 
 def _any_key() -> Key:
