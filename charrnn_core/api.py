@@ -13,7 +13,9 @@ from charrnn_core.public import public
 from charrnn_core.randomness import random_key
 from charrnn_core.registry.spec import parse_refs
 from charrnn_core.runs.model import Model, build_sampler, load, require_plugins
-from charrnn_core.sampling.draw import SamplerContext, encode_prompt, make_drawer
+from charrnn_core.sampling.chain import SamplerContext
+from charrnn_core.sampling.draw import Drawer
+from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.sampling.text import FARTHEST, Written, can_write, read_stops, written
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.load import read_corpus
@@ -98,7 +100,7 @@ def write(
         most, sentence_from = length + FARTHEST, length
     context = SamplerContext(model.alphabet, partial(training_ids, model))
     chain = build_sampler(refs, model.registry).bind(context)
-    draw = make_drawer(model.network, chain, scored)
+    draw = Drawer(model.network, chain, scored)
     drawn = draw(model.params, ids, most, key, n)
     return written(drawn, model.alphabet, n, stops=stops, sentence_from=sentence_from)
 

@@ -24,7 +24,7 @@ from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.opening import open_checkpoint
-from charrnn_core.sampling.draw import Chain
+from charrnn_core.sampling.chain import Chain
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet
 
