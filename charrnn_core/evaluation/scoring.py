@@ -31,7 +31,9 @@ WARM_UP = 256
 _SHARE = 8
 """A stretch is at least this many times as long as its warm-up; a short text has fewer of them."""
 
-_MOST_STREAMS = 64
+STREAMS = 64
+"""The most stretches to read in parallel; with so many, texts of any length share a program."""
+
 _MOST_STEPS = 1 << 16
 _CHARACTERS_PER_CALL = 1 << 13
 _LOGITS_PER_CALL = 1 << 24
@@ -128,8 +130,8 @@ def make_scorer(
         rows = min(wanted, len(stretches))
         longest = max(stretch.skip + stretch.scored for stretch in stretches)
         most = min(characters_per_call, _LOGITS_PER_CALL // network.symbols)
-        calls = -(-longest // max(1, most // rows))
-        window = -(-longest // calls)
+        window = min(longest, max(1, most // rows))
+        calls = -(-longest // window)
         mesh = data_mesh(fitting_shards(rows, devices))
         everywhere, by_row, by_column = (
             NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",), (None, "data"))
@@ -158,7 +160,7 @@ def make_scorer(
 def _fitting_streams(pieces: Sequence[Piece], warm_up: int, devices: int) -> int:
     """Return a number of streams that suits the text and divides among the devices."""
     wanted = max(count_characters(pieces) // (_SHARE * max(1, warm_up)), len(pieces))
-    wanted = max(1, min(wanted, _MOST_STREAMS))
+    wanted = max(1, min(wanted, STREAMS))
     return wanted - wanted % devices if wanted > devices else wanted
 
 
