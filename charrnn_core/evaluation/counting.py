@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-import numpy as np
-
 from charrnn_core.errors import CorpusError, StorageError
 from charrnn_core.evaluation.baselines import MOST_CHARACTERS, Interrupted, baselines, work_of
 from charrnn_core.evaluation.report import Row

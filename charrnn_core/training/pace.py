@@ -8,7 +8,7 @@ from charrnn_core.training.policy import Budget, Policy
 _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
 _MOST_STEPS = 2**31 - 1
-_ENDING_SECONDS = 0.5
+_ENDING_SECONDS = 0.8
 """The time a process needs to start, and to report and exit at the end."""
 
 _SHARE = 0.05

@@ -1,6 +1,7 @@
 """What the time of a run is spent on: every second is charged to something."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
 from charrnn_core.events import TimeSpent
@@ -48,7 +49,7 @@ class TimeSheet:
         """Where the time of all sessions has gone so far."""
         other = self._clock() - self._began - sum(self._charged.values())
         here = {**self._charged, "other": max(0.0, other)}
-        names = {**self._before, **here}
+        names = [field.name for field in dataclasses.fields(TimeSpent)]
         return TimeSpent(
             **{name: self._before.get(name, 0.0) + here.get(name, 0.0) for name in names}
         )
