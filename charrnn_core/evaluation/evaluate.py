@@ -81,11 +81,10 @@ def evaluate(
         except CharRNNError as error:  # the run's own text is missing; the model needs only `text`
             remarks.append(f"no baselines: {error}")
     comparison = Comparison(text, training)
-    scorer = Scorer(model.network, streams=streams)
-    nats = scorer(model.params, text.pieces)
+    nats = _scorer(model, streams)(model.params, text.pieces)
     own, adapted = text.tally(nats).row("model"), None
     if dynamic:
-        learner = Dynamic(model.network, model.params, text.training())
+        learner = Dynamic(model.network, model.params, text.training(), programs=model.programs)
         adapted = text.tally(learner.score(text.pieces)).row(learner.name)
     return comparison.evaluation(
         own,
@@ -118,7 +117,11 @@ def score(
         note(f"note: scoring the {text.part} part of {text.split}")
     for remark in text.remarks():
         note(f"note: {remark}")
-    return text.scored(Scorer(model.network, streams=streams)(model.params, text.pieces))
+    return text.scored(_scorer(model, streams)(model.params, text.pieces))
+
+
+def _scorer(model: Model, streams: int | None) -> Scorer:
+    return model.programs.get(("score", streams), lambda: Scorer(model.network, streams=streams))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Sampling: read a prompt, then generate on the device, many characters per call."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,8 +23,8 @@ from charrnn_core.text.alphabet import Ids
 
 _MOST_PER_CALL = 512
 _ROWS_PER_CALL = 2**13
-_AT_A_TIME = 32
-"""Characters whose noise is drawn at once; a call writes a multiple of it."""
+_SHORT = 64
+"""What a call writes is a multiple of this, or of the most per call if that is not enough."""
 
 _MOST = 2**31 - 1
 """The longest sample: positions are counted in int32."""
@@ -59,7 +60,7 @@ class Drawer:
     with prompts of their own have the noise of row 0, so that each is what it would be alone.
 
     The programs are kept with the drawer: one for each of the few lengths that prompts are padded
-    to, and one that writes any number of characters; all of them for each number of rows.
+    to, one that writes up to 512 characters, and one that writes more; for each number of rows.
 
     Arguments:
         network: the network that writes.
@@ -68,9 +69,9 @@ class Drawer:
     """
 
     def __init__(self, network: Network, sampler: Chain, scored: bool = False) -> None:
-        self._network, self._sampler, self._scored = network, sampler, scored
-        self._read = Program(self._read_piece, static=["mesh"])
-        self._write = Program(self._write_piece, static=["mesh", "apart"])
+        rows = _Rows(network, sampler, scored)
+        self._read = Program(rows.read, static=["mesh"])
+        self._write = Program(rows.write, static=["mesh", "apart", "size"])
 
     def __call__(
         self,
@@ -95,42 +96,59 @@ class Drawer:
         """
         apart = not isinstance(prompt, np.ndarray)
         prompts = prompt if apart else [prompt] * batch
-        how = _Places(len(prompts))
-        params, key = jax.device_put((params, key), how.everywhere)
+        places = _Places(len(prompts))
+        params, key = jax.device_put((params, key), places.everywhere)
         state = None
         for ids, begins in read_in_pieces(prompts):
-            ids, begins = jax.device_put((ids, begins), (how.by_column, how.by_row))
-            state = self._read(params, state, ids, begins, mesh=how.mesh)
+            ids, begins = jax.device_put((ids, begins), (places.by_column, places.by_row))
+            state = self._read(params, state, ids, begins, mesh=places.mesh)
         length = _MOST if length is None else length
-        size, room = _pieces(len(prompts))
+        room = _room(len(prompts))
+        size = _size(length, room)
         for start in range(0, length, room):
             wanted = min(room, length - start)
-            times = np.int32(-(-wanted // size))
-            args = params, state, key, np.int32(start), times
-            state, drawn = self._write(*args, mesh=how.mesh, apart=apart)
+            args = params, state, key, np.int32(start), np.int32(-(-wanted // size))
+            state, drawn = self._write(*args, mesh=places.mesh, apart=apart, size=size)
             yield from _possible(jax.device_get(drawn).part(slice(wanted)), start)
 
     def ahead(
-        self, params: Params, prompt_length: int = 1, batch: int = 1, *, apart: bool = False
+        self,
+        params: Params,
+        prompt_length: int,
+        length: int | None,
+        batch: int = 1,
+        *,
+        apart: bool = False,
     ) -> None:
         """Compile what a call will need, in any thread, before it is needed.
 
         Arguments:
             params: the parameters, or their shapes.
             prompt_length: the length of the longest prompt, in ids.
+            length: characters to draw; None means 2**31 - 1.
             batch: the number of rows.
             apart: whether the rows continue prompts of their own.
         """
-        how = _Places(batch)
-        params, key = placed_shapes((params, jax.eval_shape(_any_key)), how.everywhere)
+        places = _Places(batch)
+        params, key = placed_shapes((params, jax.eval_shape(_any_key)), places.everywhere)
         state = None
         for ids, begins in read_in_pieces([np.zeros(prompt_length, np.int32)] * batch)[:2]:
-            ids, begins = placed_shapes(ids, how.by_column), placed_shapes(begins, how.by_row)
-            state = self._read.ahead(params, state, ids, begins, mesh=how.mesh)
-        number = np.int32(0)
-        self._write.ahead(params, state, key, number, number, mesh=how.mesh, apart=apart)
+            ids, begins = placed_shapes(ids, places.by_column), placed_shapes(begins, places.by_row)
+            state = self._read.ahead(params, state, ids, begins, mesh=places.mesh)
+        size = _size(length, _room(batch))
+        args = params, state, key, np.int32(0), np.int32(0)
+        self._write.ahead(*args, mesh=places.mesh, apart=apart, size=size)
 
-    def _read_piece(
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a drawer does on the device; the arguments are those of the drawer."""
+
+    network: Network
+    sampler: Chain
+    scored: bool
+
+    def read(
         self, params: Params, state: Tree | None, ids: Any, begins: Any, *, mesh: Mesh
     ) -> Tree:
         """Return the carry, the logits and the samplers' states after a piece of the prompts.
@@ -140,26 +158,32 @@ class Drawer:
         rows, steps = ids.shape[1], jnp.broadcast_to(jnp.arange(len(ids))[:, None], ids.shape)
         begins = jnp.broadcast_to(begins, ids.shape)
         if state is None:
-            carry, memory = self._network.initial_carry(params, rows), self._sampler.init(rows)
+            carry, memory = self.network.initial_carry(params, rows), self.sampler.init(rows)
         else:
             carry, _, memory = state
-        logits, carry = self._network.unroll(params, carry, ids, steps == begins)
-        memory = self._sampler.observe_all(memory, ids, steps >= begins)
+        logits, carry = self.network.unroll(params, carry, ids, steps == begins)
+        memory = self.sampler.observe_all(memory, ids, steps >= begins)
         return _by_rows((carry, logits[-1], memory), rows, mesh)
 
-    def _write_piece(
-        self, params: Params, state: Tree, key: Key, start: Any, times: Any, *, mesh: Mesh,
+    def write(
+        self,
+        params: Params,
+        state: Tree,
+        key: Key,
+        start: Any,
+        times: Any,
+        *,
+        mesh: Mesh,
         apart: bool,
-    ) -> tuple[Tree, Drawn]:  # fmt: skip
-        """Write `times` times as many characters as noise is drawn for at once.
-
-        The results have room for the most; what is beyond those written stays zero.
-        """
+        size: int,
+    ) -> tuple[Tree, Drawn]:
+        """Write `times` times as many characters as `size`, and zeros in the rest of the room."""
         rows, symbols = state[1].shape
-        size, room = _pieces(rows)
+        room = _room(rows) // size * size
         draw_key, sampler_key = jax.random.split(key)
         numbers = jnp.zeros(rows, jnp.int32) if apart else jnp.arange(rows)
-        step = self._network.stepper(params, state[0], rows)
+        shape = self.sampler.row_by_row if apart else self.sampler
+        step = self.network.stepper(params, state[0], rows)
 
         def noise_at(position: Any) -> Any:
             at = jax.random.fold_in(draw_key, position)
@@ -169,13 +193,12 @@ class Drawer:
         def character(state: Tree, item: Any) -> tuple[Tree, Drawn]:
             carry, logits, memory = state
             own_key, noise = item
-            shape = self._sampler.row_by_row if apart else self._sampler
             shaped, memory = shape(own_key, logits, memory)
             noisy = shaped + noise
             ids = jnp.argmax(noisy, axis=-1).astype(jnp.int32)
             possible = _at(noisy, ids) > -jnp.inf  # also false for NaN
             drawn = Drawn(jnp.where(possible, ids, -1), *self._log_p(logits, shaped, ids))
-            memory = self._sampler.observe(memory, ids)
+            memory = self.sampler.observe(memory, ids)
             logits, carry = step(carry, ids)
             return (carry, logits, memory), drawn
 
@@ -188,14 +211,14 @@ class Drawer:
             put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=i * size, axis=0)
             return state, jax.tree.map(put, written, drawn)
 
-        scores = [jnp.zeros((room, rows))] * 2 if self._scored else []
+        scores = [jnp.zeros((room, rows))] * 2 if self.scored else []
         empty = Drawn(jnp.zeros((room, rows), jnp.int32), *scores)
         state, drawn = jax.lax.fori_loop(0, times, some, (state, empty))
         return _by_rows(state, rows, mesh), drawn
 
     def _log_p(self, model: Logits, shaped: Logits, ids: Any) -> tuple[Any, ...]:
         """Return the log-probabilities of the ids under both distributions, if requested."""
-        both = (model, shaped) if self._scored else ()
+        both = (model, shaped) if self.scored else ()
         return tuple(_at(jax.nn.log_softmax(logits), ids) for logits in both)
 
 
@@ -239,11 +262,14 @@ def _by_rows(tree: Tree, rows: int, mesh: Mesh) -> Tree:
     return jax.tree.map(place, tree)
 
 
-def _pieces(rows: int) -> tuple[int, int]:
-    """Return for how many characters noise is drawn at once, and how many a call can write."""
-    most = max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // rows))
-    size = min(_AT_A_TIME, most)
-    return size, most - most % size
+def _room(rows: int) -> int:
+    """Return how many characters a call can write."""
+    return max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // rows))
+
+
+def _size(length: int | None, room: int) -> int:
+    """Return how many characters are written at a time: few, if one call is enough for all."""
+    return _SHORT if length is not None and length <= room // _SHORT * _SHORT else room
 
 
 def _any_key() -> Key:
