@@ -6,7 +6,7 @@ from charrnn_core.cell import Params
 from charrnn_core.evaluation.comparison import ScoredPart
 from charrnn_core.evaluation.excerpt import Excerpt
 from charrnn_core.evaluation.report import Row, Tally, tally
-from charrnn_core.evaluation.scoring import STREAMS, WARM_UP, make_scorer
+from charrnn_core.evaluation.scoring import STREAMS, WARM_UP, Scorer
 from charrnn_core.network.network import Network
 
 
@@ -22,7 +22,7 @@ class HeldOut:
     def __init__(self, text: ScoredPart, network: Network, shards: int | None) -> None:
         self.text, self.excerpt = text, Excerpt.of(text.pieces)
         # The same number of streams for both, so that one compiled program serves them.
-        self._score = make_scorer(network, streams=STREAMS, shards=shards)
+        self._score = Scorer(network, streams=STREAMS, shards=shards)
         self._seconds_per_character: float | None = None
         self._tally: Tally | None = None
         self._scored: Params | None = None

@@ -25,7 +25,7 @@ from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.model import learnt_params, load
 from charrnn_core.runs.writer import RunWriter
-from charrnn_core.sampling.draw import make_generator
+from charrnn_core.sampling.draw import Generator
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.held_out import HeldOut
 from charrnn_core.training.incidents import append_incident, cut_log
@@ -58,7 +58,7 @@ class TrainingRun:
             unknown=Unknown.none(setup.alphabet),
         )
         self._held_out = HeldOut(text, setup.network, config.shards)
-        self._generate = make_generator(setup.network, setup.sampler)
+        self._generate = Generator(setup.network, setup.sampler)
         self._incidents = Counter[str]()
 
     def train(
