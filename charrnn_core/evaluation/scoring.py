@@ -31,7 +31,9 @@ WARM_UP = 256
 _SHARE = 8
 """A stretch is at least this many times as long as its warm-up; a short text has fewer of them."""
 
-_MOST_STREAMS = 64
+STREAMS = 64
+"""The most stretches to read in parallel; with so many, texts of any length share a program."""
+
 _MOST_STEPS = 1 << 16
 _CHARACTERS_PER_CALL = 1 << 13
 _LOGITS_PER_CALL = 1 << 24
@@ -170,9 +172,9 @@ class Scorer:
         rows = min(wanted, len(stretches))
         longest = max(stretch.skip + stretch.scored for stretch in stretches)
         most = min(self._characters_per_call, _LOGITS_PER_CALL // self._network.symbols)
-        calls = -(-longest // max(1, most // rows))
+        window = min(longest, max(1, most // rows))
         mesh = data_mesh(fitting_shards(rows, devices))
-        return _Plan(stretches, rows, calls, -(-longest // calls), mesh)
+        return _Plan(stretches, rows, -(-longest // window), window, mesh)
 
 
 class _Plan:
@@ -199,7 +201,7 @@ class _Plan:
 def _fitting_streams(lengths: Sequence[int], warm_up: int, devices: int) -> int:
     """Return a number of streams that suits the text and divides among the devices."""
     wanted = max(sum(lengths) // (_SHARE * max(1, warm_up)), len(lengths))
-    wanted = max(1, min(wanted, _MOST_STREAMS))
+    wanted = max(1, min(wanted, STREAMS))
     return wanted - wanted % devices if wanted > devices else wanted
 
 
