@@ -28,8 +28,11 @@ Nats = npt.NDArray[np.float32]
 WARM_UP = 256
 """Characters that a stretch reads before those it scores."""
 
-_STREAMS = (64, 8)
-"""How many stretches are read at once, if each is to score as much as it warms up; else 1."""
+STREAMS = 64
+"""The most stretches to read in parallel; with so many, texts of any length share a program."""
+
+_FEWER_STREAMS = 8
+"""How many for a text where so many would warm up longer than they score; or 1 for a short one."""
 
 _LEAST_WINDOW = 128
 _LEAST_CALLS = 8
@@ -214,7 +217,7 @@ def _power_of_two(most: int) -> int:
 
 def _fitting_streams(characters: int, warm_up: int, devices: int) -> int:
     """Return a number of streams that suits the text and divides among the devices."""
-    wanted = next((rows for rows in _STREAMS if characters >= rows * warm_up), 1)
+    wanted = next((rows for rows in (STREAMS, _FEWER_STREAMS) if characters >= rows * warm_up), 1)
     return wanted - wanted % devices if wanted > devices else wanted
 
 
