@@ -128,7 +128,7 @@ def test_each_prompt_is_continued_as_it_would_be_alone(registry, cell):
     sampler = "repetition:1.5,temperature:0.9"
     together = api.generate(model, prompts=PROMPTS, length=70, sampler=sampler, seed=2)
     alone = [api.generate(model, prompt, 70, sampler=sampler, seed=2) for prompt in PROMPTS]
-    assert together == alone and len({*alone}) > 2
+    assert together == alone and len({*alone}) > 1
 
 
 @pytest.mark.parametrize("settings", [{"documents": "lines"}, {"documents": "blank"},
