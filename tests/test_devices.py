@@ -38,7 +38,7 @@ def train(cell, count):
     state = trainer.init(jax.random.key(0))
     used = len(jax.tree.leaves(state.carry)[0].sharding.device_set)
     batches = stack_batches(Streams(ids, streams=B, window=T), 0, 6, 6)
-    state, told = trainer.compile(state, 6, T)(state, batches, np.int32(6), np.int32(8))
+    state, told = trainer.compile(6, T)(state, batches, np.int32(6), np.int32(8))
     return used, jax.tree.map(np.asarray, (state.params, state.carry, told.nats))
 
 for name, cell in {

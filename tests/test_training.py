@@ -58,7 +58,7 @@ def make_batches(length=100) -> Streams:
 def advance(trainer, batches, counts, room):
     """The state and losses after calls of these many updates."""
     state = trainer.init(jax.random.key(0))
-    call = trainer.compile(state, room, T)
+    call = trainer.compile(room, T)
     step, losses = 0, []
     for count in counts:
         stacked = stack_batches(batches, step, count, room)

@@ -86,7 +86,7 @@ class Chain:
         Raises:
             PluginError: the code of a sampler fails, or returns wrong shapes.
         """
-        jax.eval_shape(self, jax.random.key(0), jnp.zeros((1, symbols)), self.init(1))
+        jax.eval_shape(lambda: self(jax.random.key(0), jnp.zeros((1, symbols)), self.init(1)))
         return self
 
     def observe(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:

@@ -103,7 +103,7 @@ class TrainingLoop:
         yield self._save()  # before anything slow, so that there is something to resume from
         characters = self.trainer.streams * self.window
         room = max(1, min(self.updates_per_call, _CHARACTERS_PER_CALL // characters))
-        program = self.trainer.compile(self.state, room, self.window)
+        program = self.trainer.compile(room, self.window)
         self.first_update_at = self.budget.clock()
         if self.from_first_update:
             self._pace.budget = self.budget = self.budget.begun_at(self.first_update_at)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -92,7 +92,7 @@ class Trainer:
             optimizer's state after it, are not finite. That costs a few percent; without it a call
             only reports whether it is sound.
         average: the decay of the moving average of the parameters; 0 for none.
-        seed: the random seed of dropout.
+        seed: the random seed of the parameters and of dropout.
     """
 
     network: Network
@@ -105,12 +105,27 @@ class Trainer:
     average: float = 0.0
     seed: int = 0
 
+    @cached_property
+    def shapes(self) -> TrainState:
+        """The shapes of a state; nothing is computed."""
+        shapes = jax.eval_shape(lambda: self._begun(jax.random.key(0)))
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), shapes)
+
     def init(self, key: jax.Array) -> TrainState:
-        """Return a fresh state with random parameters, laid out over the mesh."""
-        return self.place(self.fresh(self.network.init(key)))
+        """Return a fresh state with random parameters, laid out over the mesh.
+
+        One compiled program makes all of it.
+        """
+        return self.place(jax.jit(self._begun)(key))
 
     def fresh(self, params: Params) -> TrainState:
-        """Return the state at the start of a training of these parameters."""
+        """Return the state at the start of a training of these parameters, laid out as by `init`."""
+        return self.place(jax.jit(self._around)(params))
+
+    def _begun(self, key: jax.Array) -> TrainState:
+        return self._around(self.network.init(key))
+
+    def _around(self, params: Params) -> TrainState:
         # Any number of steps gives the same structure of the optimizer's state.
         opt_state = self.make_optimizer(self.total_steps or 1).init(params)
         carry = self.network.initial_carry(params, self.streams)
@@ -129,21 +144,25 @@ class Trainer:
         Raises:
             CheckpointError: the arrays do not fit the state of this trainer.
         """
-        template = jax.eval_shape(lambda key: self.fresh(self.network.init(key)), jax.random.key(0))
         fields = {
-            name: from_arrays(arrays, leaves, name) for name, leaves in template._asdict().items()
+            name: from_arrays(arrays, leaves, name)
+            for name, leaves in self.shapes._asdict().items()
         }
         # Copy, since these are views of the file's bytes and an update writes into its state.
         state = jax.tree.map(jnp.array, TrainState(**fields))
-        fresh = self.network.initial_carry(state.params, self.streams)
-        lost = lost_rows(state.carry, fresh, self.streams)
+        carry, lost = jax.jit(self._mended)(state.params, state.carry)
         if count := int(lost.sum()):
             note(
                 f"note: {count} of {self.streams} streams were saved with a carry that is not "
                 "finite; their carry is reset"
             )
-            state = state._replace(carry=restart(lost, state.carry, fresh))
-        return state
+        return state._replace(carry=carry)
+
+    def _mended(self, params: Params, carry: Carry) -> tuple[Carry, jax.Array]:
+        """Return the carry, reset where it is not finite, and which streams were: ``bool[B]``."""
+        fresh = self.network.initial_carry(params, self.streams)
+        lost = lost_rows(carry, fresh, self.streams)
+        return restart(lost, carry, fresh), lost
 
     def place(self, state: TrainState) -> TrainState:
         """Lay a state out over the mesh: the carry split by streams, the rest on every device."""
@@ -155,15 +174,13 @@ class Trainer:
         spread = jax.tree.map(lambda leaf: everywhere, state)
         return spread._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
 
-    def compile(
-        self, state: TrainState, room: int, window: int
-    ) -> Callable[..., tuple[TrainState, Measured]]:
-        """Compile ``(state, batches, count, total_steps) -> (state, Measured)``.
+    def compile(self, room: int, window: int) -> Callable[..., tuple[TrainState, Measured]]:
+        """Compile ``(state, batches, count, total_steps) -> (state, Measured)`` from shapes alone.
 
         `batches` holds `room` batches behind a leading axis, of which the first `count` are used.
         The state passed in is left unchanged, so that an unsound call can be undone.
         """
-        layout = self._layout(state)
+        layout = self._layout(self.shapes)
         mesh = data_mesh(self.shards)
         everywhere, by_stream, windows = (
             NamedSharding(mesh, PartitionSpec(*axes))
@@ -171,21 +188,30 @@ class Trainer:
         )
         advance = jax.jit(
             self._advance,
-            in_shardings=(layout, windows, everywhere, everywhere),
+            in_shardings=(layout, windows, everywhere, everywhere, everywhere),
             out_shardings=(layout, Measured(everywhere, everywhere, by_stream, everywhere)),
         )
         shape = (room, window, self.streams)
         dtypes = Batch(jnp.int32, jnp.int32, jnp.bool_, jnp.float32)
         batches = jax.tree.map(lambda dtype: jax.ShapeDtypeStruct(shape, dtype), dtypes)
-        number = jax.ShapeDtypeStruct((), jnp.int32)
+        number, seed = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32))
         with Call("an update", None, _MUST):
-            lowered = advance.lower(state, batches, number, number)
-        return lowered.compile()
+            lowered = advance.lower(self.shapes, batches, number, number, seed)
+        program, own_seed = lowered.compile(), np.uint32(self.seed)
+        return lambda *given: program(*given, own_seed)
 
     def _advance(
-        self, state: TrainState, batches: Batch, count: jax.Array, total_steps: jax.Array
+        self,
+        state: TrainState,
+        batches: Batch,
+        count: jax.Array,
+        total_steps: jax.Array,
+        seed: jax.Array,
     ) -> tuple[TrainState, Measured]:
-        """Make `count` updates, and tell whether they left everything finite."""
+        """Make `count` updates, and tell whether they left everything finite.
+
+        The seed is an argument, so that the trainings of other seeds are the same program.
+        """
         steps = total_steps if self.total_steps is None else self.total_steps
         optimizer = self.make_optimizer(steps)
 
@@ -194,7 +220,8 @@ class Trainer:
         ) -> tuple[TrainState, Measured]:
             state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
-            after, nats, made, lost = self._update(optimizer, state, batch)
+            key = random_key(seed, "dropout", state.step)
+            after, nats, made, lost = self._update(optimizer, state, batch, key)
             return after, Measured(
                 measured.nats.at[i].set(nats),
                 measured.made.at[i].set(made),
@@ -215,28 +242,29 @@ class Trainer:
         return after, measured._replace(sound=sound)
 
     def _update(
-        self, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
+        self,
+        optimizer: optax.GradientTransformation,
+        state: TrainState,
+        batch: Batch,
+        key: jax.Array,
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
         gradient = jax.grad(self._objective, has_aux=True)
-        key = random_key(self.seed, "dropout", state.step)
         grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
         with _mixing_dtypes():
             changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
         changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
         params = optax.apply_updates(state.params, changes)
         average = self._averaged(state, params)
-        fresh = self.network.initial_carry(state.params, self.streams)
-        lost = lost_rows(carry, fresh, self.streams)
-        carry = restart(lost, carry, fresh)
+        carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
         made = jnp.bool_(True)
         if self.skip:
             made = jnp.isfinite(nats) & all_finite((grads, params))
             made &= stays_finite(opt_state, state.opt_state)
             # From the same carry, a stream would overflow again in the next window.
-            carry = restart(lost, state.carry, fresh)
-            skipped = state._replace(step=after.step, carry=carry)
+            fresh = self.network.initial_carry(state.params, self.streams)
+            skipped = state._replace(step=after.step, carry=restart(lost, state.carry, fresh))
             after = jax.tree.map(partial(jnp.where, made), after, skipped)
         return after, nats, made, lost
 
