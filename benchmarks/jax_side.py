@@ -118,7 +118,7 @@ def main() -> None:
     )
     room = task.updates
     batches = stack_batches(Streams(task.ids(), task.streams, task.window), 0, room, room)
-    held = [trainer.init(jax.random.key(0))]
+    held = [trainer.init()]
     advance = trainer.compile(room, task.window)
 
     def run() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -134,9 +135,14 @@ class Network:
         return params
 
     @cached_property
+    def compiled_init(self) -> Callable[[Key], Params]:
+        """Return `init` as a compiled function, which is traced once however often it is used."""
+        return jax.jit(self.init)
+
+    @cached_property
     def shapes(self) -> Params:
         """Return the shapes of the parameters, without drawing them."""
-        return jax.eval_shape(lambda: self.init(jax.random.key(0)))
+        return jax.eval_shape(self.compiled_init, jax.eval_shape(lambda: jax.random.key(0)))
 
     def initial_carry(self, params: Params, batch: int) -> Carry:
         """Return the carry before the first character, for `batch` streams."""
@@ -163,8 +169,7 @@ class Network:
         else:
             step, xs = self._read, inputs
             if key is not None and self._draws:
-                step_bits, window = _bits(key, inputs.shape[0])
-                step, xs = self._noisy(window), (inputs, step_bits)
+                step, xs = self._noisy(key, inputs)
             carry, ys = unroll(
                 step,
                 params,
@@ -187,7 +192,8 @@ class Network:
         step, xs = self._read, jax.ShapeDtypeStruct((window, batch), jnp.int32)
         if self._draws:
             bits, of_window = jax.eval_shape(lambda: _bits(jax.random.key(0), window))
-            step, xs = self._noisy(np.zeros(of_window.shape, of_window.dtype)), (xs, bits)
+            zeros: Any = np.zeros(of_window.shape, of_window.dtype)
+            step, xs = self._noisy_step(zeros), (xs, bits)
         return choose(
             step,
             self.shapes,
@@ -244,8 +250,13 @@ class Network:
         """Return whether a step draws random numbers while training."""
         return bool(self.dropouts.input) or isinstance(self.cell, NoisyCell)
 
-    def _noisy(self, window: Array) -> Step:
-        """Return `_read` while training: it reads ids and the bits of each step's key."""
+    def _noisy(self, key: Key, inputs: Ids) -> tuple[Step, Tree]:
+        """Return `_read` while training, and what it reads: ids and the bits of each step's key."""
+        bits, window = _bits(key, inputs.shape[0])
+        return self._noisy_step(window), (inputs, bits)
+
+    def _noisy_step(self, window: Array) -> Step:
+        """Return `_read` while training; `window` is the bits that all steps share."""
 
         def read(params: Params, carry: Carry, item: Tree) -> tuple[Carry, Outputs]:
             ids, bits = item

@@ -1,5 +1,6 @@
 """Compiled programs, kept on disk for the next process that needs the same."""
 
+import importlib
 import os
 import platform
 import warnings
@@ -26,12 +27,13 @@ _CPU = {"vendor_id", "cpu family", "model", "model name", "stepping", "flags"} |
 def keep_programs() -> None:
     """Have jax keep the programs that it compiles from now on, for this process and later ones.
 
-    Does nothing if ``CHARRNN_COMPILE_CACHE`` is ``off``, if a program has told jax where to keep
-    them (``JAX_COMPILATION_CACHE_DIR``), or if this jax has no place for another cache than its own,
+    Does nothing if ``CHARRNN_COMPILE_CACHE`` is ``off``, if jax has been told where to keep them
+    (``JAX_COMPILATION_CACHE_DIR``), or if this jax has no place for another cache than its own,
     which does not notice damage.
     """
     chosen = os.environ.get(VARIABLE, "")
-    if chosen == "off" or jax.config.jax_compilation_cache_dir:
+    told: Any = jax.config  # its attributes are made when they are defined
+    if chosen == "off" or told.jax_compilation_cache_dir:
         return
     root = user_path(chosen) if chosen else cache_directory() / "compiled"
     remedy = f"{VARIABLE} chooses another folder, or off"
@@ -69,7 +71,7 @@ def _processor() -> list[str]:
 def _hand_over(store: Store) -> bool:
     """Have jax use a store for the programs of its folder; return whether it can."""
     try:
-        from jax._src import compilation_cache as private
+        private: Any = importlib.import_module("jax._src.compilation_cache")
 
         class Programs(private.CacheInterface):
             """A store as jax wants it."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown

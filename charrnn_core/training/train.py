@@ -9,7 +9,6 @@ from typing import Any
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.public import public
-from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.compiled import keep_programs
@@ -25,6 +24,7 @@ from charrnn_core.terminal import to_stderr
 from charrnn_core.text.kept import keep_text
 from charrnn_core.text.load import read_again
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
 from charrnn_core.training.resuming import (
     Changes,
     check_plugins,
@@ -34,8 +34,8 @@ from charrnn_core.training.resuming import (
 )
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
+from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained
-from charrnn_core.training.update import TrainState
 
 
 @public
@@ -168,16 +168,23 @@ def _train_from_the_start(
             "optimizer state, schedule and data order (to continue a run, use 'charrnn resume')"
         )
     setup = prepare(config, context, alphabet=alphabet, unknown=config.unknown)
+    _compile_ahead(setup, context)
     state = _first_state(setup, first)
     keep_text(writer.path, setup.corpus, context.note)
     writer.write_config(setup.config, context.registry)
     return TrainingRun(setup, writer, context).train(state, LoopState())
 
 
+def _compile_ahead(setup: TrainingSetup, context: TrainingContext) -> None:
+    """Begin to compile the update, which takes longest, while other things are made."""
+    most, config = context.updates_per_call or UPDATES_PER_CALL, setup.config
+    setup.trainer.compile_ahead(room_of_a_call(most, config.batch * config.window), config.window)
+
+
 def _first_state(setup: TrainingSetup, first: Checkpoint | None) -> TrainState:
     """Return the state to start from: random parameters, or the parameters of a checkpoint."""
     if first is None:
-        return setup.trainer.init(random_key(setup.config.seed, "init"))
+        return setup.trainer.init()
     return setup.trainer.fresh(learnt_params(first, setup.network.shapes))
 
 
@@ -212,6 +219,7 @@ def _train_from_a_checkpoint(
         note(f"note: the budget of the whole run is now {now}, was {then}; the schedule adapts")
     if loop.status == "stopped early":
         loop.stale = 0
+    _compile_ahead(setup, context)
     state = setup.trainer.restore(checkpoint.arrays, note)
     keep_text(writer.path, setup.corpus, note)
     writer.write_config(setup.config, context.registry)

@@ -77,7 +77,7 @@ def measure_performance(subject: CellSubject, ref: Ref) -> Performance:
     """
     network = _network(subject, ref)
     trainer = Trainer(network, _loss, lambda total: optax.adam(1e-3), _STREAMS, total_steps=1)
-    state = trainer.init(jax.random.key(0))
+    state = trainer.init()
     program: Any = trainer.compile(_UPDATES, _WINDOW)
     shape = (_UPDATES, _WINDOW, _STREAMS)
     inputs, targets = np.random.default_rng(0).integers(_SYMBOLS, size=(2, *shape), dtype=np.int32)
