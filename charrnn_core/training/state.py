@@ -1,9 +1,10 @@
 """What an update changes, what a call of updates measures, and the program that makes them."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
 from charrnn_core.cell import Carry, Params
@@ -51,5 +52,25 @@ class Measured(NamedTuple):
     sound: Any
 
 
-Program = Callable[..., tuple[TrainState, Measured]]
-"""``(state, batches, count, total_steps) -> (state, Measured)``; see `Trainer.compile`."""
+@dataclass(frozen=True)
+class Program:
+    """``(state, batches, count, total_steps) -> (state, Measured)``; see `Trainer.compile`.
+
+    Arguments:
+        compiled: what XLA has made, which takes the seed, too.
+        seed: the seed of the training.
+    """
+
+    compiled: jax.stages.Compiled
+    seed: np.uint32
+
+    def __call__(
+        self, state: TrainState, batches: Any, count: np.int32, total_steps: np.int32
+    ) -> tuple[TrainState, Measured]:
+        return self.compiled(state, batches, count, total_steps, self.seed)
+
+    @property
+    def temporary_bytes(self) -> int:
+        """The memory that a call needs besides its arguments and results."""
+        analysis = self.compiled.memory_analysis()
+        return analysis.temp_size_in_bytes if analysis else 0

@@ -165,12 +165,9 @@ class Trainer:
         """
         if (room, window) not in self._programs:
             lowered, seed = self._lowered(room, window), np.uint32(self.seed)
-
-            def compiled() -> Program:
-                program = lowered.compile(compiler_options=_WELL)
-                return lambda *given: program(*given, seed)
-
-            self._programs[room, window] = begun(compiled)
+            self._programs[room, window] = begun(
+                lambda: Program(lowered.compile(compiler_options=_WELL), seed)
+            )
         return self._programs[room, window]
 
     def _lowered(self, room: int, window: int) -> Any:
