@@ -40,9 +40,9 @@ MAY_IMPORT = {
     "registry": {"console", "files"},
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
-    "sampling": {"network", "text"},
+    "sampling": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
-    "evaluation": {"engine", "network", "registry", "runs", "sampling", "text"},
+    "evaluation": {"engine", "files", "network", "registry", "runs", "sampling", "text"},
     "training": {
         "engine",
         "evaluation",
