@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from charrnn_core.arrays import Array, Leaves
 from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Env, Value, read, run
+from charrnn_core.engine.inplace import scan_in_place
 from charrnn_core.engine.inexact import joined, only_inexact, parted, with_float0, with_inexact
 from charrnn_core.engine.plan import Plan
 from charrnn_core.engine.products import Group
@@ -85,28 +86,30 @@ def _backward(
     carry_ct, stacked_ct = cotangents
     known: Env = dict(zip(_saved(plan), saved, strict=True))
     carries = _carry_before_each_step(plan, carry, known)
-    kept = [[known[item.kept] for item in group.sums] for group in plan.groups]
     turned = _turned_weights(plan, feed)
     consts = only_inexact(feed.consts)
     # A small constant's gradient is written down at every step, a large one's added up.
     most = 4 * max((leaf.size for leaf in carry), default=1)
     small = [const.size <= most for const in consts]
 
+    kept = plan.by_group(known[item.kept] for item in plan.sums)
+
     def step(gradients: tuple[Leaves, Leaves], item: Any) -> Any:
         carry_ct, totals = gradients
         carry, inputs, kept, stacked_ct = item
-        pull = _pull_step(plan, feed.consts, turned, carry, inputs, kept)
-        carry_ct, input_ct, const_ct, sum_ct = pull((carry_ct, stacked_ct))
+        pull, operands = _pull_step(plan, feed.consts, turned, carry, inputs, kept)
+        carry_ct, input_ct, const_ct, group_ct = pull((carry_ct, stacked_ct))
         notes, parts = parted(const_ct, small)
         totals = [total + part for total, part in zip(totals, parts, strict=True)]
-        return (carry_ct, totals), (input_ct, notes, sum_ct)
+        sum_ct = [group.split(ct) for group, ct in zip(plan.groups, group_ct, strict=True)]
+        return (carry_ct, totals), (input_ct, notes, sum_ct, operands)
 
     zeros = list(map(jnp.zeros_like, parted(consts, small)[1]))
     items = (carries, feed.inputs, kept, only_inexact(stacked_ct, saved[: len(plan.stacked)]))
-    (carry_ct, totals), (input_ct, notes, sum_ct) = jax.lax.scan(
+    (carry_ct, totals), (input_ct, notes, sum_ct, operands) = jax.lax.scan(
         step, (only_inexact(carry_ct, carry), zeros), items, length, reverse=True
     )
-    weight_ct = _weight_gradients(plan, feed, carries, kept, sum_ct)
+    weight_ct = _weight_gradients(plan, feed, operands, sum_ct)
     extra_ct = [_extra_gradients(g, ct) for g, ct in zip(plan.groups, sum_ct, strict=True)]
     const_ct = joined([jnp.sum(note, axis=0) for note in notes], totals, small)
     gradient = Feed(
@@ -144,24 +147,36 @@ def run_body(
 
 
 def _scan(plan: Plan, length: int, feed: Feed, carry: Leaves, save: Sequence[Value]) -> Ran:
-    """Return the carry after the loop, and the values to save, time first."""
+    """Return the carry after the loop, and the values to save, time first.
+
+    What is kept of a sum is written over what was added to it, if both differ from step to step.
+    """
     fed = dict(zip(plan.groups, feed.groups, strict=True))
     once = {group: _extras_of_kind(group, fed[group], ONCE) for group in plan.groups}
+    extras = [extra for group in plan.groups for extra in fed[group].extras]
+    over = [item.extra_kind == BEFORE and item.activation is not None and item.kept in save for item in plan.sums]
+    rewritten = [item.kept for item, here in zip(plan.sums, over, strict=True) if here]
+    others = [value for value in save if value not in rewritten]
 
-    def step(carry: Leaves, item: tuple[Leaves, list[Extras]]) -> tuple[Leaves, Leaves]:
-        inputs, extras = item
-        by_step = dict(zip(plan.groups, extras, strict=True))
+    def step(carry: Leaves, item: Any, old: Leaves) -> tuple[Leaves, Leaves, Leaves]:
+        inputs, read_only = item
+        by_step = iter(joined(old, read_only, over))
+        changing = {group: [next(by_step) for _ in group.sums] for group in plan.groups}
 
         def compute(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
-            pairs = zip(by_step[group], once[group], strict=True)
+            pairs = zip(changing[group], once[group], strict=True)
             extras = [same if changing is None else changing for changing, same in pairs]
             return group.compute(operands, fed[group].weights, extras, rest)
 
         env, after = run_body(plan, carry, inputs, feed.consts, compute)
-        return after, [env[value] for value in save]
+        return after, [env[value] for value in others], [env[value] for value in rewritten]
 
-    by_step = [_extras_of_kind(group, fed[group], BEFORE) for group in plan.groups]
-    return jax.lax.scan(step, carry, (feed.inputs, by_step), length)
+    stacks, read_only = parted(extras, over)
+    kinds = [item.extra_kind for item, here in zip(plan.sums, over, strict=True) if not here]
+    read_only = [e if k == BEFORE else None for e, k in zip(read_only, kinds, strict=True)]
+    after, ys, stacks = scan_in_place(step, carry, (feed.inputs, read_only), stacks, length)
+    saved: Env = dict(zip([*others, *rewritten], [*ys, *stacks], strict=True))
+    return after, [saved[value] for value in save]
 
 
 def _extras_of_kind(group: Group, fed: GroupFeed, kind: int) -> Extras:
@@ -205,28 +220,41 @@ def _pull_step(
     carry: Leaves,
     inputs: Leaves,
     kept: list[Leaves],
-) -> Callable[[tuple[Leaves, Leaves]], tuple[Leaves, Leaves, Leaves, Leaves]]:
+) -> tuple[Callable[[tuple[Leaves, Leaves]], tuple[Leaves, Leaves, Leaves, Leaves]], list[Leaves]]:
     """Return the vjp of one step, with what was kept of the sums in place of the products.
 
     It takes the gradients of the next carry and of ``plan.stacked``, and gives those of the carry,
     the inputs, the constants and each group's sums.
+
+    Returns:
+        The vjp, and every group's operands.
     """
 
-    def outputs(carry_: Leaves, inputs_: Leaves, consts_: Leaves, probes: Leaves) -> Ran:
+    def outputs(
+        carry_: Leaves, inputs_: Leaves, consts_: Leaves, probes: Leaves
+    ) -> tuple[Ran, list[Leaves]]:
         parts = zip(plan.groups, turned, kept, probes, strict=True)
         known = {group: _KnownGroup(group, t, k, probe) for group, t, k, probe in parts}
+        seen: dict[Group, Leaves] = {}
+
+        def recall(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
+            seen[group] = operands
+            return known[group].recall(operands, rest)
+
         env, after = run_body(
             plan,
             with_inexact(carry, carry_),
             with_inexact(inputs, inputs_),
             with_inexact(consts, consts_),
-            lambda group, operands, rest: known[group].recall(operands, rest),
+            recall,
         )
-        return only_inexact(after), only_inexact([env[value] for value in plan.stacked])
+        stacked = only_inexact([env[value] for value in plan.stacked])
+        return (only_inexact(after), stacked), [seen[group] for group in plan.groups]
 
     probes = [jnp.zeros_like(g.join(k)) for g, k in zip(plan.groups, kept, strict=True)]
     free = (only_inexact(carry), only_inexact(inputs), only_inexact(consts), probes)
-    return jax.vjp(outputs, *free)[1]
+    _, pull, operands = jax.vjp(outputs, *free, has_aux=True)
+    return pull, operands
 
 
 @dataclass(frozen=True)
@@ -283,37 +311,24 @@ def _gradient_of_added(gradient: Array, added: Array) -> Array:
 
 
 def _weight_gradients(
-    plan: Plan, feed: Feed, carries: Leaves, kept: list[Leaves], sum_ct: Leaves
+    plan: Plan, feed: Feed, operands: list[Leaves], sum_ct: list[Leaves]
 ) -> list[Leaves]:
-    """Return one product over all steps per weight, of the operands and the sums' gradients."""
-
-    def operands_at(carry: Leaves, inputs: Leaves, kept: list[Leaves]) -> list[Leaves]:
-        known = dict(zip(plan.groups, kept, strict=True))
-        seen: dict[Group, Leaves] = {}
-
-        def compute(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
-            seen[group] = operands
-            return known[group]
-
-        run_body(plan, carry, inputs, feed.consts, compute)
-        return list(seen.values())
-
-    operands = jax.vmap(operands_at)(carries, feed.inputs, kept)
+    """Return the weights' gradients, from the operands and the sums' gradients at every step."""
     return [
         [
-            product.weight_gradient(operand, weight, ct)
+            product.weight_gradients(operand, weight, ct)
             for product, operand, weight in zip(group.products, row, fed.weights, strict=True)
         ]
         for group, row, fed, ct in zip(plan.groups, operands, feed.groups, sum_ct, strict=True)
     ]
 
 
-def _extra_gradients(group: Group, ct: Array) -> Extras:
+def _extra_gradients(group: Group, sum_ct: Leaves) -> Extras:
     """Return the gradient of what was added to each sum, from that of the sums at all steps."""
     by_kind: dict[int, Callable[[Array], Array | None]] = {
         FIXED: lambda part: None,
         ONCE: lambda part: jnp.sum(part, axis=0),
         BEFORE: lambda part: part,
     }
-    parts = zip(group.sums, group.split(ct), strict=True)
+    parts = zip(group.sums, sum_ct, strict=True)
     return [by_kind[item.extra_kind](part) for item, part in parts]

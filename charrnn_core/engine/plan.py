@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from charrnn_core.arrays import Array
+from charrnn_core.arrays import Array, Leaves
 from charrnn_core.engine.equations import (
     BEFORE,
     FIXED,
@@ -66,6 +66,16 @@ class Plan:
     def groups(self) -> tuple[Group, ...]:
         """Return the groups of the loop, in order."""
         return tuple(item for item in self.loop if isinstance(item, Group))
+
+    @cached_property
+    def sums(self) -> tuple[Sum, ...]:
+        """Return the sums of all groups, in order."""
+        return tuple(item for group in self.groups for item in group.sums)
+
+    def by_group(self, leaves: Iterable[Array]) -> list[Leaves]:
+        """Return what belongs to the sums, one after the other, as a list for each group."""
+        each = iter(leaves)
+        return [[next(each) for _ in group.sums] for group in self.groups]
 
     def used_in_loop(self, kind: int) -> tuple[Value, ...]:
         """Return the values of a kind that the loop's own equations or the next carry read."""
