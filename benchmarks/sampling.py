@@ -23,7 +23,8 @@ from charrnn_core.cell import as_cell  # noqa: E402
 from charrnn_core.network.network import Network  # noqa: E402
 from charrnn_core.registry.registry import Registry  # noqa: E402
 from charrnn_core.registry.spec import parse_refs  # noqa: E402
-from charrnn_core.sampling.draw import Chain, make_generator  # noqa: E402
+from charrnn_core.sampling.chain import Chain  # noqa: E402
+from charrnn_core.sampling.draw import Generator  # noqa: E402
 
 SYMBOLS = 90
 
@@ -52,7 +53,7 @@ def main() -> None:
     }
     params = networks["auto"].init(jax.random.key(0))
     prompt = np.zeros(1, np.int32)
-    generators = {mode: make_generator(net, sampler) for mode, net in networks.items()}
+    generators = {mode: Generator(net, sampler) for mode, net in networks.items()}
 
     def speed(mode: str, streams: int, length: int) -> float:
         began = time.perf_counter()

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from charrnn_core.registry.spec import Ref as Ref
     from charrnn_core.runs.config import RunConfig as RunConfig
     from charrnn_core.runs.model import Model as Model
-    from charrnn_core.sampling.draw import SamplerContext as SamplerContext
+    from charrnn_core.sampling.chain import SamplerContext as SamplerContext
     from charrnn_core.text.alphabet import Alphabet as Alphabet
     from charrnn_core.text.corpus import Corpus as Corpus
     from charrnn_core.text.corpus import SourceContext as SourceContext
@@ -69,7 +69,7 @@ _MODULES = {
     "RecipePlugin": "registry.descriptors",
     "Ref": "registry.spec",
     "RunConfig": "runs.config",
-    "SamplerContext": "sampling.draw",
+    "SamplerContext": "sampling.chain",
     "SamplerPlugin": "registry.descriptors",
     "SourceContext": "text.corpus",
     "SourceError": "errors",

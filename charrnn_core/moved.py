@@ -61,17 +61,17 @@ def moved() -> dict[str, str]:
 
 
 _IN_ROOMS = {
-    "charrnn_core.evaluation": ("report", "Row Tally tally Evaluation"),
-    "charrnn_core.network": ("network", "Dropouts Network"),
-    "charrnn_core.registry": ("registry", "Registry"),
-    "charrnn_core.sampling": (
-        "draw",
-        "Chain Draw Drawn Generate SamplerContext SamplerFunction encode_prompt make_drawer "
-        "make_generator",
-    ),
-    "charrnn_core.training": ("update", "Loss MakeOptimizer Measured TrainState Trainer"),
+    "charrnn_core.evaluation": {"report": "Row Tally tally Evaluation"},
+    "charrnn_core.network": {"network": "Dropouts Network"},
+    "charrnn_core.registry": {"registry": "Registry"},
+    "charrnn_core.sampling": {
+        "chain": "Chain SamplerContext SamplerFunction",
+        "draw": "Drawn",
+        "prompt": "encode_prompt",
+    },
+    "charrnn_core.training": {"update": "Loss MakeOptimizer Measured TrainState Trainer"},
 }
-"""Rooms called like an old module: where its names are now, and what they are."""
+"""Rooms called like an old module: what its names are, by the module that has them now."""
 
 
 class _Moved:
@@ -100,11 +100,11 @@ def names_of_old(room: str) -> Callable[[str], Any]:
     >>> names_of_old("charrnn_core.registry")("Registry").__name__
     'Registry'
     """
-    module, names = _IN_ROOMS[room]
+    homes = {name: module for module, names in _IN_ROOMS[room].items() for name in names.split()}
 
     def find(name: str) -> Any:
-        if name not in names.split():
+        if name not in homes:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{room}.{module}"), name)
+        return getattr(importlib.import_module(f"{room}.{homes[name]}"), name)
 
     return find

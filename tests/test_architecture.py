@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "registry": {"console", "files"},
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
-    "sampling": {"network", "text"},
+    "sampling": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
     "evaluation": {"engine", "network", "registry", "runs", "sampling", "text"},
     "training": {

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from charrnn_core.errors import CheckpointError, CorpusError, OptionError
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.model import alphabet_of
-from charrnn_core.sampling.draw import Drawn, encode_prompt
+from charrnn_core.sampling.draw import Drawn
+from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.sampling.text import written
 from charrnn_core.text.alphabet import ALPHABETS, Alphabet, ByteAlphabet, read_alphabet
 

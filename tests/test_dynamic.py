@@ -8,7 +8,7 @@ import pytest
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.dynamic import RATES, Dynamic
-from charrnn_core.evaluation.scoring import make_scorer
+from charrnn_core.evaluation.scoring import Scorer
 from charrnn_core.network.network import Network
 from charrnn_core.registry.spec import Ref
 from charrnn_core.text.split import Piece
@@ -115,7 +115,7 @@ def test_without_learning_it_is_the_single_pass(registry, training, pieces, cell
     network = Network(built, symbols=V, separator=separator)
     params = network.init(jax.random.key(0))
     dynamic = Dynamic(network, params, training, rate=RATE, window=T)
-    static = np.concatenate([*make_scorer(network, streams=1)(params, pieces)])
+    static = np.concatenate([*Scorer(network, streams=1)(params, pieces)])
     nats = np.concatenate([*dynamic._score(pieces, 0.0)])
     np.testing.assert_allclose(nats, static, rtol=1e-5)
     learnt = np.concatenate([*dynamic.score(pieces)])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from charrnn_core.errors import CorpusError, SamplingError
 from charrnn_core.registry.spec import parse_refs
-from charrnn_core.sampling.draw import Chain, SamplerContext, make_generator
+from charrnn_core.sampling.chain import Chain, SamplerContext
+from charrnn_core.sampling.draw import Generator
 from charrnn_core.text.alphabet import Alphabet
 
 TEXTS = st.lists(st.integers(0, 3), max_size=30)
@@ -68,7 +69,7 @@ class Bigrams:
     def initial_carry(self, params, batch):
         return jnp.zeros(batch, jnp.int32)
 
-    def unroll(self, params, carry, inputs):
+    def unroll(self, params, carry, inputs, reset):
         return self.table[inputs], inputs[-1]
 
     def stepper(self, params, carry, batch):
@@ -86,7 +87,7 @@ def write(registry, text, spec, prompt, length, batch):
     alphabet, ids, network = text
     refs = parse_refs(spec)
     chain = Chain([registry.load("sampler", r)(registry.options("sampler", r)) for r in refs])
-    generate = make_generator(network, chain.bind(SamplerContext(alphabet, lambda: ids)))
+    generate = Generator(network, chain.bind(SamplerContext(alphabet, lambda: ids)))
     pieces = generate({}, alphabet.encode(prompt), length, jax.random.key(0), batch)
     return [prompt + alphabet.decode(row) for row in np.concatenate(list(pieces)).T]
 

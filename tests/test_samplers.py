@@ -10,7 +10,8 @@ from scipy.stats import chi2
 
 from charrnn_core.errors import SamplingError
 from charrnn_core.registry.spec import Ref, parse_refs
-from charrnn_core.sampling.draw import Chain, SamplerContext, make_drawer, make_generator
+from charrnn_core.sampling.chain import Chain, SamplerContext
+from charrnn_core.sampling.draw import Drawer, Generator
 from charrnn_core.text.alphabet import Alphabet
 
 V = 7
@@ -25,7 +26,7 @@ class Given:
     def initial_carry(self, params, batch):
         return jnp.zeros(batch, jnp.int32)
 
-    def unroll(self, params, carry, inputs):
+    def unroll(self, params, carry, inputs, reset):
         return self.table[inputs], inputs[-1]
 
     def stepper(self, params, carry, batch):
@@ -38,7 +39,7 @@ def chain(registry, spec):
 
 
 def draw(network, sampler, length, batch=1, seed=0, prompt=(0,)):
-    generate = make_generator(network, sampler)
+    generate = Generator(network, sampler)
     prompt = np.array(prompt, np.int32)
     return np.concatenate(list(generate({}, prompt, length, jax.random.key(seed), batch)))
 
@@ -262,7 +263,7 @@ def test_rows_remember_on_their_own(registry):
 
 def test_scores_are_the_log_probabilities_of_both_distributions(registry):
     logits = np.random.default_rng(6).normal(size=(V, V))
-    drawer = make_drawer(Given(logits), chain(registry, "top-k:4,temperature:0.5"), scored=True)
+    drawer = Drawer(Given(logits), chain(registry, "top-k:4,temperature:0.5"), scored=True)
     [drawn] = drawer({}, np.array([1], np.int32), 50, jax.random.key(0), 3)
     assert drawn.model is not None and drawn.sampler is not None
     before = np.concatenate([np.full((1, 3), 1), drawn.ids[:-1]])
@@ -287,7 +288,7 @@ def test_nothing_left_to_draw_is_an_error_after_what_was_drawn(registry):
             none = (state > 3)[:, None] & (jnp.arange(len(state)) == 1)[:, None]
             return jnp.where(none, -jnp.inf, logits), state
 
-    drawer = make_drawer(Given(np.zeros((V, V))), Chain([AfterThree()]))
+    drawer = Drawer(Given(np.zeros((V, V))), Chain([AfterThree()]))
     pieces = drawer({}, np.array([0], np.int32), 50, jax.random.key(0), 2)
     assert next(pieces).ids.shape == (3, 2)
     with pytest.raises(SamplingError, match="symbol 4 of sample 2: the sampler forbids every"):
@@ -295,7 +296,7 @@ def test_nothing_left_to_draw_is_an_error_after_what_was_drawn(registry):
 
 
 def test_a_model_that_gives_no_numbers_is_an_error(registry):
-    drawer = make_drawer(Given(np.full((V, V), np.nan)), chain(registry, "temperature:1"))
+    drawer = Drawer(Given(np.full((V, V), np.nan)), chain(registry, "temperature:1"))
     with pytest.raises(SamplingError, match="not finite"):
         list(drawer({}, np.array([0], np.int32), 5, jax.random.key(0)))
 

@@ -9,7 +9,9 @@ from charrnn_core.cell import as_cell
 from charrnn_core.network.network import Network
 from charrnn_core.registry.spec import Ref
 from charrnn_core.sampling import draw as sampling
-from charrnn_core.sampling.draw import Chain, encode_prompt, make_generator
+from charrnn_core.sampling.chain import Chain
+from charrnn_core.sampling.draw import Generator
+from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.text.alphabet import Alphabet
 
 V = 6
@@ -46,7 +48,7 @@ def chain(registry, *specs):
 
 
 def draw(network, params, sampler, length, batch=1, seed=0):
-    generate = make_generator(network, sampler)
+    generate = Generator(network, sampler)
     pieces = generate(params, np.zeros(1, np.int32), length, jax.random.key(seed), batch)
     return np.concatenate(list(pieces))
 
@@ -124,7 +126,7 @@ def test_the_prompt_is_read(registry):
     cell = registry.build_cell(Ref("elman", "5"), as_cell)
     network = Network(cell, symbols=V)
     params = network.init(jax.random.key(0))
-    generate = make_generator(network, chain(registry, "temperature:0"))
+    generate = Generator(network, chain(registry, "temperature:0"))
     prompt = np.array([3, 1, 4, 1], np.int32)
     [ids] = generate(params, prompt, 10, jax.random.key(0))
     carry, expected = network.initial_carry(params, 1), []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from charrnn_core.cell import as_cell
 from charrnn_core.errors import CorpusError
-from charrnn_core.evaluation.scoring import cut_stretches, make_scorer
+from charrnn_core.evaluation.scoring import Scorer, cut_stretches
 from charrnn_core.network.network import Network
 from charrnn_core.registry.spec import Ref
 from charrnn_core.text.split import Piece
@@ -82,7 +82,7 @@ def test_stretches_score_every_character_once(lengths, streams, warm_up):
 )
 def test_every_character_is_predicted_from_all_before_it(network, params, by_hand, lengths, how):
     pieces = make_pieces(*lengths)
-    nats = np.concatenate([*make_scorer(network, **how)(params, pieces)])
+    nats = np.concatenate([*Scorer(network, **how)(params, pieces)])
     assert nats.dtype == np.float32
     if how.get("warm_up", 25) >= 25:
         np.testing.assert_allclose(nats, by_hand(pieces), rtol=2e-5)
@@ -93,7 +93,7 @@ def test_every_character_is_predicted_from_all_before_it(network, params, by_han
 def test_a_warm_up_over_the_whole_text_is_the_single_pass(network, params):
     pieces = make_pieces(90)
     one, several = (
-        np.concatenate([*make_scorer(network, **how)(params, pieces)])
+        np.concatenate([*Scorer(network, **how)(params, pieces)])
         for how in ({"streams": 1}, {"streams": 3, "warm_up": 90})
     )
     np.testing.assert_allclose(several, one, rtol=1e-5)
@@ -102,14 +102,14 @@ def test_a_warm_up_over_the_whole_text_is_the_single_pass(network, params):
 def test_long_texts_are_read_in_rounds(network, params, by_hand, monkeypatch):
     monkeypatch.setattr("charrnn_core.evaluation.scoring._MOST_STEPS", 60)
     pieces = make_pieces(400)
-    rounds = [*make_scorer(network, streams=2, warm_up=25)(params, pieces)]
+    rounds = [*Scorer(network, streams=2, warm_up=25)(params, pieces)]
     assert [len(nats) for nats in rounds] == [95, 70, 70, 70, 70, 25]
     np.testing.assert_allclose(np.concatenate(rounds), by_hand(pieces), rtol=2e-5)
 
 
 def test_nothing_cannot_be_scored(network, params):
     with pytest.raises(CorpusError, match="cannot score 0 characters; expected at least 1"):
-        list(make_scorer(network)(params, []))
+        list(Scorer(network)(params, []))
 
 
 def test_devices_do_not_change_the_result():
@@ -118,14 +118,14 @@ import jax, numpy as np
 import flax.linen as nn
 from charrnn_core.cell import as_cell
 from charrnn_core.network.network import Network
-from charrnn_core.evaluation.scoring import make_scorer
+from charrnn_core.evaluation.scoring import Scorer
 from charrnn_core.text.split import Piece
 network = Network(as_cell(nn.GRUCell(5)), 6)
 params = network.init(jax.random.key(0))
 pieces = [Piece(0, np.random.default_rng(0).integers(6, size=900))]
 assert len(jax.devices()) == 2
 one, two = (
-    np.concatenate([*make_scorer(network, streams=8, warm_up=30, shards=n)(params, pieces)])
+    np.concatenate([*Scorer(network, streams=8, warm_up=30, shards=n)(params, pieces)])
     for n in (1, None)
 )
 np.testing.assert_allclose(one, two, rtol=1e-6)

@@ -1,6 +1,8 @@
 """Dynamic evaluation: a model that keeps learning from the text it has just been scored on."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +14,8 @@ from charrnn_core.engine.fallback import warn
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.scoring import Nats, nats_of
 from charrnn_core.network.network import Network
+from charrnn_core.network.program import Program
+from charrnn_core.runs.programs import Programs
 from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece
@@ -42,6 +46,7 @@ class Dynamic:
         rate: a learning rate to use instead of the best of `RATES`.
         decay: how fast the parameters return to w_0.
         window: T, characters per update.
+        programs: where to keep what is compiled.
 
     Raises:
         CorpusError: the training text has fewer than two characters.
@@ -69,18 +74,19 @@ class Dynamic:
         rate: float | None = None,
         decay: float = 1e-3,
         window: int = 20,
+        programs: Programs | None = None,
     ) -> None:
         if len(training) < 2:
             raise CorpusError(
                 f"the training text has {len(training)} characters; expected at least 2"
             )
-        self.network, choice = network.settled(1, window)
-        if choice.failed:
-            warn(choice.why)
         self.decay = decay
         self.window = window
-        self._params = jax.device_put(params, jax.devices()[0])
-        self._read = jax.jit(self._learn_windows)
+        self._learner = (programs or Programs()).get(
+            ("learn", decay, window), lambda: _Learner(network, decay, window)
+        )
+        self._device = jax.devices()[0]
+        self._params = jax.device_put(params, self._device)
         self._roots = self._root_mean_squares(training)
         self.rate = self._best_rate(training) if rate is None else rate
 
@@ -96,10 +102,10 @@ class Dynamic:
     def _score(self, pieces: Sequence[Piece], rate: float) -> Iterator[Nats]:
         params = self._params
         for piece in pieces:
-            carry = self.network.initial_carry(params, 1)
+            carry = self._learner.begin(params)
             for windows in self._calls(piece):
-                params, carry, nats = self._read(
-                    self._params, self._roots, jnp.float32(rate), params, carry, windows
+                params, carry, nats = self._learner.learn(
+                    self._params, self._roots, np.float32(rate), params, carry, windows
                 )
                 yield np.asarray(nats)[windows[2] > 0]
 
@@ -130,14 +136,55 @@ class Dynamic:
                 np.pad(weights, pad).reshape(shape),
             )
 
-    def _objective(self, params: Params, carry: Carry, window: Any) -> Any:
-        """Return the mean nats of one window, where padding costs 0."""
-        inputs, targets, weights = window
-        logits, carry = self.network.unroll(params, carry, inputs[:, None])
-        nats = nats_of(logits[:, 0], targets)
-        return jnp.mean(nats * weights), (carry, nats)
+    def _root_mean_squares(self, training: Ids) -> Params:
+        """Return the root mean square of each element of the gradient, over the last windows."""
+        count = min(_SAMPLED, max(1, (len(training) - 1) // self.window))
+        last = training[-count * self.window - 1 :]
+        zeros = jax.tree.map(lambda w: np.zeros(w.shape, w.dtype), self._params)
+        squares, carry = jax.device_put(zeros, self._device), self._learner.begin(self._params)
+        for windows in self._calls(Piece(int(last[0]), last[1:])):
+            squares, carry = self._learner.add_squares(self._params, squares, carry, windows)
+        return self._learner.roots(squares, np.float32(count))
 
-    def _learn_windows(
+
+class _Learner:
+    """What a `Dynamic` does on the device; the arguments are those of it."""
+
+    def __init__(self, network: Network, decay: float, window: int) -> None:
+        network, choice = network.settled(1, window)
+        if choice.failed:
+            warn(choice.why)
+        rules = _Rules(network, decay)
+        self.begin = Program(partial(network.initial_carry, batch=1))
+        self.learn = Program(rules.learn)
+        self.add_squares = Program(rules.add_squares)
+        self.roots = Program(_roots)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """How parameters change with the windows of a text, each ``(inputs, targets, weights): [T]``.
+
+    Arguments:
+        network, decay: those of a `Dynamic`.
+    """
+
+    network: Network
+    decay: float
+
+    def gradient(self, params: Params, carry: Carry, window: Any) -> tuple[Params, Carry, Any]:
+        """Return the gradient of a window's mean nats, the carry after it, and its nats."""
+
+        def objective(params: Params) -> Any:
+            inputs, targets, weights = window
+            logits, after = self.network.unroll(params, carry, inputs[:, None])
+            nats = nats_of(logits[:, 0], targets)
+            return jnp.mean(nats * weights), (after, nats)  # padding costs 0
+
+        grads, (after, nats) = jax.grad(objective, has_aux=True)(params)
+        return grads, after, nats
+
+    def learn(
         self, trained: Params, roots: Params, rate: Any, params: Params, carry: Carry, windows: Any
     ) -> tuple[Params, Carry, jax.Array]:
         """Score windows in order, and learn from each."""
@@ -146,7 +193,7 @@ class Dynamic:
 
         def step(before: Any, window: Any) -> Any:
             params, carry = before
-            grads, (carry, nats) = jax.grad(self._objective, has_aux=True)(params, carry, window)
+            grads, carry, nats = self.gradient(params, carry, window)
             counts = window[2][0]  # 0 for a window of padding, which must not decay the parameters
 
             def changed(w: jax.Array, w_0: jax.Array, g: jax.Array, r: jax.Array) -> jax.Array:
@@ -158,22 +205,18 @@ class Dynamic:
         (params, carry), nats = jax.lax.scan(step, (params, carry), windows)
         return params, carry, nats
 
-    def _root_mean_squares(self, training: Ids) -> Params:
-        """Return the root mean square of each element of the gradient, over the last windows."""
-        params = self._params
+    def add_squares(
+        self, params: Params, squares: Params, carry: Carry, windows: Any
+    ) -> tuple[Params, Carry]:
+        """Add the squares of the gradients of windows."""
 
-        @jax.jit
-        def add(squares: Params, carry: Carry, windows: Any) -> tuple[Params, Carry]:
-            def one(before: Any, window: Any) -> Any:
-                squares, carry = before
-                grads, (carry, _) = jax.grad(self._objective, has_aux=True)(params, carry, window)
-                return (jax.tree.map(lambda s, g: s + g * g, squares, grads), carry), None
+        def one(before: Any, window: Any) -> Any:
+            squares, carry = before
+            grads, carry, _ = self.gradient(params, carry, window)
+            return (jax.tree.map(lambda s, g: s + g * g, squares, grads), carry), None
 
-            return jax.lax.scan(one, (squares, carry), windows)[0]
+        return jax.lax.scan(one, (squares, carry), windows)[0]
 
-        count = min(_SAMPLED, max(1, (len(training) - 1) // self.window))
-        last = training[-count * self.window - 1 :]
-        squares, carry = jax.tree.map(jnp.zeros_like, params), self.network.initial_carry(params, 1)
-        for windows in self._calls(Piece(int(last[0]), last[1:])):
-            squares, carry = add(squares, carry, windows)
-        return jax.tree.map(lambda s: jnp.sqrt(s / count), squares)
+
+def _roots(squares: Params, count: Any) -> Params:
+    return jax.tree.map(lambda s: jnp.sqrt(s / count), squares)

@@ -9,13 +9,13 @@ from charrnn_core.errors import CharRNNError, CorpusError, UnknownNameError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.dynamic import Dynamic
 from charrnn_core.evaluation.report import Evaluation
-from charrnn_core.evaluation.scoring import Nats, make_scorer
+from charrnn_core.evaluation.scoring import Nats, Scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
 from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
 from charrnn_core.public import public
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
-from charrnn_core.sampling.draw import encode_prompt
+from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import ByteAlphabet, Ids
 from charrnn_core.text.encode import encode_corpus
@@ -81,11 +81,10 @@ def evaluate(
         except CharRNNError as error:  # the run's own text is missing; the model needs only `text`
             remarks.append(f"no baselines: {error}")
     comparison = Comparison(text, training)
-    scorer = make_scorer(model.network, streams=streams)
-    nats = scorer(model.params, text.pieces)
+    nats = _scorer(model, streams)(model.params, text.pieces)
     own, adapted = text.tally(nats).row("model"), None
     if dynamic:
-        learner = Dynamic(model.network, model.params, text.training())
+        learner = Dynamic(model.network, model.params, text.training(), programs=model.programs)
         adapted = text.tally(learner.score(text.pieces)).row(learner.name)
     return comparison.evaluation(
         own,
@@ -118,7 +117,11 @@ def score(
         note(f"note: scoring the {text.part} part of {text.split}")
     for remark in text.remarks():
         note(f"note: {remark}")
-    return text.scored(make_scorer(model.network, streams=streams)(model.params, text.pieces))
+    return text.scored(_scorer(model, streams)(model.params, text.pieces))
+
+
+def _scorer(model: Model, streams: int | None) -> Scorer:
+    return model.programs.get(("score", streams), lambda: Scorer(model.network, streams=streams))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,24 +6,24 @@ warms up on the characters before it, without counting them, so that its carry i
 the single pass.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from charrnn_core.cell import Carry, Params
 from charrnn_core.errors import CorpusError
 from charrnn_core.network.mesh import data_mesh, fitting_shards
 from charrnn_core.network.network import Network
+from charrnn_core.network.program import Program, placed_shapes
 from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece, count_characters
 
 Nats = npt.NDArray[np.float32]
-Scorer = Callable[[Params, Sequence[Piece]], Iterator[Nats]]
 
 WARM_UP = 256
 """Characters that a stretch reads before those it scores."""
@@ -82,18 +82,12 @@ def cut_stretches(lengths: Sequence[int], streams: int, warm_up: int) -> list[St
     return stretches
 
 
-def make_scorer(
-    network: Network,
-    *,
-    streams: int | None = None,
-    warm_up: int = WARM_UP,
-    shards: int | None = None,
-    characters_per_call: int = _CHARACTERS_PER_CALL,
-) -> Scorer:
-    """Compile a function ``(params, pieces) -> nats``, the negative log-likelihoods in order.
+class Scorer:
+    """Scores texts: ``(params, pieces) -> nats``, the negative log-likelihoods in order.
 
-    The function yields float32 arrays, which together have one number for every character of the
-    pieces. Each piece begins with a fresh carry. Mapped ids are released as soon as they are read.
+    A call yields float32 arrays, which together have one number for every character of the pieces.
+    Each piece begins with a fresh carry. Mapped ids are released as soon as they are read. The
+    programs are kept with the scorer.
 
     Arguments:
         network: any network.
@@ -103,46 +97,46 @@ def make_scorer(
         shards: the most devices to use; all by default.
         characters_per_call: bounds the memory for activations; does not change the result.
 
-    Raises (the function):
-        CorpusError: the pieces have no characters.
-
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
     >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6)
     >>> piece = Piece(0, np.arange(5))
-    >>> [nats.shape for nats in make_scorer(network)(network.init(jax.random.key(0)), [piece])]
+    >>> [nats.shape for nats in Scorer(network)(network.init(jax.random.key(0)), [piece])]
     [(5,)]
     """
 
-    @jax.jit
-    def read(params: Params, carry: Carry, ids: jax.Array) -> Any:
-        logits, carry = network.unroll(params, carry, ids[:-1])
-        return carry, nats_of(logits, ids[1:])
+    def __init__(
+        self,
+        network: Network,
+        *,
+        streams: int | None = None,
+        warm_up: int = WARM_UP,
+        shards: int | None = None,
+        characters_per_call: int = _CHARACTERS_PER_CALL,
+    ) -> None:
+        self._network, self._streams, self._warm_up = network, streams, warm_up
+        self._shards, self._characters_per_call = shards, characters_per_call
+        self._begin = Program(network.initial_carry, static=["batch"])
+        self._read = Program(self._read_window)
 
-    def score(params: Params, pieces: Sequence[Piece]) -> Iterator[Nats]:
+    def __call__(self, params: Params, pieces: Sequence[Piece]) -> Iterator[Nats]:
+        """Yield the nats of every character of the pieces.
+
+        Raises:
+            CorpusError: the pieces have no characters.
+        """
         if not count_characters(pieces):
             raise CorpusError("cannot score 0 characters; expected at least 1")
-        devices = shards or len(jax.devices())
-        wanted = streams or _fitting_streams(pieces, warm_up, devices)
-        stretches = cut_stretches([len(piece.ids) for piece in pieces], wanted, warm_up)
-        rows = min(wanted, len(stretches))
-        longest = max(stretch.skip + stretch.scored for stretch in stretches)
-        most = min(characters_per_call, _LOGITS_PER_CALL // network.symbols)
-        calls = -(-longest // max(1, most // rows))
-        window = -(-longest // calls)
-        mesh = data_mesh(fitting_shards(rows, devices))
-        everywhere, by_row, by_column = (
-            NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",), (None, "data"))
-        )
-        params = jax.device_put(params, everywhere)
-        for first in range(0, len(stretches), rows):
-            some = stretches[first : first + rows]
-            block = _gather(pieces, some, (calls * window + 1, rows))
-            carry = jax.device_put(network.initial_carry(params, rows), by_row)
+        plan = self._plan([len(piece.ids) for piece in pieces])
+        params = jax.device_put(params, plan.everywhere)
+        for first in range(0, len(plan.stretches), plan.rows):
+            some = plan.stretches[first : first + plan.rows]
+            block = _gather(pieces, some, (plan.calls * plan.window + 1, plan.rows))
+            carry = jax.device_put(self._begin(params, batch=plan.rows), plan.by_row)
             nats = []
-            for start in range(0, calls * window, window):
-                ids = block[start : start + window + 1].astype(np.int32)
-                carry, more = read(params, carry, jax.device_put(ids, by_column))
+            for start in range(0, plan.calls * plan.window, plan.window):
+                ids = block[start : start + plan.window + 1].astype(np.int32)
+                carry, more = self._read(params, carry, jax.device_put(ids, plan.by_column))
                 nats.append(more)
             columns = np.concatenate([np.asarray(more) for more in nats]).T
             yield np.concatenate(
@@ -152,12 +146,59 @@ def make_scorer(
                 ]
             )
 
-    return score
+    def ahead(self, params: Params, lengths: Sequence[int]) -> None:
+        """Compile what a call will need, in any thread, before it is needed.
+
+        Arguments:
+            params: the parameters, or their shapes.
+            lengths: the lengths of the pieces, in ids.
+        """
+        plan = self._plan(lengths)
+        params = placed_shapes(params, plan.everywhere)
+        carry = self._begin.ahead(params, batch=plan.rows)
+        ids = placed_shapes(np.zeros((plan.window + 1, plan.rows), np.int32), plan.by_column)
+        self._read.ahead(params, placed_shapes(carry, plan.by_row), ids)
+
+    def _read_window(self, params: Params, carry: Carry, ids: Any) -> tuple[Carry, Any]:
+        logits, carry = self._network.unroll(params, carry, ids[:-1])
+        return carry, nats_of(logits, ids[1:])
+
+    def _plan(self, lengths: Sequence[int]) -> "_Plan":
+        devices = self._shards or len(jax.devices())
+        wanted = self._streams or _fitting_streams(lengths, self._warm_up, devices)
+        stretches = cut_stretches(lengths, wanted, self._warm_up)
+        rows = min(wanted, len(stretches))
+        longest = max(stretch.skip + stretch.scored for stretch in stretches)
+        most = min(self._characters_per_call, _LOGITS_PER_CALL // self._network.symbols)
+        calls = -(-longest // max(1, most // rows))
+        mesh = data_mesh(fitting_shards(rows, devices))
+        return _Plan(stretches, rows, calls, -(-longest // calls), mesh)
 
 
-def _fitting_streams(pieces: Sequence[Piece], warm_up: int, devices: int) -> int:
+class _Plan:
+    """How a text is read.
+
+    Arguments:
+        stretches: what the streams read.
+        rows: how many of them are read at once.
+        calls: how many windows the longest takes.
+        window: T, characters per window.
+        mesh: the devices that share the rows.
+    """
+
+    def __init__(
+        self, stretches: list[Stretch], rows: int, calls: int, window: int, mesh: Mesh
+    ) -> None:
+        self.stretches, self.rows, self.calls, self.window = stretches, rows, calls, window
+        axes = ((), ("data",), (None, "data"))
+        self.everywhere, self.by_row, self.by_column = (
+            NamedSharding(mesh, PartitionSpec(*each)) for each in axes
+        )
+
+
+def _fitting_streams(lengths: Sequence[int], warm_up: int, devices: int) -> int:
     """Return a number of streams that suits the text and divides among the devices."""
-    wanted = max(count_characters(pieces) // (_SHARE * max(1, warm_up)), len(pieces))
+    wanted = max(sum(lengths) // (_SHARE * max(1, warm_up)), len(lengths))
     wanted = max(1, min(wanted, _MOST_STREAMS))
     return wanted - wanted % devices if wanted > devices else wanted
 

@@ -24,7 +24,8 @@ from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.opening import open_checkpoint
-from charrnn_core.sampling.draw import Chain
+from charrnn_core.runs.programs import Programs
+from charrnn_core.sampling.chain import Chain
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet
 
@@ -42,6 +43,9 @@ class Model:
         registry: where samplers are looked up.
         table: its checkpoint's record of the run: step, metrics, plugins, corpus, unroll.
         directory: the directory of the run, which may hold a copy of the text.
+
+    Fields:
+        programs: what it has compiled, which goes when the model goes.
     """
 
     config: RunConfig
@@ -51,6 +55,7 @@ class Model:
     registry: Registry = field(repr=False)
     table: Mapping[str, Any] = field(repr=False, default_factory=dict)
     directory: Path | None = None
+    programs: Programs = field(init=False, repr=False, compare=False, default_factory=Programs)
 
     @property
     def parameters(self) -> int:

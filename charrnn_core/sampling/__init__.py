@@ -1,8 +1,8 @@
 """Sampling: read a prompt, draw symbols on the device, turn them into text.
 
-May import: `network`, `text`, and modules at the root.
+May import: `engine`, `network`, `text`, and modules at the root.
 Imported by: `runs`, `evaluation`, `training`, `testing`.
-Start reading with `draw`, then `text`.
+Start reading with `draw`, then `chain`, `prompt` and `text`.
 """
 
 from charrnn_core.moved import names_of_old

@@ -1,178 +1,33 @@
 """Sampling: read a prompt, then generate on the device, many characters per call."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from charrnn_core.blame import Call, a_pair, outlined
+from charrnn_core.arrays import Key, Logits, Tree
 from charrnn_core.cell import Params
 from charrnn_core.errors import SamplingError
 from charrnn_core.network.mesh import data_mesh, fitting_shards
 from charrnn_core.network.network import Network
-from charrnn_core.network.pytree import form
-from charrnn_core.public import public
-from charrnn_core.text.alphabet import Alphabet, Ids
+from charrnn_core.network.program import Program, placed_shapes
+from charrnn_core.sampling.chain import Chain
+from charrnn_core.sampling.prompt import read_in_pieces
+from charrnn_core.text.alphabet import Ids
 
 _MOST_PER_CALL = 512
 _ROWS_PER_CALL = 2**13
+_SHORT = 64
+"""What a call writes is a multiple of this, or of the most per call if that is not enough."""
+
 _MOST = 2**31 - 1
 """The longest sample: positions are counted in int32."""
-
-SamplerFunction = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
-
-
-@public
-@dataclass(frozen=True)
-class SamplerContext:
-    """What a sampler can know of the model, passed to its ``bind(context)``.
-
-    Arguments:
-        alphabet: the model's symbols.
-        training_ids: returns the ids of the training text, which is read when this is called.
-    """
-
-    alphabet: Alphabet
-    training_ids: Callable[[], Ids]
-
-
-class Chain:
-    """Samplers applied in sequence: each shapes the distribution that the next one gets.
-
-    Samplers with a true attribute ``constraint`` run first, wherever they stand, so that they can
-    never forbid everything that the others have left.
-
-    Arguments:
-        samplers: ``(key, logits, state) -> (logits, state)``, optionally with ``init(batch)``,
-            ``observe(state, ids)``, ``bind(context)``; see `charrnn_core.SamplerPlugin`.
-
-    >>> double = lambda key, logits, state: (2 * logits, state)
-    >>> logits, _ = Chain([double, double])(jax.random.key(0), jnp.ones((1, 2)), (None, None))
-    >>> logits.tolist()
-    [[4.0, 4.0]]
-    """
-
-    def __init__(self, samplers: Sequence[SamplerFunction]) -> None:
-        self.samplers = tuple(
-            sorted(samplers, key=lambda sampler: not getattr(sampler, "constraint", False))
-        )
-
-    def bind(self, context: SamplerContext) -> "Chain":
-        """Return the chain with the context passed to every sampler that has ``bind``."""
-        return Chain([_bound(sampler, context) for sampler in self.samplers])
-
-    def init(self, batch: int) -> tuple[Any, ...]:
-        """Return the initial state of every sampler; None for a stateless one."""
-        return tuple(_begin(sampler, batch) for sampler in self.samplers)
-
-    def __call__(
-        self, key: jax.Array, logits: jax.Array, states: tuple[Any, ...]
-    ) -> tuple[jax.Array, tuple[Any, ...]]:
-        after = []
-        for i, (sampler, state) in enumerate(zip(self.samplers, states, strict=True)):
-            logits, state = _shape(sampler, jax.random.fold_in(key, i), logits, state)
-            after.append(state)
-        return logits, tuple(after)
-
-    def tried(self, symbols: int) -> "Chain":
-        """Trace the chain once and return it, so that a bad sampler fails before the training.
-
-        Raises:
-            PluginError: the code of a sampler fails, or returns wrong shapes.
-        """
-        jax.eval_shape(self, jax.random.key(0), jnp.zeros((1, symbols)), self.init(1))
-        return self
-
-    def observe(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
-        """Return the states after ``ids: int32[B]``, the next character of every stream."""
-        pairs = zip(self.samplers, states, strict=True)
-        return tuple(_observe(sampler, state, ids) for sampler, state in pairs)
-
-    def observe_all(self, states: tuple[Any, ...], ids: jax.Array) -> tuple[Any, ...]:
-        """Return the states after ``ids: int32[T,B]``."""
-        if not any(hasattr(sampler, "observe") for sampler in self.samplers):
-            return states
-        return jax.lax.scan(lambda states, ids: (self.observe(states, ids), None), states, ids)[0]
-
-
-_MUST = "it must return (logits, state), both in the shapes it got"
-
-
-def _method(sampler: Any, name: str, must: str, got: Mapping[str, Any] | None = None) -> Call:
-    return Call(f"{name} of a sampler", getattr(sampler, name), must, got)
-
-
-def _bound(sampler: Any, context: SamplerContext) -> SamplerFunction:
-    if not hasattr(sampler, "bind"):
-        return sampler
-    with _method(sampler, "bind", "bind(context) must return a sampler"):
-        return sampler.bind(context)
-
-
-def _begin(sampler: Any, batch: int) -> Any:
-    if not hasattr(sampler, "init"):
-        return None
-    with _method(sampler, "init", "init(batch) must return its first state"):
-        return sampler.init(batch)
-
-
-def _shape(sampler: Any, key: jax.Array, logits: jax.Array, state: Any) -> tuple[jax.Array, Any]:
-    call = Call("a sampler", sampler, _MUST, {"logits": logits, "state": state})
-    with call:
-        result = sampler(key, logits, state)
-    if not a_pair(result):
-        raise call.fault(f"returns {outlined(result)}")
-    shaped, after = result
-    if jnp.shape(shaped) != logits.shape or form(after) != form(state):
-        raise call.fault(f"returns {outlined((shaped, after))}")
-    return shaped, after
-
-
-def _observe(sampler: Any, state: Any, ids: jax.Array) -> Any:
-    if not hasattr(sampler, "observe"):
-        return state
-    must = "observe(state, ids) must return its state, in the shapes it got"
-    call = _method(sampler, "observe", must, {"state": state, "ids": ids})
-    with call:
-        after = sampler.observe(state, ids)
-    if form(after) != form(state):
-        raise call.fault(f"returns {outlined(after)}")
-    return after
-
-
-def encode_prompt(
-    alphabet: Alphabet, prompt: str, unknown: str = "error", separator: tuple[int, ...] = ()
-) -> Ids:
-    """Return the ids of a prompt; an empty one stands for the beginning of a line.
-
-    The beginning of a line is a line feed, or the first symbol of an alphabet without line feeds.
-
-    Arguments:
-        alphabet: the model's symbols.
-        prompt: the text.
-        unknown: what to do with characters outside the alphabet: ``"error"`` or ``"skip"``.
-        separator: the ids that end a document. A prompt begins a document, so the last of these ids
-            goes before it, as in training.
-
-    Raises:
-        UnknownSymbolError: the prompt has characters the alphabet lacks, and `unknown` is "error".
-
-    >>> encode_prompt(Alphabet("ab"), "").tolist()
-    [0]
-    >>> encode_prompt(Alphabet("#ab"), "ba", separator=(0, 0)).tolist()
-    [0, 2, 1]
-    """
-    before = np.array(separator[-1:], np.int32)
-    ids = np.concatenate([before, alphabet.encode(prompt, unknown)])
-    if len(ids):
-        return ids
-    return alphabet.encode("\n" if "\n" in alphabet.symbols else alphabet.symbols[0])
 
 
 class Drawn(NamedTuple):
@@ -197,113 +52,233 @@ class Drawn(NamedTuple):
         return Drawn(*(None if leaf is None else leaf[index] for leaf in self))
 
 
-class Draw(Protocol):
-    """The function that `make_drawer` returns; a `length` of None means 2**31 - 1 characters."""
-
-    def __call__(
-        self, params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
-    ) -> Iterator[Drawn]: ...
-
-
-class Generate(Protocol):
-    """The function that `make_generator` returns; it yields ids in pieces, each int32[K,B]."""
-
-    def __call__(
-        self, params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
-    ) -> Iterator[npt.NDArray[np.int32]]: ...
-
-
-def make_generator(network: Network, sampler: Chain) -> Generate:
-    """Compile a function that continues a prompt: ``(params, prompt, length) -> pieces of ids``.
-
-    Like `make_drawer`, without log-probabilities.
-    """
-    draw = make_drawer(network, sampler)
-
-    def generate(
-        params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
-    ) -> Iterator[npt.NDArray[np.int32]]:
-        return (drawn.ids for drawn in draw(params, prompt, length, key, batch))
-
-    return generate
-
-
-def make_drawer(network: Network, sampler: Chain, scored: bool = False) -> Draw:
-    """Compile a function that continues a prompt: ``(params, prompt, length) -> pieces``.
+class Drawer:
+    """Continues prompts: ``(params, prompt, length, key) -> pieces``, compiled once.
 
     The character at position n of row r is drawn with Gumbel noise from a key made of `key`,
-    n and r alone, so neither the piece size nor the number of rows changes what is written.
+    n and r alone, so neither the piece size nor the number of rows changes what is written. Rows
+    with prompts of their own have the noise of row 0, so that each is what it would be alone.
+
+    The programs are kept with the drawer: one for each of the few lengths that prompts are padded
+    to, one that writes up to 512 characters, and one that writes more; for each number of rows.
 
     Arguments:
         network: the network that writes.
         sampler: a chain, bound to its context. It observes the prompt, then every character drawn.
         scored: whether to return the log-probability of every character.
-
-    Raises (the function):
-        SamplingError: the sampler left no symbol, or the model's output is not finite; everything
-            drawn before has been yielded.
     """
 
-    @jax.jit
-    def read(params: Params, prompt: jax.Array, memory: Any) -> Any:
-        carry = network.initial_carry(params, prompt.shape[1])
-        logits, carry = network.unroll(params, carry, prompt)
-        return carry, logits[-1], sampler.observe_all(memory, prompt)
+    def __init__(self, network: Network, sampler: Chain, scored: bool = False) -> None:
+        rows = _Rows(network, sampler, scored)
+        self._read = Program(rows.read, static=["mesh"])
+        self._write = Program(rows.write, static=["mesh", "apart", "size"])
 
-    @partial(jax.jit, static_argnames="count")
-    def write(params: Params, state: Any, key: jax.Array, start: jax.Array, count: int) -> Any:
+    def __call__(
+        self,
+        params: Params,
+        prompt: Ids | Sequence[Ids],
+        length: int | None,
+        key: Key,
+        batch: int = 1,
+    ) -> Iterator[Drawn]:
+        """Yield what is drawn, in pieces.
+
+        Arguments:
+            params: the network's parameters.
+            prompt: the ids that every row continues; or a list of such, one for each row.
+            length: characters to draw; None means 2**31 - 1.
+            key: decides, with the position and the row, on all noise.
+            batch: the number of rows, if they continue the same prompt.
+
+        Raises:
+            SamplingError: the sampler left no symbol, or the model's output is not finite;
+                everything drawn before has been yielded.
+        """
+        apart = not isinstance(prompt, np.ndarray)
+        prompts = prompt if apart else [prompt] * batch
+        places = _Places(len(prompts))
+        params, key = jax.device_put((params, key), places.everywhere)
+        state = None
+        for ids, begins in read_in_pieces(prompts):
+            ids, begins = jax.device_put((ids, begins), (places.by_column, places.by_row))
+            state = self._read(params, state, ids, begins, mesh=places.mesh)
+        length = _MOST if length is None else length
+        room = _room(len(prompts))
+        size = _size(length, room)
+        for start in range(0, length, room):
+            wanted = min(room, length - start)
+            args = params, state, key, np.int32(start), np.int32(-(-wanted // size))
+            state, drawn = self._write(*args, mesh=places.mesh, apart=apart, size=size)
+            yield from _possible(jax.device_get(drawn).part(slice(wanted)), start)
+
+    def ahead(
+        self,
+        params: Params,
+        prompt_length: int,
+        length: int | None,
+        batch: int = 1,
+        *,
+        apart: bool = False,
+    ) -> None:
+        """Compile what a call will need, in any thread, before it is needed.
+
+        Arguments:
+            params: the parameters, or their shapes.
+            prompt_length: the length of the longest prompt, in ids.
+            length: characters to draw; None means 2**31 - 1.
+            batch: the number of rows.
+            apart: whether the rows continue prompts of their own.
+        """
+        places = _Places(batch)
+        params, key = placed_shapes((params, jax.eval_shape(_any_key)), places.everywhere)
+        state = None
+        for ids, begins in read_in_pieces([np.zeros(prompt_length, np.int32)] * batch)[:2]:
+            ids, begins = placed_shapes(ids, places.by_column), placed_shapes(begins, places.by_row)
+            state = self._read.ahead(params, state, ids, begins, mesh=places.mesh)
+        size = _size(length, _room(batch))
+        args = params, state, key, np.int32(0), np.int32(0)
+        self._write.ahead(*args, mesh=places.mesh, apart=apart, size=size)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a drawer does on the device; the arguments are those of the drawer."""
+
+    network: Network
+    sampler: Chain
+    scored: bool
+
+    def read(
+        self, params: Params, state: Tree | None, ids: Any, begins: Any, *, mesh: Mesh
+    ) -> Tree:
+        """Return the carry, the logits and the samplers' states after a piece of the prompts.
+
+        Each row starts afresh where its prompt begins, so what stands before has no effect.
+        """
+        rows, steps = ids.shape[1], jnp.broadcast_to(jnp.arange(len(ids))[:, None], ids.shape)
+        begins = jnp.broadcast_to(begins, ids.shape)
+        if state is None:
+            carry, memory = self.network.initial_carry(params, rows), self.sampler.init(rows)
+        else:
+            carry, _, memory = state
+        logits, carry = self.network.unroll(params, carry, ids, steps == begins)
+        memory = self.sampler.observe_all(memory, ids, steps >= begins)
+        return _by_rows((carry, logits[-1], memory), rows, mesh)
+
+    def write(
+        self,
+        params: Params,
+        state: Tree,
+        key: Key,
+        start: Any,
+        times: Any,
+        *,
+        mesh: Mesh,
+        apart: bool,
+        size: int,
+    ) -> tuple[Tree, Drawn]:
+        """Write `times` times as many characters as `size`, and zeros in the rest of the room."""
         rows, symbols = state[1].shape
+        room = _room(rows) // size * size
         draw_key, sampler_key = jax.random.split(key)
-        positions = start + jnp.arange(count)
+        numbers = jnp.zeros(rows, jnp.int32) if apart else jnp.arange(rows)
+        shape = self.sampler.row_by_row if apart else self.sampler
+        step = self.network.stepper(params, state[0], rows)
 
-        def noise_at(position: jax.Array) -> jax.Array:
+        def noise_at(position: Any) -> Any:
             at = jax.random.fold_in(draw_key, position)
-            row_keys = jax.vmap(lambda row: jax.random.fold_in(at, row))(jnp.arange(rows))
+            row_keys = jax.vmap(lambda row: jax.random.fold_in(at, row))(numbers)
             return jax.vmap(lambda row_key: jax.random.gumbel(row_key, (symbols,)))(row_keys)
 
-        step = network.stepper(params, state[0], rows)
-
-        def character(state: Any, item: Any) -> Any:
+        def character(state: Tree, item: Any) -> tuple[Tree, Drawn]:
             carry, logits, memory = state
             own_key, noise = item
-            shaped, memory = sampler(own_key, logits, memory)
+            shaped, memory = shape(own_key, logits, memory)
             noisy = shaped + noise
             ids = jnp.argmax(noisy, axis=-1).astype(jnp.int32)
             possible = _at(noisy, ids) > -jnp.inf  # also false for NaN
-            drawn = Drawn(jnp.where(possible, ids, -1), *_log_p(logits, shaped, ids, scored))
-            memory = sampler.observe(memory, ids)
+            drawn = Drawn(jnp.where(possible, ids, -1), *self._log_p(logits, shaped, ids))
+            memory = self.sampler.observe(memory, ids)
             logits, carry = step(carry, ids)
             return (carry, logits, memory), drawn
 
-        keys = jax.vmap(lambda position: jax.random.fold_in(sampler_key, position))(positions)
-        return jax.lax.scan(character, state, (keys, jax.vmap(noise_at)(positions)))
+        def some(i: Any, done: tuple[Tree, Drawn]) -> tuple[Tree, Drawn]:
+            state, written = done
+            positions = start + i * size + jnp.arange(size)
+            keys = jax.vmap(lambda position: jax.random.fold_in(sampler_key, position))(positions)
+            items = keys, jax.vmap(noise_at)(positions)
+            state, drawn = jax.lax.scan(character, state, items)
+            put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=i * size, axis=0)
+            return state, jax.tree.map(put, written, drawn)
 
-    def draw(
-        params: Params, prompt: Ids, length: int | None, key: jax.Array, batch: int = 1
-    ) -> Iterator[Drawn]:
-        mesh = data_mesh(fitting_shards(batch, len(jax.devices())))
-        everywhere, by_row = (NamedSharding(mesh, PartitionSpec(*p)) for p in ((), (None, "data")))
-        params, key = jax.device_put((params, key), everywhere)
-        prompts = jax.device_put(np.repeat(prompt[:, None], batch, axis=1), by_row)
-        state = read(params, prompts, sampler.init(batch))
-        length = _MOST if length is None else length
-        count = max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // batch, length))
-        for start in range(0, length, count):
-            state, drawn = write(params, state, key, jnp.int32(start), count)
-            yield from _possible(jax.device_get(drawn).part(slice(length - start)), start)
+        scores = [jnp.zeros((room, rows))] * 2 if self.scored else []
+        empty = Drawn(jnp.zeros((room, rows), jnp.int32), *scores)
+        state, drawn = jax.lax.fori_loop(0, times, some, (state, empty))
+        return _by_rows(state, rows, mesh), drawn
 
-    return draw
+    def _log_p(self, model: Logits, shaped: Logits, ids: Any) -> tuple[Any, ...]:
+        """Return the log-probabilities of the ids under both distributions, if requested."""
+        both = (model, shaped) if self.scored else ()
+        return tuple(_at(jax.nn.log_softmax(logits), ids) for logits in both)
 
 
-def _at(values: jax.Array, ids: jax.Array) -> jax.Array:
+class Generator:
+    """Like `Drawer`, without log-probabilities: it yields ids in pieces, each int32[K,B]."""
+
+    def __init__(self, network: Network, sampler: Chain) -> None:
+        self._draw = Drawer(network, sampler)
+        self.ahead = self._draw.ahead
+
+    def __call__(
+        self,
+        params: Params,
+        prompt: Ids | Sequence[Ids],
+        length: int | None,
+        key: Key,
+        batch: int = 1,
+    ) -> Iterator[npt.NDArray[np.int32]]:
+        """Yield ids; the arguments are those of a `Drawer`."""
+        return (drawn.ids for drawn in self._draw(params, prompt, length, key, batch))
+
+
+class _Places:
+    """Where arrays lie while `rows` rows are written: the rows are shared among devices."""
+
+    def __init__(self, rows: int) -> None:
+        self.mesh = data_mesh(fitting_shards(rows, len(jax.devices())))
+        self.everywhere, self.by_row, self.by_column = (
+            NamedSharding(self.mesh, PartitionSpec(*axes))
+            for axes in ((), ("data",), (None, "data"))
+        )
+
+
+def _by_rows(tree: Tree, rows: int, mesh: Mesh) -> Tree:
+    """Share the rows of every leaf among the devices, so that one call's result fits the next."""
+
+    def place(leaf: Any) -> Any:
+        by = ("data",) if leaf.shape[:1] == (rows,) else ()
+        return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, PartitionSpec(*by)))
+
+    return jax.tree.map(place, tree)
+
+
+def _room(rows: int) -> int:
+    """Return how many characters a call can write."""
+    return max(1, min(_MOST_PER_CALL, _ROWS_PER_CALL // rows))
+
+
+def _size(length: int | None, room: int) -> int:
+    """Return how many characters are written at a time: few, if one call is enough for all."""
+    return _SHORT if length is not None and length <= room // _SHORT * _SHORT else room
+
+
+def _any_key() -> Key:
+    return jax.random.key(0)
+
+
+def _at(values: Any, ids: Any) -> Any:
     """Return ``values: [B,V]`` at ``ids: [B]``."""
     return jnp.take_along_axis(values, ids[:, None], axis=-1)[:, 0]
-
-
-def _log_p(model: jax.Array, shaped: jax.Array, ids: jax.Array, scored: bool) -> tuple[Any, ...]:
-    """Return the log-probabilities of the ids under both distributions, if requested."""
-    both = (model, shaped) if scored else ()
-    return tuple(_at(jax.nn.log_softmax(logits), ids) for logits in both)
 
 
 def _possible(piece: Drawn, start: int) -> Iterator[Drawn]:

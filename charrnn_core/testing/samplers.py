@@ -13,7 +13,9 @@ import numpy as np
 
 from charrnn_core.arrays import Params, Tree
 from charrnn_core.network.network import Network
-from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt, make_generator
+from charrnn_core.sampling.chain import Chain, SamplerContext
+from charrnn_core.sampling.draw import Generator
+from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.testing.compiling import compiled
 from charrnn_core.testing.demands import demand_fixed_shapes, demand_purity
 from charrnn_core.testing.kit import Kit, fail
@@ -248,7 +250,7 @@ def writes_text(subject: SamplerSubject) -> str:
     readout = {"kernel": logits(9, SYMBOLS), "bias": np.zeros(SYMBOLS, np.float32)}
     params = {"cell": {}, "readout": readout}
     prompt = encode_prompt(ALPHABET, "abc")
-    generate = make_generator(network, chain)
+    generate = Generator(network, chain)
     pieces = generate(params, prompt, _LENGTH, jax.random.key(1), _WRITERS)
     written = np.concatenate(list(pieces))
 

@@ -14,7 +14,7 @@ from charrnn_core.cell import Params
 from charrnn_core.errors import SamplingError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.report import Evaluation, Row, Tally
-from charrnn_core.evaluation.scoring import make_scorer
+from charrnn_core.evaluation.scoring import Scorer
 from charrnn_core.evaluation.unknown import Unknown
 from charrnn_core.events import Ended, Event, Incident, Started, Stepped
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
@@ -26,7 +26,7 @@ from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.model import load
 from charrnn_core.runs.writer import RunWriter
-from charrnn_core.sampling.draw import make_generator
+from charrnn_core.sampling.draw import Generator
 from charrnn_core.text.split import count_characters
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.incidents import append_incident, cut_log
@@ -58,8 +58,8 @@ class TrainingRun:
             pieces=setup.held_out,
             unknown=Unknown.none(setup.alphabet),
         )
-        self._score = make_scorer(setup.network, shards=config.shards)
-        self._generate = make_generator(setup.network, setup.sampler)
+        self._score = Scorer(setup.network, shards=config.shards)
+        self._generate = Generator(setup.network, setup.sampler)
         self._tally: Tally | None = None
         self._incidents = Counter[str]()
 

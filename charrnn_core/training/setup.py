@@ -22,7 +22,8 @@ from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.environment import environment
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import build_network, build_sampler
-from charrnn_core.sampling.draw import Chain, SamplerContext, encode_prompt
+from charrnn_core.sampling.chain import Chain, SamplerContext
+from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
