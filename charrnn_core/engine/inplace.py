@@ -51,7 +51,5 @@ def scan_in_place(
         return (carry, stacks), y
 
     times = jnp.arange(length)
-    (carry, stacks), ys = jax.lax.scan(
-        write, (carry, stacks), (times, xs), length, reverse=reverse
-    )
+    (carry, stacks), ys = jax.lax.scan(write, (carry, stacks), (times, xs), length, reverse=reverse)
     return carry, ys, stacks

@@ -11,53 +11,17 @@ It is a `jax.custom_vjp`: it can be differentiated in reverse, but not forward.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from charrnn_core.arrays import Array, Leaves
-from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Env, Value, read, run
-from charrnn_core.engine.inplace import scan_in_place
+from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Env, Value
+from charrnn_core.engine.forward import Extras, Feed, GroupFeed, Ran, run_body, run_loop
 from charrnn_core.engine.inexact import joined, only_inexact, parted, with_float0, with_inexact
 from charrnn_core.engine.plan import Plan
 from charrnn_core.engine.products import Group
-
-Extras: TypeAlias = list[Array | None]
-"""For every sum of a group what is added to its products, as far as it needs no carry."""
-
-
-class GroupFeed(NamedTuple):
-    """What the loop reads to compute a group.
-
-    Fields:
-        weights: one for each operand of the group.
-        extras: what is added: by step, with time first, or the same at all steps, or None.
-    """
-
-    weights: Leaves
-    extras: Extras
-
-
-class Feed(NamedTuple):
-    """What the loop reads besides the carry.
-
-    Fields:
-        groups: for every group of the plan.
-        consts: values that are the same at every step.
-        inputs: values that differ from step to step, time first.
-    """
-
-    groups: list[GroupFeed]
-    consts: Leaves
-    inputs: Leaves
-
-
-Compute: TypeAlias = Callable[[Group, Leaves, list[Leaves]], Leaves]
-"""What is kept of a group's sums, from its operands and what the loop itself adds to each sum."""
-
-Ran: TypeAlias = tuple[Leaves, Leaves]
-"""The carry after the last step, and values at every step, time first."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -67,14 +31,14 @@ def loop(plan: Plan, length: int, feed: Feed, carry: Leaves) -> Ran:
     Returns:
         The carry after the last step, and ``plan.stacked`` at every step.
     """
-    return _scan(plan, length, feed, carry, plan.stacked)
+    return run_loop(plan, length, feed, carry, plan.stacked)
 
 
 _Residuals: TypeAlias = tuple[Feed, Leaves, Leaves]
 
 
 def _forward(plan: Plan, length: int, feed: Feed, carry: Leaves) -> tuple[Ran, _Residuals]:
-    after, saved = _scan(plan, length, feed, carry, _saved(plan))
+    after, saved = run_loop(plan, length, feed, carry, _saved(plan))
     weights = [GroupFeed(fed.weights, []) for fed in feed.groups]
     return (after, saved[: len(plan.stacked)]), (feed._replace(groups=weights), carry, saved)
 
@@ -93,11 +57,12 @@ def _backward(
     small = [const.size <= most for const in consts]
 
     kept = plan.by_group(known[item.kept] for item in plan.sums)
+    unknown = [operand for operand in plan.operands if operand not in known]
 
     def step(gradients: tuple[Leaves, Leaves], item: Any) -> Any:
         carry_ct, totals = gradients
         carry, inputs, kept, stacked_ct = item
-        pull, operands = _pull_step(plan, feed.consts, turned, carry, inputs, kept)
+        pull, operands = _pull_step(plan, feed.consts, turned, carry, inputs, kept, unknown)
         carry_ct, input_ct, const_ct, group_ct = pull((carry_ct, stacked_ct))
         notes, parts = parted(const_ct, small)
         totals = [total + part for total, part in zip(totals, parts, strict=True)]
@@ -109,7 +74,8 @@ def _backward(
     (carry_ct, totals), (input_ct, notes, sum_ct, operands) = jax.lax.scan(
         step, (only_inexact(carry_ct, carry), zeros), items, length, reverse=True
     )
-    weight_ct = _weight_gradients(plan, feed, operands, sum_ct)
+    known.update(zip(unknown, operands, strict=True))
+    weight_ct = _weight_gradients(plan, feed, known, sum_ct)
     extra_ct = [_extra_gradients(g, ct) for g, ct in zip(plan.groups, sum_ct, strict=True)]
     const_ct = joined([jnp.sum(note, axis=0) for note in notes], totals, small)
     gradient = Feed(
@@ -123,76 +89,17 @@ def _backward(
 loop.defvjp(_forward, _backward)
 
 
-def run_body(
-    plan: Plan, carry: Leaves, inputs: Leaves, consts: Leaves, compute: Compute
-) -> tuple[Env, Leaves]:
-    """Run one step's equations; return all values, and the next carry."""
-    env: Env = dict(zip(plan.carry, carry, strict=True))
-    env.update(zip(plan.used_in_loop(BEFORE), inputs, strict=True))
-    env.update(zip(plan.used_in_loop(ONCE), consts, strict=True))
-    env = run(plan.fixed, env)
-    for item in plan.loop:
-        if isinstance(item, Group):
-            operands = [env[operand] for operand in item.operands]
-            rest = [[read(env, atom) for atom in part.rest] for part in item.sums]
-            kept = compute(item, operands, rest)
-            env.update(zip([part.kept for part in item.sums], kept, strict=True))
-        else:
-            item.run(env)
-    after = [
-        jnp.broadcast_to(jnp.asarray(read(env, atom), leaf.dtype), leaf.shape)
-        for atom, leaf in zip(plan.carry_out, carry, strict=True)
-    ]
-    return env, after
-
-
-def _scan(plan: Plan, length: int, feed: Feed, carry: Leaves, save: Sequence[Value]) -> Ran:
-    """Return the carry after the loop, and the values to save, time first.
-
-    What is kept of a sum is written over what was added to it, if both differ from step to step.
-    """
-    fed = dict(zip(plan.groups, feed.groups, strict=True))
-    once = {group: _extras_of_kind(group, fed[group], ONCE) for group in plan.groups}
-    extras = [extra for group in plan.groups for extra in fed[group].extras]
-    over = [item.extra_kind == BEFORE and item.activation is not None and item.kept in save for item in plan.sums]
-    rewritten = [item.kept for item, here in zip(plan.sums, over, strict=True) if here]
-    others = [value for value in save if value not in rewritten]
-
-    def step(carry: Leaves, item: Any, old: Leaves) -> tuple[Leaves, Leaves, Leaves]:
-        inputs, read_only = item
-        by_step = iter(joined(old, read_only, over))
-        changing = {group: [next(by_step) for _ in group.sums] for group in plan.groups}
-
-        def compute(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
-            pairs = zip(changing[group], once[group], strict=True)
-            extras = [same if changing is None else changing for changing, same in pairs]
-            return group.compute(operands, fed[group].weights, extras, rest)
-
-        env, after = run_body(plan, carry, inputs, feed.consts, compute)
-        return after, [env[value] for value in others], [env[value] for value in rewritten]
-
-    stacks, read_only = parted(extras, over)
-    kinds = [item.extra_kind for item, here in zip(plan.sums, over, strict=True) if not here]
-    read_only = [e if k == BEFORE else None for e, k in zip(read_only, kinds, strict=True)]
-    after, ys, stacks = scan_in_place(step, carry, (feed.inputs, read_only), stacks, length)
-    saved: Env = dict(zip([*others, *rewritten], [*ys, *stacks], strict=True))
-    return after, [saved[value] for value in save]
-
-
-def _extras_of_kind(group: Group, fed: GroupFeed, kind: int) -> Extras:
-    """Return the extras of that kind; None in place of the others."""
-    pairs = zip(group.sums, fed.extras, strict=True)
-    return [extra if item.extra_kind == kind else None for item, extra in pairs]
-
-
 def _saved(plan: Plan) -> tuple[Value, ...]:
-    """Return ``plan.stacked``, what is kept of the sums, and the rest of the carry before a step.
+    """Return ``plan.stacked``, what is kept of the sums, and the carry before a step.
 
     The carry before a step is the carry after the one before, which is often among the first two.
+    It is saved all the same where a weight multiplies it, as the weight's gradient needs it whole.
     """
-    saved = dict.fromkeys([*plan.stacked, *(s.kept for group in plan.groups for s in group.sums)])
-    pairs = zip(plan.carry, plan.carry_out, strict=True)
-    return (*saved, *(old for old, new in pairs if old not in saved and new not in saved))
+    saved = dict.fromkeys([*plan.stacked, *(item.kept for item in plan.sums)])
+    for old, new in zip(plan.carry, plan.carry_out, strict=True):
+        if old in plan.operands or new not in saved:
+            saved.setdefault(old)
+    return tuple(saved)
 
 
 def _carry_before_each_step(plan: Plan, carry: Leaves, known: Mapping[Any, Array]) -> Leaves:
@@ -220,26 +127,27 @@ def _pull_step(
     carry: Leaves,
     inputs: Leaves,
     kept: list[Leaves],
-) -> tuple[Callable[[tuple[Leaves, Leaves]], tuple[Leaves, Leaves, Leaves, Leaves]], list[Leaves]]:
+    operands: Sequence[Value],
+) -> tuple[Callable[[tuple[Leaves, Leaves]], tuple[Leaves, Leaves, Leaves, Leaves]], Leaves]:
     """Return the vjp of one step, with what was kept of the sums in place of the products.
 
     It takes the gradients of the next carry and of ``plan.stacked``, and gives those of the carry,
     the inputs, the constants and each group's sums.
 
     Returns:
-        The vjp, and every group's operands.
+        The vjp, and these `operands` of the groups.
     """
 
     def outputs(
         carry_: Leaves, inputs_: Leaves, consts_: Leaves, probes: Leaves
-    ) -> tuple[Ran, list[Leaves]]:
+    ) -> tuple[Ran, Leaves]:
         parts = zip(plan.groups, turned, kept, probes, strict=True)
         known = {group: _KnownGroup(group, t, k, probe) for group, t, k, probe in parts}
-        seen: dict[Group, Leaves] = {}
+        seen: Env = {}
 
-        def recall(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
-            seen[group] = operands
-            return known[group].recall(operands, rest)
+        def recall(group: Group, values: Leaves, rest: list[Leaves]) -> Leaves:
+            seen.update(zip(group.operands, values, strict=True))
+            return known[group].recall(values, rest)
 
         env, after = run_body(
             plan,
@@ -249,12 +157,12 @@ def _pull_step(
             recall,
         )
         stacked = only_inexact([env[value] for value in plan.stacked])
-        return (only_inexact(after), stacked), [seen[group] for group in plan.groups]
+        return (only_inexact(after), stacked), [seen[operand] for operand in operands]
 
     probes = [jnp.zeros_like(g.join(k)) for g, k in zip(plan.groups, kept, strict=True)]
     free = (only_inexact(carry), only_inexact(inputs), only_inexact(consts), probes)
-    _, pull, operands = jax.vjp(outputs, *free, has_aux=True)
-    return pull, operands
+    _, pull, values = jax.vjp(outputs, *free, has_aux=True)
+    return pull, values
 
 
 @dataclass(frozen=True)
@@ -311,15 +219,15 @@ def _gradient_of_added(gradient: Array, added: Array) -> Array:
 
 
 def _weight_gradients(
-    plan: Plan, feed: Feed, operands: list[Leaves], sum_ct: list[Leaves]
+    plan: Plan, feed: Feed, known: Mapping[Value, Array], sum_ct: list[Leaves]
 ) -> list[Leaves]:
     """Return the weights' gradients, from the operands and the sums' gradients at every step."""
     return [
         [
-            product.weight_gradients(operand, weight, ct)
-            for product, operand, weight in zip(group.products, row, fed.weights, strict=True)
+            product.weight_gradients(known[product.operand], weight, ct)
+            for product, weight in zip(group.products, fed.weights, strict=True)
         ]
-        for group, row, fed, ct in zip(plan.groups, operands, feed.groups, sum_ct, strict=True)
+        for group, fed, ct in zip(plan.groups, feed.groups, sum_ct, strict=True)
     ]
 
 

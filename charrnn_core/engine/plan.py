@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from charrnn_core.arrays import Array, Leaves
+from charrnn_core.arrays import Array
 from charrnn_core.engine.equations import (
     BEFORE,
     FIXED,
@@ -72,7 +72,12 @@ class Plan:
         """Return the sums of all groups, in order."""
         return tuple(item for group in self.groups for item in group.sums)
 
-    def by_group(self, leaves: Iterable[Array]) -> list[Leaves]:
+    @cached_property
+    def operands(self) -> tuple[Value, ...]:
+        """Return what weights multiply inside the loop, each once."""
+        return tuple(dict.fromkeys(v for group in self.groups for v in group.operands))
+
+    def by_group(self, leaves: Iterable[Any]) -> list[list[Any]]:
         """Return what belongs to the sums, one after the other, as a list for each group."""
         each = iter(leaves)
         return [[next(each) for _ in group.sums] for group in self.groups]

@@ -187,6 +187,15 @@ class Sum:
         """Return those of the extra that differ from step to step."""
         return [a for a in self.extra if isinstance(a, Value) and a.kind == BEFORE]
 
+    @property
+    def overwrites_extra(self) -> bool:
+        """Say whether what is kept can take the place of the extra, step by step.
+
+        Only an activation is computed in one place: XLA may read what is added to a plain sum again
+        after the sum is written, and would then copy all steps of it first.
+        """
+        return self.extra_kind == BEFORE and self.activation is not None
+
     def add_extra(self, *extra: Array) -> Array:
         """Return the sum of the extra, in the shape of the output."""
         values = [jnp.broadcast_to(value, self.output.aval.shape) for value in extra]

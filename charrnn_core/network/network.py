@@ -184,7 +184,7 @@ class Network:
             params,
             carry,
             xs,
-            reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_),
+            reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_) if self.separator else None,
             fresh=lambda params: self._fresh(params, batch),
             symbols=self.symbols,
             mode=self.unroll_mode,
