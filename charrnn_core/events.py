@@ -2,9 +2,52 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSpent:
+    """Where the wall-clock time of a run has gone, in seconds; a resumed run counts on.
+
+    Arguments:
+        start_up: from the start of the process to the first update, compilation included; the sum
+            over the processes of a run that was resumed.
+        updates: updates, and preparing their batches.
+        evaluation: scoring held-out text, and at the end waiting for the baselines.
+        samples: writing samples.
+        checkpoints: saving checkpoints.
+        other: everything else, such as observers.
+
+    >>> spent = TimeSpent(start_up=2.0, updates=57.0, evaluation=1.0)
+    >>> spent.total, spent.line()
+    (60.0, '60.0 s: updates 57.0 (95 %), start-up 2.0, evaluation 1.0')
+    """
+
+    start_up: float = 0.0
+    updates: float = 0.0
+    evaluation: float = 0.0
+    samples: float = 0.0
+    checkpoints: float = 0.0
+    other: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of the time."""
+        return sum(asdict(self).values())
+
+    def table(self) -> dict[str, float]:
+        """Return the plain form, for JSON: the names of the fields with ``_seconds`` added."""
+        return {f"{name}_seconds": round(seconds, 3) for name, seconds in asdict(self).items()}
+
+    def line(self) -> str:
+        """Return a line for the user: updates first, and what took at least a tenth of a second."""
+        parts = {name.replace("_", "-"): seconds for name, seconds in asdict(self).items()}
+        share = parts.pop("updates") / max(self.total, 1e-9)
+        others = [f"{name} {seconds:.1f}" for name, seconds in parts.items() if seconds >= 0.05]
+        updates = f"updates {self.updates:.1f} ({share:.0%})".replace("%)", " %)")
+        return f"{self.total:.1f} s: {', '.join([updates, *others])}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +63,7 @@ class Started:
         notes: lines for the user, such as that the window was shrunk.
         unroll: how the time steps run and why, in one line.
         step: updates made so far; more than 0 when training resumes.
+        scored_characters: how many of the held-out characters are scored while it learns.
     """
 
     directory: Path
@@ -31,6 +75,7 @@ class Started:
     notes: tuple[str, ...] = ()
     unroll: str = ""
     step: int = 0
+    scored_characters: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +87,12 @@ class Stepped:
         epoch: passes over the training text so far, with a fraction.
         characters: characters trained on so far.
         train_nats_per_char: mean loss over the characters since the last such event.
-        held_out_nats_per_char: loss on held-out text, if it was measured at this very step.
+        held_out_nats_per_char: loss on the held-out text that is scored while it learns, if it was
+            measured at this very step.
         characters_per_second: training speed since the last such event.
         progress: share of the budget used, 0 to 1.
         seconds_left: estimated time until the budget is used up.
+        spent: where the time of the run has gone so far.
     """
 
     step: int
@@ -56,11 +103,12 @@ class Stepped:
     characters_per_second: float
     progress: float
     seconds_left: float
+    spent: TimeSpent = TimeSpent()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """Held-out text was scored (``on_eval``)."""
+    """Held-out text was scored (``on_eval``): the same part of it each time while it learns."""
 
     step: int
     epoch: float
@@ -138,7 +186,14 @@ class Saved:
 class Ended:
     """Training ends (``on_end``).
 
-    `reason` is ``"finished"``, ``"stopped early"``, ``"interrupted"`` or ``"failed"``.
+    Arguments:
+        step: updates made.
+        reason: ``"finished"``, ``"stopped early"``, ``"interrupted"`` or ``"failed"``.
+        held_out_nats_per_char: the last loss on held-out text; of all of it unless training was
+            interrupted or failed.
+        seconds: the time of the whole run.
+        directory: the run directory.
+        spent: where that time has gone.
     """
 
     step: int
@@ -146,6 +201,7 @@ class Ended:
     held_out_nats_per_char: float | None
     seconds: float
     directory: Path
+    spent: TimeSpent = TimeSpent()
 
 
 Event = Started | Stepped | Evaluated | Sampled | Incident | Saved | Ended

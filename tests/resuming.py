@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from charrnn_core.events import TimeSpent
 from charrnn_core.runs.opening import open_checkpoint
 
-CLOCKED = {"seconds", "row_seconds"}
+CLOCKED = {"seconds", "row_seconds", "spent"}
 """What a checkpoint says of the clock, which is never the same twice."""
 
 
@@ -24,11 +25,12 @@ def quiet(line: str) -> None:
 
 
 def rows(run: Path) -> list[dict]:
-    """The metrics log, but for the speed."""
+    """The metrics log, but for what the clock decides."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     for row in found:
-        del row["characters_per_second"]
+        for name in ("characters_per_second", *TimeSpent().table()):
+            del row[name]
     return found
 
 

@@ -12,6 +12,7 @@ CORE = ROOT / "charrnn_core"
 
 GROUND = {
     "addresses",
+    "ahead",
     "arrays",
     "blame",
     "cell",
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "network": {"engine", "files", "registry"},
     "sampling": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
-    "evaluation": {"engine", "network", "registry", "runs", "sampling", "text"},
+    "evaluation": {"engine", "files", "network", "registry", "runs", "sampling", "text"},
     "training": {
         "engine",
         "evaluation",

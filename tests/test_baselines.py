@@ -15,13 +15,9 @@ import pytest
 
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation import baselines as module
-from charrnn_core.evaluation.baselines import (
-    baselines,
-    begin_baselines,
-    witten_bell,
-    xz_bits,
-    xz_nats,
-)
+from charrnn_core.evaluation import counting
+from charrnn_core.evaluation.baselines import baselines, witten_bell, work_of, xz_bits, xz_nats
+from charrnn_core.evaluation.counting import Counting
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
 from charrnn_core.text.split import Piece, Split
 from tests.conftest import SHARED
@@ -107,33 +103,33 @@ def test_no_baselines_for_what_is_long_or_empty(monkeypatch):
     with pytest.raises(CorpusError, match="no baselines: 0 characters to count, 5 to score"):
         baselines(np.zeros(0, int), [piece], alphabet)
     monkeypatch.setattr(module, "MOST_CHARACTERS", 1000)
-    rows, [remark] = begin_baselines(np.zeros(996, int), [piece], alphabet)()
+    rows, [remark] = Counting(np.zeros(996, int), [piece], alphabet).wait()
     assert rows == () and "this text has 1,001 characters, more than the limit of 1,000" in remark
-    assert len(begin_baselines(np.zeros(995, int), [piece], alphabet)()[0]) == 2
+    assert len(Counting(np.zeros(995, int), [piece], alphabet).wait()[0]) == 2
 
 
 def test_what_cannot_be_counted_costs_its_row(monkeypatch):
     training, alphabet = random_text(2000, 0), Alphabet("abcde")
     work = training, [Piece(0, random_text(1000, 1))], alphabet
-    whole, _ = begin_baselines(*work)()
+    whole, _ = Counting(*work).wait()
 
     def fail(*arguments, **how):
         raise MemoryError
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "xz_bits", fail)
-        rows, remarks = begin_baselines(*work)()
+        rows, remarks = Counting(*work).wait()
         assert rows == whole[:2] and remarks == ("no xz: counting failed with MemoryError",)
     with monkeypatch.context() as patch:
         patch.setattr(module, "witten_bell", fail)
-        rows, [remark] = begin_baselines(*work)()
+        rows, [remark] = Counting(*work).wait()
         assert rows == whole[2:] and remark.startswith("no n-grams: ")
     with monkeypatch.context() as patch:
         patch.setattr(module, "count_characters", fail)
-        assert begin_baselines(*work)() == ((), ("no baselines: counting failed with MemoryError",))
+        assert Counting(*work).wait() == ((), ("no baselines: counting failed with MemoryError",))
     with monkeypatch.context() as patch:
-        patch.setattr(module.threading.Thread, "start", lambda self: fail_to_start())
-        assert "no baselines: counting failed with RuntimeError" in begin_baselines(*work)()[1][0]
+        patch.setattr(counting.threading.Thread, "start", lambda self: fail_to_start())
+        assert "no baselines: counting failed with RuntimeError" in Counting(*work).wait()[1][0]
 
 
 def fail_to_start():
@@ -146,20 +142,97 @@ def test_counting_ends_when_nobody_waits(monkeypatch):
     def compress(data, check_interrupt):
         began.set()
         while True:
-            check_interrupt()
+            check_interrupt(1)
             time.sleep(0.01)
 
     monkeypatch.setattr(module, "xz_bits", compress)
     before = set(threading.enumerate())
-    wait = begin_baselines(
-        random_text(2000, 0), [Piece(0, random_text(1000, 1))], Alphabet("abcde")
-    )
+    work = Counting(random_text(2000, 0), [Piece(0, random_text(1000, 1))], Alphabet("abcde"))
     assert began.wait(60)
-    [counting] = set(threading.enumerate()) - before
-    assert counting.daemon  # Python does not wait for it at the end
-    assert wait(lambda: True) == ((), ("no baselines: counting was interrupted",))
-    counting.join(10)
-    assert not counting.is_alive()
+    [thread] = set(threading.enumerate()) - before
+    assert thread.daemon  # Python does not wait for it at the end
+    assert work.wait(lambda: True) == ((), ("no baselines: counting was interrupted",))
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_counting_pauses_and_says_how_much_is_left(monkeypatch):
+    steps, at = threading.Semaphore(0), []
+
+    def compress(data, check_interrupt):
+        for number in range(10):
+            check_interrupt(len(data) / 10)
+            at.append(number)
+            steps.acquire()
+        return 8 * len(data)
+
+    monkeypatch.setattr(module, "xz_bits", compress)
+    training, pieces = random_text(2000, 0), [Piece(0, random_text(1000, 1))]
+    work = Counting(training, pieces, Alphabet("abcde"))
+    assert 0 < work.seconds_left
+
+    def until(number):
+        while len(at) <= number:
+            time.sleep(0.01)
+
+    until(0)
+    work.pause()
+    done, left = work._done_work, work.seconds_left
+    steps.release()
+    time.sleep(0.2)
+    assert at == [0] and done < work._done_work < work_of(training, pieces)
+    time.sleep(0.2)
+    assert work.seconds_left < left  # the pause is no work
+    steps.release(100)
+    rows, remarks = work.wait()
+    assert len(rows) == 3 and not remarks and work.seconds_left == 0
+    assert at == [*range(10), *range(10)]
+
+
+def test_what_was_counted_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(counting, "_LEAST_TO_KEEP", 3000)
+    training, held_out = random_text(2500, 0), random_text(1500, 1)
+    text = training, [Piece(0, held_out)], Alphabet("abcde")
+    kept = tmp_path / "cache" / "baselines"
+    first = Counting(*text).wait()
+    [file] = kept.glob("*.json")
+
+    def count(*arguments, **how):
+        raise AssertionError("it is counted again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(counting, "baselines", count)
+        assert Counting(*text).wait() == first
+        others = (
+            (training[:-1], [Piece(0, held_out)], Alphabet("abcde")),
+            (training, [Piece(1, held_out)], Alphabet("abcde")),
+            (training, [Piece(0, held_out[:700]), Piece(0, held_out[700:])], Alphabet("abcde")),
+            (training, [Piece(0, held_out)], Alphabet("abcdf")),
+            (training, [Piece(0, held_out[::-1])], Alphabet("abcde")),
+        )
+        for other in others:
+            assert Counting(*other).wait()[0] == ()
+    assert Counting(training[:900], [Piece(0, held_out)], Alphabet("abcde")).wait()[0]
+    assert list(kept.iterdir()) == [file]  # of so short a text nothing is kept
+    for damaged in (b"", b"[", b"[3]", b'[{"name": 3}]', b"\xff", b"[" * 10**5):
+        file.write_bytes(damaged)
+        assert Counting(*text).wait() == first
+    file.unlink()
+    kept.rmdir()
+    kept.write_text("a file")  # where nothing can be kept, everything is counted
+    assert Counting(*text).wait() == first
+
+
+def test_what_failed_is_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path))
+    monkeypatch.setattr(counting, "_LEAST_TO_KEEP", 3000)
+    text = random_text(2500, 0), [Piece(0, random_text(1500, 1))], Alphabet("abcde")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "xz_bits", lambda *arguments: [][0])
+        assert len(Counting(*text).wait()[0]) == 2
+    assert not list(tmp_path.rglob("*.json"))
+    assert len(Counting(*text).wait()[0]) == 3
 
 
 def test_xz_in_pieces_is_xz_at_once():
@@ -174,7 +247,7 @@ def test_a_training_that_is_stopped_does_not_wait_for_counting(monkeypatch, text
 
     def compress(data, check_interrupt):
         while True:
-            check_interrupt()
+            check_interrupt(1)
             time.sleep(0.01)
 
     monkeypatch.setattr(module, "xz_bits", compress)
@@ -204,11 +277,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def count(training, pieces, symbols, check_interrupt):
     while not os.path.exists({str(tmp_path / "run" / "ended")!r}):
-        check_interrupt()
+        check_interrupt(1)
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
     while True:
-        check_interrupt()
+        check_interrupt(1)
         time.sleep(0.01)
 
 from charrnn_core.training.loop import TrainingLoop

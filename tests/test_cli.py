@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn_core.events import TimeSpent
 from tests.signalled import signalled
 
 ENGINE = "engine (it has products that do not need a loop); 1 loop, 1 deferred product"
@@ -38,11 +39,14 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert output.count(f"unroll: {ENGINE}\n") == 1
     heading = r"\nupdate [\d,]+, held-out \d\.\d{3} nats:\n    Ann "
     assert len(re.findall(heading, output)) == 10
-    held_out, *table, warning, run, sample, evaluate = output.splitlines()[-9:]
+    held_out, *table, warning, time, run, sample, evaluate = output.splitlines()[-10:]
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
     names = [re.split(r"  +|, order", row)[0] for row in table]
     assert names == ["per character", "model", "unigram", "n-gram"]
     assert warning.startswith("warning: a baseline beats the model (")
+    assert re.fullmatch(
+        r"time +\d+\.\d s: updates \d+\.\d \(\d+ %\), start-up .*; \d+ updates", time
+    )
     assert run.split() == ["run", str(directory)]
     program, *words = sample.split()[1:4]
     assert program.endswith("charrnn") and words == ["sample", str(directory)]
@@ -58,7 +62,7 @@ def test_run_leaves_the_files_others_rely_on(run_directory):
     rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
     assert {
         "step", "epoch", "characters", "train_nats_per_char", "held_out_nats_per_char",
-        "characters_per_second",
+        "characters_per_second", *TimeSpent().table(),
     } == rows[-1].keys()  # fmt: skip
     assert list((directory / "checkpoints").glob("*.crn"))
 
@@ -77,7 +81,7 @@ def test_eval_agrees_with_what_run_printed(run_directory, charrnn, charrnn_proce
     ]
     assert result["characters"] + parts[0]["characters"] == parts[1]["characters"]
     shown = charrnn("eval", directory).stdout
-    table = output[output.index("per character  ") : output.index("\nrun  ")]
+    table = output[output.index("per character  ") : output.index("\ntime  ")]
     assert shown.endswith(f"{table}\n") and "bits per character, perplexity" in shown
 
 

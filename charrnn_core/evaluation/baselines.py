@@ -6,7 +6,6 @@ part only.
 
 import lzma
 import math
-import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -26,18 +25,19 @@ _LEAST_FOR_XZ = 1000
 """Fewest characters to score with xz, whose sizes are multiples of four bytes."""
 
 _BYTES_PER_PIECE = 1 << 16
-_SECONDS_BETWEEN_CHECKS = 0.1
+_WORK_PER_GRAM = 0.1
+"""The time that a character of an order of n-grams takes, where a byte of xz takes 1."""
 
 
-CheckInterrupt = Callable[[], None]
-"""Called before each piece of work; raises to end the work."""
+CheckInterrupt = Callable[[float], None]
+"""Called before each piece of work with its size, in bytes of xz; may raise `Interrupted`."""
 
 
-class _Interrupted(Exception):
+class Interrupted(Exception):
     """The caller no longer waits for the baselines."""
 
 
-def _never() -> None:
+def _never(work: float) -> None:
     """Never interrupt."""
 
 
@@ -101,7 +101,7 @@ def baselines(
             continue
         try:
             rows += count()
-        except _Interrupted:
+        except Interrupted:
             raise
         except Exception as error:
             if failed is None:
@@ -110,65 +110,11 @@ def baselines(
     return tuple(rows)
 
 
-def begin_baselines(
-    training: Ids, pieces: Sequence[Piece], alphabet: Alphabet
-) -> Callable[..., tuple[tuple[Row, ...], tuple[str, ...]]]:
-    """Compute baselines in the background; return a function that waits for rows and remarks.
-
-    Its argument `give_up` is called several times a second and stops the work by returning True. A
-    baseline that fails is missing from the rows, and a remark says why; where `baselines` raises,
-    all are missing. The thread does not keep the process alive.
-
-    >>> rows, remarks = begin_baselines(np.zeros(0, int), [], Alphabet("ab"))()
-    >>> rows, remarks
-    ((), ('no baselines: 0 characters to count, 0 to score',))
-    """
-    rows: list[Row] = []
-    remarks: list[str] = []
-    stop, done = threading.Event(), threading.Event()
-
-    def check_interrupt() -> None:
-        if stop.is_set():
-            raise _Interrupted
-
-    def failed(what: str, error: Exception) -> None:
-        remarks.append(f"no {what}: counting failed with {_shown(error)}")
-
-    def work() -> None:
-        try:
-            found = baselines(
-                training, pieces, alphabet, check_interrupt=check_interrupt, failed=failed
-            )
-            rows.extend(found)
-        except _Interrupted:
-            pass  # a caller that gives up wants neither rows nor remarks
-        except CorpusError as error:
-            remarks.append(str(error))
-        except Exception as error:
-            failed("baselines", error)
-        finally:
-            done.set()
-
-    def wait(
-        give_up: Callable[[], bool] = lambda: False,
-    ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-        while not done.wait(_SECONDS_BETWEEN_CHECKS):
-            if give_up():
-                stop.set()
-                return (), ("no baselines: counting was interrupted",)
-        return tuple(rows), tuple(remarks)
-
-    try:
-        # No thread pool: Python waits for its threads at exit.
-        threading.Thread(target=work, daemon=True).start()
-    except RuntimeError as error:  # the system refuses another thread
-        failed("baselines", error)
-        done.set()
-    return wait
-
-
-def _shown(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def work_of(training: Ids, pieces: Sequence[Piece]) -> float:
+    """Return about how much work `baselines` is, in the unit of `CheckInterrupt`."""
+    held_out = count_characters(pieces)
+    orders = _WORK_PER_GRAM * (_MOST_ORDER + 1) * (len(training) + held_out)
+    return orders + 2 * len(training) + held_out
 
 
 def witten_bell(
@@ -201,9 +147,11 @@ def witten_bell(
     trained = slice(1, 1 + len(training))
     codes = symbols + 2  # the symbols and the two marks
     p = np.full(len(scored), 1 / symbols)
-    context, nats = np.zeros(len(x), np.int64), []
+    # Sorting, which is most of the work, takes half the time in the smaller type.
+    x = x.astype(np.int32 if len(x) * codes < 2**31 else np.int64)
+    context, nats = np.zeros_like(x), []
     for _ in range(most + 1):
-        check_interrupt()
+        check_interrupt(_WORK_PER_GRAM * len(x))
         # Each (context, x) that occurs gets a number of its own: no hashing, so no collisions.
         grams, gram = np.unique(context * codes + x, return_inverse=True)
         count = np.bincount(gram[trained], minlength=len(grams))  # n(c,x)
@@ -218,7 +166,7 @@ def witten_bell(
         # The gram that ends at one place is the next order's context of the place after it: for
         # "abab", the contexts of order 1 are "?", "a", "b", "a". The first place wraps around to
         # the last gram, which does no harm: a mark stands there, neither counted nor scored.
-        context = np.roll(gram, 1)
+        context = np.roll(gram, 1).astype(x.dtype)
     return nats
 
 
@@ -262,8 +210,9 @@ def xz_bits(data: bytes, check_interrupt: CheckInterrupt = _never) -> int:
     """Return the size in bits of ``xz -9e`` of some bytes; see `CheckInterrupt`."""
     xz, size = lzma.LZMACompressor(preset=9 | lzma.PRESET_EXTREME), 0
     for start in range(0, len(data), _BYTES_PER_PIECE):
-        check_interrupt()
-        size += len(xz.compress(data[start : start + _BYTES_PER_PIECE]))
+        piece = data[start : start + _BYTES_PER_PIECE]
+        check_interrupt(len(piece))
+        size += len(xz.compress(piece))
     return 8 * (size + len(xz.flush()))
 
 

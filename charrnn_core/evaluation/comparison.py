@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from charrnn_core.evaluation.baselines import begin_baselines
+from charrnn_core.evaluation.counting import Counting
 from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
 from charrnn_core.evaluation.scoring import Nats
 from charrnn_core.evaluation.unknown import Unknown
@@ -66,19 +66,30 @@ class Comparison:
 
     def __init__(self, text: ScoredPart, training: Ids | None) -> None:
         self._text = text
-        self._baselines = None
-        if training is not None:
-            self._baselines = begin_baselines(training, text.pieces, text.alphabet)
+        self._counting = (
+            None if training is None else Counting(training, text.pieces, text.alphabet)
+        )
 
     def cancel(self) -> None:
         """Stop computing baselines."""
-        if self._baselines is not None:
-            self._baselines(lambda: True)
+        if self._counting is not None:
+            self._counting.cancel()
+
+    def pause(self) -> None:
+        """Stop computing baselines until the evaluation is asked for."""
+        if self._counting is not None:
+            self._counting.pause()
+
+    @property
+    def seconds_left(self) -> float:
+        """An estimate of the time that computing the rest of the baselines takes."""
+        return 0.0 if self._counting is None else self._counting.seconds_left
 
     def evaluation(
         self,
         model: Row,
         *,
+        best: Row | None = None,
         dynamic: Row | None = None,
         remarks: Iterable[str] = (),
         course: Course | None = None,
@@ -87,10 +98,10 @@ class Comparison:
         """Wait for the baselines, and return the complete evaluation.
 
         Arguments:
-            model, dynamic, remarks, course: as for `Evaluation`.
+            model, best, dynamic, remarks, course: as for `Evaluation`.
             give_up: called several times a second; True ends the wait, without baselines.
         """
-        rows, more = ((), ()) if self._baselines is None else self._baselines(give_up)
+        rows, more = ((), ()) if self._counting is None else self._counting.wait(give_up)
         text = self._text
         return Evaluation(
             model=model,
@@ -98,6 +109,7 @@ class Comparison:
             split=text.split,
             part=text.part,
             symbol=text.alphabet.unit,
+            best=best,
             dynamic=dynamic,
             baselines=tuple(map(text.charged, rows)),
             remarks=(*remarks, *more),

@@ -91,7 +91,8 @@ def diagnose(
 
 def _best_before(held_out: float | None, course: Course) -> str:
     """Return the best earlier update and its loss; empty if none was clearly better."""
-    if held_out is None or course.best is None or held_out <= course.best + _MUCH:
+    last = held_out if course.last is None else course.last  # only the same text compares
+    if held_out is None or last is None or course.best is None or last <= course.best + _MUCH:
         return ""  # so that a loss of NaN is worse than any other
     return f"update {course.best_step} ({number(course.best, 4)} nats)"
 

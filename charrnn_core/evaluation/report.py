@@ -133,6 +133,7 @@ class Evaluation:
         split: the preset that cut the text.
         part: the part that was read.
         symbol: the unit, ``"character"`` or ``"byte"``.
+        best: the row of the best checkpoint on the same text, if a training ended with another.
         dynamic: the row of dynamic evaluation, if requested.
         baselines: the rows of the baselines, see `charrnn_core.evaluation.baselines`.
         remarks: what a reader of the figures has to know.
@@ -148,6 +149,7 @@ class Evaluation:
     split: str = ""
     part: str = ""
     symbol: str = "character"
+    best: Row | None = None
     dynamic: Row | None = None
     baselines: tuple[Row, ...] = ()
     remarks: tuple[str, ...] = field(default=())
@@ -172,7 +174,8 @@ class Evaluation:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows: the model's first, then those to compare it with."""
-        return (self.model, *([self.dynamic] if self.dynamic else []), *self.baselines)
+        others = (row for row in (self.best, self.dynamic) if row is not None)
+        return (self.model, *others, *self.baselines)
 
     def line(self) -> str:
         """Return the model's result as one line."""
@@ -206,6 +209,7 @@ class Evaluation:
             "split": self.split,
             "part": self.part,
             "symbol": self.symbol,
+            "best": None if self.best is None else self.best.table(),
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
             "baselines": [row.table() for row in self.baselines],
             "remarks": list(self.remarks),

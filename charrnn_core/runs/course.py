@@ -39,6 +39,7 @@ class Course:
         best, best_step: the lowest held-out loss, and the update after which it was measured.
         symbols: V, the size of the alphabet.
         ended: whether training is complete; False if it was interrupted, or is still running.
+        last: the last held-out loss, on the same text as `best`; None if it is not known.
 
     >>> course = Course([Stage(1, 100, 3.0), Stage(2, 200, 2.0, 2.5)])
     >>> course.spans(), course.held_out()
@@ -50,6 +51,7 @@ class Course:
     best_step: int | None = None
     symbols: int | None = None
     ended: bool = True
+    last: float | None = None
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add a row, given by the column names of the metrics log.

@@ -24,6 +24,7 @@ class SavedEvaluation(TypedDict):
     """What readers need of ``evaluation.json``; it holds all of an `Evaluation` besides."""
 
     step: Step
+    nats_per_char: float | None
     interval: list[float] | None
     start_up_seconds: Seconds
 

@@ -26,8 +26,10 @@ class LoopState:
         characters: characters trained on up to the last row of the metrics log.
         row_nats, row_characters, row_seconds: sums for the next row.
         seconds: wall-clock time used, including start-up.
+        spent: where the time of the run went, by the names of `charrnn_core.events.TimeSpent`.
         tenths: completed tenths of the budget.
-        held_out: the last held-out loss in nats per character.
+        held_out: the last held-out loss in nats per character, on the part that is scored while it
+            learns; so are those of `best`.
         best, best_step: the lowest held-out loss, and the update after which it was measured.
         evaluations, stale: evaluations so far, and those since the best one.
         anchor: the update of the last evaluation, to which training rolls back.
@@ -48,6 +50,7 @@ class LoopState:
     row_characters: Count = 0
     row_seconds: Seconds = 0.0
     seconds: Seconds = 0.0
+    spent: dict[str, Seconds] = dataclasses.field(default_factory=dict)
     tenths: Annotated[int, Between(0, 10)] = 0
     held_out: float | None = None
     best: Annotated[float, Between(-1e300, 1e300)] | None = None
@@ -72,7 +75,8 @@ class LoopState:
             CheckpointError: it is not such a table; the message names the field that is wrong.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(table, Mapping) or table.keys() != names:
+        # Checkpoints of before do not say what the time was spent on.
+        if not isinstance(table, Mapping) or {*table, "spent"} != names:
             raise CheckpointError(
                 "the checkpoint does not hold the state of training: it is for sampling only, or "
                 "from another version of charrnn; start a new training from its parameters with: "
@@ -82,7 +86,7 @@ class LoopState:
             check(table, cls, "loop")
         except ValueError as error:
             raise CheckpointError(f"the checkpoint cannot be used: {error}") from error
-        return cls(**table)
+        return cls(**{"spent": {"other": table["seconds"]}, **table})
 
     def evaluated(self, nats: float) -> None:
         """Record a held-out loss measured at this update."""

@@ -27,6 +27,7 @@ def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Co
     loop = table.get("loop")
     if isinstance(loop, Mapping):
         course.best, course.best_step = loop.get("best"), loop.get("best_step")
+        course.last = loop.get("held_out")
         course.ended = loop.get("status") in ("finished", "stopped early")
     for line in _read(file).splitlines() if file else ():
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):

@@ -1,23 +1,24 @@
 """The training loop as a generator of events; evaluations, samples and saves fall between calls."""
 
+import dataclasses
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.cell import Params
 from charrnn_core.errors import TrainingError
 from charrnn_core.events import Evaluated, Event, Incident, Sampled, Saved, Stepped
 from charrnn_core.runs.loop_state import LoopState, Status
-from charrnn_core.training.advance import MOST_SKIPS, Program, advance
+from charrnn_core.training.advance import MOST_SKIPS, advance
 from charrnn_core.training.batches import Batching, stack_batches
+from charrnn_core.training.host import Host
 from charrnn_core.training.pace import Pace
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.update import Measured, Trainer, TrainState
+from charrnn_core.training.state import Measured, Program, TrainState
+from charrnn_core.training.timesheet import TimeSheet
+from charrnn_core.training.update import Trainer
 
 UPDATES_PER_CALL = 128
 """The most updates of one device call, unless the user asks for fewer."""
@@ -25,35 +26,13 @@ UPDATES_PER_CALL = 128
 _CHARACTERS_PER_CALL = 2**16
 _MOST_ROLLBACKS = 10
 
+
+def room_of_a_call(most: int, characters: int) -> int:
+    """Return how many updates a device call has room for: `most`, or fewer with many characters."""
+    return max(1, min(most, _CHARACTERS_PER_CALL // characters))
+
+
 Flags = npt.NDArray[np.bool_]
-
-
-class Host(Protocol):
-    """What the loop needs from the run it trains for."""
-
-    def evaluate(self, params: Params) -> float | None:
-        """Return the held-out nats per character; None if nothing is held out."""
-        ...
-
-    def sample(self, state: TrainState) -> str:
-        """Return some text written by the model."""
-        ...
-
-    def save(self, state: TrainState, loop: LoopState) -> Path:
-        """Write a checkpoint of both states, and return its path."""
-        ...
-
-    def roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
-        """Return both states as they were at the last evaluation."""
-        ...
-
-    def log_incident(self, incident: Incident) -> int:
-        """Append to the incident log, and return its length in bytes."""
-        ...
-
-    def should_stop(self) -> bool:
-        """Return whether training was asked to stop."""
-        ...
 
 
 @dataclass(kw_only=True)
@@ -69,7 +48,7 @@ class TrainingLoop:
         updates_per_call: the most updates of one device call.
         from_first_update: whether a budget in minutes counts from the first update, not from when
             the clock started.
-        first_update_at: the clock's reading at the first update; None before it.
+        time: what the time is spent on.
     """
 
     trainer: Trainer
@@ -83,7 +62,7 @@ class TrainingLoop:
     prompt: str = ""
     updates_per_call: int = UPDATES_PER_CALL
     from_first_update: bool = False
-    first_update_at: float | None = field(default=None, init=False)
+    time: TimeSheet = field(init=False)
     _pace: Pace = field(init=False)
     _over: bool = field(default=False, init=False)
     _evaluated: bool = field(default=False, init=False)
@@ -91,6 +70,9 @@ class TrainingLoop:
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.budget, self.policy, self.batching.steps_per_epoch)
+        # The budget of a resumed run counts from as long ago as the run has lasted.
+        began = self.budget.started + self.loop.seconds
+        self.time = TimeSheet(self.budget.clock, began, self.loop.spent)
 
     def events(self) -> Iterator[Event]:
         """Train, and yield an event for everything that happens.
@@ -101,18 +83,21 @@ class TrainingLoop:
         """
         self.loop.status = "running"
         yield self._save()  # before anything slow, so that there is something to resume from
-        characters = self.trainer.streams * self.window
-        room = max(1, min(self.updates_per_call, _CHARACTERS_PER_CALL // characters))
-        program = self.trainer.compile(self.state, room, self.window)
-        self.first_update_at = self.budget.clock()
+        room = room_of_a_call(self.updates_per_call, self._characters)
+        program = self.trainer.compile(room, self.window)
+        self.host.begin_updates()
+        self.time.end_start_up()
         if self.from_first_update:
-            self._pace.budget = self.budget = self.budget.begun_at(self.first_update_at)
+            self._pace.budget = self.budget = self.budget.begun_at(self.budget.clock())
+        if self.budget.deadline is not None:  # a tenth that passed before does not count
+            self.loop.tenths = int(self.budget.progress(self.loop.step) * 10)
         self._saved_at = self.budget.clock()
         self._over = self.loop.step > 0 and self._seconds_left() <= 0
         if self._over:  # the clock ran out between two sessions
             yield from self._do_what_is_due()
         while not self._over and not self.host.should_stop():
-            measured, weights = self._call(program, room)
+            with self.time.charged("updates"):
+                measured, weights = self._call(program, room)
             if (yield from self._account_for(measured, weights)):
                 # Back at an evaluation, where everything due had been done.
                 self._over = self._seconds_left() <= 0
@@ -217,8 +202,12 @@ class TrainingLoop:
         left = self._seconds_left()
         self._over = left <= 0
 
+        between = self._pace.tenths_between()
+
         def has_passed(interval: int | None) -> bool:
-            return loop.step % interval == 0 if interval else loop.tenths > tenths
+            if interval:
+                return loop.step % interval == 0
+            return loop.tenths // between > tenths // between
 
         eval_interval, sample_interval = self._pace.intervals()
         evaluating, was_evaluated = self._over or has_passed(eval_interval), self._evaluated
@@ -230,7 +219,8 @@ class TrainingLoop:
             yield self._row(held_out, progress, seconds_left=0.0 if self._over else left)
             loop.end_row()
         if self._over or has_passed(sample_interval):
-            text = self.host.sample(self.state)
+            with self.time.charged("samples"):
+                text = self.host.sample(self.state)
             yield Sampled(step=loop.step, epoch=self._epoch, prompt=self.prompt, text=text)
         if evaluating:
             self._anchor(was_measured=held_out is not None)
@@ -241,7 +231,16 @@ class TrainingLoop:
             self._pace.seconds_per_evaluation = self.budget.clock() - began
 
     def _seconds_left(self) -> float:
-        return self._pace.seconds_left(self.loop.step)
+        pace = self._pace
+        if math.isfinite(pace.seconds_per_update):
+            each = pace.seconds_per_update / self._characters
+            pace.seconds_to_close = self.host.seconds_to_close(self.loop, each)
+        return pace.seconds_left(self.loop.step)
+
+    @property
+    def _characters(self) -> int:
+        """The characters of an update."""
+        return self.trainer.streams * self.window
 
     @property
     def _epoch(self) -> float:
@@ -250,7 +249,8 @@ class TrainingLoop:
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Score the held-out text, if there is one; stop early if patience has run out."""
         loop = self.loop
-        nats = self.host.evaluate(self.state.learnt)
+        with self.time.charged("evaluation"):
+            nats = self.host.evaluate(self.state.learnt)
         if nats is None:
             return None
         self._evaluated = True
@@ -278,6 +278,7 @@ class TrainingLoop:
             progress=progress,
             characters_per_second=loop.row_characters / max(loop.row_seconds, 1e-9),
             seconds_left=seconds_left,
+            spent=self.time.spent,
         )
 
     def _anchor(self, was_measured: bool) -> None:
@@ -290,6 +291,8 @@ class TrainingLoop:
     def _save(self, status: Status | None = None) -> Saved:
         self.loop.status = status or self.loop.status
         self.loop.seconds = self.budget.clock() - self.budget.started
-        path = self.host.save(self.state, self.loop)
+        self.loop.spent = dataclasses.asdict(self.time.spent)
+        with self.time.charged("checkpoints"):
+            path = self.host.save(self.state, self.loop)
         self._saved_at = self.budget.clock()
         return Saved(step=self.loop.step, path=path)

@@ -1,4 +1,4 @@
-"""The speed of a training, which decides how many updates a device call makes."""
+"""The speed of a training, which decides how many updates a device call makes, and what is due."""
 
 import math
 from dataclasses import dataclass
@@ -8,8 +8,14 @@ from charrnn_core.training.policy import Budget, Policy
 _SECONDS_PER_CALL = 0.5
 _UPDATES_PER_ROW = 100
 _MOST_STEPS = 2**31 - 1
-_ENDING_SECONDS = 1.0
-"""The time a process needs to start, and to report and exit after its last evaluation."""
+_ENDING_SECONDS = 0.8
+"""The time a process needs to start, and to report and exit at the end."""
+
+_SHARE = 0.05
+"""The share of a wall-clock budget that may go to evaluations, samples and checkpoints."""
+
+_TENTHS = (1, 2, 5)
+"""How many tenths of a wall-clock budget may lie between evaluations, from the best on."""
 
 
 @dataclass
@@ -21,6 +27,7 @@ class Pace:
         steps_per_epoch: the updates of an epoch.
         seconds_per_update: as last measured; infinite before the first call.
         seconds_per_evaluation: as last measured, including samples and a checkpoint.
+        seconds_to_close: an estimate of the time that is needed after the last update, besides.
     """
 
     budget: Budget
@@ -28,6 +35,7 @@ class Pace:
     steps_per_epoch: int
     seconds_per_update: float = math.inf
     seconds_per_evaluation: float = 0.0
+    seconds_to_close: float = 0.0
 
     def seconds_left(self, step: int) -> float:
         """Estimate the time until the budget is used up.
@@ -40,8 +48,8 @@ class Pace:
             steps = budget.steps - step
             left = steps * self.seconds_per_update if steps > 0 else 0.0
         if budget.deadline is not None:
-            spent = budget.clock() + self.seconds_per_evaluation + _ENDING_SECONDS
-            left = min(left, budget.deadline - spent)
+            ending = self.seconds_per_evaluation + self.seconds_to_close + _ENDING_SECONDS
+            left = min(left, budget.deadline - budget.clock() - ending)
         return max(0.0, left)
 
     def next_call(self, step: int, room: int) -> tuple[int, int]:
@@ -74,6 +82,21 @@ class Pace:
         if self.budget.steps is not None and self.budget.deadline is None:
             tenth = max(1, -(-self.budget.steps // 10))
         return self.policy.eval_interval or tenth, self.policy.sample_interval or tenth
+
+    def tenths_between(self) -> int:
+        """Return how many tenths of a wall-clock budget lie between evaluations: 1, 2 or 5.
+
+        With what comes at the end they take a twentieth of the budget, if two can.
+
+        >>> budget = Budget(None, started=0.0, deadline=60.0)
+        >>> [Pace(budget, Policy(), 5, 0.1, each, 0.5).tenths_between() for each in (0.2, 0.3, 3.0)]
+        [1, 2, 5]
+        """
+        if self.budget.deadline is None:
+            return 1
+        allowed = _SHARE * (self.budget.deadline - self.budget.started) - self.seconds_to_close
+        fitting = (n for n in _TENTHS if 10 // n * self.seconds_per_evaluation <= allowed)
+        return next(fitting, _TENTHS[-1])
 
     def updates_until_row(self, step: int) -> int:
         """Return how many updates are left until the next row of the metrics log.

@@ -1,8 +1,8 @@
 """One session of a training: the loop with its files and observers."""
 
 import contextlib
+import dataclasses
 import math
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from charrnn_core.cell import Params
-from charrnn_core.errors import SamplingError
+from charrnn_core.errors import CharRNNError, SamplingError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
-from charrnn_core.evaluation.report import Evaluation, Row, Tally
-from charrnn_core.evaluation.scoring import Scorer
+from charrnn_core.evaluation.report import Evaluation, Row
 from charrnn_core.evaluation.unknown import Unknown
 from charrnn_core.events import Ended, Event, Incident, Started, Stepped
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
@@ -24,17 +23,17 @@ from charrnn_core.randomness import random_key
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
-from charrnn_core.runs.model import load
+from charrnn_core.runs.model import learnt_params, load
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
-from charrnn_core.text.split import count_characters
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.held_out import HeldOut
 from charrnn_core.training.incidents import append_incident, cut_log
 from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop
 from charrnn_core.training.observers import Observers
 from charrnn_core.training.setup import TrainingSetup
-from charrnn_core.training.trained import Trained, describe_incidents, describe_time
-from charrnn_core.training.update import TrainState
+from charrnn_core.training.state import TrainState
+from charrnn_core.training.trained import Trained, describe_incidents
 
 
 class TrainingRun:
@@ -51,16 +50,15 @@ class TrainingRun:
         self._setup, self._writer, self._context = setup, writer, context
         self._plugins = config.records(registry)
         self._observers = Observers(config.observers, context.observers, registry, context.note)
-        self._text = ScoredPart(
+        text = ScoredPart(
             alphabet=setup.alphabet,
             split=config.split,
             part="valid",
             pieces=setup.held_out,
             unknown=Unknown.none(setup.alphabet),
         )
-        self._score = Scorer(setup.network, shards=config.shards)
+        self._held_out = HeldOut(text, setup.network, config.shards)
         self._generate = Generator(setup.network, setup.sampler)
-        self._tally: Tally | None = None
         self._incidents = Counter[str]()
 
     def train(
@@ -72,39 +70,39 @@ class TrainingRun:
             state, loop: the states to start from.
             remembered: the observers' states in the checkpoint, if training is resumed.
         """
-        setup, context = self._setup, self._context
-        began, first = context.started + loop.seconds, loop.step
+        context = self._context
         self._begin(state, loop, remembered)
-        comparison = Comparison(self._text, setup.train_ids)
+        # The baselines are counted while the update is compiled, and not while updates are made.
+        self._comparison = Comparison(self._held_out.text, self._setup.train_ids)
         training = self._loop(state, loop)
-        reason, ended = "failed", None
+        reason, evaluation = "failed", None
         try:
             for event in training.events():
                 self._take(event)
-            reason, ended = training.loop.status, time.monotonic()
-            start_up = (training.first_update_at or ended) - began
-            evaluation = self._evaluate_at_the_end(comparison, training.loop)
+            reason = training.loop.status
+            evaluation = self._evaluate_at_the_end(training)
             if evaluation is not None:
-                about = {"step": training.loop.step, "reason": reason, "start_up_seconds": start_up}
+                about = {
+                    "step": training.loop.step,
+                    "reason": reason,
+                    **training.time.spent.table(),
+                }
                 self._writer.write_evaluation({**about, **evaluation.table()})
         finally:
-            if ended is None:
-                comparison.cancel()
-            self._announce_end(training.loop, reason, ended or time.monotonic())
-        loop, remarks = training.loop, describe_incidents(self._incidents)
-        if setup.config.minutes is not None and reason != "interrupted" and ended is not None:
-            remarks += describe_time(
-                start_up, ended - began, loop.step - first, apart=context.from_first_update
-            )
+            self._comparison.cancel()
+            self._announce_end(training, reason, evaluation)
+        model, loop = load(self._writer.path, context.registry, note=context.note), training.loop
         return Trained(
-            model=load(self._writer.path, context.registry, note=context.note),
+            model=model,
             directory=self._writer.path,
             held_out=evaluation,
             reason=reason,
             best_step=loop.best_step,
             best=loop.best,
             course=self._course,
-            remarks=tuple(remarks),
+            remarks=tuple(describe_incidents(self._incidents)),
+            updates=loop.step,
+            spent=training.time.spent,
         )
 
     def _begin(
@@ -131,23 +129,28 @@ class TrainingRun:
                 parameters=count_parameters(state.params),
                 symbols=len(setup.alphabet),
                 train_characters=len(setup.train_ids),
-                held_out_characters=count_characters(setup.held_out),
+                held_out_characters=self._held_out.text.characters,
                 notes=setup.notes,
                 unroll=summary(setup.unroll),
                 step=loop.step,
+                scored_characters=self._held_out.excerpt.characters,
             )
         )
         for line in setup.notes:
             self._context.note(f"note: {line}")
 
-    def _announce_end(self, loop: LoopState, reason: str, ended: float) -> None:
+    def _announce_end(
+        self, training: TrainingLoop, reason: str, evaluation: Evaluation | None
+    ) -> None:
+        loop, spent = training.loop, training.time.spent
         self._observers.notify(
             Ended(
                 step=loop.step,
                 reason=reason,
-                held_out_nats_per_char=loop.held_out,
-                seconds=ended - self._context.started,
+                held_out_nats_per_char=evaluation.nats_per_char if evaluation else loop.held_out,
+                seconds=spent.total,
                 directory=self._writer.path,
+                spent=spent,
             )
         )
 
@@ -175,19 +178,48 @@ class TrainingRun:
             self._course.add(vars(event))
         self._observers.notify(event)
 
-    def _evaluate_at_the_end(self, comparison: Comparison, loop: LoopState) -> Evaluation | None:
-        """Compare the last held-out loss with the baselines; None if nothing was evaluated."""
-        course, interrupted = self._course, loop.status == "interrupted"
-        course.best, course.best_step, course.ended = loop.best, loop.best_step, not interrupted
+    def _evaluate_at_the_end(self, training: TrainingLoop) -> Evaluation | None:
+        """Score all of the held-out text with the last parameters, and with the best ones.
+
+        Returns:
+            The comparison with the baselines; None if nothing was ever evaluated. A training that
+            was interrupted has the last loss on the excerpt.
+        """
+        loop, course, held_out = training.loop, self._course, self._held_out
+        interrupted = loop.status == "interrupted"
+        course.best, course.best_step, course.last = loop.best, loop.best_step, loop.held_out
+        course.ended = not interrupted
         if loop.held_out is None:
-            comparison.cancel()
             return None
-        model = Row(name="model", nats_per_char=loop.held_out)
-        if self._tally is not None and math.isfinite(loop.held_out):
-            model = self._tally.row("model")
         # A user who stops training does not want to wait for the baselines either.
-        stop = self._context.stop
-        return comparison.evaluation(model, course=course, give_up=lambda: interrupted or stop())
+        stop, best = self._context.stop, None
+        with training.time.charged("evaluation"):
+            if interrupted or not math.isfinite(loop.held_out):
+                model = held_out.latest("model") or Row(name="model", nats_per_char=loop.held_out)
+            else:
+                model = held_out.row("model", training.state.learnt)
+                best = self._best(training)
+            if best is not None:  # both on the same text
+                course.best, course.last = best.nats_per_char, model.nats_per_char
+            found = self._comparison.evaluation(
+                model, best=best, course=course, give_up=lambda: interrupted or stop()
+            )
+        if interrupted and not held_out.excerpt.is_whole:
+            return dataclasses.replace(found, characters=held_out.excerpt.characters)
+        return found
+
+    def _best(self, training: TrainingLoop) -> Row | None:
+        """Score all of the held-out text with the best parameters, unless they are the last."""
+        loop = training.loop
+        if loop.best_step is None or loop.best_step == loop.step:
+            return None
+        try:
+            checkpoint = load_checkpoint(self._writer.checkpoint_file(loop.best_step))
+            params = learnt_params(checkpoint, training.state.learnt)
+        except CharRNNError as error:  # somebody has removed it
+            self._context.note(f"note: the best checkpoint is not scored: {error}")
+            return None
+        return self._held_out.row(f"best, update {loop.best_step:,}", params)
 
     # The methods of `charrnn_core.training.loop.Host`.
 
@@ -195,10 +227,16 @@ class TrainingRun:
         return self._context.stop()
 
     def evaluate(self, params: Params) -> float | None:
-        if not self._text.characters:
-            return None
-        self._tally = self._text.tally(self._score(params, self._text.pieces))
-        return self._tally.mean
+        return self._held_out.glance(params) if self._held_out.text.characters else None
+
+    def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:
+        held_out = self._held_out
+        passes = (not held_out.excerpt.is_whole) + (loop.stale > 0)
+        seconds = passes * held_out.seconds_for_all(seconds_per_character)
+        return seconds + self._comparison.seconds_left
+
+    def begin_updates(self) -> None:
+        self._comparison.pause()
 
     def sample(self, state: TrainState) -> str:
         setup = self._setup

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from charrnn_core.evaluation.diagnosis import diagnose
 from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.events import TimeSpent
 from charrnn_core.public import public
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.model import Model
-
-_NOTABLE_SHARE = 0.2
-"""The share of a session's time from which its start-up is worth mentioning."""
 
 _INCIDENTS = {
     "skip": "updates skipped because something in them was not finite",
@@ -30,11 +28,15 @@ class Trained:
     Arguments:
         model: the trained model.
         directory: the run directory.
-        held_out: the last evaluation of the held-out part; None if nothing was evaluated.
+        held_out: the evaluation of all of the held-out part at the end; None if nothing was
+            evaluated, and the last one of an excerpt if training was interrupted.
         reason: ``"finished"``, ``"stopped early"`` or ``"interrupted"``.
-        best, best_step: the lowest held-out loss, and the update after which it was measured.
+        best, best_step: the lowest loss on the held-out text that is scored while it learns, and
+            the update after which it was measured.
         course: the losses of the whole run.
         remarks: other things the user should know about this session, in lines.
+        updates: the updates of the whole run.
+        spent: where the time of the whole run has gone.
     """
 
     model: Model
@@ -45,11 +47,20 @@ class Trained:
     best: float | None = None
     course: Course | None = None
     remarks: tuple[str, ...] = ()
+    updates: int = 0
+    spent: TimeSpent = TimeSpent()
 
     def lines(self) -> list[str]:
         """Return what the user should see: the result, and what to do next."""
         directory = RunDirectory(self.directory)
-        lines = [*self._result(), *self.remarks, f"run       {shlex.quote(str(self.directory))}"]
+        made = "1 update" if self.updates == 1 else f"{self.updates:,} updates"
+        time = f"time      {self.spent.line()}; {made}"
+        lines = [
+            *self._result(),
+            *self.remarks,
+            time,
+            f"run       {shlex.quote(str(self.directory))}",
+        ]
         if self.reason == "interrupted":
             return [*lines, f"resume    {directory.command('resume', self.directory)}"]
         if self.reason == "stopped early":
@@ -80,23 +91,3 @@ def describe_incidents(counts: Mapping[str, int]) -> list[str]:
         for action, what in _INCIDENTS.items()
         if counts.get(action)
     ]
-
-
-def describe_time(start_up: float, seconds: float, updates: int, apart: bool) -> list[str]:
-    """Describe how much of a session's time was start-up, if that is worth mentioning.
-
-    Arguments:
-        start_up: seconds up to the first update.
-        seconds: seconds of the whole session.
-        updates: how many updates it made.
-        apart: whether the budget counted from the first update; then start-up is always mentioned.
-
-    >>> describe_time(12.0, 30.0, 17, False), describe_time(3.0, 30.0, 17, False)
-    (['time      12 s of 30 s were start-up; 17 updates'], [])
-    """
-    made = "1 update" if updates == 1 else f"{updates:,} updates"
-    if apart:
-        return [f"time      {start_up:.1f} s of start-up, then {seconds - start_up:.1f} s; {made}"]
-    if start_up < _NOTABLE_SHARE * seconds:
-        return []
-    return [f"time      {start_up:.0f} s of {seconds:.0f} s were start-up; {made}"]

@@ -91,8 +91,9 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
     if table["corpus"]["sha256"] != sha256:
         error = "it was trained on another text: the source has changed since the first training"
         return dataclasses.replace(failed, error=error)
-    nats = table["held_out_nats_per_char"]
-    if not math.isfinite(nats):
+    # The checkpoint's own loss may be of an excerpt; without an evaluation there is no other.
+    nats = evaluation["nats_per_char"] if evaluation else table["held_out_nats_per_char"]
+    if nats is None or not math.isfinite(nats):
         return dataclasses.replace(failed, error="its held-out loss is not finite")
     start_up = None
     if evaluation is not None and "minutes" in table["config"]:

@@ -96,7 +96,7 @@ def _survey(plan: Plan) -> Survey:
     import jax
 
     from charrnn_core.errors import CorpusError
-    from charrnn_core.evaluation.baselines import begin_baselines
+    from charrnn_core.evaluation.counting import Counting
     from charrnn_core.network.pytree import count_parameters
     from charrnn_core.text.split import count_characters
     from charrnn_core.training.context import TrainingContext
@@ -119,7 +119,7 @@ def _survey(plan: Plan) -> Survey:
             f"split {plan.settings.split!r} holds out nothing of {first.corpus.name}, so there is "
             "nothing to compare; choose another with --split"
         )
-    rows, remarks = begin_baselines(first.train_ids, first.held_out, first.alphabet)()
+    rows, remarks = Counting(first.train_ids, first.held_out, first.alphabet).wait()
     return Survey(
         source=first.corpus.name,
         sha256=first.corpus.sha256,

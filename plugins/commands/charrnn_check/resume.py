@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn_core.events import Sampled
+from charrnn_core.events import Sampled, TimeSpent
 from charrnn_core.files.checkpoint import Arrays
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import RunConfig
@@ -20,7 +20,7 @@ from charrnn_core.training.train import resume, train
 
 _UPDATES = 12
 _STOP_AFTER = 5
-_CLOCKED = ("characters_per_second",)
+_CLOCKED = ("characters_per_second", *TimeSpent().table())
 """The fields of the metrics log that depend on the clock."""
 
 

@@ -16,9 +16,10 @@ class JSONLObserver:
     """An observer that writes ``metrics.jsonl`` into the run directory.
 
     Rows have ``step``, ``epoch``, ``characters``, ``train_nats_per_char``,
-    ``held_out_nats_per_char`` if it was measured at that step, and ``characters_per_second``, the
-    only value that depends on the clock. A checkpoint stores the length of the log, so that a
-    resumed run neither repeats nor lacks a row.
+    ``held_out_nats_per_char`` if it was measured at that step, and what depends on the clock:
+    ``characters_per_second``, and the seconds that the run has spent so far on each thing,
+    ``start_up_seconds`` to ``other_seconds`` (see `charrnn_core.events.TimeSpent`). A checkpoint
+    stores the length of the log, so that a resumed run neither repeats nor lacks a row.
     """
 
     def __init__(self, options: object) -> None:
@@ -70,6 +71,7 @@ class JSONLObserver:
             "train_nats_per_char": event.train_nats_per_char,
             "held_out_nats_per_char": event.held_out_nats_per_char,
             "characters_per_second": round(event.characters_per_second, 1),
+            **event.spent.table(),
         }
         # JSON has no NaN: a loss that is not finite is omitted like one that was not measured.
         known = {key: x for key, x in row.items() if x is not None and math.isfinite(x)}

@@ -1,0 +1,59 @@
+"""The held-out text of a run: an excerpt is scored while it learns, all of it at the end."""
+
+import time
+
+from charrnn_core.cell import Params
+from charrnn_core.evaluation.comparison import ScoredPart
+from charrnn_core.evaluation.excerpt import Excerpt
+from charrnn_core.evaluation.report import Row, Tally, tally
+from charrnn_core.evaluation.scoring import STREAMS, WARM_UP, Scorer
+from charrnn_core.network.network import Network
+
+
+class HeldOut:
+    """Scores the held-out text of a run, and remembers how long that takes.
+
+    Arguments:
+        text: the held-out text.
+        network: the network to score it with.
+        shards: the most devices to use.
+    """
+
+    def __init__(self, text: ScoredPart, network: Network, shards: int | None) -> None:
+        self.text, self.excerpt = text, Excerpt.of(text.pieces)
+        # The same number of streams for both, so that one compiled program serves them.
+        self._score = Scorer(network, streams=STREAMS, shards=shards)
+        self._seconds_per_character: float | None = None
+        self._tally: Tally | None = None
+        self._scored: Params | None = None
+
+    def glance(self, params: Params) -> float:
+        """Return the nats per character of the excerpt."""
+        began = time.monotonic()
+        nats = self._score(params, self.excerpt.pieces)
+        self._tally = tally(self.excerpt.counted(nats), self.excerpt.characters)
+        self._scored = params
+        each = (time.monotonic() - began) / len(self.excerpt.counts)
+        # The first time may include compilation.
+        self._seconds_per_character = min(each, self._seconds_per_character or each)
+        return self._tally.mean
+
+    def latest(self, name: str) -> Row | None:
+        """Return the latest result of the excerpt; None if it was not scored in this session."""
+        return None if self._tally is None else self._tally.row(name)
+
+    def row(self, name: str, params: Params) -> Row:
+        """Return the result of all of the text."""
+        if self._tally is not None and self.excerpt.is_whole and self._scored is params:
+            return self._tally.row(name)
+        return self.text.tally(self._score(params, self.text.pieces)).row(name)
+
+    def seconds_for_all(self, seconds_per_character: float) -> float:
+        """Estimate the time to score all of the text.
+
+        Arguments:
+            seconds_per_character: how long training on a character takes, more than scoring it;
+                used until something has been scored twice.
+        """
+        each = min(seconds_per_character, self._seconds_per_character or seconds_per_character)
+        return each * (self.text.characters + STREAMS * WARM_UP)
