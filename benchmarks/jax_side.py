@@ -118,8 +118,8 @@ def main() -> None:
     )
     room = task.updates
     batches = stack_batches(Streams(task.ids(), task.streams, task.window), 0, room, room)
-    held = [trainer.init(jax.random.key(0))]
-    advance = trainer.compile(held[0], room, task.window)
+    held = [trainer.init()]
+    advance = trainer.compile(room, task.window)
 
     def run() -> None:
         state, nats = advance(held.pop(), batches, np.int32(room), np.int32(10**6))

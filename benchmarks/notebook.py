@@ -27,7 +27,6 @@ from machine import machine, print_machine
 
 from charrnn_core.cell import Params
 from charrnn_core.events import Incident, Stepped
-from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.loop_state import LoopState
@@ -128,10 +127,11 @@ def ours(ids: Ids, symbols: Alphabet, config: RunConfig, registry: Registry) -> 
         lambda total_steps: make_optimizer(optimizer_options, total_steps),
         streams=config.batch,
         total_steps=FOREVER,
+        seed=config.seed,
     )
     training = TrainingLoop(
         trainer=trainer,
-        state=trainer.init(random_key(config.seed, "init")),
+        state=trainer.init(),
         loop=LoopState(),
         batching=Subsequences(ids, config.stretch, config.window, config.seed),
         window=config.window,

@@ -1,6 +1,7 @@
 """Random keys: every draw comes from ``fold_in(seed, purpose, step)``, so no key is ever saved."""
 
 import operator
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,8 +34,8 @@ def check_seed(seed: Any) -> int:
     return number
 
 
-def random_key(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
-    """Return the key of one draw inside jax.
+def random_key(seed: int | jax.Array, purpose: str, step: int | jax.Array = 0) -> jax.Array:
+    """Return the key of one draw inside jax, where the seed may be an argument: ``uint32``.
 
     Raises:
         OptionError: see `check_seed`.
@@ -42,8 +43,14 @@ def random_key(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
     >>> bool((random_key(0, "init") == random_key(0, "sample")).all())
     False
     """
-    key = jax.random.fold_in(jax.random.key(check_seed(seed)), PURPOSES[purpose])
-    return jax.random.fold_in(key, step)
+    number = seed if isinstance(seed, jax.Array) else np.uint32(check_seed(seed))
+    return _key(number, np.uint32(PURPOSES[purpose]), step)
+
+
+@partial(jax.jit, inline=True)
+def _key(seed: jax.Array, purpose: jax.Array, step: jax.Array) -> jax.Array:
+    """Return the key as one program for all seeds and purposes."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), purpose), step)
 
 
 def random_below(bound: int, seed: int, purpose: str, step: int = 0) -> int:

@@ -12,6 +12,7 @@ CORE = ROOT / "charrnn_core"
 
 GROUND = {
     "addresses",
+    "ahead",
     "arrays",
     "blame",
     "cell",

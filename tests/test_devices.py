@@ -35,10 +35,10 @@ def train(cell, count):
     how = {"streams": B, "shards": count, "total_steps": 8}
     trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), **how)
     ids = np.random.default_rng(0).integers(V, size=300).astype(np.int32)
-    state = trainer.init(jax.random.key(0))
+    state = trainer.init()
     used = len(jax.tree.leaves(state.carry)[0].sharding.device_set)
     batches = stack_batches(Streams(ids, streams=B, window=T), 0, 6, 6)
-    state, told = trainer.compile(state, 6, T)(state, batches, np.int32(6), np.int32(8))
+    state, told = trainer.compile(6, T)(state, batches, np.int32(6), np.int32(8))
     return used, jax.tree.map(np.asarray, (state.params, state.carry, told.nats))
 
 for name, cell in {

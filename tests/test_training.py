@@ -57,8 +57,8 @@ def make_batches(length=100) -> Streams:
 
 def advance(trainer, batches, counts, room):
     """The state and losses after calls of these many updates."""
-    state = trainer.init(jax.random.key(0))
-    call = trainer.compile(state, room, T)
+    state = trainer.init()
+    call = trainer.compile(room, T)
     step, losses = 0, []
     for count in counts:
         stacked = stack_batches(batches, step, count, room)
@@ -73,7 +73,7 @@ def test_one_update_is_one_step_of_the_optimizer(registry):
         make_trainer(registry, make_optimizer=lambda total: optax.sgd(0.1)),
         make_batches(),
     )
-    before = jax.tree.map(np.asarray, trainer.init(jax.random.key(0)))
+    before = jax.tree.map(np.asarray, trainer.init())
     state, [loss] = advance(trainer, batches, [1], room=1)
     batch = batches.batch(0, 0)
 
@@ -85,7 +85,7 @@ def test_one_update_is_one_step_of_the_optimizer(registry):
 
     (expected, carry), grads = jax.value_and_grad(nats, has_aux=True)(before.params)
     assert loss == pytest.approx(float(expected), rel=1e-5)
-    np.testing.assert_allclose(state.carry, carry, rtol=1e-5)
+    np.testing.assert_allclose(state.carry, carry, rtol=1e-5, atol=1e-6)
     stepped = jax.tree.map(lambda old, grad: old - 0.1 * grad, before.params, grads)
     for new, leaf in zip(jax.tree.leaves(state.params), jax.tree.leaves(stepped), strict=True):
         np.testing.assert_allclose(new, leaf, rtol=1e-4, atol=1e-6)
@@ -107,7 +107,7 @@ def test_the_average_follows_the_parameters(registry):
     for n in range(12):
         state, _ = advance(trainer, batches, [n + 1], room=12)
         params = jax.tree.map(np.asarray, state.params)
-        before = jax.tree.map(np.asarray, trainer.init(jax.random.key(0)).params)
+        before = jax.tree.map(np.asarray, trainer.init().params)
         decay = min(0.8, (1 + n) / (10 + n))
         expected = jax.tree.map(
             lambda old, new, d=decay: d * old + (1 - d) * new, expected or before, params
@@ -129,7 +129,7 @@ def test_what_is_dropped_depends_on_the_seed_and_the_update(registry):
     assert rates[0] == rates[1] != rates[2]
     still = dataclasses.replace(plain, make_optimizer=lambda total: optax.sgd(0.0))
     noisy = dataclasses.replace(still, network=network)
-    state = noisy.init(jax.random.key(0))
+    state = noisy.init()
     batch = jax.tree.map(jnp.asarray, batches.batch(0, 0))
     first, second = (
         noisy._objective(state.params, state.carry, batch, random_key(0, "dropout", step))[0]
@@ -146,7 +146,7 @@ def watch(trainer, batches, budget, evaluate=None, policy=Policy(), **host):  # 
         seconds_to_close=lambda loop, each: 0.0, begin_updates=lambda: None,
     )  # fmt: skip
     training = TrainingLoop(
-        trainer=trainer, state=trainer.init(jax.random.key(0)), loop=LoopState(),
+        trainer=trainer, state=trainer.init(), loop=LoopState(),
         batching=batches, window=T, budget=budget, policy=policy,
         host=SimpleNamespace(**given | host),
     )  # fmt: skip
@@ -157,7 +157,7 @@ def test_a_padded_window_weighs_by_its_characters(registry):
     seen = []
     trainer = make_trainer(registry)
     batches = make_batches(length=2 * T * B + 1 + B)  # the third window has one character a stream
-    state = trainer.init(jax.random.key(0))
+    state = trainer.init()
     for i in (0, 2):
         batch = jax.tree.map(jnp.asarray, batches.batch(0, i))
         scaled, (_, nats) = trainer._objective(state.params, state.carry, batch, jax.random.key(0))

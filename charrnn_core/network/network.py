@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.nn import initializers
 
 from charrnn_core.arrays import (
@@ -18,7 +20,6 @@ from charrnn_core.arrays import (
     Outputs,
     Params,
     Reset,
-    Shaped,
     Tree,
 )
 from charrnn_core.cell import Cell, NoisyCell, SequenceCell
@@ -133,6 +134,16 @@ class Network:
             params["embedding"] = scale * embedding
         return params
 
+    @cached_property
+    def compiled_init(self) -> Callable[[Key], Params]:
+        """Return `init` as a compiled function, which is traced once however often it is used."""
+        return jax.jit(self.init)
+
+    @cached_property
+    def shapes(self) -> Params:
+        """Return the shapes of the parameters, without drawing them."""
+        return jax.eval_shape(self.compiled_init, jax.eval_shape(lambda: jax.random.key(0)))
+
     def initial_carry(self, params: Params, batch: int) -> Carry:
         """Return the carry before the first character, for `batch` streams."""
         return self.documents.begin(self._fresh(params, batch), batch)
@@ -156,7 +167,9 @@ class Network:
         if self._has_own_sequence(training=key is not None):
             carry, ys = self._own_sequence(params, carry, inputs, reset, key)
         else:
-            step, xs = (self._read, inputs) if key is None else self._noisy(key, inputs)
+            step, xs = self._read, inputs
+            if key is not None and self._draws:
+                step, xs = self._noisy(key, inputs)
             carry, ys = unroll(
                 step,
                 params,
@@ -175,13 +188,15 @@ class Network:
         """Say how `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
         if self._has_own_sequence(training=True):
             return Choice(False, "the cell has one", (), own=True)
-        params = jax.eval_shape(self.init, jax.random.key(0))
-        carry = jax.eval_shape(lambda params: self._fresh(params, batch), params)
-        inputs = jax.ShapeDtypeStruct((window, batch), jnp.int32)
-        step, xs = self._noisy(jax.random.key(0), inputs)
+        carry = jax.eval_shape(lambda params: self._fresh(params, batch), self.shapes)
+        step, xs = self._read, jax.ShapeDtypeStruct((window, batch), jnp.int32)
+        if self._draws:
+            bits, of_window = jax.eval_shape(lambda: _bits(jax.random.key(0), window))
+            zeros: Any = np.zeros(of_window.shape, of_window.dtype)
+            step, xs = self._noisy_step(zeros), (xs, bits)
         return choose(
             step,
-            params,
+            self.shapes,
             carry,
             xs,
             reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_),
@@ -230,11 +245,18 @@ class Network:
     def _read(self, params: Params, carry: Carry, ids: Ids) -> tuple[Carry, Outputs]:
         return take_step(self.cell, params["cell"], carry, self._embed(params, ids))
 
-    def _noisy(self, key: Key, inputs: Shaped) -> tuple[Step, Tree]:
+    @property
+    def _draws(self) -> bool:
+        """Return whether a step draws random numbers while training."""
+        return bool(self.dropouts.input) or isinstance(self.cell, NoisyCell)
+
+    def _noisy(self, key: Key, inputs: Ids) -> tuple[Step, Tree]:
         """Return `_read` while training, and what it reads: ids and the bits of each step's key."""
-        step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
-        bits = jax.random.key_data(jax.random.split(step_key, inputs.shape[0]))
-        window = jax.random.key_data(window_key)
+        bits, window = _bits(key, inputs.shape[0])
+        return self._noisy_step(window), (inputs, bits)
+
+    def _noisy_step(self, window: Array) -> Step:
+        """Return `_read` while training; `window` is the bits that all steps share."""
 
         def read(params: Params, carry: Carry, item: Tree) -> tuple[Carry, Outputs]:
             ids, bits = item
@@ -247,7 +269,7 @@ class Network:
                 noise = noise.fold_in(_CELL)  # a cell may draw from parts of the same numbers
             return training_step(self.cell, params["cell"], carry, x, noise)
 
-        return read, (inputs, bits)
+        return read
 
     def _has_own_sequence(self, training: bool) -> bool:
         if self.unroll_mode not in ("auto", "parallel") or not isinstance(self.cell, SequenceCell):
@@ -281,3 +303,9 @@ class Network:
             product = rows_times(product, params["embedding"].T)
         logits = product.astype(jnp.float32)
         return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)
+
+
+def _bits(key: Key, steps: int) -> tuple[Array, Array]:
+    """Return the bits of the keys that a cell draws from: one for each step, one for the window."""
+    step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
+    return jax.random.key_data(jax.random.split(step_key, steps)), jax.random.key_data(window_key)

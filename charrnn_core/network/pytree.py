@@ -66,7 +66,7 @@ def _restored(path: str, got: npt.NDArray[Any], leaf: Shaped) -> npt.NDArray[Any
             f"the checkpoint does not fit: {path} is {got.dtype}{list(got.shape)} in the "
             f"file; the model expects {expected}"
         )
-    if _is_key(leaf):
+    if is_key(leaf):
         same = (name for name in _KEY_IMPLEMENTATIONS if _key_dtype(name) == leaf.dtype)
         return jax.random.wrap_key_data(jax.numpy.asarray(got), impl=next(same, None))
     return got
@@ -77,10 +77,11 @@ def _key_dtype(implementation: str) -> object:
 
 
 def _plain(leaf: Array) -> Array:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
-def _is_key(leaf: Tree) -> bool:
+def is_key(leaf: Tree) -> bool:
+    """Return whether a leaf is an array of random keys, which NumPy has no type for."""
     return hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -88,7 +89,7 @@ def _leaves(tree: Tree, root: str) -> Iterator[tuple[str, Array]]:
     """Yield every leaf with its path, such as ``cell/W``; `root` precedes one that is not empty."""
     for keys, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         path = jax.tree_util.keystr(keys, simple=True, separator="/")
-        if _is_key(leaf):  # another implementation of random keys is another leaf
+        if is_key(leaf):  # another implementation of random keys is another leaf
             path = f"{path}#{leaf.dtype}"
         yield (root + path if path else ""), leaf
 

@@ -41,7 +41,7 @@ def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[
 
     def count(width: int) -> int:
         network = build(cell_of(width))
-        return count_parameters(jax.eval_shape(network.init, jax.random.key(0)))
+        return count_parameters(network.shapes)
 
     if not (widths := _widths(cell)):
         raise OptionError(
@@ -69,7 +69,7 @@ def refuse_too_large(network: Network) -> None:
     Raises:
         OptionError: its parameters, their gradient and Adam's two averages exceed the memory.
     """
-    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    shapes = network.shapes
     needed = _COPIES * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
     there = memory_bytes()
     if needed > there:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
@@ -17,6 +15,7 @@ from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.components import make
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.course import Course
@@ -145,6 +144,7 @@ def load(
 
 def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Model:
     """Build the model that a checkpoint holds; `path` is for messages."""
+    keep_programs()
     table = read_manifest(path, checkpoint.table)
     registry = registry.preferring(table["plugins"])
     require_plugins(table, "cell", registry)
@@ -173,7 +173,7 @@ def _template(
     """Return the network of a checkpoint, and the shapes of its parameters."""
     try:
         network = build_network(config, alphabet, registry)
-        return network, jax.eval_shape(network.init, jax.random.key(0))
+        return network, network.shapes
     except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
         # For a width of 10**12, say, jax and cells raise errors that do not mention the checkpoint.
         cell, embedding = config.cell.table(), config.embedding

@@ -8,13 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.training.batches import Batch
-from charrnn_core.training.update import Measured, TrainState
+from charrnn_core.training.state import Measured, Program, TrainState
 
 MOST_SKIPS = 20
 """How many consecutive updates may be unsound."""
-
-Program = Callable[..., tuple[TrainState, Measured]]
-"""``(state, batches, count, total_steps) -> (state, Measured)``; see `Trainer.compile`."""
 
 
 def advance(

@@ -6,7 +6,7 @@ from typing import Protocol
 from charrnn_core.cell import Params
 from charrnn_core.events import Incident
 from charrnn_core.runs.loop_state import LoopState
-from charrnn_core.training.update import TrainState
+from charrnn_core.training.state import TrainState
 
 
 class Host(Protocol):

@@ -11,19 +11,26 @@ import numpy.typing as npt
 from charrnn_core.errors import TrainingError
 from charrnn_core.events import Evaluated, Event, Incident, Sampled, Saved, Stepped
 from charrnn_core.runs.loop_state import LoopState, Status
-from charrnn_core.training.advance import MOST_SKIPS, Program, advance
+from charrnn_core.training.advance import MOST_SKIPS, advance
 from charrnn_core.training.batches import Batching, stack_batches
 from charrnn_core.training.host import Host
 from charrnn_core.training.pace import Pace
 from charrnn_core.training.policy import Budget, Policy
+from charrnn_core.training.state import Measured, Program, TrainState
 from charrnn_core.training.timesheet import TimeSheet
-from charrnn_core.training.update import Measured, Trainer, TrainState
+from charrnn_core.training.update import Trainer
 
 UPDATES_PER_CALL = 128
 """The most updates of one device call, unless the user asks for fewer."""
 
 _CHARACTERS_PER_CALL = 2**16
 _MOST_ROLLBACKS = 10
+
+
+def room_of_a_call(most: int, characters: int) -> int:
+    """Return how many updates a device call has room for: `most`, or fewer with many characters."""
+    return max(1, min(most, _CHARACTERS_PER_CALL // characters))
+
 
 Flags = npt.NDArray[np.bool_]
 
@@ -76,8 +83,8 @@ class TrainingLoop:
         """
         self.loop.status = "running"
         yield self._save()  # before anything slow, so that there is something to resume from
-        room = max(1, min(self.updates_per_call, _CHARACTERS_PER_CALL // self._characters))
-        program = self.trainer.compile(self.state, room, self.window)
+        room = room_of_a_call(self.updates_per_call, self._characters)
+        program = self.trainer.compile(room, self.window)
         self.host.begin_updates()
         self.time.end_start_up()
         if self.from_first_update:

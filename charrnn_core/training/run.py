@@ -32,8 +32,8 @@ from charrnn_core.training.incidents import append_incident, cut_log
 from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop
 from charrnn_core.training.observers import Observers
 from charrnn_core.training.setup import TrainingSetup
+from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained, describe_incidents
-from charrnn_core.training.update import TrainState
 
 
 class TrainingRun:

@@ -1,11 +1,14 @@
 """Detecting numbers of a training that have become infinite or NaN."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 
 from charrnn_core.cell import Carry
+
+_SMALL = 1 << 20
 
 
 def all_finite(tree: object) -> jax.Array:
@@ -14,7 +17,7 @@ def all_finite(tree: object) -> jax.Array:
     >>> bool(all_finite({"w": jnp.ones(2), "n": jnp.int32(3)})), bool(all_finite([jnp.inf]))
     (True, False)
     """
-    return _all(jnp.isfinite(leaf) for leaf, _ in _numbers(tree, tree))
+    return _all(jnp.isfinite, _numbers(tree))
 
 
 def stays_finite(after: object, before: object) -> jax.Array:
@@ -25,8 +28,7 @@ def stays_finite(after: object, before: object) -> jax.Array:
     >>> bool(stays_finite([jnp.inf, 1.0], [jnp.inf, 2.0])), bool(stays_finite([jnp.nan], [2.0]))
     (True, False)
     """
-    pairs = _numbers(after, before)
-    return _all(jnp.isfinite(now) | ~jnp.isfinite(then) for now, then in pairs)
+    return _all(lambda now, then: jnp.isfinite(now) | ~jnp.isfinite(then), _numbers(after, before))
 
 
 def lost_rows(carry: Carry, fresh: Carry, streams: int) -> jax.Array:
@@ -45,13 +47,28 @@ def lost_rows(carry: Carry, fresh: Carry, streams: int) -> jax.Array:
     return lost
 
 
-def _numbers(tree: object, other: object) -> Iterator[tuple[jax.Array, jax.Array]]:
-    """Yield the pairs of floating-point leaves of two trees with the same structure."""
-    for pair in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True):
-        one, two = map(jnp.asarray, pair)
-        if jnp.issubdtype(one.dtype, jnp.inexact):
-            yield one, two
+def _numbers(*trees: object) -> Iterator[tuple[jax.Array, ...]]:
+    """Yield the floating-point leaves of trees with the same structure, side by side."""
+    for leaves in zip(*map(jax.tree.leaves, trees), strict=True):
+        arrays = tuple(map(jnp.asarray, leaves))
+        if jnp.issubdtype(arrays[0].dtype, jnp.inexact):
+            yield arrays
 
 
-def _all(truths: Iterator[jax.Array]) -> jax.Array:
-    return jnp.all(jnp.stack([jnp.bool_(True), *(truth.all() for truth in truths)]))
+def _all(holds: Callable[..., jax.Array], numbers: Iterator[tuple[jax.Array, ...]]) -> jax.Array:
+    """Return whether something holds of all numbers.
+
+    Small arrays are looked at as one, because each costs several kernels, which take XLA longer to
+    compile than the network does.
+    """
+    small, alone = defaultdict[jnp.dtype, list[tuple[jax.Array, ...]]](list), []
+    for arrays in numbers:
+        if arrays[0].size <= _SMALL:
+            small[arrays[0].dtype].append(tuple(map(jnp.ravel, arrays)))
+        else:
+            alone.append(holds(*arrays).all())
+    for some in small.values():
+        # XLA would take the sum apart again if it could see that it is one.
+        joined = jax.lax.optimization_barrier(tuple(map(jnp.concatenate, zip(*some, strict=True))))
+        alone.append(holds(*joined).all())
+    return jnp.all(jnp.stack([jnp.bool_(True), *alone]))

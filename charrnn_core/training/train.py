@@ -6,16 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from charrnn_core.cell import Params
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.public import public
-from charrnn_core.randomness import random_key
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.environment import note_environment
 from charrnn_core.runs.loop_state import LoopState
@@ -28,6 +24,7 @@ from charrnn_core.terminal import to_stderr
 from charrnn_core.text.kept import keep_text
 from charrnn_core.text.load import read_again
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
 from charrnn_core.training.resuming import (
     Changes,
     check_plugins,
@@ -37,6 +34,7 @@ from charrnn_core.training.resuming import (
 )
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
+from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained
 
 
@@ -80,6 +78,7 @@ def train(
     >>> trained.reason, trained.held_out.split
     ('finished', 'last-10%')
     """
+    keep_programs()
     context = TrainingContext.of(
         registry,
         observers,
@@ -141,6 +140,7 @@ def resume(
     for name in allow:
         if name not in CHANGES:
             raise UnknownNameError("change to allow", name, CHANGES)
+    keep_programs()
     context = TrainingContext.of(
         registry, observers, started, stop=stop, note=note, updates_per_call=updates_per_call
     )
@@ -168,19 +168,24 @@ def _train_from_the_start(
             "optimizer state, schedule and data order (to continue a run, use 'charrnn resume')"
         )
     setup = prepare(config, context, alphabet=alphabet, unknown=config.unknown)
-    state = setup.trainer.fresh(_first_params(setup, first))
+    _compile_ahead(setup, context)
+    state = _first_state(setup, first)
     keep_text(writer.path, setup.corpus, context.note)
     writer.write_config(setup.config, context.registry)
     return TrainingRun(setup, writer, context).train(state, LoopState())
 
 
-def _first_params(setup: TrainingSetup, first: Checkpoint | None) -> Params:
-    """Return random parameters, or the parameters of a checkpoint."""
-    network, seed = setup.network, setup.config.seed
+def _compile_ahead(setup: TrainingSetup, context: TrainingContext) -> None:
+    """Begin to compile the update, which takes longest, while other things are made."""
+    most, config = context.updates_per_call or UPDATES_PER_CALL, setup.config
+    setup.trainer.compile_ahead(room_of_a_call(most, config.batch * config.window), config.window)
+
+
+def _first_state(setup: TrainingSetup, first: Checkpoint | None) -> TrainState:
+    """Return the state to start from: random parameters, or the parameters of a checkpoint."""
     if first is None:
-        return network.init(random_key(seed, "init"))
-    template = jax.eval_shape(network.init, jax.random.key(0))
-    return jax.tree.map(jnp.array, learnt_params(first, template))
+        return setup.trainer.init()
+    return setup.trainer.fresh(learnt_params(first, setup.network.shapes))
 
 
 def _train_from_a_checkpoint(
@@ -214,6 +219,7 @@ def _train_from_a_checkpoint(
         note(f"note: the budget of the whole run is now {now}, was {then}; the schedule adapts")
     if loop.status == "stopped early":
         loop.stale = 0
+    _compile_ahead(setup, context)
     state = setup.trainer.restore(checkpoint.arrays, note)
     keep_text(writer.path, setup.corpus, note)
     writer.write_config(setup.config, context.registry)

@@ -2,9 +2,9 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,68 +12,33 @@ import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from charrnn_core.ahead import begun
 from charrnn_core.blame import Call
 from charrnn_core.cell import Carry, Params
 from charrnn_core.engine.unroll import restart
 from charrnn_core.files.checkpoint import Arrays
 from charrnn_core.network.mesh import data_mesh
 from charrnn_core.network.network import Network
-from charrnn_core.network.pytree import from_arrays, to_arrays
+from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
 from charrnn_core.randomness import random_key
+from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
+from charrnn_core.training.state import Measured, Program, TrainState
 
 _MUST = "a cell, a loss and an optimizer must be differentiable and have fixed shapes"
+
+_QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+_WELL = {"xla_backend_optimization_level": 2}
+"""How to compile what runs once, and what runs long: the level beyond makes nothing faster."""
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[jax.Array | int], optax.GradientTransformation]
 
 
-class TrainState(NamedTuple):
-    """Everything an update changes.
-
-    Fields:
-        params: the parameters.
-        opt_state: the optimizer's state.
-        carry: the streams' carry.
-        step: int32, updates so far.
-        scale: float32, a factor on every change of the parameters; rolling back halves it.
-        average: a moving average of the parameters; None if there is none.
-    """
-
-    params: Params
-    opt_state: optax.OptState
-    carry: Carry
-    step: jax.Array
-    scale: jax.Array
-    average: Params | None = None
-
-    @property
-    def learnt(self) -> Params:
-        """The parameters to use: the average, if there is one."""
-        return self.params if self.average is None else self.average
-
-
 def _mixing_dtypes() -> contextlib.AbstractContextManager[None]:
     """Let optax mix dtypes even if the user has made JAX strict, for their own code."""
     return jax.numpy_dtype_promotion("standard")
-
-
-class Measured(NamedTuple):
-    """What a call measures of its updates.
-
-    Fields:
-        nats: float32[K], the loss of each in nats per character.
-        made: bool[K], whether the update was made; False for one that was skipped.
-        lost: bool[K,B], the streams whose carry was not finite after it; their carry is reset.
-        sound: bool, whether all losses, and the parameters and the optimizer's state after the last
-            update, are finite.
-    """
-
-    nats: Any
-    made: Any
-    lost: Any
-    sound: Any
 
 
 @dataclass(frozen=True)
@@ -92,7 +57,7 @@ class Trainer:
             optimizer's state after it, are not finite. That costs a few percent; without it a call
             only reports whether it is sound.
         average: the decay of the moving average of the parameters; 0 for none.
-        seed: the random seed of dropout.
+        seed: the random seed of the parameters and of dropout.
     """
 
     network: Network
@@ -104,13 +69,36 @@ class Trainer:
     skip: bool = False
     average: float = 0.0
     seed: int = 0
+    _programs: dict[tuple[int, int], Callable[[], Program]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
-    def init(self, key: jax.Array) -> TrainState:
-        """Return a fresh state with random parameters, laid out over the mesh."""
-        return self.place(self.fresh(self.network.init(key)))
+    @cached_property
+    def shapes(self) -> TrainState:
+        """The shapes of a state; nothing is computed."""
+        shapes = jax.eval_shape(self._begun, jax.eval_shape(lambda: jax.random.key(0)))
+        # Nothing else of a type counts, so that a run and its resumption are the same program.
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), shapes)
+
+    def init(self) -> TrainState:
+        """Return a fresh state with random parameters, laid out over the mesh.
+
+        One compiled program makes all of it.
+        """
+
+        def begun(seed: jax.Array) -> TrainState:
+            return self._begun(random_key(seed, "init"))
+
+        return self.place(jax.jit(begun, compiler_options=_QUICKLY)(np.uint32(self.seed)))
 
     def fresh(self, params: Params) -> TrainState:
         """Return the state at the start of a training of these parameters."""
+        return self.place(jax.jit(self._around, compiler_options=_QUICKLY)(params))
+
+    def _begun(self, key: jax.Array) -> TrainState:
+        return self._around(self.network.compiled_init(key))
+
+    def _around(self, params: Params) -> TrainState:
         # Any number of steps gives the same structure of the optimizer's state.
         opt_state = self.make_optimizer(self.total_steps or 1).init(params)
         carry = self.network.initial_carry(params, self.streams)
@@ -129,25 +117,29 @@ class Trainer:
         Raises:
             CheckpointError: the arrays do not fit the state of this trainer.
         """
-        template = jax.eval_shape(lambda key: self.fresh(self.network.init(key)), jax.random.key(0))
-        fields = {
-            name: from_arrays(arrays, leaves, name) for name, leaves in template._asdict().items()
-        }
+        shapes = self.shapes._asdict()
+        fields = {name: from_arrays(arrays, leaves, name) for name, leaves in shapes.items()}
         # Copy, since these are views of the file's bytes and an update writes into its state.
         state = jax.tree.map(jnp.array, TrainState(**fields))
-        fresh = self.network.initial_carry(state.params, self.streams)
-        lost = lost_rows(state.carry, fresh, self.streams)
+        carry, lost = jax.jit(self._mended)(state.params, state.carry)
         if count := int(lost.sum()):
             note(
                 f"note: {count} of {self.streams} streams were saved with a carry that is not "
                 "finite; their carry is reset"
             )
-            state = state._replace(carry=restart(lost, state.carry, fresh))
-        return state
+        return state._replace(carry=carry)
+
+    def _mended(self, params: Params, carry: Carry) -> tuple[Carry, jax.Array]:
+        """Return the carry, reset where it is not finite, and which streams were: ``bool[B]``."""
+        fresh = self.network.initial_carry(params, self.streams)
+        lost = lost_rows(carry, fresh, self.streams)
+        return restart(lost, carry, fresh), lost
 
     def place(self, state: TrainState) -> TrainState:
         """Lay a state out over the mesh: the carry split by streams, the rest on every device."""
-        return jax.device_put(state, self._layout(state))
+        # Arrays of the host are split without a program that has to be compiled first.
+        carry = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), state.carry)
+        return jax.device_put(state._replace(carry=carry), self._layout(state))
 
     def _layout(self, state: TrainState) -> TrainState:
         mesh = data_mesh(self.shards)
@@ -155,37 +147,58 @@ class Trainer:
         spread = jax.tree.map(lambda leaf: everywhere, state)
         return spread._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
 
-    def compile(
-        self, state: TrainState, room: int, window: int
-    ) -> Callable[..., tuple[TrainState, Measured]]:
-        """Compile ``(state, batches, count, total_steps) -> (state, Measured)``.
+    def compile(self, room: int, window: int) -> Program:
+        """Compile ``(state, batches, count, total_steps) -> (state, Measured)`` from shapes alone.
 
         `batches` holds `room` batches behind a leading axis, of which the first `count` are used.
         The state passed in is left unchanged, so that an unsound call can be undone.
         """
-        layout = self._layout(state)
-        mesh = data_mesh(self.shards)
-        everywhere, by_stream, windows = (
-            NamedSharding(mesh, PartitionSpec(*axes))
-            for axes in ((), (None, "data"), (None, None, "data"))
-        )
+        return self.compile_ahead(room, window)()
+
+    def compile_ahead(self, room: int, window: int) -> Callable[[], Program]:
+        """Begin what `compile` does, and return a function that waits for the program.
+
+        A second call, for the same sizes, waits for the same program.
+
+        Raises:
+            PluginError: the cell's, the loss's or the optimizer's code fails.
+        """
+        if (room, window) not in self._programs:
+            lowered, seed = self._lowered(room, window), np.uint32(self.seed)
+            self._programs[room, window] = begun(
+                lambda: Program(lowered.compile(compiler_options=_WELL), seed)
+            )
+        return self._programs[room, window]
+
+    def _lowered(self, room: int, window: int) -> Any:
+        """Return `_advance` for these sizes as XLA gets it."""
+        layout, mesh = self._layout(self.shapes), data_mesh(self.shards)
+        axes = ((), (None, "data"), (None, None, "data"))
+        everywhere, by_stream, windows = (NamedSharding(mesh, PartitionSpec(*a)) for a in axes)
         advance = jax.jit(
             self._advance,
-            in_shardings=(layout, windows, everywhere, everywhere),
+            in_shardings=(layout, windows, everywhere, everywhere, everywhere),
             out_shardings=(layout, Measured(everywhere, everywhere, by_stream, everywhere)),
         )
         shape = (room, window, self.streams)
         dtypes = Batch(jnp.int32, jnp.int32, jnp.bool_, jnp.float32)
         batches = jax.tree.map(lambda dtype: jax.ShapeDtypeStruct(shape, dtype), dtypes)
-        number = jax.ShapeDtypeStruct((), jnp.int32)
+        number, seed = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32))
         with Call("an update", None, _MUST):
-            lowered = advance.lower(state, batches, number, number)
-        return lowered.compile()
+            return advance.lower(self.shapes, batches, number, number, seed)
 
     def _advance(
-        self, state: TrainState, batches: Batch, count: jax.Array, total_steps: jax.Array
+        self,
+        state: TrainState,
+        batches: Batch,
+        count: jax.Array,
+        total_steps: jax.Array,
+        seed: jax.Array,
     ) -> tuple[TrainState, Measured]:
-        """Make `count` updates, and tell whether they left everything finite."""
+        """Make `count` updates, and tell whether they left everything finite.
+
+        The seed is an argument, so that the trainings of other seeds are the same program.
+        """
         steps = total_steps if self.total_steps is None else self.total_steps
         optimizer = self.make_optimizer(steps)
 
@@ -194,7 +207,8 @@ class Trainer:
         ) -> tuple[TrainState, Measured]:
             state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
-            after, nats, made, lost = self._update(optimizer, state, batch)
+            key = random_key(seed, "dropout", state.step)
+            after, nats, made, lost = self._update(optimizer, state, batch, key)
             return after, Measured(
                 measured.nats.at[i].set(nats),
                 measured.made.at[i].set(made),
@@ -215,28 +229,29 @@ class Trainer:
         return after, measured._replace(sound=sound)
 
     def _update(
-        self, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
+        self,
+        optimizer: optax.GradientTransformation,
+        state: TrainState,
+        batch: Batch,
+        key: jax.Array,
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
         gradient = jax.grad(self._objective, has_aux=True)
-        key = random_key(self.seed, "dropout", state.step)
         grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
         with _mixing_dtypes():
             changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
         changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
         params = optax.apply_updates(state.params, changes)
-        average = self._averaged(state, params)
-        fresh = self.network.initial_carry(state.params, self.streams)
-        lost = lost_rows(carry, fresh, self.streams)
-        carry = restart(lost, carry, fresh)
+        average = averaged(state.average, params, state.step, self.average)
+        carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
         made = jnp.bool_(True)
         if self.skip:
             made = jnp.isfinite(nats) & all_finite((grads, params))
             made &= stays_finite(opt_state, state.opt_state)
             # From the same carry, a stream would overflow again in the next window.
-            carry = restart(lost, state.carry, fresh)
-            skipped = state._replace(step=after.step, carry=carry)
+            fresh = self.network.initial_carry(state.params, self.streams)
+            skipped = state._replace(step=after.step, carry=restart(lost, state.carry, fresh))
             after = jax.tree.map(partial(jnp.where, made), after, skipped)
         return after, nats, made, lost
 
@@ -252,21 +267,6 @@ class Trainer:
             path: float(np.linalg.norm(leaf.astype(np.float64)))
             for path, leaf in to_arrays(grads).items()
         }
-
-    def _averaged(self, state: TrainState, params: Params) -> Params | None:
-        """Return ``average' = d average + (1 - d) params``; d grows from 0.1 to `average`.
-
-        Source: Polyak and Juditsky 1992; the start as in TensorFlow's ExponentialMovingAverage.
-        """
-        if state.average is None:
-            return None
-        n = state.step.astype(jnp.float32)
-        decay = jnp.minimum(self.average, (1.0 + n) / (10.0 + n))
-
-        def mean(old: jax.Array, new: jax.Array) -> jax.Array:
-            return old + (1.0 - decay).astype(old.dtype) * (new - old)
-
-        return jax.tree.map(mean, state.average, params)
 
     def _objective(
         self, params: Params, carry: Carry, batch: Batch, key: jax.Array

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,8 +76,8 @@ def measure_performance(subject: CellSubject, ref: Ref) -> Performance:
     """
     network = _network(subject, ref)
     trainer = Trainer(network, _loss, lambda total: optax.adam(1e-3), _STREAMS, total_steps=1)
-    state = trainer.init(jax.random.key(0))
-    program: Any = trainer.compile(state, _UPDATES, _WINDOW)
+    state = trainer.init()
+    program = trainer.compile(_UPDATES, _WINDOW)
     shape = (_UPDATES, _WINDOW, _STREAMS)
     inputs, targets = np.random.default_rng(0).integers(_SYMBOLS, size=(2, *shape), dtype=np.int32)
     batches = Batch(inputs, targets, np.zeros(shape, bool), np.ones(shape, np.float32))
@@ -88,12 +87,11 @@ def measure_performance(subject: CellSubject, ref: Ref) -> Performance:
         started = time.perf_counter()
         jax.block_until_ready(program(state, batches, np.int32(_UPDATES), np.int32(1)))
         seconds.append(time.perf_counter() - started)
-    memory = program.memory_analysis()
     return Performance(
         shown_spec(subject, ref),
         count_parameters(state.params),
         np.prod(shape) / statistics.median(seconds),
-        memory.temp_size_in_bytes,
+        program.temporary_bytes,
     )
 
 
