@@ -34,11 +34,11 @@ PROMPTS = ["", "a", "b.\nad", "é" * 16, "ab c" * 5, "dab.\n\nb" * 40]
 
 
 def make_model(registry, cell="elman:7", **settings) -> Model:
-    """A model with random parameters, large enough that texts differ with what was read."""
+    """A model with random parameters: large, but not so that rounding grows from step to step."""
     config = RunConfig(cell=cell, embedding=0, **settings).resolve(registry)
     alphabet = ALPHABETS[config.alphabet].of(SYMBOLS)
     network = build_network(config, alphabet, registry)
-    params = jax.tree.map(lambda leaf: 3 * leaf, network.init(jax.random.key(3)))
+    params = jax.tree.map(lambda leaf: 1.5 * leaf, network.init(jax.random.key(3)))
     return Model(config, alphabet, network, params, registry, {"plugins": []})
 
 
@@ -182,7 +182,7 @@ def test_samplers_observe_the_prompt_and_no_padding(model):
 def test_draws_are_those_of_the_network_stepped_by_hand(registry, cell, separator, read):
     """Gumbel noise of (key, position, row), and every character of the prompt, one at a time."""
     network = Network(registry.build_cell(Ref.parse(cell), as_cell), 6, separator=separator)
-    params = jax.tree.map(lambda leaf: 3 * leaf, network.init(jax.random.key(0)))
+    params = jax.tree.map(lambda leaf: 1.5 * leaf, network.init(jax.random.key(0)))
     prompt = np.random.default_rng(read).integers(1, 3, size=read).astype(np.int32)
     key, rows, length = jax.random.key(7), 2, 90
     [drawn] = Drawer(network, Chain([]))(params, prompt, length, key, rows)
