@@ -51,6 +51,7 @@ class Counting:
         pieces: the held-out text.
         alphabet: the symbols.
 
+    >>> import numpy as np
     >>> Counting(np.zeros(0, int), [], Alphabet("ab")).wait()
     ((), ('no baselines: 0 characters to count, 0 to score',))
     """
