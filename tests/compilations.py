@@ -9,7 +9,7 @@ _PROGRAM = "/jax/core/compile/backend_compile_duration"
 _compiled: list[str] = []
 
 
-def _take(event: str, seconds: float, **about: object) -> None:
+def _take(event: str, duration_secs: float, **about: object) -> None:
     if event == _PROGRAM:
         _compiled.append(str(about.get("fun_name")))
 
