@@ -21,6 +21,7 @@ from task import LEARNING_RATE, SYMBOLS, Task  # noqa: E402
 from turns import serve  # noqa: E402
 
 from charrnn_core.cell import as_cell  # noqa: E402
+from charrnn_core.network.mesh import fitting_shards  # noqa: E402
 from charrnn_core.network.network import Network  # noqa: E402
 from charrnn_core.registry.registry import Registry  # noqa: E402
 from charrnn_core.registry.spec import Ref  # noqa: E402
@@ -114,6 +115,7 @@ def main() -> None:
         loss,
         lambda total: optax.adam(LEARNING_RATE),
         task.streams,
+        shards=fitting_shards(task.streams, len(jax.devices())),
         total_steps=10**6,
     )
     room = task.updates

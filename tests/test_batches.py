@@ -37,15 +37,14 @@ def test_streams_predict_every_character_once(length, streams, window):
 def test_each_stream_is_contiguous_from_window_to_window(length, streams, window):
     batches = Streams(np.arange(length, dtype=np.int32), streams, window)
     windows = [batches.batch(0, i) for i in range(batches.steps_per_epoch)]
-    inputs, weights, reset = (
-        np.concatenate([getattr(w, name) for w in windows])
-        for name in ("inputs", "weights", "reset")
+    inputs, weights = (
+        np.concatenate([getattr(w, name) for w in windows]) for name in ("inputs", "weights")
     )
     for j in range(streams):
         seen = inputs[weights[:, j] > 0, j]
         assert (np.diff(seen) == 1).all()
         assert (np.diff(weights[:, j]) <= 0).all()  # padding only at the end
-    assert reset[0].all() and not reset[1:].any()
+    assert [w.reset.tolist() for w in windows] == [[i == 0] * streams for i in range(len(windows))]
 
 
 @given(lengths, st.integers(1, 100), sizes, st.integers(0, 5), st.integers(0, 9))
@@ -53,7 +52,7 @@ def test_a_subsequence_is_one_contiguous_stretch(length, stretch, window, seed, 
     batches = Subsequences(np.arange(length, dtype=np.int32), stretch, window, seed)
     seen = list(predictions(batches, epoch))
     assert seen == list(range(seen[0], seen[0] + min(stretch, length - 1)))
-    assert batches.batch(epoch, 0).reset.tolist() == [[True]] + [[False]] * (window - 1)
+    assert batches.batch(epoch, 0).reset.tolist() == [True]
 
 
 def test_subsequences_cover_the_text_and_depend_on_the_seed():

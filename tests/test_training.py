@@ -78,7 +78,7 @@ def test_one_update_is_one_step_of_the_optimizer(registry):
     batch = batches.batch(0, 0)
 
     def nats(params):
-        logits, carry = trainer.network.unroll(params, before.carry, batch.inputs, batch.reset)
+        logits, carry = trainer.network.unroll(params, before.carry, batch.inputs)
         log_p = jax.nn.log_softmax(logits)
         picked = jnp.take_along_axis(log_p, batch.targets[..., None], axis=-1)[..., 0]
         return -jnp.sum(picked * batch.weights) / jnp.sum(batch.weights), carry

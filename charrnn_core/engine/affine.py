@@ -23,7 +23,7 @@ from charrnn_core.engine.equations import (
     run,
     wanted,
 )
-from charrnn_core.engine.loop import Feed, Ran, run_body
+from charrnn_core.engine.forward import Feed, Ran, run_body
 from charrnn_core.engine.plan import Plan
 from charrnn_core.engine.products import run_over_time
 

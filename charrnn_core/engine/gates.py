@@ -8,6 +8,7 @@ merges their products again (`charrnn_core.engine.products.Group`).
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 import jax
@@ -63,6 +64,7 @@ class _GateCutter:
         self.equations: list[Equation] = []
         self.replaced: dict[Value, Atom] = {}
         self._constants = constants
+        self._pieces: dict[tuple[Atom, tuple[int, ...]], list[Atom]] = {}
         self._results = {atom for atom in results if isinstance(atom, Value)}
         self._makers = {value: e for e in equations for value in e.outputs}
         self._readers: dict[Value, list[Equation]] = defaultdict(list)
@@ -101,21 +103,36 @@ class _GateCutter:
         if not isinstance(atom, Value) or atom.aval.shape[-1:] != (width,):
             return atom  # it is added to every column
         if not self._divides(atom, len(self._readers[atom])):
-            return self._append(lambda a: lax.slice_in_dim(a, cut.start, cut.stop, axis=-1), atom)
+            return self._piece(atom, cut)
         maker = self._makers[atom]
         if maker.name == "add":
-            return self._append(lax.add, *(self._slice(term, cut) for term in maker.inputs))
+            terms = (self._slice(term, cut) for term in maker.inputs)
+            return self._append(lambda *terms: [lax.add(*terms)], *terms)[0]
+        operand, weight = maker.inputs
+        return self._append(maker, operand, self._piece(weight, cut))[0]
 
-        def multiply(operand: Array, weight: Array) -> Array:
-            return maker(operand, lax.slice_in_dim(weight, cut.start, cut.stop, axis=1))[0]
+    def _piece(self, atom: Atom, cut: _Cut) -> Atom:
+        """Return the columns of an atom that a cut takes, cutting it once for all cuts if it can.
 
-        return self._append(multiply, *maker.inputs)
+        The gradient of pieces that are cut at once is one array; of single ones, a sum of arrays.
+        """
+        cuts = sorted({(c.start, c.stop) for e in self._readers[cut.source] for c in _cuts(e)})
+        starts, stops = zip(*cuts, strict=True)
+        axis = (atom.aval if isinstance(atom, Value) else atom.value).ndim - 1
+        if starts != (0, *stops[:-1]) or stops[-1] != cut.source.aval.shape[-1]:
+            one = partial(lax.slice_in_dim, start_index=cut.start, limit_index=cut.stop, axis=axis)
+            return self._append(lambda a: [one(a)], atom)[0]
+        if (atom, starts) not in self._pieces:
+            sizes = [stop - start for start, stop in cuts]
+            pieces = self._append(partial(lax.split, sizes=sizes, axis=axis), atom)
+            self._pieces[atom, starts] = pieces
+        return self._pieces[atom, starts][cuts.index((cut.start, cut.stop))]
 
-    def _append(self, function: Callable[..., Array], *atoms: Atom) -> Atom:
-        """Append a function's equations, and return its result."""
+    def _append(self, function: Callable[..., Sequence[Array]], *atoms: Atom) -> list[Atom]:
+        """Append a function's equations, and return its results."""
         shapes = [atom.aval if isinstance(atom, Value) else atom.value for atom in atoms]
         closed = jax.make_jaxpr(function)(*shapes)
-        return flatten(closed, atoms, self._constants, self.equations)[0]
+        return flatten(closed, atoms, self._constants, self.equations)
 
 
 def _cuts(equation: Equation) -> Iterator[_Cut]:

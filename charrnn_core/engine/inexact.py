@@ -10,7 +10,7 @@ import numpy as np
 from charrnn_core.arrays import Array, Leaves
 
 
-def parted(leaves: Sequence[Array], marks: Sequence[bool]) -> tuple[Leaves, Leaves]:
+def parted(leaves: Sequence[Any], marks: Sequence[bool]) -> tuple[list[Any], list[Any]]:
     """Return the marked leaves, and the others."""
     pairs = list(zip(leaves, marks, strict=True))
     return [leaf for leaf, mark in pairs if mark], [leaf for leaf, mark in pairs if not mark]

@@ -11,52 +11,17 @@ It is a `jax.custom_vjp`: it can be differentiated in reverse, but not forward.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from charrnn_core.arrays import Array, Leaves
-from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Env, Value, read, run
+from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Env, Value
+from charrnn_core.engine.forward import Extras, Feed, GroupFeed, Ran, run_body, run_loop
 from charrnn_core.engine.inexact import joined, only_inexact, parted, with_float0, with_inexact
 from charrnn_core.engine.plan import Plan
 from charrnn_core.engine.products import Group
-
-Extras: TypeAlias = list[Array | None]
-"""For every sum of a group what is added to its products, as far as it needs no carry."""
-
-
-class GroupFeed(NamedTuple):
-    """What the loop reads to compute a group.
-
-    Fields:
-        weights: one for each operand of the group.
-        extras: what is added: by step, with time first, or the same at all steps, or None.
-    """
-
-    weights: Leaves
-    extras: Extras
-
-
-class Feed(NamedTuple):
-    """What the loop reads besides the carry.
-
-    Fields:
-        groups: for every group of the plan.
-        consts: values that are the same at every step.
-        inputs: values that differ from step to step, time first.
-    """
-
-    groups: list[GroupFeed]
-    consts: Leaves
-    inputs: Leaves
-
-
-Compute: TypeAlias = Callable[[Group, Leaves, list[Leaves]], Leaves]
-"""What is kept of a group's sums, from its operands and what the loop itself adds to each sum."""
-
-Ran: TypeAlias = tuple[Leaves, Leaves]
-"""The carry after the last step, and values at every step, time first."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -66,14 +31,14 @@ def loop(plan: Plan, length: int, feed: Feed, carry: Leaves) -> Ran:
     Returns:
         The carry after the last step, and ``plan.stacked`` at every step.
     """
-    return _scan(plan, length, feed, carry, plan.stacked)
+    return run_loop(plan, length, feed, carry, plan.stacked)
 
 
 _Residuals: TypeAlias = tuple[Feed, Leaves, Leaves]
 
 
 def _forward(plan: Plan, length: int, feed: Feed, carry: Leaves) -> tuple[Ran, _Residuals]:
-    after, saved = _scan(plan, length, feed, carry, _saved(plan))
+    after, saved = run_loop(plan, length, feed, carry, _saved(plan))
     weights = [GroupFeed(fed.weights, []) for fed in feed.groups]
     return (after, saved[: len(plan.stacked)]), (feed._replace(groups=weights), carry, saved)
 
@@ -85,28 +50,32 @@ def _backward(
     carry_ct, stacked_ct = cotangents
     known: Env = dict(zip(_saved(plan), saved, strict=True))
     carries = _carry_before_each_step(plan, carry, known)
-    kept = [[known[item.kept] for item in group.sums] for group in plan.groups]
     turned = _turned_weights(plan, feed)
     consts = only_inexact(feed.consts)
     # A small constant's gradient is written down at every step, a large one's added up.
     most = 4 * max((leaf.size for leaf in carry), default=1)
     small = [const.size <= most for const in consts]
 
+    kept = plan.by_group(known[item.kept] for item in plan.sums)
+    unknown = [operand for operand in plan.operands if operand not in known]
+
     def step(gradients: tuple[Leaves, Leaves], item: Any) -> Any:
         carry_ct, totals = gradients
         carry, inputs, kept, stacked_ct = item
-        pull = _pull_step(plan, feed.consts, turned, carry, inputs, kept)
-        carry_ct, input_ct, const_ct, sum_ct = pull((carry_ct, stacked_ct))
+        pull, operands = _pull_step(plan, feed.consts, turned, carry, inputs, kept, unknown)
+        carry_ct, input_ct, const_ct, group_ct = pull((carry_ct, stacked_ct))
         notes, parts = parted(const_ct, small)
         totals = [total + part for total, part in zip(totals, parts, strict=True)]
-        return (carry_ct, totals), (input_ct, notes, sum_ct)
+        sum_ct = [group.split(ct) for group, ct in zip(plan.groups, group_ct, strict=True)]
+        return (carry_ct, totals), (input_ct, notes, sum_ct, operands)
 
     zeros = list(map(jnp.zeros_like, parted(consts, small)[1]))
     items = (carries, feed.inputs, kept, only_inexact(stacked_ct, saved[: len(plan.stacked)]))
-    (carry_ct, totals), (input_ct, notes, sum_ct) = jax.lax.scan(
+    (carry_ct, totals), (input_ct, notes, sum_ct, operands) = jax.lax.scan(
         step, (only_inexact(carry_ct, carry), zeros), items, length, reverse=True
     )
-    weight_ct = _weight_gradients(plan, feed, carries, kept, sum_ct)
+    known.update(zip(unknown, operands, strict=True))
+    weight_ct = _weight_gradients(plan, feed, known, sum_ct)
     extra_ct = [_extra_gradients(g, ct) for g, ct in zip(plan.groups, sum_ct, strict=True)]
     const_ct = joined([jnp.sum(note, axis=0) for note in notes], totals, small)
     gradient = Feed(
@@ -120,64 +89,17 @@ def _backward(
 loop.defvjp(_forward, _backward)
 
 
-def run_body(
-    plan: Plan, carry: Leaves, inputs: Leaves, consts: Leaves, compute: Compute
-) -> tuple[Env, Leaves]:
-    """Run one step's equations; return all values, and the next carry."""
-    env: Env = dict(zip(plan.carry, carry, strict=True))
-    env.update(zip(plan.used_in_loop(BEFORE), inputs, strict=True))
-    env.update(zip(plan.used_in_loop(ONCE), consts, strict=True))
-    env = run(plan.fixed, env)
-    for item in plan.loop:
-        if isinstance(item, Group):
-            operands = [env[operand] for operand in item.operands]
-            rest = [[read(env, atom) for atom in part.rest] for part in item.sums]
-            kept = compute(item, operands, rest)
-            env.update(zip([part.kept for part in item.sums], kept, strict=True))
-        else:
-            item.run(env)
-    after = [
-        jnp.broadcast_to(jnp.asarray(read(env, atom), leaf.dtype), leaf.shape)
-        for atom, leaf in zip(plan.carry_out, carry, strict=True)
-    ]
-    return env, after
-
-
-def _scan(plan: Plan, length: int, feed: Feed, carry: Leaves, save: Sequence[Value]) -> Ran:
-    """Return the carry after the loop, and the values to save, time first."""
-    fed = dict(zip(plan.groups, feed.groups, strict=True))
-    once = {group: _extras_of_kind(group, fed[group], ONCE) for group in plan.groups}
-
-    def step(carry: Leaves, item: tuple[Leaves, list[Extras]]) -> tuple[Leaves, Leaves]:
-        inputs, extras = item
-        by_step = dict(zip(plan.groups, extras, strict=True))
-
-        def compute(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
-            pairs = zip(by_step[group], once[group], strict=True)
-            extras = [same if changing is None else changing for changing, same in pairs]
-            return group.compute(operands, fed[group].weights, extras, rest)
-
-        env, after = run_body(plan, carry, inputs, feed.consts, compute)
-        return after, [env[value] for value in save]
-
-    by_step = [_extras_of_kind(group, fed[group], BEFORE) for group in plan.groups]
-    return jax.lax.scan(step, carry, (feed.inputs, by_step), length)
-
-
-def _extras_of_kind(group: Group, fed: GroupFeed, kind: int) -> Extras:
-    """Return the extras of that kind; None in place of the others."""
-    pairs = zip(group.sums, fed.extras, strict=True)
-    return [extra if item.extra_kind == kind else None for item, extra in pairs]
-
-
 def _saved(plan: Plan) -> tuple[Value, ...]:
-    """Return ``plan.stacked``, what is kept of the sums, and the rest of the carry before a step.
+    """Return ``plan.stacked``, what is kept of the sums, and the carry before a step.
 
     The carry before a step is the carry after the one before, which is often among the first two.
+    It is saved all the same where a weight multiplies it, as the weight's gradient needs it whole.
     """
-    saved = dict.fromkeys([*plan.stacked, *(s.kept for group in plan.groups for s in group.sums)])
-    pairs = zip(plan.carry, plan.carry_out, strict=True)
-    return (*saved, *(old for old, new in pairs if old not in saved and new not in saved))
+    saved = dict.fromkeys([*plan.stacked, *(item.kept for item in plan.sums)])
+    for old, new in zip(plan.carry, plan.carry_out, strict=True):
+        if old in plan.operands or new not in saved:
+            saved.setdefault(old)
+    return tuple(saved)
 
 
 def _carry_before_each_step(plan: Plan, carry: Leaves, known: Mapping[Any, Array]) -> Leaves:
@@ -205,28 +127,42 @@ def _pull_step(
     carry: Leaves,
     inputs: Leaves,
     kept: list[Leaves],
-) -> Callable[[tuple[Leaves, Leaves]], tuple[Leaves, Leaves, Leaves, Leaves]]:
+    operands: Sequence[Value],
+) -> tuple[Callable[[tuple[Leaves, Leaves]], tuple[Leaves, Leaves, Leaves, Leaves]], Leaves]:
     """Return the vjp of one step, with what was kept of the sums in place of the products.
 
     It takes the gradients of the next carry and of ``plan.stacked``, and gives those of the carry,
     the inputs, the constants and each group's sums.
+
+    Returns:
+        The vjp, and these `operands` of the groups.
     """
 
-    def outputs(carry_: Leaves, inputs_: Leaves, consts_: Leaves, probes: Leaves) -> Ran:
+    def outputs(
+        carry_: Leaves, inputs_: Leaves, consts_: Leaves, probes: Leaves
+    ) -> tuple[Ran, Leaves]:
         parts = zip(plan.groups, turned, kept, probes, strict=True)
         known = {group: _KnownGroup(group, t, k, probe) for group, t, k, probe in parts}
+        seen: Env = {}
+
+        def recall(group: Group, values: Leaves, rest: list[Leaves]) -> Leaves:
+            seen.update(zip(group.operands, values, strict=True))
+            return known[group].recall(values, rest)
+
         env, after = run_body(
             plan,
             with_inexact(carry, carry_),
             with_inexact(inputs, inputs_),
             with_inexact(consts, consts_),
-            lambda group, operands, rest: known[group].recall(operands, rest),
+            recall,
         )
-        return only_inexact(after), only_inexact([env[value] for value in plan.stacked])
+        stacked = only_inexact([env[value] for value in plan.stacked])
+        return (only_inexact(after), stacked), [seen[operand] for operand in operands]
 
     probes = [jnp.zeros_like(g.join(k)) for g, k in zip(plan.groups, kept, strict=True)]
     free = (only_inexact(carry), only_inexact(inputs), only_inexact(consts), probes)
-    return jax.vjp(outputs, *free)[1]
+    _, pull, values = jax.vjp(outputs, *free, has_aux=True)
+    return pull, values
 
 
 @dataclass(frozen=True)
@@ -283,37 +219,24 @@ def _gradient_of_added(gradient: Array, added: Array) -> Array:
 
 
 def _weight_gradients(
-    plan: Plan, feed: Feed, carries: Leaves, kept: list[Leaves], sum_ct: Leaves
+    plan: Plan, feed: Feed, known: Mapping[Value, Array], sum_ct: list[Leaves]
 ) -> list[Leaves]:
-    """Return one product over all steps per weight, of the operands and the sums' gradients."""
-
-    def operands_at(carry: Leaves, inputs: Leaves, kept: list[Leaves]) -> list[Leaves]:
-        known = dict(zip(plan.groups, kept, strict=True))
-        seen: dict[Group, Leaves] = {}
-
-        def compute(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
-            seen[group] = operands
-            return known[group]
-
-        run_body(plan, carry, inputs, feed.consts, compute)
-        return list(seen.values())
-
-    operands = jax.vmap(operands_at)(carries, feed.inputs, kept)
+    """Return the weights' gradients, from the operands and the sums' gradients at every step."""
     return [
         [
-            product.weight_gradient(operand, weight, ct)
-            for product, operand, weight in zip(group.products, row, fed.weights, strict=True)
+            product.weight_gradients(known[product.operand], weight, ct)
+            for product, weight in zip(group.products, fed.weights, strict=True)
         ]
-        for group, row, fed, ct in zip(plan.groups, operands, feed.groups, sum_ct, strict=True)
+        for group, fed, ct in zip(plan.groups, feed.groups, sum_ct, strict=True)
     ]
 
 
-def _extra_gradients(group: Group, ct: Array) -> Extras:
+def _extra_gradients(group: Group, sum_ct: Leaves) -> Extras:
     """Return the gradient of what was added to each sum, from that of the sums at all steps."""
     by_kind: dict[int, Callable[[Array], Array | None]] = {
         FIXED: lambda part: None,
         ONCE: lambda part: jnp.sum(part, axis=0),
         BEFORE: lambda part: part,
     }
-    parts = zip(group.sums, group.split(ct), strict=True)
+    parts = zip(group.sums, sum_ct, strict=True)
     return [by_kind[item.extra_kind](part) for item, part in parts]

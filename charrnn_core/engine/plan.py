@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from charrnn_core.arrays import Array
 from charrnn_core.engine.equations import (
@@ -66,6 +66,21 @@ class Plan:
     def groups(self) -> tuple[Group, ...]:
         """Return the groups of the loop, in order."""
         return tuple(item for item in self.loop if isinstance(item, Group))
+
+    @cached_property
+    def sums(self) -> tuple[Sum, ...]:
+        """Return the sums of all groups, in order."""
+        return tuple(item for group in self.groups for item in group.sums)
+
+    @cached_property
+    def operands(self) -> tuple[Value, ...]:
+        """Return what weights multiply inside the loop, each once."""
+        return tuple(dict.fromkeys(v for group in self.groups for v in group.operands))
+
+    def by_group(self, leaves: Iterable[Any]) -> list[list[Any]]:
+        """Return what belongs to the sums, one after the other, as a list for each group."""
+        each = iter(leaves)
+        return [[next(each) for _ in group.sums] for group in self.groups]
 
     def used_in_loop(self, kind: int) -> tuple[Value, ...]:
         """Return the values of a kind that the loop's own equations or the next carry read."""

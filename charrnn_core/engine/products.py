@@ -65,12 +65,19 @@ class Product:
             return back.astype(operand.dtype)
         return jax.linear_transpose(lambda o: self(o, turned), operand)(gradient)[0]
 
-    def weight_gradient(self, operands: Array, weight: Array, gradients: Array) -> Array:
-        """Return the weight's gradient, from the product's `gradients` at every step."""
+    def weight_gradients(self, operands: Array, weight: Array, gradients: Leaves) -> Array:
+        """Return the weight's gradient.
+
+        Arguments:
+            operands: at every step, time first.
+            weight: those of all sums that share the product, side by side.
+            gradients: of each of these sums, at every step.
+        """
         if self.plain:
-            back = _plain_weight_gradient(operands, gradients, self._precision)
-            return back.astype(weight.dtype)
-        return jax.linear_transpose(lambda w: self.over_time(operands, w), weight)(gradients)[0]
+            back = _plain_weight_gradients(operands, gradients, self._precision)
+            return jnp.concatenate(back, axis=1).astype(weight.dtype)
+        [gradient] = gradients  # only plain products are shared
+        return jax.linear_transpose(lambda w: self.over_time(operands, w), weight)(gradient)[0]
 
     @property
     def _precision(self) -> Precision:
@@ -103,21 +110,24 @@ def _rows_times_backward(
     operands, weight = residuals
     axes = ((gradients.ndim - 1,), (1,))
     back = jax.lax.dot_general(gradients, weight, (axes, ((), ())), **dict(precision))
-    weight_gradient = _plain_weight_gradient(operands, gradients, dict(precision))
+    [weight_gradient] = _plain_weight_gradients(operands, [gradients], dict(precision))
     return back.astype(operands.dtype), weight_gradient.astype(weight.dtype)
 
 
 rows_times.defvjp(_rows_times_forward, _rows_times_backward)
 
 
-def _plain_weight_gradient(operands: Array, gradients: Array, precision: Precision) -> Array:
+def _plain_weight_gradients(
+    operands: Array, gradients: Sequence[Array], precision: Precision
+) -> Leaves:
+    """Return the product of the operands with each of the gradients, over all leading axes."""
     leading = tuple(range(operands.ndim - 1))
     # Kept apart from what made the operands: XLA would compute that in transposed order, slowly.
     columns = jax.lax.optimization_barrier(
         jnp.moveaxis(jax.lax.optimization_barrier(operands), -1, 0)
     )
-    after_first = tuple(range(1, operands.ndim))
-    return jax.lax.dot_general(columns, gradients, ((after_first, leading), ((), ())), **precision)
+    axes = ((tuple(range(1, operands.ndim)), leading), ((), ()))
+    return [jax.lax.dot_general(columns, gradient, axes, **precision) for gradient in gradients]
 
 
 _SLOPES: dict[str, Callable[[Array], Array]] = {
@@ -176,6 +186,15 @@ class Sum:
     def extra_by_step(self) -> list[Value]:
         """Return those of the extra that differ from step to step."""
         return [a for a in self.extra if isinstance(a, Value) and a.kind == BEFORE]
+
+    @property
+    def overwrites_extra(self) -> bool:
+        """Say whether what is kept can take the place of the extra, step by step.
+
+        Only an activation is computed in one place: XLA may read what is added to a plain sum again
+        after the sum is written, and would then copy all steps of it first.
+        """
+        return self.extra_kind == BEFORE and self.activation is not None
 
     def add_extra(self, *extra: Array) -> Array:
         """Return the sum of the extra, in the shape of the output."""

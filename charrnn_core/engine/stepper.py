@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from charrnn_core.arrays import Carry, Ids, Leaves, Params, Shaped, Tree
 from charrnn_core.engine.equations import BEFORE, ONCE, Env, read, run
 from charrnn_core.engine.fallback import attempt, is_limit, report
+from charrnn_core.engine.forward import run_body
 from charrnn_core.engine.lookup import InputValues, Table
-from charrnn_core.engine.loop import run_body
 from charrnn_core.engine.plan import make_plan
 from charrnn_core.engine.products import Group
 from charrnn_core.engine.trace import Step, Traced, trace

@@ -20,8 +20,9 @@ from charrnn_core.blame import is_no_bug
 from charrnn_core.engine.affine import affine_loop, is_affine
 from charrnn_core.engine.equations import BEFORE, HEAVY, ONCE, Atom, Env, Value, read, run
 from charrnn_core.engine.fallback import attempt, is_limit, report, trace_gradient, why
+from charrnn_core.engine.forward import Feed, GroupFeed
 from charrnn_core.engine.lookup import InputValues, table_if_cheaper
-from charrnn_core.engine.loop import Feed, GroupFeed, loop
+from charrnn_core.engine.loop import loop
 from charrnn_core.engine.plan import Plan, make_plan
 from charrnn_core.engine.products import run_over_time
 from charrnn_core.engine.stages import Stage, cut_into_stages
@@ -274,8 +275,8 @@ def _run_stage(
         consts=[env[value] for value in plan.used_in_loop(ONCE)],
         inputs=[values[value] for value in plan.used_in_loop(BEFORE)],
     )
-    run_loop: Any = affine_loop if parallel and is_affine(plan) else loop  # no type of a custom_vjp
-    end, stacks = run_loop(plan, length, feed, carry)
+    way: Any = affine_loop if parallel and is_affine(plan) else loop  # no type of a custom_vjp
+    end, stacks = way(plan, length, feed, carry)
     per_step: Env = dict(zip(plan.stacked, stacks, strict=True))
     per_step.update((value, values[value]) for value in plan.used_after(BEFORE))
     per_step = run_over_time(plan.after, env, per_step)

@@ -28,11 +28,15 @@ Nats = npt.NDArray[np.float32]
 WARM_UP = 256
 """Characters that a stretch reads before those it scores."""
 
-_SHARE = 8
-"""A stretch is at least this many times as long as its warm-up; a short text has fewer of them."""
-
 STREAMS = 64
 """The most stretches to read in parallel; with so many, texts of any length share a program."""
+
+_FEWER_STREAMS = 8
+"""How many for a text where so many would warm up longer than they score; or 1 for a short one."""
+
+_LEAST_WINDOW = 128
+_LEAST_CALLS = 8
+"""A window is no shorter than the one, and a stretch has as many as the other if it can."""
 
 _MOST_STEPS = 1 << 16
 _CHARACTERS_PER_CALL = 1 << 13
@@ -88,13 +92,15 @@ class Scorer:
     """Scores texts: ``(params, pieces) -> nats``, the negative log-likelihoods in order.
 
     A call yields float32 arrays, which together have one number for every character of the pieces.
-    Each piece begins with a fresh carry. Mapped ids are released as soon as they are read. The
-    programs are kept with the scorer.
+    Each piece begins with a fresh carry. Mapped ids are released as soon as they are read.
+
+    The programs are kept with the scorer. Texts of different sizes share them: streams and windows
+    have few sizes, and what is left of the last window is padding.
 
     Arguments:
         network: any network.
         streams: how many stretches to read in parallel; 1 is the literal single pass. The default
-            is the largest number, up to 64, whose warm-up is less than an eighth of the work.
+            is 64, or 8, or 1, so that few characters are read only to warm up.
         warm_up: characters a stretch reads before those it scores.
         shards: the most devices to use; all by default.
         characters_per_call: bounds the memory for activations; does not change the result.
@@ -133,10 +139,11 @@ class Scorer:
         params = jax.device_put(params, plan.everywhere)
         for first in range(0, len(plan.stretches), plan.rows):
             some = plan.stretches[first : first + plan.rows]
-            block = _gather(pieces, some, (plan.calls * plan.window + 1, plan.rows))
+            steps = plan.whole_windows(some)
+            block = _gather(pieces, some, (steps + 1, plan.rows))
             carry = jax.device_put(self._begin(params, batch=plan.rows), plan.by_row)
             nats = []
-            for start in range(0, plan.calls * plan.window, plan.window):
+            for start in range(0, steps, plan.window):
                 ids = block[start : start + plan.window + 1].astype(np.int32)
                 carry, more = self._read(params, carry, jax.device_put(ids, plan.by_column))
                 nats.append(more)
@@ -167,14 +174,14 @@ class Scorer:
 
     def _plan(self, lengths: Sequence[int]) -> "_Plan":
         devices = self._shards or len(jax.devices())
-        wanted = self._streams or _fitting_streams(lengths, self._warm_up, devices)
-        stretches = cut_stretches(lengths, wanted, self._warm_up)
-        rows = min(wanted, len(stretches))
-        longest = max(stretch.skip + stretch.scored for stretch in stretches)
+        rows = self._streams or _fitting_streams(sum(lengths), self._warm_up, devices)
+        stretches = cut_stretches(lengths, rows, self._warm_up)
+        if self._streams:
+            rows = min(rows, len(stretches))
         most = min(self._characters_per_call, _LOGITS_PER_CALL // self._network.symbols)
-        window = min(longest, max(1, most // rows))
-        mesh = data_mesh(fitting_shards(rows, devices))
-        return _Plan(stretches, rows, -(-longest // window), window, mesh)
+        window = max(_LEAST_WINDOW, max(map(_steps, stretches)) // _LEAST_CALLS)
+        window = _power_of_two(min(window, max(1, most // rows)))
+        return _Plan(stretches, rows, window, data_mesh(fitting_shards(rows, devices)))
 
 
 class _Plan:
@@ -183,25 +190,34 @@ class _Plan:
     Arguments:
         stretches: what the streams read.
         rows: how many of them are read at once.
-        calls: how many windows the longest takes.
-        window: T, characters per window.
+        window: T, characters per call.
         mesh: the devices that share the rows.
     """
 
-    def __init__(
-        self, stretches: list[Stretch], rows: int, calls: int, window: int, mesh: Mesh
-    ) -> None:
-        self.stretches, self.rows, self.calls, self.window = stretches, rows, calls, window
+    def __init__(self, stretches: list[Stretch], rows: int, window: int, mesh: Mesh) -> None:
+        self.stretches, self.rows, self.window = stretches, rows, window
         axes = ((), ("data",), (None, "data"))
         self.everywhere, self.by_row, self.by_column = (
             NamedSharding(mesh, PartitionSpec(*each)) for each in axes
         )
 
+    def whole_windows(self, stretches: Sequence[Stretch]) -> int:
+        """Return the number of steps, a multiple of the window, that read all these stretches."""
+        return -(-max(map(_steps, stretches)) // self.window) * self.window
 
-def _fitting_streams(lengths: Sequence[int], warm_up: int, devices: int) -> int:
+
+def _steps(stretch: Stretch) -> int:
+    return stretch.skip + stretch.scored
+
+
+def _power_of_two(most: int) -> int:
+    """Return the largest power of two that is at most this."""
+    return 1 << (most.bit_length() - 1)
+
+
+def _fitting_streams(characters: int, warm_up: int, devices: int) -> int:
     """Return a number of streams that suits the text and divides among the devices."""
-    wanted = max(sum(lengths) // (_SHARE * max(1, warm_up)), len(lengths))
-    wanted = max(1, min(wanted, STREAMS))
+    wanted = next((rows for rows in (STREAMS, _FEWER_STREAMS) if characters >= rows * warm_up), 1)
     return wanted - wanted % devices if wanted > devices else wanted
 
 

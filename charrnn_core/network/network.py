@@ -199,7 +199,7 @@ class Network:
             self.shapes,
             carry,
             xs,
-            reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_),
+            reset=jax.ShapeDtypeStruct((window, batch), jnp.bool_) if self.separator else None,
             fresh=lambda params: self._fresh(params, batch),
             symbols=self.symbols,
             mode=self.unroll_mode,

@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 
     Fields:
         inputs, targets: int32[T,B]; ``targets`` are the characters after ``inputs``.
-        reset: bool[T,B]; where True, the carry is reset before that character.
+        reset: bool[B]; where True, the stream begins a text: its carry is reset before the window.
         weights: float32[T,B]; 1 for a character that counts, 0 for padding.
     """
 
@@ -67,8 +67,7 @@ def _gather(
     """Read the characters at `positions` [T,B]; those at or after `ends` are padding."""
     counts = positions < ends
     at = np.where(counts, positions, 0)
-    reset = np.zeros(positions.shape, bool)
-    reset[0] = first
+    reset = np.full(positions.shape[1], first)
     inputs, targets = (np.empty(positions.shape, np.int32) for _ in range(2))
     for first_stream in range(0, positions.shape[1], _STREAMS_AT_ONCE):
         if first_stream:

@@ -174,12 +174,19 @@ class Trainer:
         everywhere, by_stream, windows = (NamedSharding(mesh, PartitionSpec(*a)) for a in axes)
         advance = jax.jit(
             self._advance,
-            in_shardings=(layout, windows, everywhere, everywhere, everywhere),
+            in_shardings=(
+                layout,
+                Batch(windows, windows, by_stream, windows),
+                everywhere,
+                everywhere,
+                everywhere,
+            ),
             out_shardings=(layout, Measured(everywhere, everywhere, by_stream, everywhere)),
         )
-        shape = (room, window, self.streams)
-        dtypes = Batch(jnp.int32, jnp.int32, jnp.bool_, jnp.float32)
-        batches = jax.tree.map(lambda dtype: jax.ShapeDtypeStruct(shape, dtype), dtypes)
+        ids = jax.ShapeDtypeStruct((room, window, self.streams), jnp.int32)
+        weights = jax.ShapeDtypeStruct(ids.shape, jnp.float32)
+        reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
+        batches = Batch(ids, ids, reset, weights)
         number, seed = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32))
         with Call("an update", None, _MUST):
             return advance.lower(self.shapes, batches, number, number, seed)
@@ -273,6 +280,7 @@ class Trainer:
         The loss is scaled by the share of characters that are not padding, so that every character
         of an epoch weighs the same in the gradient, even in a padded last window.
         """
-        logits, carry = self.network.unroll(params, carry, batch.inputs, batch.reset, key)
+        carry = restart(batch.reset, carry, self.network.initial_carry(params, self.streams))
+        logits, carry = self.network.unroll(params, carry, batch.inputs, key=key)
         nats = self.loss(logits, batch.targets, batch.weights)
         return nats * jnp.mean(batch.weights), (carry, nats)
