@@ -28,7 +28,7 @@ class HeldOut:
         self._scored: Params | None = None
 
     def ahead(self, params: Params) -> None:
-        """Compile what a glance needs, in any thread; `params` may be shapes."""
+        """Compile what scoring needs, in any thread; `params` may be shapes."""
         if self.text.characters:
             self._score.ahead(params, [len(piece.ids) for piece in self.excerpt.pieces])
 

@@ -30,7 +30,7 @@ from charrnn_core.sampling.draw import Generator
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.held_out import HeldOut
 from charrnn_core.training.incidents import append_incident, cut_log
-from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop, room_of_a_call
+from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop
 from charrnn_core.training.observers import Observers
 from charrnn_core.training.setup import TrainingSetup
 from charrnn_core.training.state import TrainState
@@ -72,11 +72,10 @@ class TrainingRun:
             remembered: the observers' states in the checkpoint, if training is resumed.
         """
         context = self._context
+        begun(lambda: self._compile_ahead(state.learnt))
         self._begin(state, loop, remembered)
-        # The baselines are counted while the update is compiled, and not while updates are made.
         self._comparison = Comparison(self._held_out.text, self._setup.train_ids)
         training = self._loop(state, loop)
-        begun(self._compile_the_rest)
         reason, evaluation = "failed", None
         try:
             for event in training.events():
@@ -107,19 +106,11 @@ class TrainingRun:
             spent=training.time.spent,
         )
 
-    def _compile_the_rest(self) -> None:
-        """Compile what evaluates and samples, once the update, which is needed first, is compiled.
-
-        Where that fails, it fails again when it is needed, and there it is told.
-        """
+    def _compile_ahead(self, params: Params) -> None:
+        """Compile what evaluations and samples need; what fails here fails there, and is told."""
+        self._held_out.ahead(params)
         setup = self._setup
-        most = self._context.updates_per_call or UPDATES_PER_CALL
-        window, params = setup.config.window, setup.trainer.shapes.learnt
-        room = room_of_a_call(most, setup.config.batch * window)
-        with contextlib.suppress(Exception):
-            setup.trainer.compile(room, window)
-            self._held_out.ahead(params)
-            self._generate.ahead(params, len(setup.prompt), setup.config.sample_length)
+        self._generate.ahead(params, len(setup.prompt), setup.config.sample_length)
 
     def _begin(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
@@ -252,7 +243,7 @@ class TrainingRun:
         return seconds + self._comparison.seconds_left
 
     def begin_updates(self) -> None:
-        self._comparison.pause()
+        self._comparison.give_way()
 
     def sample(self, state: TrainState) -> str:
         setup = self._setup
