@@ -9,7 +9,6 @@ command can be interrupted and run again.
 
 import argparse
 import json
-import math
 import statistics
 import subprocess
 import sys
@@ -76,11 +75,11 @@ def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     table = describe_run(out)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    held_out = [row["held_out_nats_per_char"] for row in rows if "held_out_nats_per_char" in row]
+    result = json.loads((out / "evaluation.json").read_text())  # of all of the held-out text
     return {
         "parameters": table["parameters"],
-        "bits": table["held_out_nats_per_char"] / math.log(2),
-        "least bits": min(held_out) / math.log(2),
+        "bits": result["bits_per_char"],
+        "least bits": min(row["bits_per_char"] for row in (result, result["best"]) if row),
         "characters/s": statistics.median(row["characters_per_second"] for row in rows),
     }
 

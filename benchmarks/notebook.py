@@ -95,10 +95,16 @@ def notebook(ids: Ids, symbols: int, config: RunConfig) -> Iterator[Epoch]:
 
 
 class NoFiles:
-    """A run without files: what the training loop asks, see `charrnn_core.training.loop.Host`."""
+    """A run without files: what the training loop asks, see `charrnn_core.training.host.Host`."""
 
     def evaluate(self, params: Params) -> None:
         return None
+
+    def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:
+        return 0.0
+
+    def begin_updates(self) -> None:
+        pass
 
     def sample(self, state: TrainState) -> str:
         return ""

@@ -12,20 +12,16 @@ from charrnn_core.moved import refuse_old_paths
 refuse_old_paths()
 
 if TYPE_CHECKING:
-    from charrnn_core.api import Trained as Trained
-    from charrnn_core.api import evaluate as evaluate
     from charrnn_core.api import generate as generate
-    from charrnn_core.api import load as load
-    from charrnn_core.api import resume as resume
-    from charrnn_core.api import score as score
     from charrnn_core.api import stream as stream
-    from charrnn_core.api import train as train
     from charrnn_core.cell import Cell as Cell
     from charrnn_core.cell import as_cell as as_cell
     from charrnn_core.errors import CharRNNError as CharRNNError
     from charrnn_core.errors import CorpusError as CorpusError
     from charrnn_core.errors import OptionError as OptionError
     from charrnn_core.errors import SourceError as SourceError
+    from charrnn_core.evaluation.evaluate import evaluate as evaluate
+    from charrnn_core.evaluation.evaluate import score as score
     from charrnn_core.evaluation.report import Evaluation as Evaluation
     from charrnn_core.network.network import Network as Network
     from charrnn_core.registry.descriptors import CellPlugin as CellPlugin
@@ -43,11 +39,15 @@ if TYPE_CHECKING:
     from charrnn_core.registry.spec import Ref as Ref
     from charrnn_core.runs.config import RunConfig as RunConfig
     from charrnn_core.runs.model import Model as Model
+    from charrnn_core.runs.model import load as load
     from charrnn_core.sampling.chain import SamplerContext as SamplerContext
     from charrnn_core.text.alphabet import Alphabet as Alphabet
     from charrnn_core.text.corpus import Corpus as Corpus
     from charrnn_core.text.corpus import SourceContext as SourceContext
     from charrnn_core.text.decode import decode_text as decode_text
+    from charrnn_core.training.train import resume as resume
+    from charrnn_core.training.train import train as train
+    from charrnn_core.training.trained import Trained as Trained
 
 _MODULES = {
     "Alphabet": "text.alphabet",
@@ -74,18 +74,18 @@ _MODULES = {
     "SourceContext": "text.corpus",
     "SourceError": "errors",
     "SourcePlugin": "registry.descriptors",
-    "Trained": "api",
+    "Trained": "training.trained",
     "as_cell": "cell",
     "decode_text": "text.decode",
-    "evaluate": "api",
+    "evaluate": "evaluation.evaluate",
     "generate": "api",
     "hookimpl": "registry.hookspecs",
-    "load": "api",
+    "load": "runs.model",
     "opt": "registry.options",
-    "resume": "api",
-    "score": "api",
+    "resume": "training.train",
+    "score": "evaluation.evaluate",
     "stream": "api",
-    "train": "api",
+    "train": "training.train",
 }
 
 __all__ = [

@@ -5,7 +5,8 @@ The command line offers nothing beyond these.
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import overload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -23,7 +24,9 @@ from charrnn_core.sampling.text import FARTHEST, Written, can_write, read_stops,
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.load import read_corpus
-from charrnn_core.training.train import Trained, resume, train
+
+if TYPE_CHECKING:
+    from charrnn_core.training.train import Trained, resume, train
 
 __all__ = [
     "Scored",
@@ -39,6 +42,13 @@ __all__ = [
     "training_ids",
     "write",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what trains on first use, since reading a model needs neither it nor optax."""
+    if name not in ("Trained", "resume", "train"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("charrnn_core.training.train"), name)
 
 
 def write(

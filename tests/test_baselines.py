@@ -3,6 +3,7 @@
 import bz2
 import lzma
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -156,8 +157,9 @@ def test_counting_ends_when_nobody_waits(monkeypatch):
     assert not thread.is_alive()
 
 
-def test_counting_pauses_and_says_how_much_is_left(monkeypatch):
-    steps, at = threading.Semaphore(0), []
+@pytest.mark.parametrize("modest", [True, False], ids=["with a priority", "without one"])
+def test_counting_gives_way_and_says_how_much_is_left(monkeypatch, modest):
+    steps, at, asked = threading.Semaphore(0), [], []
 
     def compress(data, check_interrupt):
         for number in range(10):
@@ -166,7 +168,12 @@ def test_counting_pauses_and_says_how_much_is_left(monkeypatch):
             steps.acquire()
         return 8 * len(data)
 
+    def set_modest(thread, now):
+        asked.append(now)
+        return modest
+
     monkeypatch.setattr(module, "xz_bits", compress)
+    monkeypatch.setattr(counting, "_set_modest", set_modest)
     training, pieces = random_text(2000, 0), [Piece(0, random_text(1000, 1))]
     work = Counting(training, pieces, Alphabet("abcde"))
     assert 0 < work.seconds_left
@@ -176,17 +183,35 @@ def test_counting_pauses_and_says_how_much_is_left(monkeypatch):
             time.sleep(0.01)
 
     until(0)
-    work.pause()
-    done, left = work._done_work, work.seconds_left
+    work.give_way()
+    done = work._done_work
     steps.release()
+    if modest:  # the system sees to it that it gets no core that something else wants
+        until(1)
+    else:
+        time.sleep(0.2)
+        assert at == [0]
+    assert done < work._done_work < work_of(training, pieces)
+    left = work.seconds_left
     time.sleep(0.2)
-    assert at == [0] and done < work._done_work < work_of(training, pieces)
-    time.sleep(0.2)
-    assert work.seconds_left < left  # the pause is no work
+    assert 0 < work.seconds_left <= left  # waiting is no work
     steps.release(100)
     rows, remarks = work.wait()
     assert len(rows) == 3 and not remarks and work.seconds_left == 0
     assert at == [*range(10), *range(10)]
+    assert asked == ([True, False] if modest else [True])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own")
+def test_a_thread_gives_way_and_takes_part_again():
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, daemon=True)
+    thread.start()
+    for modest, policy in ((True, os.SCHED_IDLE), (False, os.SCHED_OTHER)):
+        assert counting._set_modest(thread, modest)
+        assert os.sched_getscheduler(thread.native_id) == policy
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER  # this one keeps its own
+    go.set()
 
 
 def test_what_was_counted_is_kept(monkeypatch, tmp_path):

@@ -85,3 +85,19 @@ def test_a_wrong_run_is_told_before_jax_is_imported(imported):
     """By every command that takes one; and so is a component that is not there."""
     wrong = [command for command in imported if "nope" in command]
     assert len(wrong) >= 11 and not [command for command in wrong if "jax" in imported[command]]
+
+
+READING = """
+import sys
+import charrnn_core
+
+model = charrnn_core.load(sys.argv[1])
+charrnn_core.generate(model, length=1)
+next(charrnn_core.score(model, source="file:" + sys.argv[2], split="all", note=print), None)
+trains = [name for name in sys.modules if name.startswith(("optax", "charrnn_core.training."))]
+assert not trains, trains
+"""
+
+
+def test_reading_a_model_imports_nothing_that_trains(begun, text_file):
+    subprocess.run([sys.executable, "-c", READING, begun, text_file], check=True, timeout=120)

@@ -75,10 +75,10 @@ class Comparison:
         if self._counting is not None:
             self._counting.cancel()
 
-    def pause(self) -> None:
-        """Stop computing baselines until the evaluation is asked for."""
+    def give_way(self) -> None:
+        """Compute baselines only on cores that nothing else wants, until they are asked for."""
         if self._counting is not None:
-            self._counting.pause()
+            self._counting.give_way()
 
     @property
     def seconds_left(self) -> float:

@@ -31,26 +31,27 @@ _LEAST_TO_KEEP = 1 << 16
 """Fewest characters of a text whose baselines are kept; counting fewer takes no time."""
 
 _SECONDS_PER_WORK = 1e-6
-"""The time that a unit of work takes on a slow machine, until some has been done."""
+"""The time that a unit of work takes, until some has been done."""
 
 _SECONDS_BETWEEN_CHECKS = 0.1
-_LOWEST_PRIORITY = 19
 
 Counted = tuple[tuple[Row, ...], tuple[str, ...]]
 """The rows of baselines, and remarks on those that are missing."""
 
 
 class Counting:
-    """Counts baselines in a thread of the lowest priority, which does not keep the process alive.
+    """Counts baselines in a thread, which does not keep the process alive.
 
-    A baseline that fails is missing from the rows, and a remark says why; where `baselines` raises,
-    all are missing.
+    The thread takes only what time of the cores nothing else wants, until somebody waits for it.
+    Where a thread cannot have a priority of its own, it can at least pause. A baseline that fails
+    is missing from the rows, and a remark says why; where `baselines` raises, all are missing.
 
     Arguments:
         training: the ids of the training text.
         pieces: the held-out text.
         alphabet: the symbols.
 
+    >>> import numpy as np
     >>> Counting(np.zeros(0, int), [], Alphabet("ab")).wait()
     ((), ('no baselines: 0 characters to count, 0 to score',))
     """
@@ -61,21 +62,20 @@ class Counting:
         self._remarks: list[str] = []
         self._stop, self._done, self._may_go_on = (threading.Event() for _ in range(3))
         self._may_go_on.set()
+        self._is_modest = False
         self._done_work, self._work, self._busy, self._began = 0.0, 0.0, 0.0, 0.0
         try:
             # No thread pool: Python waits for its threads at exit.
-            threading.Thread(target=self._count, daemon=True).start()
+            self._thread = threading.Thread(target=self._count, daemon=True)
+            self._thread.start()
         except RuntimeError as error:  # the system refuses another thread
             self._failed("baselines", error)
             self._done.set()
 
-    def pause(self) -> None:
-        """Stop after the current piece of work, a fraction of a second, until `go_on`."""
-        self._may_go_on.clear()
-
-    def go_on(self) -> None:
-        """Go on after a pause."""
-        self._may_go_on.set()
+    def give_way(self) -> None:
+        """Let something else have every core that it wants, until `wait`."""
+        if not self._is_modest:
+            self._may_go_on.clear()
 
     def cancel(self) -> None:
         """Stop for good."""
@@ -83,12 +83,14 @@ class Counting:
         self._may_go_on.set()
 
     def wait(self, give_up: Callable[[], bool] = lambda: False) -> Counted:
-        """Go on, and return the result.
+        """Go on with a normal priority, and return the result.
 
         Arguments:
             give_up: called several times a second; True cancels the counting.
         """
-        self.go_on()
+        self._may_go_on.set()
+        if self._is_modest and not self._done.is_set():
+            _set_modest(self._thread, False)
         while not self._done.wait(_SECONDS_BETWEEN_CHECKS):
             if give_up():
                 self.cancel()
@@ -97,7 +99,7 @@ class Counting:
 
     @property
     def seconds_left(self) -> float:
-        """An estimate of how long the rest of the counting takes if it is not paused."""
+        """An estimate of how long the rest of the counting takes if nothing else is done."""
         if self._done.is_set():
             return 0.0
         done, training, pieces = self._done_work, *self._text[:2]
@@ -107,7 +109,7 @@ class Counting:
         return each * max(0.0, work_of(training, pieces) - done)
 
     def _count(self) -> None:
-        _lower_priority()
+        self._is_modest = _set_modest(self._thread, True)
         try:
             training, pieces, alphabet = self._text
             length, file = len(training) + count_characters(pieces), None
@@ -116,7 +118,7 @@ class Counting:
                 if (kept := _read(file)) is not None:
                     self._rows = kept
                     return
-            self._began = time.monotonic()
+            self._began = time.thread_time()
             self._rows = baselines(
                 training,
                 pieces,
@@ -136,12 +138,12 @@ class Counting:
             self._done.set()
 
     def _check_interrupt(self, work: float) -> None:
-        now = time.monotonic()
+        now = time.thread_time()
         self._busy, self._done_work = self._busy + now - self._began, self._done_work + self._work
         self._may_go_on.wait()
         if self._stop.is_set():
             raise Interrupted
-        self._began = time.monotonic()
+        self._began = time.thread_time()
         self._work = work
 
     def _failed(self, what: str, error: Exception) -> None:
@@ -149,11 +151,16 @@ class Counting:
         self._remarks.append(f"no {what}: counting failed with {shown}")
 
 
-def _lower_priority() -> None:
-    """Let all other threads go first, where a thread has a priority of its own."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+def _set_modest(thread: threading.Thread, modest: bool) -> bool:
+    """Let all other threads go first, or no longer; return whether that is possible here."""
+    if sys.platform != "linux" or thread.native_id is None:  # elsewhere only processes have one
+        return False
+    policy = os.SCHED_IDLE if modest else os.SCHED_OTHER
+    try:
+        os.sched_setscheduler(thread.native_id, policy, os.sched_param(0))
+    except OSError:
+        return False
+    return True
 
 
 class _KeptRow(TypedDict):

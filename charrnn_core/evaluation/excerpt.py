@@ -34,6 +34,7 @@ class Excerpt:
     Arguments:
         pieces: what to read.
         counts: for every character of the pieces, whether it counts; the others warm up.
+        is_whole: whether it is all of the text.
 
     >>> some = Excerpt.of([Piece(0, np.arange(100_000))])
     >>> some.characters, count_characters(some.pieces), len(some.pieces)
@@ -44,6 +45,7 @@ class Excerpt:
 
     pieces: list[Piece]
     counts: npt.NDArray[np.bool_]
+    is_whole: bool = False
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> "Excerpt":
@@ -54,7 +56,7 @@ class Excerpt:
             for begin in range(0, len(piece.ids), _CHARACTERS)
         ]
         if len(blocks) < _LEAST * _STRETCHES:
-            return cls(list(pieces), np.ones(count_characters(pieces), bool))
+            return cls(list(pieces), np.ones(count_characters(pieces), bool), True)
         chosen, counts = [], []
         for i in range(_STRETCHES):
             number, begin = blocks[(2 * i + 1) * len(blocks) // (2 * _STRETCHES)]
@@ -65,11 +67,6 @@ class Excerpt:
             chosen.append(Piece(int(ids[first - 1]) if first else before, read))
             counts.append(np.arange(len(read)) >= warm_up)
         return cls(chosen, np.concatenate(counts))
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is all of the text."""
-        return bool(self.counts.all())
 
     @property
     def characters(self) -> int:

@@ -112,16 +112,16 @@ class RunConfig:
         None, help="stop after training on this many characters (default: 5000000)", ge=1
     )
     eval_every: float | None = opt(
-        None, help="epochs between evaluations (default: a tenth of the run)", gt=0
+        None, help="epochs between evaluations (default: a tenth of the run, or more)", gt=0
     )
     eval_characters: int = opt(
-        1_000_000, help="evaluate at most this many held-out characters", ge=1
+        1_000_000, help="evaluate at most this many held-out characters at the end", ge=1
     )
     patience: int = opt(
         0, help="stop after this many evaluations without a new best; 0 never stops early", ge=0
     )
     sample_every: float | None = opt(
-        None, help="epochs between samples (default: a tenth of the run)", gt=0
+        None, help="epochs between samples (default: a tenth of the run, or more)", gt=0
     )
     sample_length: int = opt(200, help="characters per sample", ge=1)
     prompt: str = opt("", help="the text that samples start with")

@@ -27,6 +27,11 @@ class HeldOut:
         self._tally: Tally | None = None
         self._scored: Params | None = None
 
+    def ahead(self, params: Params) -> None:
+        """Compile what scoring needs, in any thread; `params` may be shapes."""
+        if self.text.characters:
+            self._score.ahead(params, [len(piece.ids) for piece in self.excerpt.pieces])
+
     def glance(self, params: Params) -> float:
         """Return the nats per character of the excerpt."""
         began = time.monotonic()

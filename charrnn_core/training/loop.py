@@ -65,6 +65,7 @@ class TrainingLoop:
     time: TimeSheet = field(init=False)
     _pace: Pace = field(init=False)
     _over: bool = field(default=False, init=False)
+    _calls: int = field(default=0, init=False)
     _evaluated: bool = field(default=False, init=False)
     _saved_at: float = field(default=0.0, init=False)
 
@@ -127,7 +128,7 @@ class TrainingLoop:
             non_finite=self.policy.non_finite,
             skipped=self.loop.skipped,
         )
-        seconds = self.budget.clock() - began
+        seconds, self._calls = self.budget.clock() - began, self._calls + 1
         self._pace.seconds_per_update = seconds / count
         self.loop.row_seconds += seconds
         weights = batches.weights[: len(measured.made)].sum(axis=(1, 2), dtype=np.int64)
@@ -207,7 +208,8 @@ class TrainingLoop:
         def has_passed(interval: int | None) -> bool:
             if interval:
                 return loop.step % interval == 0
-            return loop.tenths // between > tenths // between
+            # The first update tells how long one takes, and nothing about the model.
+            return loop.step > 1 and loop.tenths // between > tenths // between
 
         eval_interval, sample_interval = self._pace.intervals()
         evaluating, was_evaluated = self._over or has_passed(eval_interval), self._evaluated
@@ -232,7 +234,7 @@ class TrainingLoop:
 
     def _seconds_left(self) -> float:
         pace = self._pace
-        if math.isfinite(pace.seconds_per_update):
+        if self._calls > 1:  # the first is of a single update, which tells little
             each = pace.seconds_per_update / self._characters
             pace.seconds_to_close = self.host.seconds_to_close(self.loop, each)
         return pace.seconds_left(self.loop.step)

@@ -13,7 +13,7 @@ class Policy:
 
     Arguments:
         eval_interval, sample_interval: updates between evaluations and between samples; None means
-            a tenth of the budget.
+            a tenth of the budget, or more, see `Pace.tenths_between`.
         save_seconds: seconds between checkpoints; one is also written at every evaluation.
         keep_every: never remove the checkpoint of every k-th evaluation; 0 for none of them.
         patience: stop after this many evaluations without a new best; 0 never stops early.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn_core.ahead import begun
 from charrnn_core.cell import Params
 from charrnn_core.errors import CharRNNError, SamplingError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
@@ -71,8 +72,8 @@ class TrainingRun:
             remembered: the observers' states in the checkpoint, if training is resumed.
         """
         context = self._context
+        begun(lambda: self._compile_ahead(state.learnt))
         self._begin(state, loop, remembered)
-        # The baselines are counted while the update is compiled, and not while updates are made.
         self._comparison = Comparison(self._held_out.text, self._setup.train_ids)
         training = self._loop(state, loop)
         reason, evaluation = "failed", None
@@ -104,6 +105,12 @@ class TrainingRun:
             updates=loop.step,
             spent=training.time.spent,
         )
+
+    def _compile_ahead(self, params: Params) -> None:
+        """Compile what evaluations and samples need; what fails here fails there, and is told."""
+        self._held_out.ahead(params)
+        setup = self._setup
+        self._generate.ahead(params, len(setup.prompt), setup.config.sample_length)
 
     def _begin(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
@@ -236,7 +243,7 @@ class TrainingRun:
         return seconds + self._comparison.seconds_left
 
     def begin_updates(self) -> None:
-        self._comparison.pause()
+        self._comparison.give_way()
 
     def sample(self, state: TrainState) -> str:
         setup = self._setup

@@ -17,7 +17,7 @@ from charrnn_core.network.network import Network
 from charrnn_core.network.sizing import refuse_too_large, size_cell
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.components import make_loss, optimizer_maker
+from charrnn_core.runs.components import make_loss
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.environment import environment
 from charrnn_core.runs.loop_state import LoopState
@@ -32,6 +32,7 @@ from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 

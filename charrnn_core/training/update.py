@@ -29,8 +29,7 @@ from charrnn_core.training.state import Measured, Program, TrainState
 _MUST = "a cell, a loss and an optimizer must be differentiable and have fixed shapes"
 
 _QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-_WELL = {"xla_backend_optimization_level": 2}
-"""How to compile what runs once, and what runs long: the level beyond makes nothing faster."""
+"""How to compile what runs once."""
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[jax.Array | int], optax.GradientTransformation]
@@ -165,9 +164,7 @@ class Trainer:
         """
         if (room, window) not in self._programs:
             lowered, seed = self._lowered(room, window), np.uint32(self.seed)
-            self._programs[room, window] = begun(
-                lambda: Program(lowered.compile(compiler_options=_WELL), seed)
-            )
+            self._programs[room, window] = begun(lambda: Program(lowered.compile(), seed))
         return self._programs[room, window]
 
     def _lowered(self, room: int, window: int) -> Any:

@@ -80,7 +80,9 @@ def measure_performance(subject: CellSubject, ref: Ref) -> Performance:
     program = trainer.compile(_UPDATES, _WINDOW)
     shape = (_UPDATES, _WINDOW, _STREAMS)
     inputs, targets = np.random.default_rng(0).integers(_SYMBOLS, size=(2, *shape), dtype=np.int32)
-    batches = Batch(inputs, targets, np.zeros(shape, bool), np.ones(shape, np.float32))
+    batches = Batch(
+        inputs, targets, np.zeros((_UPDATES, _STREAMS), bool), np.ones(shape, np.float32)
+    )
     ends = time.perf_counter() + _SECONDS
     seconds = []
     while not seconds or time.perf_counter() < ends:

@@ -47,15 +47,15 @@ class ProgressObserver:
             f"{event.train_characters:,} {unit} to learn from, "
             f"{event.held_out_characters:,} held out ({event.config['split']})"
         )
+        if event.step:
+            self._say(f"resuming from update {event.step:,}")
+        if event.unroll:
+            self._say(f"unroll: {event.unroll}")
         if 0 < event.scored_characters < event.held_out_characters:
             self._say(
                 f"held-out losses are of {event.scored_characters:,} evenly spread {unit} until "
                 "the end, and then of all"
             )
-        if event.step:
-            self._say(f"resuming from update {event.step:,}")
-        if event.unroll:
-            self._say(f"unroll: {event.unroll}")
         if self._moves:
             self._bar.start()
 
