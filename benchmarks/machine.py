@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("charrnn", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
@@ -42,9 +43,29 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _processor() -> str:
+    """Return the processor's name with what its kind is told by: family, AVX-512, cache sizes.
+
+    Clouds give unlike processors the same name.
+    """
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-        return names[0]
-    except (OSError, IndexError):
+            fields = [line.partition(":") for line in file.read().partition("\n\n")[0].splitlines()]
+        about = {key.strip(): value.strip() for key, _, value in fields}
+        wide = "with" if "avx512f" in about["flags"].split() else "without"
+        kind = f"family {about['cpu family']}, model {about['model']}, {wide} AVX-512"
+        return ", ".join([f"{about['model name']} ({kind})", *_caches()])
+    except (OSError, KeyError):
         return platform.processor() or "unknown"
+
+
+def _caches() -> list[str]:
+    """Return the size of every cache of data that the first core reaches."""
+    found = []
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = (
+            (folder / name).read_text(encoding="utf-8").strip()
+            for name in ("level", "type", "size")
+        )
+        if kind != "Instruction":
+            found.append(f"L{level} {size}")
+    return found

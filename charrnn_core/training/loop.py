@@ -208,7 +208,8 @@ class TrainingLoop:
         def has_passed(interval: int | None) -> bool:
             if interval:
                 return loop.step % interval == 0
-            return loop.tenths // between > tenths // between
+            # The first update tells how long one takes, and nothing about the model.
+            return loop.step > 1 and loop.tenths // between > tenths // between
 
         eval_interval, sample_interval = self._pace.intervals()
         evaluating, was_evaluated = self._over or has_passed(eval_interval), self._evaluated
