@@ -23,6 +23,7 @@ FORBIDDEN_MODULES = {
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "execfile"}
 IMPORTERS = {
     "charrnn_core/__init__.py",
+    "charrnn_core/api.py",
     "charrnn_core/moved.py",
     "charrnn_core/registry/plugin.py",
     "charrnn_core/registry/registry.py",

@@ -1,6 +1,5 @@
 """Compiled programs, kept on disk for the next process that needs the same."""
 
-import importlib
 import os
 import platform
 import warnings
@@ -71,7 +70,9 @@ def _processor() -> list[str]:
 def _hand_over(store: Store) -> bool:
     """Have jax use a store for the programs of its folder; return whether it can."""
     try:
-        private: Any = importlib.import_module("jax._src.compilation_cache")
+        from jax._src import compilation_cache
+
+        private: Any = compilation_cache
 
         class Programs(private.CacheInterface):
             """A store as jax wants it."""
