@@ -88,7 +88,12 @@ class Trainer:
         def begun(seed: jax.Array) -> TrainState:
             return self._begun(random_key(seed, "init"))
 
-        return self.place(jax.jit(begun, compiler_options=_QUICKLY)(np.uint32(self.seed)))
+        seed = np.uint32(self.seed)
+        program = jax.jit(begun, compiler_options=_QUICKLY).lower(seed).compile()
+        # The threads of LAPACK spin, which costs an update that is still being compiled the cores.
+        for compiled in self._programs.values():
+            compiled()
+        return self.place(program(seed))
 
     def fresh(self, params: Params) -> TrainState:
         """Return the state at the start of a training of these parameters."""
