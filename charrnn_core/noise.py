@@ -5,6 +5,7 @@ linen cell has them as the random streams ``step`` and ``window``, which exist o
 so one equation serves both training and evaluation.
 """
 
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -45,10 +46,12 @@ def chance(key: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
     >>> float(chance(jax.random.key(0), 0.25, (100, 101)).mean().round(2))
     0.25
     """
-    width = shape[-1]
-    words = jax.random.bits(key, (*shape[:-1], -(-width // 2)), jnp.uint32)
+    *outer, width = shape
+    # In long rows, since short ones are unrolled, which takes XLA longer to compile.
+    long = (*outer[:-1], prod(outer[-1:]) * -(-width // 2))
+    words = jax.random.bits(key, long, jnp.uint32)
     halves = jax.lax.bitcast_convert_type(words, jnp.uint16)
-    halves = halves.reshape(*shape[:-1], -1)[..., :width]
+    halves = halves.reshape(*outer, -1)[..., :width]
     return halves.astype(jnp.int32) < round(rate * 2**16)
 
 

@@ -175,7 +175,10 @@ def _row_by_row(plan: Plan, batch: int) -> list[Equation]:
 def _known_beforehand(
     plan: Plan, equations: frozenset[Equation], every: npt.NDArray[Any], symbols: int
 ) -> dict[Value, npt.NDArray[Any]]:
-    """Return as numbers those values that no parameter has a part in, such as one-hot symbols."""
+    """Return as numbers what may turn out to be one-hot symbols, and what these are made of.
+
+    A program computes them, which takes a while to compile: no other numbers are worth it.
+    """
     if symbols > _LARGEST_IDENTITY:
         return {}
     known = {plan.inputs[0]}
@@ -185,6 +188,7 @@ def _known_beforehand(
         if equation in equations and known.issuperset(values):
             known.update(equation.outputs)
             found.append(equation)
+    found = wanted(found, _perhaps_one_hot(plan, symbols))
     fixed = wanted(plan.fixed, [atom for equation in found for atom in equation.inputs])
     outputs = [value for equation in found for value in equation.outputs]
 
@@ -195,6 +199,13 @@ def _known_beforehand(
     with jax.ensure_compile_time_eval():
         arrays = jax.jit(numbers)(every) if found else []
     return dict(zip(outputs, map(np.asarray, arrays), strict=True))
+
+
+def _perhaps_one_hot(plan: Plan, symbols: int) -> list[Value]:
+    """Return the operands of plain products that are as wide as one-hot symbols."""
+    products = (as_product(equation, BEFORE) for equation in plan.before)
+    operands = (product.operand for product in products if product and product.plain)
+    return [operand for operand in operands if operand.aval.shape[-1] == symbols]
 
 
 def _rows_of(weight: Array, every: npt.NDArray[Any]) -> Array:

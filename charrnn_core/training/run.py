@@ -72,7 +72,6 @@ class TrainingRun:
             remembered: the observers' states in the checkpoint, if training is resumed.
         """
         context = self._context
-        begun(lambda: self._compile_ahead(state.learnt))
         self._begin(state, loop, remembered)
         self._comparison = Comparison(self._held_out.text, self._setup.train_ids)
         training = self._loop(state, loop)
@@ -106,10 +105,11 @@ class TrainingRun:
             spent=training.time.spent,
         )
 
-    def _compile_ahead(self, params: Params) -> None:
+    def _compile_ahead(self) -> None:
         """Compile what evaluations and samples need; what fails here fails there, and is told."""
-        self._held_out.ahead(params)
         setup = self._setup
+        params = setup.trainer.shapes.learnt
+        self._held_out.ahead(params)
         self._generate.ahead(params, len(setup.prompt), setup.config.sample_length)
 
     def _begin(
@@ -244,6 +244,7 @@ class TrainingRun:
 
     def begin_updates(self) -> None:
         self._comparison.give_way()
+        begun(self._compile_ahead)  # not sooner, since the update's compilation wants every core
 
     def sample(self, state: TrainState) -> str:
         setup = self._setup
