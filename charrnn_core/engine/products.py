@@ -13,6 +13,10 @@ from charrnn_core.arrays import Array, Leaves
 from charrnn_core.engine.equations import BEFORE, FIXED, ONCE, Atom, Env, Equation, Value, read
 from charrnn_core.engine.matvec import Precision, row_times, row_times_transposed
 
+_ALONE = 64
+"""Sums as wide as multiples of this have a product of their own in a weight's gradient. XLA adds up
+narrower ones in another order than all sums side by side, and a run is to keep its bits."""
+
 _PrecisionItems: TypeAlias = tuple[tuple[str, Any], ...]
 
 
@@ -74,6 +78,8 @@ class Product:
             gradients: of each of these sums, at every step.
         """
         if self.plain:
+            if any(gradient.shape[-1] % _ALONE for gradient in gradients):
+                gradients = [jnp.concatenate(gradients, axis=-1)]
             back = _plain_weight_gradients(operands, gradients, self._precision)
             return jnp.concatenate(back, axis=1).astype(weight.dtype)
         [gradient] = gradients  # only plain products are shared
