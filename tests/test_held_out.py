@@ -18,6 +18,7 @@ from charrnn_core.files.checkpoint import load_checkpoint
 from charrnn_core.network.network import Network
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.text.split import Piece, Split, count_characters
+from tests.recorder import Recorder
 from tests.resuming import quiet
 
 V = 5
@@ -87,19 +88,6 @@ def test_a_character_costs_in_an_excerpt_what_it_costs_in_the_text():
     np.testing.assert_allclose(found, whole[read[some.counts] - 1], atol=2e-4)
 
 
-class Listener:
-    def __init__(self):
-        self.events = []
-
-    def __getattr__(self, name):
-        if name.startswith("on_"):
-            return self.events.append
-        raise AttributeError(name)
-
-    def of(self, kind):
-        return [event for event in self.events if isinstance(event, kind)]
-
-
 @pytest.fixture(scope="module")
 def long_text(tmp_path_factory):
     """A text whose held-out tenth is longer than two excerpts; the model soon overfits."""
@@ -121,14 +109,14 @@ def config(long_text):
 
 @pytest.fixture(scope="module")
 def finished(config, tmp_path_factory):
-    listener = Listener()
+    recorder = Recorder()
     out = tmp_path_factory.mktemp("runs") / "run"
-    return train(config, out=out, observers=[listener], note=quiet), listener
+    return train(config, out=out, observers=[recorder], note=quiet), recorder
 
 
 def test_an_excerpt_while_it_learns_and_everything_at_the_end(finished, long_text):
-    result, listener = finished
-    [started], evaluated = listener.of(Started), listener.of(Evaluated)
+    result, recorder = finished
+    [started], evaluated = recorder.of(Started), recorder.of(Evaluated)
     assert 16_000 < started.scored_characters <= 16_384 < 30_000 < started.held_out_characters
     assert len(evaluated) == 10
     whole = evaluate(result.model, baselines=False, note=quiet)
@@ -143,7 +131,7 @@ def test_an_excerpt_while_it_learns_and_everything_at_the_end(finished, long_tex
     assert evaluated[-1].nats_per_char == pytest.approx(mean, abs=1e-6)
     assert result.model.table["held_out_nats_per_char"] == evaluated[-1].nats_per_char
     assert abs(mean - whole.nats_per_char) > 1e-5  # or nothing above tells them apart
-    assert listener.of(Ended)[0].held_out_nats_per_char == result.held_out.nats_per_char
+    assert recorder.of(Ended)[0].held_out_nats_per_char == result.held_out.nats_per_char
 
 
 def test_the_best_is_scored_on_everything_too(config, tmp_path):
@@ -189,18 +177,18 @@ def test_a_best_that_is_gone_costs_its_row(config, tmp_path):
 
 
 def test_who_interrupts_gets_the_last_loss_of_the_excerpt(config, tmp_path):
-    listener, asked = Listener(), itertools.count()
+    recorder, asked = Recorder(), itertools.count()
     result = train(
-        config, out=tmp_path / "run", observers=[listener], note=quiet, updates_per_call=1,
+        config, out=tmp_path / "run", observers=[recorder], note=quiet, updates_per_call=1,
         stop=lambda: next(asked) > 12,
     )  # fmt: skip
     assert result.reason == "interrupted"
-    assert result.held_out.nats_per_char == listener.of(Evaluated)[-1].nats_per_char
-    assert result.held_out.characters == listener.of(Started)[0].scored_characters
+    assert result.held_out.nats_per_char == recorder.of(Evaluated)[-1].nats_per_char
+    assert result.held_out.characters == recorder.of(Started)[0].scored_characters
 
 
 def test_every_second_is_told(finished, tmp_path):
-    result, listener = finished
+    result, recorder = finished
     names = [f"{field.name}_seconds" for field in dataclasses.fields(TimeSpent)]
     rows = [json.loads(x) for x in (result.directory / "metrics.jsonl").read_text().splitlines()]
     sums = [sum(row[name] for name in names) for row in rows]
@@ -208,7 +196,7 @@ def test_every_second_is_told(finished, tmp_path):
     for name in names:
         each = [row[name] for row in rows]
         assert each == sorted(each) or name == "other_seconds"
-    [ended] = listener.of(Ended)
+    [ended] = recorder.of(Ended)
     assert ended.seconds == ended.spent.total
     saved = json.loads((result.directory / "evaluation.json").read_text())
     assert sums[-1] <= sum(saved[name] for name in names) + 0.01
@@ -228,12 +216,12 @@ def test_a_resumed_run_counts_on(config, tmp_path):
     [path] = RunDirectory(tmp_path / "run").saved()[-1:]
     loop = load_checkpoint(path).table["loop"]
     assert loop["seconds"] == pytest.approx(sum(loop["spent"].values()), abs=0.01)
-    listener = Listener()
-    second = resume(tmp_path / "run", observers=[listener], note=quiet)
+    recorder = Recorder()
+    second = resume(tmp_path / "run", observers=[recorder], note=quiet)
     for name in ("start_up", "updates", "evaluation", "samples", "checkpoints"):
         assert getattr(second.spent, name) > loop["spent"][name], name
         assert getattr(first.spent, name) >= loop["spent"][name], name
-    begun = listener.of(Stepped)[0].spent
+    begun = recorder.of(Stepped)[0].spent
     assert loop["seconds"] < begun.total < second.spent.total
     last = load_checkpoint(RunDirectory(tmp_path / "run").saved()[-1]).table["loop"]
     assert sum(last["spent"].values()) == pytest.approx(last["seconds"], abs=0.01)

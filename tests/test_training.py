@@ -39,6 +39,7 @@ from charrnn_core.training.policy import Budget, Policy
 from charrnn_core.training.trained import Trained
 from charrnn_core.training.update import Trainer
 from tests.agreement import agree
+from tests.recorder import Recorder
 
 B, T, V = 3, 4, 6
 
@@ -163,19 +164,6 @@ def test_a_padded_window_weighs_by_its_characters(registry):
         scaled, (_, nats) = trainer._objective(state.params, state.carry, batch, jax.random.key(0))
         seen.append(float(scaled / nats))
     assert seen == [1.0, 1 / T]
-
-
-class Recorder:
-    def __init__(self):
-        self.events = []
-
-    def __getattr__(self, name):
-        if name.startswith("on_"):
-            return self.events.append
-        raise AttributeError(name)
-
-    def of(self, kind):
-        return [event for event in self.events if isinstance(event, kind)]
 
 
 @pytest.fixture(scope="module")
