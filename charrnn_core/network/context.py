@@ -8,7 +8,7 @@ from charrnn_core.arrays import Array, Carry, Ids, Reset
 from charrnn_core.network.documents import texts_begun
 
 _NOT_OF_THIS_TEXT = -1
-_STEP, _SPREAD = 0x01000193, 0x9E3779B1
+_STEP, _SPREAD = 0x01000193, 0x9E3779B9
 """Odd constants of the hash: the one is FNV's prime, the other 2**32 over the golden ratio."""
 
 

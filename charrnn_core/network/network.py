@@ -34,17 +34,12 @@ from charrnn_core.network.calling import (
     draw_params,
     own_sequence,
     take_step,
-    training_step,
 )
 from charrnn_core.network.context import Context
 from charrnn_core.network.documents import Documents
-from charrnn_core.network.dropouts import Dropouts
+from charrnn_core.network.dropouts import CONTEXT, INPUT, OUTPUT, Dropouts, key_bits, noisy_step
 from charrnn_core.network.reading import Reading
-from charrnn_core.noise import Noise, dropout
 from charrnn_core.public import public
-
-_CELL, _INPUT, _OUTPUT, _CONTEXT = range(4)
-"""The parts of the network that draw random numbers while training."""
 
 
 @public
@@ -181,7 +176,7 @@ class Network:
                 mode=self.unroll_mode,
             )
         if key is not None and self.dropouts.output:
-            ys = self.dropouts.drop(jax.random.fold_in(key, _OUTPUT), self.dropouts.output, ys)
+            ys = self.dropouts.drop(jax.random.fold_in(key, OUTPUT), self.dropouts.output, ys)
         return self._read_out(params, ys), self.reading.join(carry, tails)
 
     def choose(self, batch: int, window: int) -> Choice:
@@ -191,7 +186,7 @@ class Network:
         carry = jax.eval_shape(lambda params: self._fresh(params, batch), self.shapes)
         step, xs = self._read, self._shape_of_what_is_read(window, batch)
         if self._draws:
-            bits, of_window = jax.eval_shape(lambda: _bits(jax.random.key(0), window))
+            bits, of_window = jax.eval_shape(lambda: key_bits(jax.random.key(0), window))
             zeros: Any = np.zeros(of_window.shape, of_window.dtype)
             step, xs = self._noisy_step(zeros), (xs, bits)
         return choose(
@@ -249,7 +244,7 @@ class Network:
             return ids
         looked_up = params["context"][rows]
         if key is not None and self.dropouts.context:
-            looked_up = self.dropouts.keep_rows(jax.random.fold_in(key, _CONTEXT), looked_up)
+            looked_up = self.dropouts.keep_rows(jax.random.fold_in(key, CONTEXT), looked_up)
         return ids, looked_up.sum(axis=-2)
 
     def _shape_of_what_is_read(self, *shape: int) -> Tree:
@@ -268,24 +263,11 @@ class Network:
 
     def _noisy(self, key: Key, xs: Tree) -> tuple[Step, Tree]:
         """Return `_read` while training, and what it reads: also the bits of each step's key."""
-        bits, window = _bits(key, jax.tree.leaves(xs)[0].shape[0])
+        bits, window = key_bits(key, jax.tree.leaves(xs)[0].shape[0])
         return self._noisy_step(window), (xs, bits)
 
     def _noisy_step(self, window: Array) -> Step:
-        """Return `_read` while training; `window` is the bits that all steps share."""
-
-        def read(params: Params, carry: Carry, item_and_bits: Tree) -> tuple[Carry, Outputs]:
-            item, bits = item_and_bits
-            noise = Noise(bits, window)
-            x = self._embed(params, item)
-            if self.dropouts.input:
-                of_input = noise.fold_in(_INPUT).keys()
-                which = "window" if self.dropouts.variational else "step"
-                x = dropout(of_input[which], self.dropouts.input, x)
-                noise = noise.fold_in(_CELL)  # a cell may draw from parts of the same numbers
-            return training_step(self.cell, params["cell"], carry, x, noise)
-
-        return read
+        return noisy_step(self.cell, self.dropouts, self._embed, window)
 
     def _has_own_sequence(self, training: bool) -> bool:
         if self.unroll_mode not in ("auto", "parallel") or not isinstance(self.cell, SequenceCell):
@@ -301,7 +283,7 @@ class Network:
             reset = jnp.zeros(jax.tree.leaves(items)[0].shape, bool)
         xs, rate = self._embed(params, items), self.dropouts.input
         if key is not None and rate:
-            xs = self.dropouts.drop(jax.random.fold_in(key, _INPUT), rate, xs)
+            xs = self.dropouts.drop(jax.random.fold_in(key, INPUT), rate, xs)
         return own_sequence(self.cell, params["cell"], carry, xs, reset)
 
     def _embed(self, params: Params, item: Tree) -> Inputs:
@@ -316,9 +298,3 @@ class Network:
             product = rows_times(product, params["embedding"].T)
         logits = product.astype(jnp.float32)
         return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)
-
-
-def _bits(key: Key, steps: int) -> tuple[Array, Array]:
-    """Return the bits of the keys that a cell draws from: one for each step, one for the window."""
-    step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
-    return jax.random.key_data(jax.random.split(step_key, steps)), jax.random.key_data(window_key)

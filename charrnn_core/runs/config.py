@@ -76,7 +76,8 @@ class RunConfig:
     )
     parameters: int | None = opt(
         None,
-        help="scale the cell's width so that the network has at most this many parameters",
+        help="scale the cell's width so that the network has at most this many parameters, besides "
+        "those of the context",
         ge=1,
     )
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
