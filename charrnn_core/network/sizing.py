@@ -21,8 +21,9 @@ _COPIES = 4
 def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[Ref, str]:
     """Find the widest cell of this kind whose network has at most `budget` parameters.
 
-    The rows of a context do not count. All layers of a stack keep the ratio of their widths. The cell's other options stay. No cell of
-    more than twice that width is tried: some cannot be described without being made.
+    The rows of a context do not count. All layers of a stack keep the ratio of their widths. The
+    cell's other options stay. No cell of more than twice that width is tried: some cannot be
+    described without being made.
 
     Arguments:
         cell: a cell whose options are all resolved.
