@@ -27,6 +27,7 @@ from charrnn_core.registry.options import (
 )
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
+from charrnn_core.runs.rates import AUTO, BOUNDS, Rate
 from charrnn_core.text.decode import decode_text
 
 BUDGETS = ("epochs", "minutes", "characters")
@@ -81,9 +82,13 @@ class RunConfig:
         ge=1,
     )
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
-    dropout_output: float = opt(0.2, help="dropout rate of the cell's output", ge=0, lt=1)
-    dropout_context: float = opt(
-        0.4, help="share of the context's embeddings dropped, each as a whole", ge=0, lt=1
+    dropout_output: Rate = opt(
+        AUTO,
+        help="dropout rate of the cell's output; auto: by how often the text is read",
+        **BOUNDS,
+    )
+    dropout_context: Rate = opt(
+        AUTO, help="share of the context's embeddings dropped, each as a whole; or auto", **BOUNDS
     )
     variational: bool = opt(
         False, help="draw the dropout masks once per window instead of once per step"

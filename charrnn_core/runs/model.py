@@ -26,6 +26,7 @@ from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.programs import Programs
+from charrnn_core.runs.rates import decided
 from charrnn_core.sampling.chain import Chain
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet
@@ -79,8 +80,8 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
         tied=config.tied,
         dropouts=Dropouts(
             config.dropout_input,
-            config.dropout_output,
-            config.dropout_context,
+            decided(config.dropout_output),
+            decided(config.dropout_context),
             config.variational,
         ),
         separator=separator_ids(config.documents, alphabet),

@@ -34,6 +34,7 @@ from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_g
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy
+from charrnn_core.training.regularisation import regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
@@ -154,11 +155,12 @@ def prepare(
     held_out = split.pieces(ids, "valid", int(beginning[0]))
     held_out = first_characters(held_out, config.eval_characters)
     _note_what_has_no_effect(config, held_out, network, train_ids, notes)
-    network, choice = network.settled(config.batch, config.window)
-    if choice.failed:
-        notes.append(f"{choice.why}; {REMEDY}")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, context.started)
+    config = regularised(config, network, batching, budget, notes)
+    network, choice = build_network(config, alphabet, registry).settled(config.batch, config.window)
+    if choice.failed:
+        notes.append(f"{choice.why}; {REMEDY}")
     return TrainingSetup(
         config=config,
         notes=tuple(notes),
