@@ -33,6 +33,7 @@ BUDGETS = ("epochs", "minutes", "characters")
 """The settings that limit the length of a run."""
 
 _DEFAULT_CHARACTERS = 5_000_000
+_WIDTH, _WIDTH_WITH_CONTEXT = 64, 32
 _LARGEST_TOML = 2**20
 _MOST_KEY_PARTS = 32
 # tomllib's memory grows with the square of a dotted key's parts: 40 kB of "a.a.a" take 1.5 GB.
@@ -61,15 +62,24 @@ class RunConfig:
         "copy of up to 64 MiB)",
     )
     cell: RefField = opt(Ref("lstm"), help="the recurrent cell")
-    embedding: int = opt(64, help="width of the input embedding; 0 for one-hot characters", ge=0)
+    embedding: int | None = opt(
+        None,
+        help="width of the input embedding; 0 for one-hot characters (default: 32, or 64 without a "
+        "context)",
+        ge=0,
+    )
     context: int = opt(
         5,
         help="add embeddings of the last 2, 3, .. n characters to the input; 0 for none",
         ge=0,
         le=32,
     )
-    context_bits: int = opt(
-        12, help="rows for the characters of each of these lengths: 2 to this power", ge=1, le=24
+    context_bits: int | None = opt(
+        None,
+        help="rows for the characters of each of these lengths: 2 to this power (default: one for "
+        "64 characters of the text, from 2^10 to 2^16)",
+        ge=1,
+        le=24,
     )
     tied: bool = opt(
         False, help="share the embedding E with the readout: project onto its width, then E^T"
@@ -181,6 +191,13 @@ class RunConfig:
                 "'charrnn sample' instead"
             ) from error
 
+    @property
+    def embedding_width(self) -> int:
+        """Return `embedding`, or its default: the rows of a context are as wide, and many."""
+        if self.embedding is not None:
+            return self.embedding
+        return _WIDTH_WITH_CONTEXT if self.context > 1 else _WIDTH
+
     @classmethod
     def read(cls, values: Mapping[str, Any], registry: Registry | None = None) -> "RunConfig":
         """Read a configuration from text or plain values by name; ``recipe`` names a recipe.
@@ -223,6 +240,7 @@ class RunConfig:
             changes[name] = tuple(registry.resolve(kind, ref) for ref in getattr(self, name))
         if self.epochs is None and self.minutes is None and self.characters is None:
             changes["characters"] = _DEFAULT_CHARACTERS
+        changes["embedding"] = self.embedding_width
         return dataclasses.replace(self, **changes)
 
     def records(self, registry: Registry) -> list[dict[str, Any]]:
