@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import Any
 
 import jax
-import numpy as np
 
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
+from charrnn_core.network.context import fitting_bits
 from charrnn_core.network.explain import explain
 from charrnn_core.network.mesh import fitting_shards
 from charrnn_core.network.network import Network
@@ -28,7 +28,7 @@ from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
-from charrnn_core.text.mapped import give_back
+from charrnn_core.text.mapped import occurs
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
@@ -39,8 +39,6 @@ from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
-
-_SEARCHED_AT_ONCE = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +143,7 @@ def prepare(
 
     notes: list[str] = []
     config = _with_documents(config, corpus, notes)
+    config = _with_context_rows(config, corpus)
     config = _with_width(config, alphabet, registry, notes)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
@@ -229,6 +228,13 @@ def _with_documents(config: RunConfig, corpus: Corpus, notes: list[str]) -> RunC
     return dataclasses.replace(config, documents=corpus.documents)
 
 
+def _with_context_rows(config: RunConfig, corpus: Corpus) -> RunConfig:
+    """Return the run with as many rows of the context as suit its text, unless it sets them."""
+    if config.context_bits is not None:
+        return config
+    return dataclasses.replace(config, context_bits=fitting_bits(corpus.characters))
+
+
 def _with_width(
     config: RunConfig, alphabet: Alphabet, registry: Registry, notes: list[str]
 ) -> RunConfig:
@@ -270,7 +276,7 @@ def _note_what_has_no_effect(
     """Append a note for every setting that has no effect on this text."""
     if config.patience and not count_characters(held_out):
         notes.append(f"patience has no effect: split {config.split!r} holds nothing out")
-    if network.separator and not _occurs(network.separator, train_ids):
+    if network.separator and not occurs(network.separator, train_ids):
         notes.append(
             f"documents is {config.documents!r}, but no document ends in the training text"
         )
@@ -299,15 +305,3 @@ def _updates(epochs: float | None, batching: Batching) -> int | None:
     if epochs is None:
         return None
     return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))
-
-
-def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
-    """Return whether these symbols occur consecutively in a text."""
-    for start in range(0, len(ids), _SEARCHED_AT_ONCE):
-        some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
-        places = max(0, len(some) - len(symbols) + 1)
-        found = [some[i : i + places] == symbol for i, symbol in enumerate(symbols)]
-        give_back(ids)
-        if np.all(found, axis=0).any():
-            return True
-    return False
