@@ -62,16 +62,29 @@ class RunConfig:
     )
     cell: RefField = opt(Ref("lstm"), help="the recurrent cell")
     embedding: int = opt(64, help="width of the input embedding; 0 for one-hot characters", ge=0)
+    context: int = opt(
+        5,
+        help="add embeddings of the last 2, 3, .. n characters to the input; 0 for none",
+        ge=0,
+        le=32,
+    )
+    context_bits: int = opt(
+        12, help="rows for the characters of each of these lengths: 2 to this power", ge=1, le=24
+    )
     tied: bool = opt(
         False, help="share the embedding E with the readout: project onto its width, then E^T"
     )
     parameters: int | None = opt(
         None,
-        help="scale the cell's width so that the network has at most this many parameters",
+        help="scale the cell's width so that the network has at most this many parameters, besides "
+        "those of the context",
         ge=1,
     )
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
     dropout_output: float = opt(0.2, help="dropout rate of the cell's output", ge=0, lt=1)
+    dropout_context: float = opt(
+        0.4, help="share of the context's embeddings dropped, each as a whole", ge=0, lt=1
+    )
     variational: bool = opt(
         False, help="draw the dropout masks once per window instead of once per step"
     )

@@ -10,7 +10,9 @@ from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
-from charrnn_core.network.network import Dropouts, Network
+from charrnn_core.network.context import Context
+from charrnn_core.network.dropouts import Dropouts
+from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
@@ -84,8 +86,14 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
         len(alphabet),
         config.embedding,
         tied=config.tied,
-        dropouts=Dropouts(config.dropout_input, config.dropout_output, config.variational),
+        dropouts=Dropouts(
+            config.dropout_input,
+            config.dropout_output,
+            config.dropout_context,
+            config.variational,
+        ),
         separator=separator_ids(config.documents, alphabet),
+        context=Context(config.context, config.context_bits),
         unroll_mode=config.unroll,
     )
 
