@@ -1,6 +1,8 @@
 """The context of a character: rows of a table for the last few characters, found by a hash."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -8,8 +10,29 @@ from charrnn_core.arrays import Array, Carry, Ids, Reset
 from charrnn_core.network.documents import texts_begun
 
 _NOT_OF_THIS_TEXT = -1
+_CHARACTERS_PER_ROW = 32
+_FEWEST_BITS, _MOST_BITS = 10, 16
+
+_SCALE = 40.0
+"""Rows of width E are multiplied by this over the root of E, as if their learning rate were.
+
+Moments that are updated only when a row is read take a few readings to gather strength, where those
+of a dense table act on for some ten updates after each. What a cell makes of a row has the size of
+the root of E if every element has taken the same step.
+"""
+
 _STEP, _SPREAD = 0x01000193, 0x9E3779B9
 """Odd constants of the hash: the one is FNV's prime, the other 2**32 over the golden ratio."""
+
+
+def fitting_bits(characters: int) -> int:
+    """Return the logarithm of the number of rows of each order that suits a text of that length.
+
+    >>> fitting_bits(180_000), fitting_bits(1_100_000), fitting_bits(10**9)
+    (12, 15, 16)
+    """
+    bits = round(math.log2(max(1, characters / _CHARACTERS_PER_ROW)))
+    return min(max(bits, _FEWEST_BITS), _MOST_BITS)
 
 
 @dataclass(frozen=True)
@@ -43,7 +66,7 @@ class Context:
     """
 
     order: int = 0
-    bits: int = 12
+    bits: int = _FEWEST_BITS
 
     @property
     def tables(self) -> int:
@@ -64,6 +87,11 @@ class Context:
     def split(self, carry: Carry) -> tuple[Carry, Array | None]:
         """Return the carry without the tail, and the tail, ``int32[B,n-1]``; None without any."""
         return carry if self.tables else (carry, None)
+
+    def add_up(self, looked_up: Array) -> Array:
+        """Return what the context adds to x, given its rows ``float[..., n-1, E]``."""
+        total: Any = looked_up.sum(axis=-2)
+        return _SCALE / math.sqrt(looked_up.shape[-1]) * total
 
     def join(self, carry: Carry, tail: Array | None) -> Carry:
         """Return the carry with its tail, the inverse of `split`."""

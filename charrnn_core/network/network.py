@@ -47,7 +47,8 @@ from charrnn_core.public import public
 class Network:
     """Turns ids into logits: ``x = onehot(id)`` or ``E[id]; h, y = cell(h, x); o = y R + c``.
 
-    With a context of n characters, ``x += sum_k C[row_k(the last k ids)]`` for k from 2 to n.
+    With a context of n characters, ``x += s sum_k C[row_k(the last k ids)]`` with k from 2
+    to n and s = 40 / sqrt(width of x).
 
     Arguments:
         cell: any recurrent cell.
@@ -245,7 +246,7 @@ class Network:
         looked_up = params["context"][rows]
         if key is not None and self.dropouts.context:
             looked_up = self.dropouts.keep_rows(jax.random.fold_in(key, CONTEXT), looked_up)
-        return ids, looked_up.sum(axis=-2)
+        return ids, self.context.add_up(looked_up)
 
     def _shape_of_what_is_read(self, *shape: int) -> Tree:
         ids = jax.ShapeDtypeStruct(shape, jnp.int32)
