@@ -133,8 +133,8 @@ def test_who_interrupts_is_told_of_the_best_so_far(config, tmp_path):
     )  # fmt: skip
     recorder, asked = Recorder(), iter(range(10**6))
     result = train(
-        rising, out=tmp_path / "run", observers=[recorder], note=quiet, updates_per_call=1,
-        stop=lambda: next(asked) > 450,
+        rising, out=tmp_path / "run", observers=[recorder], note=quiet, updates_per_call=25,
+        stop=lambda: next(asked) > 18,
     )  # fmt: skip
     losses = {event.step: event.nats_per_char for event in recorder.of(Evaluated)}
     least = min(losses, key=losses.__getitem__)
@@ -169,8 +169,8 @@ def test_the_last_is_the_best_if_all_of_the_text_says_so(config, tmp_path, monke
 def test_a_run_that_goes_on_ends_with_the_same_best(config, worse, tmp_path):
     asked = iter(range(10**6))
     half = train(
-        worse.model.config, out=tmp_path / "run", note=quiet, updates_per_call=1,
-        stop=lambda: next(asked) > 450,
+        worse.model.config, out=tmp_path / "run", note=quiet, updates_per_call=25,
+        stop=lambda: next(asked) > 18,
     )  # fmt: skip
     whole = resume(tmp_path / "run", note=quiet)
     assert half.reason == "interrupted" and whole.best_step == worse.best_step
