@@ -10,14 +10,15 @@ from charrnn_core.arrays import Array, Carry, Ids, Reset
 from charrnn_core.network.documents import texts_begun
 
 _NOT_OF_THIS_TEXT = -1
-_CHARACTERS_PER_ROW = 64
+_CHARACTERS_PER_ROW = 32
 _FEWEST_BITS, _MOST_BITS = 10, 16
 
-_SCALE = 5.0
-"""A factor on the rows, which is one on their learning rate.
+_SCALE = 40.0
+"""Rows of width E are multiplied by this over the root of E, as if their learning rate were.
 
 Moments that are updated only when a row is read take a few readings to gather strength, where those
-of a dense table act on for some ten updates after each.
+of a dense table act on for some ten updates after each. What a cell makes of a row has the size of
+the root of E if every element has taken the same step.
 """
 
 _STEP, _SPREAD = 0x01000193, 0x9E3779B9
@@ -28,7 +29,7 @@ def fitting_bits(characters: int) -> int:
     """Return the logarithm of the number of rows of each order that suits a text of that length.
 
     >>> fitting_bits(180_000), fitting_bits(1_100_000), fitting_bits(10**9)
-    (11, 14, 16)
+    (12, 15, 16)
     """
     bits = round(math.log2(max(1, characters / _CHARACTERS_PER_ROW)))
     return min(max(bits, _FEWEST_BITS), _MOST_BITS)
@@ -90,7 +91,7 @@ class Context:
     def add_up(self, looked_up: Array) -> Array:
         """Return what the context adds to x, given its rows ``float[..., n-1, E]``."""
         total: Any = looked_up.sum(axis=-2)
-        return _SCALE * total
+        return _SCALE / math.sqrt(looked_up.shape[-1]) * total
 
     def join(self, carry: Carry, tail: Array | None) -> Carry:
         """Return the carry with its tail, the inverse of `split`."""

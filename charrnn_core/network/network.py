@@ -47,7 +47,8 @@ from charrnn_core.public import public
 class Network:
     """Turns ids into logits: ``x = onehot(id)`` or ``E[id]; h, y = cell(h, x); o = y R + c``.
 
-    With a context of n characters, ``x += 5 sum_k C[row_k(the last k ids)]``, k = 2 .. n.
+    With a context of n characters, ``x += s sum_k C[row_k(the last k ids)]`` with k from 2
+    to n and s = 40 / sqrt(width of x).
 
     Arguments:
         cell: any recurrent cell.

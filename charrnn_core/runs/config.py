@@ -56,7 +56,7 @@ class RunConfig:
         ge=0,
     )
     context: int = opt(
-        5,
+        6,
         help="add embeddings of the last 2, 3, .. n characters to the input; 0 for none",
         ge=0,
         le=32,
@@ -64,7 +64,7 @@ class RunConfig:
     context_bits: int | None = opt(
         None,
         help="rows for the characters of each of these lengths: 2 to this power (default: one for "
-        "64 characters of the text, from 2^10 to 2^16)",
+        "32 characters of the text, from 2^10 to 2^16)",
         ge=1,
         le=24,
     )
@@ -158,8 +158,8 @@ class RunConfig:
     )
     init_from: str | None = opt(
         None,
-        help="start a new training from the parameters of this run or checkpoint (unlike resume, "
-        "which continues a run)",
+        help="start a new training from the best parameters of this run, or from this checkpoint "
+        "(unlike resume, which continues a run)",
     )
     sampler: RefsField = opt(
         (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"
