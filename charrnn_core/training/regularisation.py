@@ -17,6 +17,9 @@ _TABLE = "context"
 _OF_ROWS = "dropout_context"
 """The rate that has no effect without rows."""
 
+_PARAMETERS_PER_CHARACTER = 0.35
+"""Those of the default network for a megabyte of text."""
+
 _STEP = 0.05
 """Rates are multiples of this: finer ones would pretend to be known."""
 
@@ -53,16 +56,27 @@ class Exposure:
 def by_rule(exposure: Exposure) -> dict[str, float]:
     """Return the rates of dropout that fit a training, by the names of their settings.
 
-    ``output = 0.1 log2(passes)``, up to 0.4, and ``context = 0.15 log2(passes)``, up to 0.6: a text
-    that is read once cannot be learnt by heart, and whatever is dropped only slows learning down.
+        output  = 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
+        context = 0.15 log2(passes)                      from 0 to 0.6
 
-    >>> by_rule(Exposure(parameters=420_000, rows=16_384, characters=1_003_854, passes=4.98))
+    A text that is read once cannot be learnt by heart: whatever is dropped only slows learning
+    down. The oftener it is read, the more has to be dropped, the longer the text is for the network
+    the less. A row of the context learns by heart what few characters say, however long the text.
+
+    The constants were fitted to the table in ``benchmarks/README.md``.
+
+    >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
     {'dropout_output': 0.25, 'dropout_context': 0.35}
+    >>> by_rule(Exposure(parameters=35_000, rows=65_536, characters=2_700_000, passes=1.8))
+    {'dropout_output': 0.0, 'dropout_context': 0.15}
     """
-    doublings = math.log2(max(1.0, exposure.passes))
+    passes = max(1.0, exposure.passes)
+    relative = exposure.parameters / (_PARAMETERS_PER_CHARACTER * exposure.characters)
+    output = 0.1 * math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
+    context = 0.15 * math.log2(passes) if exposure.rows else 0.0
     return {
-        "dropout_output": _rounded(min(0.4, 0.1 * doublings)),
-        "dropout_context": _rounded(min(0.6, 0.15 * doublings)) if exposure.rows else 0.0,
+        "dropout_output": _rounded(min(0.4, output)),
+        "dropout_context": _rounded(min(0.6, context)),
     }
 
 
