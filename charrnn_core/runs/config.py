@@ -126,8 +126,11 @@ class RunConfig:
     eval_characters: int = opt(
         1_000_000, help="evaluate at most this many held-out characters at the end", ge=1
     )
-    patience: int = opt(
-        0, help="stop after this many evaluations without a new best; 0 never stops early", ge=0
+    patience: int | None = opt(
+        None,
+        help="stop after this many evaluations without a new best; 0 never stops early (default: "
+        "stop when the model clearly overfits)",
+        ge=0,
     )
     sample_every: float | None = opt(
         None, help="epochs between samples (default: a tenth of the run, or more)", gt=0
