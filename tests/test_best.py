@@ -181,9 +181,9 @@ def overfitting(losses):
 
 def test_overfitting_is_a_clear_rise_while_the_training_loss_falls():
     falling = [1.6, 1.5, 1.4, 1.3, 1.2, 1.1]
-    held_out = [1.7, 1.5, 1.52, 1.54, 1.56, 1.58]
+    held_out = [1.7, 1.5, 1.55, 1.57, 1.60, 1.65]
     assert overfitting(zip(held_out, falling, strict=True)) == [0, 0, 0, 1, 2, 3]
-    dips = [1.7, 1.5, 1.54, 1.52, 1.54, 1.49]
+    dips = [1.7, 1.5, 1.57, 1.55, 1.57, 1.49]
     assert overfitting(zip(dips, falling, strict=True)) == [0, 0, 1, 0, 1, 0]
     diverging = [1.6, 1.5, 1.6, 1.5, 1.4, math.nan]
     assert overfitting(zip(held_out, diverging, strict=True)) == [0, 0, 0, 0, 1, 0]
@@ -210,7 +210,7 @@ def test_a_run_that_overfits_is_stopped(noise):
     result, recorder = noise
     losses = [event.nats_per_char for event in recorder.of(Evaluated)]
     assert result.reason == "stopped early" and 2 < len(losses) < 10
-    risen = [loss > 1.02 * min(losses[: i + 1]) for i, loss in enumerate(losses)]
+    risen = [loss > 1.04 * min(losses[: i + 1]) for i, loss in enumerate(losses)]
     assert [a and b for a, b in itertools.pairwise(risen)].index(True) == len(losses) - 2
     assert result.held_out.nats_per_char == pytest.approx(min(losses), rel=1e-6)
     [line] = [line for line in result.lines() if "stopped early" in line]

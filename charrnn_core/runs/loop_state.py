@@ -17,10 +17,10 @@ Seconds = Annotated[float, Between(0, 1e10)]
 
 Loss = Annotated[float, Between(-1e300, 1e300)]
 
-_RISE = 0.02
+_RISE = 0.04
 """The share of the least held-out loss by which it has to have risen to be called overfitting.
 
-At 1.5 nats it is 0.03; two evaluations on the same excerpt differ by chance by 0.001 or 0.002.
+At 1.5 nats it is 0.06; two evaluations on the same excerpt differ by chance by 0.001 or 0.002.
 """
 
 _NEW = frozenset({"spent", "best_train", "overfits"})
@@ -106,7 +106,7 @@ class LoopState:
     def evaluated(self, nats: float, train: float | None = None) -> None:
         """Record a held-out loss measured at this update.
 
-        The model overfits if that loss is 2 % above the least one while the training loss is below
+        The model overfits if that loss is 4 % above the least one while the training loss is below
         what it was then. The first is the generalisation loss of Prechelt 1998, "Early stopping -
         but when?"; the second tells overfitting from divergence.
 
