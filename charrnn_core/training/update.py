@@ -193,7 +193,7 @@ class Trainer:
         reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
         batches = Batch(ids, ids, reset, weights)
         number, seed = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32))
-        with Call("an update", None, _MUST):
+        with jax.set_mesh(mesh), Call("an update", None, _MUST):
             return advance.lower(self.shapes, batches, number, number, seed)
 
     def _advance(
