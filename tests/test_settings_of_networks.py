@@ -25,7 +25,7 @@ ALPHABET = Alphabet("\n abcdef")
 
 
 def sized(registry, cell, budget, **more):
-    config = RunConfig(cell=cell, parameters=budget, **more).resolve(registry)
+    config = RunConfig(cell=cell, parameters=budget, context=0, **more).resolve(registry)
 
     tried = []
 

@@ -10,7 +10,9 @@ from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
-from charrnn_core.network.network import Dropouts, Network
+from charrnn_core.network.context import Context, fitting_bits
+from charrnn_core.network.dropouts import Dropouts
+from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
@@ -73,10 +75,16 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
     return Network(
         registry.build_cell(config.cell, as_cell),
         len(alphabet),
-        config.embedding,
+        config.embedding_width,
         tied=config.tied,
-        dropouts=Dropouts(config.dropout_input, config.dropout_output, config.variational),
+        dropouts=Dropouts(
+            config.dropout_input,
+            config.dropout_output,
+            config.dropout_context,
+            config.variational,
+        ),
         separator=separator_ids(config.documents, alphabet),
+        context=Context(config.context, config.context_bits or fitting_bits(0)),
         unroll_mode=config.unroll,
     )
 
@@ -176,7 +184,7 @@ def _template(
         return network, network.shapes
     except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
         # For a width of 10**12, say, jax and cells raise errors that do not mention the checkpoint.
-        cell, embedding = config.cell.table(), config.embedding
+        cell, embedding = config.cell.table(), config.embedding_width
         raise CheckpointError(
             f"{path} describes a network that cannot be built, with the cell {shown(cell)} and an "
             f"embedding of {embedding}: {type(error).__name__}"

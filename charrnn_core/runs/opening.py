@@ -15,7 +15,15 @@ from charrnn_core.runs.recovery import first_good, load_step
 _LOOKS = 5
 """How often a reader tries again if the checkpoints it found are pruned before it can read them."""
 
-_OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
+_OF_THE_NETWORK = (
+    "cell",
+    "embedding",
+    "context",
+    "context_bits",
+    "tied",
+    "documents",
+    "alphabet",
+)
 
 
 def open_checkpoint(
