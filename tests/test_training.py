@@ -586,5 +586,5 @@ def test_a_model_that_was_better_before_is_told_of(tmp_path):
         held_out = Evaluation(model=Row(name="model", nats_per_char=1.495), **about)
         trained = Trained(None, tmp_path, held_out, "finished", best_step=5, best=best)
         lines = "\n".join(trained.lines())
-        note = "note: the model has been overfitting since update 5 (1.4800 nats): use --best"
+        note = "note: the training has been overfitting since update 5 (1.4800 nats): train less"
         assert (note in lines) == told

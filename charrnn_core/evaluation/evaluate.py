@@ -88,6 +88,7 @@ def evaluate(
         adapted = text.tally(learner.score(text.pieces)).row(learner.name)
     return comparison.evaluation(
         own,
+        chosen=model.chosen,
         dynamic=adapted,
         remarks=remarks,
         course=model.course() if text.watched else None,

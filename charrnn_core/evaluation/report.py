@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charrnn_core.evaluation.diagnosis import diagnose
 from charrnn_core.public import public
+from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.course import Course
 from charrnn_core.terminal import aligned, number
 
@@ -133,7 +134,8 @@ class Evaluation:
         split: the preset that cut the text.
         part: the part that was read.
         symbol: the unit, ``"character"`` or ``"byte"``.
-        best: the row of the best checkpoint on the same text, if a training ended with another.
+        chosen: which of the models of its run it is, if that is known.
+        last: the row of the last model on the same text, if a training ended with a worse one.
         dynamic: the row of dynamic evaluation, if requested.
         baselines: the rows of the baselines, see `charrnn_core.evaluation.baselines`.
         remarks: what a reader of the figures has to know.
@@ -149,7 +151,8 @@ class Evaluation:
     split: str = ""
     part: str = ""
     symbol: str = "character"
-    best: Row | None = None
+    chosen: Chosen | None = None
+    last: Row | None = None
     dynamic: Row | None = None
     baselines: tuple[Row, ...] = ()
     remarks: tuple[str, ...] = field(default=())
@@ -174,7 +177,7 @@ class Evaluation:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows: the model's first, then those to compare it with."""
-        others = (row for row in (self.best, self.dynamic) if row is not None)
+        others = (row for row in (self.last, self.dynamic) if row is not None)
         return (self.model, *others, *self.baselines)
 
     def line(self) -> str:
@@ -187,13 +190,20 @@ class Evaluation:
         )
 
     def lines(self) -> list[str]:
-        """Return the lines for the user: result, comparison, remarks and warnings."""
+        """Return the lines for the user: result, model, comparison, remarks and warnings."""
         head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
         compared = [head, *(row.cells() for row in self.rows)] if len(self.rows) > 1 else []
         if not compared and self.interval is not None:
             compared = [head, self.model.cells()]
         remarks = [f"note: {remark}" for remark in self.remarks]
-        return [self.line(), *(aligned(compared) if compared else []), *remarks, *self.warnings()]
+        model = [] if self.chosen is None else [f"model from {self.chosen}"]
+        return [
+            self.line(),
+            *model,
+            *(aligned(compared) if compared else []),
+            *remarks,
+            *self.warnings(),
+        ]
 
     def warnings(self) -> list[str]:
         """Return at most one line, the diagnosis of `charrnn_core.evaluation.diagnosis`."""
@@ -209,7 +219,8 @@ class Evaluation:
             "split": self.split,
             "part": self.part,
             "symbol": self.symbol,
-            "best": None if self.best is None else self.best.table(),
+            "model": None if self.chosen is None else self.chosen.table(),
+            "last": None if self.last is None else self.last.table(),
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
             "baselines": [row.table() for row in self.baselines],
             "remarks": list(self.remarks),
