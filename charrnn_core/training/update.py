@@ -198,7 +198,7 @@ class Trainer:
         weights = jax.ShapeDtypeStruct(ids.shape, jnp.float32)
         reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
         batches = Batch(ids, ids, reset, weights)
-number = jax.ShapeDtypeStruct((), jnp.int32)
+        number = jax.ShapeDtypeStruct((), jnp.int32)
         known = Known(np.uint32(self.seed), self.readings)
         with jax.set_mesh(mesh), Call("an update", None, _MUST):
             return advance.lower(self.shapes, batches, number, number, known)
