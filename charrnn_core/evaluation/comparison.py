@@ -90,7 +90,9 @@ class Comparison:
         model: Row,
         *,
         best: Row | None = None,
+        mixed: Row | None = None,
         dynamic: Row | None = None,
+        dynamic_mixed: Row | None = None,
         remarks: Iterable[str] = (),
         course: Course | None = None,
         give_up: Callable[[], bool] = lambda: False,
@@ -98,7 +100,7 @@ class Comparison:
         """Wait for the baselines, and return the complete evaluation.
 
         Arguments:
-            model, best, dynamic, remarks, course: as for `Evaluation`.
+            model, best, mixed, dynamic, dynamic_mixed, remarks, course: as for `Evaluation`.
             give_up: called several times a second; True ends the wait, without baselines.
         """
         rows, more = ((), ()) if self._counting is None else self._counting.wait(give_up)
@@ -110,7 +112,9 @@ class Comparison:
             part=text.part,
             symbol=text.alphabet.unit,
             best=best,
+            mixed=mixed,
             dynamic=dynamic,
+            dynamic_mixed=dynamic_mixed,
             baselines=tuple(map(text.charged, rows)),
             remarks=(*remarks, *more),
             course=course,

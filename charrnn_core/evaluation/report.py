@@ -134,7 +134,9 @@ class Evaluation:
         part: the part that was read.
         symbol: the unit, ``"character"`` or ``"byte"``.
         best: the row of the best checkpoint on the same text, if a training ended with another.
+        mixed: the row of the model mixed with counts, if requested.
         dynamic: the row of dynamic evaluation, if requested.
+        dynamic_mixed: the row of both together, if both are requested.
         baselines: the rows of the baselines, see `charrnn_core.evaluation.baselines`.
         remarks: what a reader of the figures has to know.
         course: how the training went, if that has a bearing on the result.
@@ -150,7 +152,9 @@ class Evaluation:
     part: str = ""
     symbol: str = "character"
     best: Row | None = None
+    mixed: Row | None = None
     dynamic: Row | None = None
+    dynamic_mixed: Row | None = None
     baselines: tuple[Row, ...] = ()
     remarks: tuple[str, ...] = field(default=())
     course: Course | None = field(default=None, repr=False)
@@ -174,8 +178,8 @@ class Evaluation:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows: the model's first, then those to compare it with."""
-        others = (row for row in (self.best, self.dynamic) if row is not None)
-        return (self.model, *others, *self.baselines)
+        others = (self.best, self.mixed, self.dynamic, self.dynamic_mixed)
+        return (self.model, *(row for row in others if row is not None), *self.baselines)
 
     def line(self) -> str:
         """Return the model's result as one line."""
@@ -210,7 +214,9 @@ class Evaluation:
             "part": self.part,
             "symbol": self.symbol,
             "best": None if self.best is None else self.best.table(),
+            "mixed": None if self.mixed is None else self.mixed.table(),
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
+            "dynamic_mixed": None if self.dynamic_mixed is None else self.dynamic_mixed.table(),
             "baselines": [row.table() for row in self.baselines],
             "remarks": list(self.remarks),
             "warnings": self.warnings(),
