@@ -189,8 +189,8 @@ class Ended:
     Arguments:
         step: updates made.
         reason: ``"finished"``, ``"stopped early"``, ``"interrupted"`` or ``"failed"``.
-        held_out_nats_per_char: the last loss on held-out text; of all of it unless training was
-            interrupted or failed.
+        held_out_nats_per_char: the loss of the best model on held-out text; on all of it unless
+            training was interrupted. The last one on the excerpt if training failed.
         seconds: the time of the whole run.
         directory: the run directory.
         spent: where that time has gone.

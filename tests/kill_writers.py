@@ -27,7 +27,7 @@ import filelock  # noqa: F401  # here, so that no child has to import it
 
 from charrnn_core.errors import StorageError
 from charrnn_core.files.atomic import Disk, make_directory
-from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.opening import open_model
 from charrnn_core.runs.writer import RunWriter
 from tests.crashes import (
     LARGE,
@@ -240,7 +240,7 @@ def read_meanwhile(base: Path, saves: int) -> Figures:
     while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
         figures.reads += 1
         figures.look(run, 0, _BEFORE, SMALL)
-        _, checkpoint = open_checkpoint(run.path, print, best=True)
+        _, checkpoint, _ = open_model(run.path, print)
         figures.wrong += checkpoint.table["step"] != best(checkpoint.table["step"])
     figures.failed += ended[1] != 0
     return figures

@@ -61,6 +61,14 @@ def test_cells(text_file, tmp_path):
     assert 0 < row["least bits, small"] <= row["bits, small"] < 8
 
 
+def test_texts(tmp_path):
+    """Those that need no package: the others are fetched."""
+    table = benchmark("texts.py", "--out", tmp_path, "python-docs", "stdlib")
+    docs, code = (tmp_path / f"{name}.txt" for name in ("python-docs", "stdlib"))
+    assert f"| python-docs | {len(docs.read_text('utf-8')):,} | " in table
+    assert 5_000_000 < len(code.read_text("utf-8")) <= 10_000_000
+
+
 def test_no_script_is_left_out():
     here = {name.removeprefix("test_") + ".py" for name in globals() if name.startswith("test_")}
     assert {path.name for path in (ROOT / "benchmarks").glob("*.py")} - SIDES <= here

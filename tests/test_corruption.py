@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.errors import CheckpointError, RunDirectoryError, StorageError
+from charrnn_core.errors import CheckpointError, StorageError
 from charrnn_core.files.checkpoint import save_checkpoint
-from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.opening import open_checkpoint, open_model
 from charrnn_core.runs.writer import RunWriter
 from tests.crashes import SMALL, content, found, make_run, save
 
@@ -187,13 +187,16 @@ def test_what_cannot_be_read_at_all(run, monkeypatch):
 
 
 def test_a_damaged_best_checkpoint_is_not_replaced_silently(run):
-    assert open_checkpoint(run.path, print, best=True)[0] == run.checkpoint_file(1)
+    lines = []
+    best, newest = open_model(run.path, lines.append), open_checkpoint(run.path, print)
+    assert best.path == run.checkpoint_file(1) and best.newest == newest[1].table and not lines
     run.checkpoint_file(1).write_bytes(b"CRNN" + bytes(90))
-    with pytest.raises(CheckpointError, match="step-000000001.crn is damaged"):
-        open_checkpoint(run.path, print, best=True)
+    assert open_model(run.path, lines.append).path == newest[0] == run.checkpoint_file(3)
+    assert "step-000000001.crn is damaged" in lines[0] and "using the last model" in lines[0]
     run.checkpoint_file(1).unlink()
-    with pytest.raises(RunDirectoryError, match="the best checkpoint of .* was removed"):
-        open_checkpoint(run.path, print, best=True)
+    assert open_model(run.path, lines.append).path == newest[0]
+    assert "the best model, of step-000000001.crn, is missing; using the last" in lines[1]
+    assert open_model(run.path, lines.append, last=True).path == newest[0] and len(lines) == 2
 
 
 plain = st.recursive(
@@ -207,9 +210,9 @@ plain = st.recursive(
 def test_any_table_gives_a_checkpoint_or_an_error(tmp_path_factory, step, loop):
     run = make_run(tmp_path_factory.getbasetemp() / "tables")
     save_checkpoint(run.checkpoint_file(1), {"step": step, "loop": loop}, {})
-    for best in (False, True):
+    for last in (False, True):
         try:
-            path, _ = open_checkpoint(run.path, print, best)
-            assert path == run.checkpoint_file(1)
+            opened = open_model(run.path, print, last)
+            assert opened.path == run.checkpoint_file(1) and str(opened.chosen)
         except StorageError as error:
             assert "\n" not in str(error) and len(str(error)) < 1000

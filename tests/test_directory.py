@@ -11,7 +11,7 @@ from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.runs import recovery
 from charrnn_core.runs import writer as writer_module
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.opening import open_checkpoint, open_model
 from charrnn_core.runs.writer import RunWriter
 from tests.crashes import SMALL, content, found, make_run, save
 
@@ -147,11 +147,11 @@ def saved_when_read(run: RunWriter, step: int, monkeypatch) -> None:
     monkeypatch.setattr(recovery, "load_checkpoint", load)
 
 
-@pytest.mark.parametrize("best, expected", [(False, 8), (True, 5)])
-def test_a_reader_looks_again_and_never_takes_an_old_one(run, monkeypatch, best, expected):
+@pytest.mark.parametrize("last, expected", [(True, 8), (False, 5)])
+def test_a_reader_looks_again_and_never_takes_an_old_one(run, monkeypatch, last, expected):
     """Of 4, 5 and 6, 5 is kept for being the best: it must not be taken for the newest."""
     saved_when_read(run, 6, monkeypatch)
-    path, checkpoint = open_checkpoint(run.path, print, best)
+    path, checkpoint, _ = open_model(run.path, print, last)
     assert checkpoint.table["step"] == expected and path == run.checkpoint_file(expected)
 
 
@@ -159,7 +159,7 @@ def test_a_reader_of_the_best_looks_again_when_there_is_a_better(tmp_path, monke
     run, lines = make_run(tmp_path / "run", 8, SMALL), []
     run.checkpoint_file(11).write_text("damaged")
     saved_when_read(run, 5, monkeypatch)
-    assert open_checkpoint(run.path, lines.append, best=True)[0] == run.checkpoint_file(10)
+    assert open_model(run.path, lines.append).path == run.checkpoint_file(10)
     assert len(lines) == 1
 
 

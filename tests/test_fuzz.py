@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn_core.errors import OptionError, SourceError, UsageError
-from charrnn_core.runs.config import RunConfig, read_toml
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.settings_file import read_toml
 from tests.fuzz import nasty, targets
 
 FUZZ = Path(__file__).resolve().parent / "fuzz"

@@ -144,21 +144,24 @@ def test_the_best_is_scored_on_everything_too(config, tmp_path):
     )
     result = train(worse, out=tmp_path / "run", note=quiet)
     assert result.reason == "stopped early" and result.best_step != result.updates
-    best = load(tmp_path / "run", best=True)
-    assert best.table["step"] == result.best_step
-    [row] = [row for row in result.held_out.rows if row.name.startswith("best")]
-    assert row.name == f"best, update {result.best_step:,}" and row == result.held_out.best
-    for model, nats in ((best, row.nats_per_char), (result.model, result.held_out.nats_per_char)):
+    last, best = load(tmp_path / "run", last=True), load(tmp_path / "run")
+    assert best.table["step"] == result.best_step == result.model.table["step"]
+    assert last.table["step"] == result.updates
+    [row] = [row for row in result.held_out.rows if row.name.startswith("last")]
+    assert row.name == f"last, update {result.updates:,}" and row == result.held_out.last
+    for model, nats in ((last, row.nats_per_char), (best, result.held_out.nats_per_char)):
         again = evaluate(model, baselines=False, note=quiet)
         assert nats == pytest.approx(again.nats_per_char, abs=1e-4)
     saved = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert saved["best"]["nats_per_char"] == row.nats_per_char < saved["nats_per_char"]
-    assert result.best != row.nats_per_char  # that one is the excerpt's
-    table = [line for line in result.lines() if line.startswith(("model ", "best, update"))]
-    assert [line[:5] for line in table] == ["model", "best,"]
+    assert saved["last"]["nats_per_char"] == row.nats_per_char > saved["nats_per_char"]
+    assert saved["step"] == result.updates and saved["model"]["step"] == result.best_step
+    assert result.best != result.held_out.nats_per_char  # that one is the excerpt's
+    table = [line for line in result.lines() if line.startswith(("model ", "last, update"))]
+    assert table[0] == f"model from {best.chosen}" and "the best of" in table[0]
+    assert [line[:5] for line in table[1:]] == ["model", "last,"]
 
 
-def test_a_best_that_is_gone_costs_its_row(config, tmp_path):
+def test_a_best_that_is_gone_is_replaced_by_the_last(config, tmp_path):
     class Thief:
         def on_checkpoint(self, event):
             for path in RunDirectory(tmp_path / "run").saved():
@@ -172,8 +175,9 @@ def test_a_best_that_is_gone_costs_its_row(config, tmp_path):
         worse, optimizer=dataclasses.replace(worse.optimizer, options=options)
     )
     result = train(worse, out=tmp_path / "run", observers=[Thief()], note=notes.append)
-    assert result.reason == "stopped early" and result.held_out.best is None
-    assert any("the best checkpoint is not scored: " in note for note in notes)
+    assert result.reason == "stopped early" and result.held_out.last is None
+    assert any("the best model is lost; the last one is used: " in note for note in notes)
+    assert result.model.table["step"] == result.updates == result.best_step
 
 
 def test_who_interrupts_gets_the_last_loss_of_the_excerpt(config, tmp_path):

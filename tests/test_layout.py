@@ -74,6 +74,7 @@ TABLE = {
         {"kind": "loss", "name": "crossentropy", "distribution": "charrnn", "version": "0.1.0"},
     ],
     "corpus": {"name": "python-docs", "characters": 12345, "sha256": "0" * 64},
+    "model": {"step": 100, "last": 100, "best": 80, "evaluations": 5},
     "step": 100,
     "held_out_nats_per_char": 1.5,
     "loop": {"best": 1.25, "best_step": 80, "characters": 10**6, "seconds": 300.0, "rollbacks": 2},
@@ -94,7 +95,7 @@ def test_info_has_the_result_first(width):
     ]
     text = " ".join("\n".join(shown).split())
     for words in (
-        "best 1.2500 nats, 1.8034 bits per character, after update 80",
+        "model update 100, the last best 1.2500 nats, 1.8034 bits per character, after update 80",
         "trained 100 updates, 1,000,000 characters, 5.0 minutes", "trouble 2 rollbacks",
         "cell stacked: layers=(lstm: features=256; lstm: features=256; lstm: features=256)",
         "network 1,234,567 parameters, embedding of 64",

@@ -82,7 +82,7 @@ def test_a_variational_mask_holds_for_a_window_and_a_plain_one_for_a_step():
     for same in (False, True):
         network = Network(cell(), V, dropouts=Dropouts(output=0.5, variational=same))
         ys = jnp.full((40, B, H), 3.0)
-        dropped = np.asarray(network._drop(jax.random.key(0), 0.5, ys))
+        dropped = np.asarray(network.dropouts.drop(jax.random.key(0), 0.5, ys))
         assert set(np.unique(dropped)) == {0.0, 6.0}
         assert (dropped == dropped[:1]).all() == same
         assert len(np.unique(dropped.reshape(40, B, H)[0], axis=0)) > 1  # rows differ

@@ -62,11 +62,11 @@ def test_patience_stops_early_and_keeps_the_best(config, tmp_path):
     assert result.reason == "stopped early"
     losses = [row["held_out_nats_per_char"] for row in rows(tmp_path / "run")
               if "held_out_nats_per_char" in row]  # fmt: skip
-    assert np.argmin(losses) == len(losses) - 3 and result.held_out.nats_per_char == losses[-1]
+    assert np.argmin(losses) == len(losses) - 3 and result.held_out.last.nats_per_char == losses[-1]
     assert steps(tmp_path / "run") == [result.best_step, evaluated(tmp_path / "run")[-1]]
-    assert any("--best" in line for line in result.lines())
-    best = evaluate(load(tmp_path / "run", best=True))
+    best = evaluate(load(tmp_path / "run"))
     assert best.nats_per_char == pytest.approx(min(losses), rel=1e-6)
+    assert best.nats_per_char == result.held_out.nats_per_char
     with pytest.raises(ResumeError, match="was stopped early at update .* such as --epochs"):
         resume(tmp_path / "run", note=quiet)
     assert resume(tmp_path / "run", budget={"characters": 30_000}, note=quiet).reason in (

@@ -21,8 +21,8 @@ from charrnn_core.files.checkpoint import FORMAT, load_checkpoint
 from charrnn_core.files.regular import cut_own, named, own, read_own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import keep_copies
-from charrnn_core.runs.config import read_toml
 from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.text.mapped import open_ids
 from charrnn_core.training.incidents import cut_log

@@ -286,7 +286,7 @@ def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
         train(timed, out=tmp_path / "b", registry=mine)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5", "muon"])
 def test_every_optimizer_learns(config, tmp_path, optimizer):
     recorder = Recorder()
     ref = Ref.parse(optimizer).with_options({"warmup": 5})
@@ -586,5 +586,5 @@ def test_a_model_that_was_better_before_is_told_of(tmp_path):
         held_out = Evaluation(model=Row(name="model", nats_per_char=1.495), **about)
         trained = Trained(None, tmp_path, held_out, "finished", best_step=5, best=best)
         lines = "\n".join(trained.lines())
-        note = "note: the model has been overfitting since update 5 (1.4800 nats): use --best"
+        note = "note: the training has been overfitting since update 5 (1.4800 nats): train less"
         assert (note in lines) == told

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import jax
 import jax.numpy as jnp
 
-from charrnn_core.arrays import Carry, Ids, Leaves, Params, Shaped, Tree
+from charrnn_core.arrays import Carry, Leaves, Params, Tree
 from charrnn_core.engine.equations import BEFORE, ONCE, Env, read, run
 from charrnn_core.engine.fallback import attempt, is_limit, report
 from charrnn_core.engine.forward import run_body
@@ -19,26 +19,26 @@ from charrnn_core.engine.plan import make_plan
 from charrnn_core.engine.products import Group
 from charrnn_core.engine.trace import Step, Traced, trace
 
-Prepared: TypeAlias = Callable[[Carry, Ids], tuple[Carry, Tree]]
-"""A step as a function of ``carry, ids``, whose parameters are known."""
+Prepared: TypeAlias = Callable[[Carry, Tree], tuple[Carry, Tree]]
+"""A step as a function of ``carry, x``, whose parameters are known."""
 
 T = TypeVar("T")
 
 
 def prepare_step(
-    step: Step, params: Params, carry: Carry, ids: Shaped, symbols: int, forced: bool = False
+    step: Step, params: Params, carry: Carry, x: Tree, symbols: int, forced: bool = False
 ) -> Prepared:
-    """Do what needs no carry of ``step(params, carry, ids)``, for many steps that follow.
+    """Do what needs no carry of ``step(params, carry, x)``, for many steps that follow.
 
     Arguments:
         step: a pure function.
         params: a pytree.
-        carry, ids: what the function will get, or their shapes; ``ids: int[B]``.
+        carry, x: what the function will get, or their shapes; first in x are ids, ``int[B]``.
         symbols: V; the ids are below it.
         forced: raise if the engine fails on the step, instead of going on without it.
 
     Returns:
-        The step as a function of ``carry, ids``.
+        The step as a function of ``carry, x``.
 
     Raises:
         EngineError: the engine fails, and it was `forced`.
@@ -51,11 +51,11 @@ def prepare_step(
     """
 
     def by_engine() -> Prepared:
-        traced = trace(step, params, carry, ids)
+        traced = trace(step, params, carry, x)
         return partial(step, params) if traced.effects else _prepare(traced, params, symbols)
 
     def plainly() -> Prepared:
-        jax.eval_shape(step, params, carry, ids)
+        jax.eval_shape(step, params, carry, x)
         return partial(step, params)
 
     def reported(result: T, fault: Exception | None) -> T:
@@ -64,8 +64,8 @@ def prepare_step(
         return result
 
     prepared = reported(*attempt(by_engine, plainly))
-    return lambda carry, ids: reported(
-        *attempt(partial(prepared, carry, ids), partial(step, params, carry, ids))
+    return lambda carry, x: reported(
+        *attempt(partial(prepared, carry, x), partial(step, params, carry, x))
     )
 
 
@@ -79,8 +79,8 @@ def _prepare(traced: Traced, params: Params, symbols: int) -> Prepared:
     consts = [once[value] for value in plan.used_in_loop(ONCE)]
     table.add_up_extras(item for group in plan.groups for item in group.sums)
 
-    def prepared(carry: Carry, ids: Ids) -> tuple[Carry, Tree]:
-        values = InputValues(plan, once, [ids], table, over_time=False)
+    def prepared(carry: Carry, x: Tree) -> tuple[Carry, Tree]:
+        values = InputValues(plan, once, jax.tree.leaves(x), table, over_time=False)
 
         def compute(group: Group, operands: Leaves, rest: list[Leaves]) -> Leaves:
             extras = [values.extra(item) for item in group.sums]

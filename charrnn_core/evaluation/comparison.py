@@ -7,6 +7,7 @@ from charrnn_core.evaluation.counting import Counting
 from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
 from charrnn_core.evaluation.scoring import Nats
 from charrnn_core.evaluation.unknown import Unknown
+from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.course import Course
 from charrnn_core.text.alphabet import Alphabet, Ids
 from charrnn_core.text.split import Piece, count_characters
@@ -89,7 +90,8 @@ class Comparison:
         self,
         model: Row,
         *,
-        best: Row | None = None,
+        chosen: Chosen | None = None,
+        last: Row | None = None,
         mixed: Row | None = None,
         dynamic: Row | None = None,
         dynamic_mixed: Row | None = None,
@@ -100,7 +102,8 @@ class Comparison:
         """Wait for the baselines, and return the complete evaluation.
 
         Arguments:
-            model, best, mixed, dynamic, dynamic_mixed, remarks, course: as for `Evaluation`.
+            model, chosen, last, mixed, dynamic, dynamic_mixed, remarks, course: as for
+                `Evaluation`.
             give_up: called several times a second; True ends the wait, without baselines.
         """
         rows, more = ((), ()) if self._counting is None else self._counting.wait(give_up)
@@ -111,7 +114,8 @@ class Comparison:
             split=text.split,
             part=text.part,
             symbol=text.alphabet.unit,
-            best=best,
+            chosen=chosen,
+            last=last,
             mixed=mixed,
             dynamic=dynamic,
             dynamic_mixed=dynamic_mixed,

@@ -70,8 +70,8 @@ def diagnose(
     """
     course = course or Course()
     best = _best_before(held_out, course)
-    advice = f"{_LOWER_THE_RATE}; {best} was better: use --best" if best else _LOWER_THE_RATE
-    if held_out is not None and not math.isfinite(held_out):
+    advice = f"{_LOWER_THE_RATE}; {best} was better" if best else _LOWER_THE_RATE
+    if not all(math.isfinite(loss) for loss in (held_out, course.last) if loss is not None):
         fact = "the held-out loss is not finite: the model overflows"
         return Diagnosis("not finite", f"warning: {fact}; {advice}")
     if how := _diverged(course, confirmed=bool(best), losing=bool(better)):
@@ -126,13 +126,12 @@ def _worse_since(best: str, course: Course) -> Diagnosis:
     if not spans or spans[-1].train < until[-1].train:
         return Diagnosis(
             "overfitting",
-            f"note: the model has been overfitting since {best}: use --best, train less, add "
-            "dropout, or stop early with --patience",
+            f"note: the training has been overfitting since {best}: train less, or add dropout",
         )
     return Diagnosis(
         "unsettled",
-        f"note: {best} was better, and the training loss has not fallen since: use --best, or "
-        "lower the learning rate with --lr",
+        f"note: {best} was better, and the training loss has not fallen since: lower the learning "
+        "rate with --lr",
     )
 
 

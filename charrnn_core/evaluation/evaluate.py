@@ -95,6 +95,7 @@ def evaluate(
         adapted, both = _rows(text, learner.name, learner.score, learner.log_p, mixture)
     return comparison.evaluation(
         own,
+        chosen=model.chosen,
         mixed=mixed,
         dynamic=adapted,
         dynamic_mixed=both,

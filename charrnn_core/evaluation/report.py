@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charrnn_core.evaluation.diagnosis import diagnose
 from charrnn_core.public import public
+from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.course import Course
 from charrnn_core.terminal import aligned, number
 
@@ -133,7 +134,8 @@ class Evaluation:
         split: the preset that cut the text.
         part: the part that was read.
         symbol: the unit, ``"character"`` or ``"byte"``.
-        best: the row of the best checkpoint on the same text, if a training ended with another.
+        chosen: which of the models of its run it is, if that is known.
+        last: the row of the last model on the same text, if a training ended with a worse one.
         mixed: the row of the model mixed with counts, if requested.
         dynamic: the row of dynamic evaluation, if requested.
         dynamic_mixed: the row of both together, if both are requested.
@@ -151,7 +153,8 @@ class Evaluation:
     split: str = ""
     part: str = ""
     symbol: str = "character"
-    best: Row | None = None
+    chosen: Chosen | None = None
+    last: Row | None = None
     mixed: Row | None = None
     dynamic: Row | None = None
     dynamic_mixed: Row | None = None
@@ -178,7 +181,7 @@ class Evaluation:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows: the model's first, then those to compare it with."""
-        others = (self.best, self.mixed, self.dynamic, self.dynamic_mixed)
+        others = (self.last, self.mixed, self.dynamic, self.dynamic_mixed)
         return (self.model, *(row for row in others if row is not None), *self.baselines)
 
     def line(self) -> str:
@@ -191,13 +194,20 @@ class Evaluation:
         )
 
     def lines(self) -> list[str]:
-        """Return the lines for the user: result, comparison, remarks and warnings."""
+        """Return the lines for the user: result, model, comparison, remarks and warnings."""
         head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
         compared = [head, *(row.cells() for row in self.rows)] if len(self.rows) > 1 else []
         if not compared and self.interval is not None:
             compared = [head, self.model.cells()]
         remarks = [f"note: {remark}" for remark in self.remarks]
-        return [self.line(), *(aligned(compared) if compared else []), *remarks, *self.warnings()]
+        model = [] if self.chosen is None else [f"model from {self.chosen}"]
+        return [
+            self.line(),
+            *model,
+            *(aligned(compared) if compared else []),
+            *remarks,
+            *self.warnings(),
+        ]
 
     def warnings(self) -> list[str]:
         """Return at most one line, the diagnosis of `charrnn_core.evaluation.diagnosis`."""
@@ -213,7 +223,8 @@ class Evaluation:
             "split": self.split,
             "part": self.part,
             "symbol": self.symbol,
-            "best": None if self.best is None else self.best.table(),
+            "model": None if self.chosen is None else self.chosen.table(),
+            "last": None if self.last is None else self.last.table(),
             "mixed": None if self.mixed is None else self.mixed.table(),
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
             "dynamic_mixed": None if self.dynamic_mixed is None else self.dynamic_mixed.table(),

@@ -83,7 +83,7 @@ class Documents:
         if not self.separator:
             return reset, None
         steps = inputs.shape[0]
-        read, text = inputs, _texts_begun(inputs, reset)
+        read, text = inputs, texts_begun(inputs, reset)
         if tail is not None:
             read = jnp.concatenate([tail.T, inputs])
             text = jnp.concatenate([jnp.zeros(tail.T.shape, jnp.int32), text])
@@ -96,7 +96,7 @@ class Documents:
         return ends if reset is None else ends | reset, tail
 
 
-def _texts_begun(inputs: Ids, reset: Reset | None) -> Array:
+def texts_begun(inputs: Ids, reset: Reset | None) -> Array:
     """Return ``int32[T,B]``: for every id how many texts have begun, up to it, in its window."""
     if reset is None:
         return jnp.zeros(inputs.shape, jnp.int32)

@@ -34,36 +34,21 @@ from charrnn_core.network.calling import (
     draw_params,
     own_sequence,
     take_step,
-    training_step,
 )
+from charrnn_core.network.context import Context
 from charrnn_core.network.documents import Documents
-from charrnn_core.noise import Noise, dropout
+from charrnn_core.network.dropouts import CONTEXT, INPUT, OUTPUT, Dropouts, key_bits, noisy_step
+from charrnn_core.network.reading import Reading
 from charrnn_core.public import public
-
-_CELL, _INPUT, _OUTPUT = range(3)
-"""The parts of the network that draw random numbers while training."""
-
-
-@dataclass(frozen=True)
-class Dropouts:
-    """Shares of a cell's input and output that are dropped while training.
-
-    Arguments:
-        input: share of the elements of the cell's input.
-        output: share of the elements of its output.
-        variational: draw one mask per window, not one per character (Gal and Ghahramani 2016,
-            arXiv 1512.05287).
-    """
-
-    input: float = 0.0
-    output: float = 0.0
-    variational: bool = False
 
 
 @public
 @dataclass(frozen=True)
 class Network:
     """Turns ids into logits: ``x = onehot(id)`` or ``E[id]; h, y = cell(h, x); o = y R + c``.
+
+    With a context of n characters, ``x += s sum_k C[row_k(the last k ids)]`` with k from 2
+    to n and s = 40 / sqrt(width of x).
 
     Arguments:
         cell: any recurrent cell.
@@ -73,10 +58,12 @@ class Network:
             arXiv 1608.05859; Inan et al. 2017, arXiv 1611.01462).
         dropouts: what is dropped while training.
         separator: the ids that end a document, see `charrnn_core.network.documents`.
+        context: how the rows of C are found, see `charrnn_core.network.context`.
         unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.engine.unroll`.
 
     Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
-    embedding, ``"embedding": [V,embedding]``; tied, the kernel is P, ``[H,embedding]``.
+    embedding, ``"embedding": [V,embedding]``; tied, the kernel is P, ``[H,embedding]``. With a
+    context, C is ``"context": [rows,width of x]``.
 
     Raises:
         OptionError: there is no embedding to tie the readout to.
@@ -97,6 +84,7 @@ class Network:
     tied: bool = False
     dropouts: Dropouts = Dropouts()
     separator: tuple[int, ...] = ()
+    context: Context = Context()
     unroll_mode: str = "auto"
 
     def __post_init__(self) -> None:
@@ -112,12 +100,12 @@ class Network:
         return self.embedding or self.symbols
 
     @property
-    def documents(self) -> Documents:
-        """Return how documents are found."""
-        return Documents(self.separator)
+    def reading(self) -> Reading:
+        """Return what is found in ids alone."""
+        return Reading(Documents(self.separator), self.context)
 
     def init(self, key: Key) -> Params:
-        """Draw parameters: the readout Glorot-uniform, the embedding normal.
+        """Draw parameters: the readout Glorot-uniform, the embedding normal, the context zero.
 
         The embedding's deviation is 1; tied, it is ``embedding ** -0.5``, so that logits start
         small.
@@ -132,6 +120,8 @@ class Network:
             scale = self.embedding**-0.5 if self.tied else 1.0
             embedding = jax.random.normal(embedding_key, (self.symbols, self.embedding))
             params["embedding"] = scale * embedding
+        if self.context.rows:
+            params["context"] = jnp.zeros((self.context.rows, self.in_features))
         return params
 
     @cached_property
@@ -146,7 +136,11 @@ class Network:
 
     def initial_carry(self, params: Params, batch: int) -> Carry:
         """Return the carry before the first character, for `batch` streams."""
-        return self.documents.begin(self._fresh(params, batch), batch)
+        return self.reading.begin(self._fresh(params, batch), batch)
+
+    def rows_read(self, carry: Carry, inputs: Ids) -> Array | None:
+        """Return the rows of C that a window reads, ``int32[T,B,n-1]``; None without a context."""
+        return self.reading.find(carry, inputs, None).rows
 
     def unroll(
         self,
@@ -155,21 +149,23 @@ class Network:
         inputs: Ids,
         reset: Reset | None = None,
         key: Key | None = None,
+        places: Array | None = None,
     ) -> tuple[Logits, Carry]:
         """Read ``inputs: int32[T,B]``; return ``float32[T,B,V]`` and the carry after them.
 
         Arguments:
             reset: bool[T,B]; starts a row afresh before that character.
             key: of all that is random while training; None when the network is only used.
+            places: where ``params["context"]`` has each of `rows_read`, if it is a part of C.
         """
-        carry, tail = self.documents.split(carry)
-        reset, tail = self.documents.find(tail, inputs, reset)
+        carry, reset, rows, tails = self.reading.find(carry, inputs, reset)
+        xs = self._what_is_read(params, inputs, rows if places is None else places, key)
         if self._has_own_sequence(training=key is not None):
-            carry, ys = self._own_sequence(params, carry, inputs, reset, key)
+            carry, ys = self._own_sequence(params, carry, xs, reset, key)
         else:
-            step, xs = self._read, inputs
+            step = self._read
             if key is not None and self._draws:
-                step, xs = self._noisy(key, inputs)
+                step, xs = self._noisy(key, xs)
             carry, ys = unroll(
                 step,
                 params,
@@ -181,17 +177,17 @@ class Network:
                 mode=self.unroll_mode,
             )
         if key is not None and self.dropouts.output:
-            ys = self._drop(jax.random.fold_in(key, _OUTPUT), self.dropouts.output, ys)
-        return self._read_out(params, ys), self.documents.join(carry, tail)
+            ys = self.dropouts.drop(jax.random.fold_in(key, OUTPUT), self.dropouts.output, ys)
+        return self._read_out(params, ys), self.reading.join(carry, tails)
 
     def choose(self, batch: int, window: int) -> Choice:
         """Say how `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
         if self._has_own_sequence(training=True):
             return Choice(False, "the cell has one", (), own=True)
         carry = jax.eval_shape(lambda params: self._fresh(params, batch), self.shapes)
-        step, xs = self._read, jax.ShapeDtypeStruct((window, batch), jnp.int32)
+        step, xs = self._read, self._shape_of_what_is_read(window, batch)
         if self._draws:
-            bits, of_window = jax.eval_shape(lambda: _bits(jax.random.key(0), window))
+            bits, of_window = jax.eval_shape(lambda: key_bits(jax.random.key(0), window))
             zeros: Any = np.zeros(of_window.shape, of_window.dtype)
             step, xs = self._noisy_step(zeros), (xs, bits)
         return choose(
@@ -224,52 +220,55 @@ class Network:
         """Return `step` as a function of ``carry, ids``, for many steps of the same parameters."""
         if self.unroll_mode == "scan":
             return partial(self.step, params)
-        fresh, ids = self._fresh(params, batch), jax.ShapeDtypeStruct((batch,), jnp.int32)
-        cell_carry, _ = self.documents.split(carry)
-        forced = self.unroll_mode == "engine"
-        read = prepare_step(self._read, params, cell_carry, ids, self.symbols, forced)
+        fresh, cell_carry = self._fresh(params, batch), self.reading.cell_carry(carry)
+        x, forced = self._shape_of_what_is_read(batch), self.unroll_mode == "engine"
+        read = prepare_step(self._read, params, cell_carry, x, self.symbols, forced)
 
         def step(carry: Carry, ids: Ids) -> tuple[Logits, Carry]:
-            carry, tail = self.documents.split(carry)
-            reset, tail = self.documents.find(tail, ids[None], None)
-            if reset is not None:
-                carry = restart(reset[0], carry, fresh)
-            carry, y = read(carry, ids)
-            return self._read_out(params, y), self.documents.join(carry, tail)
+            carry, begins, rows, tails = self.reading.find(carry, ids[None], None)
+            if begins is not None:
+                carry = restart(begins[0], carry, fresh)
+            rows = None if rows is None else rows[0]
+            carry, y = read(carry, self._what_is_read(params, ids, rows))
+            return self._read_out(params, y), self.reading.join(carry, tails)
 
         return step
 
     def _fresh(self, params: Params, batch: int) -> Carry:
         return begin(self.cell, params["cell"], (batch, self.in_features))
 
-    def _read(self, params: Params, carry: Carry, ids: Ids) -> tuple[Carry, Outputs]:
-        return take_step(self.cell, params["cell"], carry, self._embed(params, ids))
+    def _what_is_read(
+        self, params: Params, ids: Ids, rows: Array | None, key: Key | None = None
+    ) -> Tree:
+        """Return what a step reads: ids, and with a context the sum of its rows."""
+        if rows is None:
+            return ids
+        looked_up = params["context"][rows]
+        if key is not None and self.dropouts.context:
+            looked_up = self.dropouts.keep_rows(jax.random.fold_in(key, CONTEXT), looked_up)
+        return ids, self.context.add_up(looked_up)
+
+    def _shape_of_what_is_read(self, *shape: int) -> Tree:
+        ids = jax.ShapeDtypeStruct(shape, jnp.int32)
+        if not self.context.tables:
+            return ids
+        return ids, jax.ShapeDtypeStruct((*shape, self.in_features), jnp.float32)
+
+    def _read(self, params: Params, carry: Carry, item: Tree) -> tuple[Carry, Outputs]:
+        return take_step(self.cell, params["cell"], carry, self._embed(params, item))
 
     @property
     def _draws(self) -> bool:
         """Return whether a step draws random numbers while training."""
         return bool(self.dropouts.input) or isinstance(self.cell, NoisyCell)
 
-    def _noisy(self, key: Key, inputs: Ids) -> tuple[Step, Tree]:
-        """Return `_read` while training, and what it reads: ids and the bits of each step's key."""
-        bits, window = _bits(key, inputs.shape[0])
-        return self._noisy_step(window), (inputs, bits)
+    def _noisy(self, key: Key, xs: Tree) -> tuple[Step, Tree]:
+        """Return `_read` while training, and what it reads: also the bits of each step's key."""
+        bits, window = key_bits(key, jax.tree.leaves(xs)[0].shape[0])
+        return self._noisy_step(window), (xs, bits)
 
     def _noisy_step(self, window: Array) -> Step:
-        """Return `_read` while training; `window` is the bits that all steps share."""
-
-        def read(params: Params, carry: Carry, item: Tree) -> tuple[Carry, Outputs]:
-            ids, bits = item
-            noise = Noise(bits, window)
-            x = self._embed(params, ids)
-            if self.dropouts.input:
-                of_input = noise.fold_in(_INPUT).keys()
-                which = "window" if self.dropouts.variational else "step"
-                x = dropout(of_input[which], self.dropouts.input, x)
-                noise = noise.fold_in(_CELL)  # a cell may draw from parts of the same numbers
-            return training_step(self.cell, params["cell"], carry, x, noise)
-
-        return read
+        return noisy_step(self.cell, self.dropouts, self._embed, window)
 
     def _has_own_sequence(self, training: bool) -> bool:
         if self.unroll_mode not in ("auto", "parallel") or not isinstance(self.cell, SequenceCell):
@@ -277,25 +276,22 @@ class Network:
         return not (training and isinstance(self.cell, NoisyCell))
 
     def _own_sequence(
-        self, params: Params, carry: Carry, inputs: Ids, reset: Reset | None, key: Key | None
+        self, params: Params, carry: Carry, items: Tree, reset: Reset | None, key: Key | None
     ) -> tuple[Carry, Outputs]:
         """Unroll by the cell's own sequence."""
         assert isinstance(self.cell, SequenceCell)
         if reset is None:
-            reset = jnp.zeros(inputs.shape, bool)
-        xs, rate = self._embed(params, inputs), self.dropouts.input
+            reset = jnp.zeros(jax.tree.leaves(items)[0].shape, bool)
+        xs, rate = self._embed(params, items), self.dropouts.input
         if key is not None and rate:
-            xs = self._drop(jax.random.fold_in(key, _INPUT), rate, xs)
+            xs = self.dropouts.drop(jax.random.fold_in(key, INPUT), rate, xs)
         return own_sequence(self.cell, params["cell"], carry, xs, reset)
 
-    def _drop(self, key: Key, rate: float, xs: Array) -> Array:
-        """Drop elements of ``xs: float[T,B,H]``, the same at every step if it is variational."""
-        if self.dropouts.variational:
-            return jax.vmap(partial(dropout, key, rate))(xs)
-        return dropout(key, rate, xs)
-
-    def _embed(self, params: Params, ids: Ids) -> Inputs:
-        return params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
+    def _embed(self, params: Params, item: Tree) -> Inputs:
+        """Return x from what a step, or a sequence, reads."""
+        ids, added = item if self.context.tables else (item, None)
+        x = params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
+        return x if added is None else x + added
 
     def _read_out(self, params: Params, ys: Outputs) -> Logits:
         product: Array = rows_times(ys, params["readout"]["kernel"])
@@ -303,9 +299,3 @@ class Network:
             product = rows_times(product, params["embedding"].T)
         logits = product.astype(jnp.float32)
         return logits + jnp.broadcast_to(params["readout"]["bias"], logits.shape)
-
-
-def _bits(key: Key, steps: int) -> tuple[Array, Array]:
-    """Return the bits of the keys that a cell draws from: one for each step, one for the window."""
-    step_key, window_key = jax.random.split(jax.random.fold_in(key, _CELL))
-    return jax.random.key_data(jax.random.split(step_key, steps)), jax.random.key_data(window_key)

@@ -21,8 +21,9 @@ _COPIES = 4
 def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[Ref, str]:
     """Find the widest cell of this kind whose network has at most `budget` parameters.
 
-    All layers of a stack keep the ratio of their widths. The cell's other options stay. No cell of
-    more than twice that width is tried: some cannot be described without being made.
+    The rows of a context do not count. All layers of a stack keep the ratio of their widths. The
+    cell's other options stay. No cell of more than twice that width is tried: some cannot be
+    described without being made.
 
     Arguments:
         cell: a cell whose options are all resolved.
@@ -40,8 +41,9 @@ def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[
         return _scaled(cell, width / max(widths))
 
     def count(width: int) -> int:
-        network = build(cell_of(width))
-        return count_parameters(network.shapes)
+        shapes = dict(build(cell_of(width)).shapes)
+        shapes.pop("context", None)
+        return count_parameters(shapes)
 
     if not (widths := _widths(cell)):
         raise OptionError(

@@ -2,19 +2,13 @@
 
 import dataclasses
 import json
-import re
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from charrnn_core.errors import (
-    CorpusError,
     OptionError,
 )
-from charrnn_core.files.atomic import explained, user_path
-from charrnn_core.files.regular import named
 from charrnn_core.public import public
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
 from charrnn_core.registry.options import (
@@ -27,19 +21,12 @@ from charrnn_core.registry.options import (
 )
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
-from charrnn_core.text.decode import decode_text
 
 BUDGETS = ("epochs", "minutes", "characters")
 """The settings that limit the length of a run."""
 
 _DEFAULT_CHARACTERS = 5_000_000
-_LARGEST_TOML = 2**20
-_MOST_KEY_PARTS = 32
-# tomllib's memory grows with the square of a dotted key's parts: 40 kB of "a.a.a" take 1.5 GB.
-_KEY_PART = r"""(?>[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(
-    rf"""(?<![\w-]){_KEY_PART}(?>[ \t]*+\.[ \t]*+{_KEY_PART}){{{_MOST_KEY_PARTS}}}"""
-)
+_WIDTH, _WIDTH_WITH_CONTEXT = 64, 32
 
 
 @public
@@ -61,17 +48,39 @@ class RunConfig:
         "copy of up to 64 MiB)",
     )
     cell: RefField = opt(Ref("lstm"), help="the recurrent cell")
-    embedding: int = opt(64, help="width of the input embedding; 0 for one-hot characters", ge=0)
+    embedding: int | None = opt(
+        None,
+        help="width of the input embedding; 0 for one-hot characters (default: 32, or 64 without a "
+        "context)",
+        ge=0,
+    )
+    context: int = opt(
+        6,
+        help="add embeddings of the last 2, 3, .. n characters to the input; 0 for none",
+        ge=0,
+        le=32,
+    )
+    context_bits: int | None = opt(
+        None,
+        help="rows for the characters of each of these lengths: 2 to this power (default: one for "
+        "32 characters of the text, from 2^10 to 2^16)",
+        ge=1,
+        le=24,
+    )
     tied: bool = opt(
         False, help="share the embedding E with the readout: project onto its width, then E^T"
     )
     parameters: int | None = opt(
         None,
-        help="scale the cell's width so that the network has at most this many parameters",
+        help="scale the cell's width so that the network has at most this many parameters, besides "
+        "those of the context",
         ge=1,
     )
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
     dropout_output: float = opt(0.2, help="dropout rate of the cell's output", ge=0, lt=1)
+    dropout_context: float = opt(
+        0.4, help="share of the context's embeddings dropped, each as a whole", ge=0, lt=1
+    )
     variational: bool = opt(
         False, help="draw the dropout masks once per window instead of once per step"
     )
@@ -144,8 +153,8 @@ class RunConfig:
     )
     init_from: str | None = opt(
         None,
-        help="start a new training from the parameters of this run or checkpoint (unlike resume, "
-        "which continues a run)",
+        help="start a new training from the best parameters of this run, or from this checkpoint "
+        "(unlike resume, which continues a run)",
     )
     sampler: RefsField = opt(
         (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"
@@ -167,6 +176,13 @@ class RunConfig:
                 "UTF-8, which config.toml cannot store; rename the path, or give such a prompt to "
                 "'charrnn sample' instead"
             ) from error
+
+    @property
+    def embedding_width(self) -> int:
+        """Return `embedding`, or its default: the rows of a context are as wide, and many."""
+        if self.embedding is not None:
+            return self.embedding
+        return _WIDTH_WITH_CONTEXT if self.context > 1 else _WIDTH
 
     @classmethod
     def read(cls, values: Mapping[str, Any], registry: Registry | None = None) -> "RunConfig":
@@ -210,6 +226,7 @@ class RunConfig:
             changes[name] = tuple(registry.resolve(kind, ref) for ref in getattr(self, name))
         if self.epochs is None and self.minutes is None and self.characters is None:
             changes["characters"] = _DEFAULT_CHARACTERS
+        changes["embedding"] = self.embedding_width
         return dataclasses.replace(self, **changes)
 
     def records(self, registry: Registry) -> list[dict[str, Any]]:
@@ -264,38 +281,3 @@ def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """
     replaced = BUDGETS if any(name in above for name in BUDGETS) else ()
     return {k: v for k, v in below.items() if k not in replaced} | dict(above)
-
-
-def read_toml(path: Path, opener: Callable[[str, int], int] = named) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Arguments:
-        path: the file.
-        opener: from `charrnn_core.files.regular`: `own` for a file of a run, `named` for a file
-            that a user names, which may be a link.
-
-    Raises:
-        StorageError: the file cannot be read, or is not a regular file.
-        OptionError: it is not TOML; the message names the line.
-    """
-    path = user_path(path)
-    with explained("read", path), open(path, "rb", opener=opener) as file:
-        data = file.read(_LARGEST_TOML + 1)  # a wrong file may be endless
-    if len(data) > _LARGEST_TOML:
-        raise OptionError(f"{path} has more than {_LARGEST_TOML} bytes; expected settings in TOML")
-    try:
-        text = decode_text(data, str(path))
-        if _LONG_KEY.search(text):
-            raise ValueError(f"a key has more than {_MOST_KEY_PARTS} parts")
-        values = tomllib.loads(text)
-    except CorpusError as error:
-        raise OptionError(f"{error}; settings must be TOML, encoded in UTF-8") from error
-    except RecursionError as error:
-        raise OptionError(f"{path} has values that are nested too deep") from error
-    except ValueError as error:  # from tomllib, also for an integer of 5000 digits, or from above
-        raise OptionError(f"{path} is not TOML: {error}") from error
-    try:
-        check_plain(values)
-    except OptionError as error:
-        raise OptionError(f"{path}: {error}") from error
-    return values

@@ -30,7 +30,8 @@ class LoopState:
         tenths: completed tenths of the budget.
         held_out: the last held-out loss in nats per character, on the part that is scored while it
             learns; so are those of `best`.
-        best, best_step: the lowest held-out loss, and the update after which it was measured.
+        best, best_step: the lowest held-out loss, and the update after which it was measured; once
+            a training has ended, those of the model that was best on all of the held-out text.
         evaluations, stale: evaluations so far, and those since the best one.
         anchor: the update of the last evaluation, to which training rolls back.
         kept: updates whose checkpoints are never removed.
@@ -96,6 +97,13 @@ class LoopState:
             self.best, self.best_step, self.stale = nats, self.step, 0
         else:
             self.stale += 1
+
+    def prefer_last(self) -> None:
+        """Make the last evaluation the best: on all of the held-out text it was."""
+        self.best = self.best_step = None
+        if self.held_out is not None:
+            self.evaluations -= 1
+            self.evaluated(self.held_out)
 
     def count(self, nats: float, characters: int) -> None:
         """Add one update to the next row; adding them one by one keeps the order of the sum."""

@@ -81,11 +81,14 @@ RESUMING = ("loop", "observers", "environment")
 
 _FEWEST_SYMBOLS = 2
 
+_BEFORE_IT_WAS_SAVED = {"context": 0}
+"""What settings were of runs that are older than the settings."""
+
 
 def read_manifest(
     path: Path, table: Mapping[str, Any], needs: tuple[str, ...] = ()
 ) -> Mapping[str, Any]:
-    """Check the table of a checkpoint against `Manifest`, and return it.
+    """Check the table of a checkpoint against `Manifest`, and return it as one of today.
 
     Arguments:
         path: the checkpoint, for messages.
@@ -106,7 +109,7 @@ def read_manifest(
     for name in needs:
         if name not in table:
             raise CheckpointError(f"{path} lacks {name!r}, which resuming needs")
-    return table
+    return {**table, "config": {**_BEFORE_IT_WAS_SAVED, **table["config"]}}
 
 
 def alphabet_of(table: Mapping[str, Any]) -> Alphabet:

@@ -10,11 +10,14 @@ from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
-from charrnn_core.network.network import Dropouts, Network
+from charrnn_core.network.context import Context, fitting_bits
+from charrnn_core.network.dropouts import Dropouts
+from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.components import make
 from charrnn_core.runs.config import RunConfig
@@ -22,8 +25,9 @@ from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
-from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.opening import Opened, open_model
 from charrnn_core.runs.programs import Programs
+from charrnn_core.runs.recovery import checkpoint_name
 from charrnn_core.sampling.chain import Chain
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet
@@ -42,6 +46,7 @@ class Model:
         registry: where samplers are looked up.
         table: its checkpoint's record of the run: step, metrics, plugins, corpus, unroll.
         directory: the directory of the run, which may hold a copy of the text.
+        newest: the table of the run's newest checkpoint; None if only a file is known.
 
     Fields:
         programs: what it has compiled, which goes when the model goes.
@@ -54,6 +59,7 @@ class Model:
     registry: Registry = field(repr=False)
     table: Mapping[str, Any] = field(repr=False, default_factory=dict)
     directory: Path | None = None
+    newest: Mapping[str, Any] | None = field(repr=False, default=None)
     programs: Programs = field(init=False, repr=False, compare=False, default_factory=Programs)
 
     @property
@@ -61,11 +67,16 @@ class Model:
         """The number of learned parameters."""
         return count_parameters(self.params)
 
+    @property
+    def chosen(self) -> Chosen:
+        """Which of the models of its run it is."""
+        return Chosen.of(self.table, self.newest)
+
     def course(self) -> Course:
-        """Return the losses of its training, as far as its run directory has them."""
+        """Return the losses of its whole training, as far as its run directory has them."""
         run = self.directory
         file = None if run is None else RunDirectory(run).metrics_file
-        return read_course(file, self.table, len(self.alphabet))
+        return read_course(file, self.newest or self.table, len(self.alphabet))
 
 
 def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:
@@ -73,10 +84,16 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
     return Network(
         registry.build_cell(config.cell, as_cell),
         len(alphabet),
-        config.embedding,
+        config.embedding_width,
         tied=config.tied,
-        dropouts=Dropouts(config.dropout_input, config.dropout_output, config.variational),
+        dropouts=Dropouts(
+            config.dropout_input,
+            config.dropout_output,
+            config.dropout_context,
+            config.variational,
+        ),
         separator=separator_ids(config.documents, alphabet),
+        context=Context(config.context, config.context_bits or fitting_bits(0)),
         unroll_mode=config.unroll,
     )
 
@@ -121,16 +138,20 @@ def load(
     run: str | Path,
     registry: Registry | None = None,
     *,
-    best: bool = False,
+    last: bool = False,
     note: Callable[[str], None] = to_stderr,
 ) -> Model:
-    """Read the newest model of a run; only its cell's plugins are needed, not its text.
+    """Read the best model of a run; only its cell's plugins are needed, not its text.
+
+    The best one has the least loss on the held-out text that was scored while it learnt; at the end
+    of a training, it and the last one were compared on all of it. Without it, say because nothing
+    was held out, the last one is read, and a note says so.
 
     Arguments:
         run: a run directory, which may still be training, or a checkpoint file.
         registry: the plugins to use; by default those installed.
-        best: read the model with the lowest held-out loss instead.
-        note: takes a line for each damaged checkpoint that was skipped.
+        last: read the last model instead.
+        note: takes a line for each checkpoint that could not be used.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
@@ -138,21 +159,21 @@ def load(
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
     registry = registry or Registry.installed()
-    path, checkpoint = open_checkpoint(Path(run), note, best)
-    return restore_model(path, checkpoint, registry)
+    return restore_model(open_model(Path(run), note, last), registry)
 
 
-def restore_model(path: Path, checkpoint: Checkpoint, registry: Registry) -> Model:
-    """Build the model that a checkpoint holds; `path` is for messages."""
+def restore_model(opened: Opened, registry: Registry) -> Model:
+    """Build the model that a checkpoint holds."""
     keep_programs()
-    table = read_manifest(path, checkpoint.table)
+    path, checkpoint = opened.path, opened.checkpoint
+    table, newest = _read_tables(opened)
     registry = registry.preferring(table["plugins"])
     require_plugins(table, "cell", registry)
     config, alphabet = read_config(path, table), alphabet_of(table)
     network, template = _template(path, config, alphabet, registry)
     params = learnt_params(checkpoint, template)
     directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
-    return Model(config, alphabet, network, params, registry, table, directory)
+    return Model(config, alphabet, network, params, registry, table, directory, newest)
 
 
 def read_config(path: Path, table: Mapping[str, Any]) -> RunConfig:
@@ -176,7 +197,7 @@ def _template(
         return network, network.shapes
     except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
         # For a width of 10**12, say, jax and cells raise errors that do not mention the checkpoint.
-        cell, embedding = config.cell.table(), config.embedding
+        cell, embedding = config.cell.table(), config.embedding_width
         raise CheckpointError(
             f"{path} describes a network that cannot be built, with the cell {shown(cell)} and an "
             f"embedding of {embedding}: {type(error).__name__}"
@@ -194,28 +215,47 @@ def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:
 
 
 def describe_run(
-    run: Path, *, best: bool = False, note: Callable[[str], None] = to_stderr
+    run: Path, *, last: bool = False, note: Callable[[str], None] = to_stderr
 ) -> dict[str, Any]:
-    """Return what the newest checkpoint of a run records, as plain data, without its plugins.
+    """Return what is recorded of a run and of its best model, as plain data, without its plugins.
+
+    It is what the model's checkpoint records, but `loop` is from the newest checkpoint: it tells of
+    the whole run; so does `status`. `model` says which of the run's models it is.
+
+    Arguments:
+        run: a run directory or a checkpoint file.
+        last: describe the last model instead.
+        note: takes a line for each checkpoint that could not be used.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
         CheckpointError: every checkpoint is damaged.
     """
     run = user_path(run)
-    path, checkpoint = open_checkpoint(run, note, best)
-    arrays, table = checkpoint.arrays.items(), read_manifest(path, checkpoint.table)
-    status = table.get("loop", {}).get("status", "unknown")
+    opened = open_model(run, note, last)
+    arrays, (table, newest) = opened.checkpoint.arrays.items(), _read_tables(opened)
+    loop = (newest or table).get("loop", {})
+    status = loop.get("status", "unknown")
     directory = RunDirectory(run)
     if status == "running" and run.is_dir() and not directory.is_live():
         status = f"ended unexpectedly; resume it with: {directory.command('resume', run)}"
     return {
-        "checkpoint": str(path),
+        "checkpoint": str(opened.path),
         "status": status,
+        "model": opened.chosen.table(),
         **table,
+        "loop": loop,
         "alphabet": alphabet_of(table).symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
     }
+
+
+def _read_tables(opened: Opened) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """Check and return the tables of a checkpoint and of the newest one of its run."""
+    path, checkpoint, newest = opened
+    if newest is not None and newest is not checkpoint.table:
+        read_manifest(path.with_name(checkpoint_name(newest["step"])), newest)
+    return read_manifest(path, checkpoint.table), newest
 
 
 def require_plugins(table: Mapping[str, Any], kind: str, registry: Registry) -> None:

@@ -1,13 +1,14 @@
-"""Finding the checkpoint of a run to read."""
+"""Finding the checkpoint of a run to read: the newest, to continue; the best, to use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from charrnn_core.errors import RunDirectoryError
+from charrnn_core.errors import RunDirectoryError, StorageError
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.files.regular import named
+from charrnn_core.runs.chosen import Chosen, best_step
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import read_manifest
 from charrnn_core.runs.recovery import first_good, load_step
@@ -15,41 +16,128 @@ from charrnn_core.runs.recovery import first_good, load_step
 _LOOKS = 5
 """How often a reader tries again if the checkpoints it found are pruned before it can read them."""
 
-_OF_THE_NETWORK = ("cell", "embedding", "tied", "documents", "alphabet")
+_OF_THE_NETWORK = (
+    "cell",
+    "embedding",
+    "context",
+    "context_bits",
+    "tied",
+    "documents",
+    "alphabet",
+)
 
 
-def open_checkpoint(
-    run: Path, note: Callable[[str], None], best: bool = False
-) -> tuple[Path, Checkpoint]:
+class Opened(NamedTuple):
+    """A checkpoint that is read for the model in it.
+
+    Fields:
+        path, checkpoint: the file and its contents.
+        newest: the table of the newest checkpoint of its run; None if only the file was given.
+    """
+
+    path: Path
+    checkpoint: Checkpoint
+    newest: Mapping[str, Any] | None
+
+    @property
+    def chosen(self) -> Chosen:
+        """Which of the models of its run it is."""
+        return Chosen.of(self.checkpoint.table, self.newest)
+
+
+def open_model(run: Path, note: Callable[[str], None], last: bool = False) -> Opened:
+    """Read the checkpoint of a run with the least held-out loss, or a checkpoint file.
+
+    If the run has not been evaluated, or if that checkpoint is damaged or missing, it is the newest
+    good one, and a note says so.
+
+    Arguments:
+        run: the run directory or checkpoint file.
+        note: takes a line for every file that could not be used.
+        last: read the newest good checkpoint in any case.
+
+    Raises:
+        RunDirectoryError, CheckpointError: as for `open_checkpoint`.
+    """
+    directory, before = RunDirectory(run), None
+    for _ in range(_LOOKS):
+        lines: list[str] = []
+        path, newest = open_checkpoint(run, lines.append)
+        if path == directory.path:
+            return Opened(path, newest, None)
+        found = Opened(path, newest, newest.table)
+        if not last:
+            found = _best(directory, found, lines.append, is_gone=path == before)
+        if found is not None:
+            break
+        before = path  # if this is still the newest, then the best one was not replaced by a better
+    else:
+        raise RunDirectoryError(
+            f"the best checkpoint of {directory.path} was removed before it could be read; try "
+            "again, or use the last one with --last"
+        )
+    for line in lines:
+        note(line)
+    return found
+
+
+def _best(
+    directory: RunDirectory, newest: Opened, note: Callable[[str], None], is_gone: bool
+) -> Opened | None:
+    """Return the checkpoint that the newest one records as the best.
+
+    Arguments:
+        directory: the run.
+        newest: its newest good checkpoint, which is returned if there is nothing else.
+        note: takes a line in that case.
+        is_gone: whether a best one that is not there is not going to be replaced by a better.
+
+    Returns:
+        None if it is not there, but may have been replaced.
+    """
+    instead = f"using the last model, of {newest.path.name}"
+    if (step := best_step(newest.checkpoint.table)) is None:
+        note(f"note: {directory.path} has no held-out loss; {instead}")
+        return newest
+    path = directory.checkpoint_file(step)
+    if path == newest.path:
+        return newest
+    try:
+        found = load_step(path)
+    except StorageError as error:
+        note(f"{error}; {instead}")
+        return newest
+    if found is not None:
+        return newest._replace(path=path, checkpoint=found)
+    if not is_gone:
+        return None
+    note(f"note: the best model, of {path.name}, is missing; {instead}")
+    return newest
+
+
+def open_checkpoint(run: Path, note: Callable[[str], None]) -> tuple[Path, Checkpoint]:
     """Read the newest good checkpoint of a run directory, or a checkpoint file; also its path.
 
     Arguments:
         run: the run directory or checkpoint file.
         note: takes a line for every damaged file that was skipped.
-        best: read the checkpoint with the lowest held-out loss instead.
 
     Raises:
         RunDirectoryError: the path is neither, or the run has no checkpoint yet.
         CheckpointError: no checkpoint is good; the message says what is wrong with the newest.
     """
-    directory = RunDirectory(run)
-    run = directory.path
+    run = user_path(run)
     with explained("read", run):
         if run.is_file():
             return run, load_checkpoint(run, named)
     for _ in range(_LOOKS):
-        saved = _saved(run)
         lines: list[str] = []
-        found = first_good(saved[::-1], lines.append)
-        if found is not None and best:
-            found = _best(directory, *found)
-        if found is not None:
+        if (found := first_good(_saved(run)[::-1], lines.append)) is not None:
             for line in lines:
                 note(line)
             return found
-    which = "best" if best else "newest"
     raise RunDirectoryError(
-        f"the {which} checkpoint of {run} was removed before it could be read; try again"
+        f"the newest checkpoint of {run} was removed before it could be read; try again"
     )
 
 
@@ -100,16 +188,3 @@ def saved_network(run: Path) -> dict[str, Any]:
     path, checkpoint = open_checkpoint(run, lambda line: None)
     config = read_manifest(path, checkpoint.table)["config"]
     return {name: config[name] for name in _OF_THE_NETWORK if name in config}
-
-
-def _best(
-    directory: RunDirectory, newest: Path, checkpoint: Checkpoint
-) -> tuple[Path, Checkpoint] | None:
-    """Return the checkpoint that the newest one records as the best; None if it has vanished."""
-    loop = checkpoint.table.get("loop")
-    step = loop.get("best_step") if isinstance(loop, dict) else None
-    if type(step) is not int or step < 0:
-        raise RunDirectoryError(f"{newest} has no held-out loss; leave out --best")
-    path = directory.checkpoint_file(step)
-    found = load_step(path)
-    return found and (path, found)

@@ -10,7 +10,8 @@ from charrnn_core.errors import UnknownNameError, UsageError
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, parse_refs, source_ref
-from charrnn_core.runs.config import COMPONENT_LISTS, COMPONENTS, RunConfig, layered, read_toml
+from charrnn_core.runs.config import COMPONENT_LISTS, COMPONENTS, RunConfig, layered
+from charrnn_core.runs.settings_file import read_toml
 
 WITH_OPTIONS = tuple(kind for kind in KINDS if kind in {**COMPONENTS, **COMPONENT_LISTS})
 """The kinds of components that have ``--KIND-opt``; of a chain it sets options of the first."""

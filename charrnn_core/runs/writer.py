@@ -27,12 +27,13 @@ from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.files.regular import check_own_directory, own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import keep_copies
-from charrnn_core.runs.config import RunConfig, read_toml
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.naming import label, new_directory
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.recovery import first_good, step_of
+from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.terminal import to_stderr
 
 _MOST_SHARDS = 1024

@@ -9,9 +9,10 @@ from charrnn_core.errors import ResumeError, UnknownNameError
 from charrnn_core.files.regular import own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.runs.config import BUDGETS, RunConfig, layered, read_toml
+from charrnn_core.runs.config import BUDGETS, RunConfig, layered
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.settings import moved, watched
+from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.text.corpus import Corpus

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.model import learnt_params, load
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
+from charrnn_core.training.closing import better, chosen, glimpse
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.held_out import HeldOut
 from charrnn_core.training.incidents import append_incident, cut_log
@@ -91,7 +91,9 @@ class TrainingRun:
         finally:
             self._comparison.cancel()
             self._announce_end(training, reason, evaluation)
-        model, loop = load(self._writer.path, context.registry, note=context.note), training.loop
+        loop = training.loop
+        unmeasured = loop.best_step is None
+        model = load(self._writer.path, context.registry, last=unmeasured, note=context.note)
         return Trained(
             model=model,
             directory=self._writer.path,
@@ -186,11 +188,11 @@ class TrainingRun:
         self._observers.notify(event)
 
     def _evaluate_at_the_end(self, training: TrainingLoop) -> Evaluation | None:
-        """Score all of the held-out text with the last parameters, and with the best ones.
+        """Score all of the held-out text with the best parameters, and with the last ones.
 
         Returns:
-            The comparison with the baselines; None if nothing was ever evaluated. A training that
-            was interrupted has the last loss on the excerpt.
+            The comparison of the better ones with the baselines; None if nothing was ever
+            evaluated. A training that was interrupted has the least loss on the excerpt.
         """
         loop, course, held_out = training.loop, self._course, self._held_out
         interrupted = loop.status == "interrupted"
@@ -199,34 +201,49 @@ class TrainingRun:
         if loop.held_out is None:
             return None
         # A user who stops training does not want to wait for the baselines either.
-        stop, best = self._context.stop, None
+        stop, last = self._context.stop, None
         with training.time.charged("evaluation"):
-            if interrupted or not math.isfinite(loop.held_out):
-                model = held_out.latest("model") or Row(name="model", nats_per_char=loop.held_out)
+            if interrupted:
+                model = glimpse(held_out, loop)
             else:
-                model = held_out.row("model", training.state.learnt)
-                best = self._best(training)
-            if best is not None:  # both on the same text
-                course.best, course.last = best.nats_per_char, model.nats_per_char
+                model, last = self._better(training)
+                course.best_step = loop.best_step
+                course.best = None if loop.best_step is None else model.nats_per_char
+                course.last = (last or model).nats_per_char  # both on the same text
             found = self._comparison.evaluation(
-                model, best=best, course=course, give_up=lambda: interrupted or stop()
+                model,
+                chosen=chosen(loop),
+                last=last,
+                course=course,
+                give_up=lambda: interrupted or stop(),
             )
         if interrupted and not held_out.excerpt.is_whole:
             return dataclasses.replace(found, characters=held_out.excerpt.characters)
         return found
 
-    def _best(self, training: TrainingLoop) -> Row | None:
-        """Score all of the held-out text with the best parameters, unless they are the last."""
+    def _better(self, training: TrainingLoop) -> tuple[Row, Row | None]:
+        """Return the row of the model to use, and that of the last one if it is worse.
+
+        If the last one is better on all of the held-out text, a checkpoint says so.
+        """
+        loop = training.loop
+        model, last = better(self._held_out, loop, training.state.learnt, self._best(training))
+        if last is None and loop.best_step not in (None, loop.step):
+            loop.prefer_last()
+            self.save(training.state, loop)
+        return model, last
+
+    def _best(self, training: TrainingLoop) -> Params | None:
+        """Read the best parameters, unless they are the last; None if they cannot be read."""
         loop = training.loop
         if loop.best_step is None or loop.best_step == loop.step:
             return None
         try:
             checkpoint = load_checkpoint(self._writer.checkpoint_file(loop.best_step))
-            params = learnt_params(checkpoint, training.state.learnt)
+            return learnt_params(checkpoint, training.state.learnt)
         except CharRNNError as error:  # somebody has removed it
-            self._context.note(f"note: the best checkpoint is not scored: {error}")
+            self._context.note(f"note: the best model is lost; the last one is used: {error}")
             return None
-        return self._held_out.row(f"best, update {loop.best_step:,}", params)
 
     # The methods of `charrnn_core.training.loop.Host`.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
+from charrnn_core.network.context import fitting_bits
 from charrnn_core.network.explain import explain
 from charrnn_core.network.mesh import fitting_shards
 from charrnn_core.network.network import Network
@@ -144,6 +145,7 @@ def prepare(
 
     notes: list[str] = []
     config = _with_documents(config, corpus, notes)
+    config = _with_context_rows(config, corpus)
     config = _with_width(config, alphabet, registry, notes)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
@@ -225,6 +227,13 @@ def _with_documents(config: RunConfig, corpus: Corpus, notes: list[str]) -> RunC
         return config
     notes.append(f"documents is {corpus.documents!r}, because {corpus.name} consists of documents")
     return dataclasses.replace(config, documents=corpus.documents)
+
+
+def _with_context_rows(config: RunConfig, corpus: Corpus) -> RunConfig:
+    """Return the run with as many rows of the context as suit its text, unless it sets them."""
+    if config.context_bits is not None:
+        return config
+    return dataclasses.replace(config, context_bits=fitting_bits(corpus.characters))
 
 
 def _with_width(

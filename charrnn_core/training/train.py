@@ -17,7 +17,7 @@ from charrnn_core.runs.environment import note_environment
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.model import learnt_params, read_config
-from charrnn_core.runs.opening import open_checkpoint
+from charrnn_core.runs.opening import open_model
 from charrnn_core.runs.settings import CHANGES
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.terminal import to_stderr
@@ -161,11 +161,13 @@ def _train_from_the_start(
     """Train in a claimed directory, from random parameters or another run's parameters."""
     first = alphabet = None
     if config.init_from is not None:
-        path, first = open_checkpoint(Path(config.init_from), context.note)
-        alphabet = alphabet_of(read_manifest(path, first.table))
+        opened = open_model(Path(config.init_from), context.note)
+        first = opened.checkpoint
+        alphabet = alphabet_of(read_manifest(opened.path, first.table))
         context.note(
-            f"note: starting a new training from the parameters of {config.init_from}, with a new "
-            "optimizer state, schedule and data order (to continue a run, use 'charrnn resume')"
+            f"note: starting a new training from the parameters of {config.init_from}, "
+            f"{opened.chosen}, with a new optimizer state, schedule and data order (to continue a "
+            "run, use 'charrnn resume')"
         )
     setup = prepare(config, context, alphabet=alphabet, unknown=config.unknown)
     _compile_ahead(setup, context)

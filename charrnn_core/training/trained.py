@@ -26,13 +26,13 @@ class Trained:
     """What `train` and `resume` return.
 
     Arguments:
-        model: the trained model.
+        model: the best of its models, as `charrnn_core.load` reads it.
         directory: the run directory.
         held_out: the evaluation of all of the held-out part at the end; None if nothing was
             evaluated, and the last one of an excerpt if training was interrupted.
         reason: ``"finished"``, ``"stopped early"`` or ``"interrupted"``.
-        best, best_step: the lowest loss on the held-out text that is scored while it learns, and
-            the update after which it was measured.
+        best, best_step: the loss of that model on the held-out text that is scored while it learns,
+            and the update after which it was measured.
         course: the losses of the whole run.
         remarks: other things the user should know about this session, in lines.
         updates: the updates of the whole run.
@@ -63,8 +63,6 @@ class Trained:
         ]
         if self.reason == "interrupted":
             return [*lines, f"resume    {directory.command('resume', self.directory)}"]
-        if self.reason == "stopped early":
-            lines.append(f"best      update {self.best_step}; use it with --best")
         return [
             *lines,
             f"sample    {directory.command('sample', self.directory, '--length', 500)}",

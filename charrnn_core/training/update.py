@@ -20,9 +20,11 @@ from charrnn_core.files.checkpoint import Arrays
 from charrnn_core.network.mesh import data_mesh
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
+from charrnn_core.network.touched import Touched
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
+from charrnn_core.training.portion import Everything, Portion, RowsRead, row_axes
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 from charrnn_core.training.state import Measured, Program, TrainState
 
@@ -193,7 +195,7 @@ class Trainer:
         reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
         batches = Batch(ids, ids, reset, weights)
         number, seed = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32))
-        with Call("an update", None, _MUST):
+        with jax.set_mesh(mesh), Call("an update", None, _MUST):
             return advance.lower(self.shapes, batches, number, number, seed)
 
     def _advance(
@@ -245,12 +247,15 @@ class Trainer:
         key: jax.Array,
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
+        portion, places = self._portion(optimizer, state, batch)
+        some = portion.params(state.params)
         gradient = jax.grad(self._objective, has_aux=True)
-        grads, (carry, nats) = gradient(state.params, state.carry, batch, key)
+        grads, (carry, nats) = gradient(some, state.carry, batch, key, places)
         with _mixing_dtypes():
-            changes, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            changes, opt_state = optimizer.update(grads, portion.opt_state(state.opt_state), some)
         changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
-        params = optax.apply_updates(state.params, changes)
+        params = portion.put_params(state.params, optax.apply_updates(some, changes))
+        opt_state = portion.put_opt_state(state.opt_state, opt_state)
         average = averaged(state.average, params, state.step, self.average)
         carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
@@ -263,6 +268,18 @@ class Trainer:
             skipped = state._replace(step=after.step, carry=restart(lost, state.carry, fresh))
             after = jax.tree.map(partial(jnp.where, made), after, skipped)
         return after, nats, made, lost
+
+    def _portion(
+        self, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
+    ) -> tuple[Portion, jax.Array | None]:
+        """Return what an update touches, and where the context finds its rows in it."""
+        carry = self._restarted(state.params, state.carry, batch)
+        rows = self.network.rows_read(carry, batch.inputs)
+        if rows is None:
+            return Everything(), None
+        touched = Touched.of(rows, self.network.context.rows)
+        axes = row_axes(optimizer, self.network.shapes)
+        return RowsRead(touched, axes), touched.places.reshape(rows.shape)
 
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """Return the norm of the loss's gradient for each parameter, by its path."""
@@ -277,15 +294,24 @@ class Trainer:
             for path, leaf in to_arrays(grads).items()
         }
 
+    def _restarted(self, params: Params, carry: Carry, batch: Batch) -> Carry:
+        """Return the carry, fresh for the streams that begin a text with this batch."""
+        return restart(batch.reset, carry, self.network.initial_carry(params, self.streams))
+
     def _objective(
-        self, params: Params, carry: Carry, batch: Batch, key: jax.Array
+        self,
+        params: Params,
+        carry: Carry,
+        batch: Batch,
+        key: jax.Array,
+        places: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[Carry, jax.Array]]:
         """Return the loss of one window; no gradient flows into the carry it starts from.
 
         The loss is scaled by the share of characters that are not padding, so that every character
         of an epoch weighs the same in the gradient, even in a padded last window.
         """
-        carry = restart(batch.reset, carry, self.network.initial_carry(params, self.streams))
-        logits, carry = self.network.unroll(params, carry, batch.inputs, key=key)
+        carry = self._restarted(params, carry, batch)
+        logits, carry = self.network.unroll(params, carry, batch.inputs, key=key, places=places)
         nats = self.loss(logits, batch.targets, batch.weights)
         return nats * jnp.mean(batch.weights), (carry, nats)

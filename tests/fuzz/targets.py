@@ -28,7 +28,8 @@ from charrnn_text.files import find_files
 from charrnn_core.errors import CharRNNError, StorageError
 from charrnn_core.files.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from charrnn_core.registry.spec import Ref, parse_refs, source_ref
-from charrnn_core.runs.config import RunConfig, read_toml
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.settings_file import read_toml
 
 SETTINGS = {field.name for field in dataclasses.fields(RunConfig)}
 

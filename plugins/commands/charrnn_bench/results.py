@@ -42,7 +42,7 @@ class Outcome:
 
     Arguments:
         cell, seed: what was trained.
-        bits_per_char: the held-out loss at the end; None if it failed.
+        bits_per_char: the held-out loss of its best model at the end; None if it failed.
         interval: its interval over the text, see `charrnn_core.evaluation.report.Tally`.
         characters_per_second: the speeds in the rows of its log.
         peak_bytes: the peak memory of its process.
@@ -92,7 +92,7 @@ def read_outcome(training: Training, sha256: str) -> Outcome:
         error = "it was trained on another text: the source has changed since the first training"
         return dataclasses.replace(failed, error=error)
     # The checkpoint's own loss may be of an excerpt; without an evaluation there is no other.
-    nats = evaluation["nats_per_char"] if evaluation else table["held_out_nats_per_char"]
+    nats = evaluation["nats_per_char"] if evaluation else table.get("loop", {}).get("best")
     if nats is None or not math.isfinite(nats):
         return dataclasses.replace(failed, error="its held-out loss is not finite")
     start_up = None

@@ -31,7 +31,12 @@ from charrnn_core.terminal import say, say_json
     show_default=True,
     help="What to do with characters outside the model's alphabet; escape counts their cost.",
 )
-@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
+@click.option(
+    "--best/--last",
+    default=True,
+    show_default=True,
+    help="Use the model with the least held-out loss, or the last one.",
+)
 def evaluate(
     run: Path,
     as_json: bool,
@@ -49,7 +54,7 @@ def evaluate(
     from charrnn_core import api
 
     with kept_clean():
-        result = api.evaluate(api.load(run, best=best), source=text, **options)
+        result = api.evaluate(api.load(run, last=not best), source=text, **options)
     if as_json:
         say_json(result.table())
     else:

@@ -12,7 +12,12 @@ from charrnn_core.terminal import emit, say_json
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
+@click.option(
+    "--best/--last",
+    default=True,
+    show_default=True,
+    help="Use the model with the least held-out loss, or the last one.",
+)
 def info(run: Path, as_json: bool, best: bool) -> None:
     """Show the result, model and configuration of a RUN; works without its plugins."""
     from charrnn_core.runs.opening import check_run
@@ -21,7 +26,7 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     from charrnn_core.runs.model import describe_run
     from charrnn_info.screen import lines
 
-    table = describe_run(run, best=best)
+    table = describe_run(run, last=not best)
     if as_json:
         say_json(for_json(table))
     else:

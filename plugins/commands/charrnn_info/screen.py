@@ -8,6 +8,7 @@ from typing import Any
 
 from charrnn_core.console.layout import heading, labelled
 from charrnn_core.network.explain import summary
+from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.terminal import number
 
@@ -39,14 +40,12 @@ def lines(table: Mapping[str, Any], width: int | None) -> list[str]:
 
 def _result(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     loop = table.get("loop") or {}
-    step, best = table.get("step"), loop.get("best_step")
     rows = [
         ("status", str(table["status"])),
         ("held-out", _loss(table.get("held_out_nats_per_char"), _unit(table))),
+        *(_models(Chosen(**table["model"]), loop, _unit(table)) if "model" in table else ()),
     ]
-    if best is not None and best != step:
-        rows.append(("best", f"{_loss(loop.get('best'), _unit(table))}, after update {best:,}"))
-    if isinstance(step, int):
+    if isinstance(step := loop.get("step", table.get("step")), int):
         done = [f"{step:,} updates"]
         if characters := (loop.get("characters") or 0) + (loop.get("row_characters") or 0):
             done.append(f"{characters:,} {_unit(table)}s")
@@ -62,6 +61,16 @@ def _loss(nats: Any, unit: str) -> str:
     if not isinstance(nats, float):
         return "not measured"
     return f"{number(nats, 4)} nats, {number(nats / math.log(2), 4)} bits per {unit}"
+
+
+def _models(model: Chosen, loop: Mapping[str, Any], unit: str) -> Iterable[tuple[str, str]]:
+    """Say which model of the run it is, and how good the best and the last are, if others."""
+    yield "model", str(model)
+    if model.best not in (None, model.step):
+        yield "best", f"{_loss(loop.get('best'), unit)}, after update {model.best:,}"
+    if model.last not in (None, model.step):
+        held_out = loop.get("held_out") if loop.get("anchor") == model.last else None
+        yield "last", f"{_loss(held_out, unit)}, after update {model.last:,}"
 
 
 def _unit(table: Mapping[str, Any]) -> str:

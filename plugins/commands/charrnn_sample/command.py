@@ -11,7 +11,7 @@ import click
 
 from charrnn_core.console.stdout import apart, kept_clean
 from charrnn_core.errors import OptionError
-from charrnn_core.terminal import emit, printable, say, tell_of_waiting
+from charrnn_core.terminal import emit, printable, say, tell_of_waiting, to_stderr
 from charrnn_core.text.decode import decode_text, encode_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ class _Length(click.ParamType):
     show_default=True,
     help="What to do with prompt characters outside the model's alphabet.",
 )
-@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
+@click.option(
+    "--best/--last",
+    default=True,
+    show_default=True,
+    help="Use the model with the least held-out loss, or the last one.",
+)
 def sample(
     run: Path,
     prompt: str | None,
@@ -97,7 +102,9 @@ def sample(
     from charrnn_core import api
 
     with kept_clean():
-        model = api.load(run, best=best)
+        model = api.load(run, last=not best)
+    if not model.chosen.is_last:
+        to_stderr(f"note: model from {model.chosen}")
     prompt = _read(prompt_file, model) if prompt_file is not None else prompt or ""
     colours = color == "always" or (color == "auto" and _wants_colours())
     pieces = apart(api.write(model, prompt, scored=colours or log_probs is not None, **options))

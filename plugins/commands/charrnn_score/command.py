@@ -43,7 +43,12 @@ _LONG = 1e15
     show_default=True,
     help="What to do with characters outside the model's alphabet; escape counts their cost.",
 )
-@click.option("--best", is_flag=True, help="Use the checkpoint with the lowest held-out loss.")
+@click.option(
+    "--best/--last",
+    default=True,
+    show_default=True,
+    help="Use the model with the least held-out loss, or the last one.",
+)
 def score(
     run: Path, source: str | None, source_opt: tuple[str, ...], out: Any, best: bool, **options: Any
 ) -> None:
@@ -59,8 +64,11 @@ def score(
     use_every_core()
     from charrnn_core import api
 
+    model = api.load(run, last=not best)
+    if not model.chosen.is_last:
+        to_stderr(f"note: model from {model.chosen}")
     # A cell that prints must not disturb the output; guarding each character would be slow.
-    pieces = apart(_pieces(api.score(api.load(run, best=best), source=text, **options)))
+    pieces = apart(_pieces(api.score(model, source=text, **options)))
     scored = itertools.chain.from_iterable(pieces)
     write = functools.partial(emit, flush=False) if out is None else out.write
     to_stderr(write_lines(scored, write))

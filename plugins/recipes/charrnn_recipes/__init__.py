@@ -18,6 +18,7 @@ def charrnn_recipes():
         settings={
             "cell": {"use": "elman", "features": 256},
             "embedding": 0,
+            "context": 0,
             "dropout_output": 0.0,
             "batching": "subsequences",
             "batch": 1,
@@ -57,6 +58,7 @@ def charrnn_recipes():
         settings={
             "cell": "stacked:lstm:128*2",
             "embedding": 0,
+            "context": 0,
             "dropout_output": 0.0,
             "split": "char-rnn-95/5-interleaved",
             "batch": 50,
@@ -85,6 +87,7 @@ def charrnn_recipes():
         settings={
             "cell": "stacked:lstm:128*2",
             "embedding": 64,
+            "context": 0,
             "dropout_output": 0.0,
             "split": "torch-rnn-80/10/10",
             "batch": 50,
@@ -114,6 +117,7 @@ def charrnn_recipes():
         settings={
             "cell": "lstm",
             "embedding": 128,
+            "context": 0,
             "dropout_output": 0.0,
             "parameters": 800_000,
             "split": "nanogpt-90/10",
