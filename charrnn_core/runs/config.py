@@ -81,6 +81,12 @@ class RunConfig:
     dropout_context: float = opt(
         0.4, help="share of the context's embeddings dropped, each as a whole", ge=0, lt=1
     )
+    dropout_rare: float = opt(
+        0.0,
+        help="drop an embedding of the context that the training text reads c times with a "
+        "probability of this over c, besides",
+        ge=0,
+    )
     variational: bool = opt(
         False, help="draw the dropout masks once per window instead of once per step"
     )

@@ -90,6 +90,7 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
             config.dropout_input,
             config.dropout_output,
             config.dropout_context,
+            config.dropout_rare,
             config.variational,
         ),
         separator=separator_ids(config.documents, alphabet),
