@@ -25,6 +25,7 @@ GROUND = {
     "public",
     "randomness",
     "schedules",
+    "sharing",
     "signals",
     "terminal",
 }

@@ -18,6 +18,7 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.training.update import Trainer
 from charrnn_core.engine.unroll import unroll
+from charrnn_core.sharing import shared
 import flax.linen as nn
 
 V, B, T, H = 7, 16, 5, 6
@@ -29,11 +30,15 @@ def error(one, other):
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in pairs)
 
-def train(cell, count):
+def muon(total):
+    options = registry.options("optimizer", Ref("muon"))
+    return registry.load("optimizer", Ref("muon"))(options, total)
+
+def train(cell, count, optimizer=lambda total: optax.sgd(0.5)):
     loss = registry.load("loss", Ref("crossentropy"))(None)
     network = Network(cell, symbols=V, embedding=4)
     how = {"streams": B, "shards": count, "total_steps": 8}
-    trainer = Trainer(network, loss, lambda total: optax.sgd(0.5), **how)
+    trainer = Trainer(network, loss, optimizer, **how)
     ids = np.random.default_rng(0).integers(V, size=300).astype(np.int32)
     state = trainer.init()
     used = len(jax.tree.leaves(state.carry)[0].sharding.device_set)
@@ -45,10 +50,11 @@ for name, cell in {
     "stack": registry.build_cell(Ref("stacked", f"elman:{H}*2"), as_cell),
     "GRU": as_cell(nn.GRUCell(H)),
 }.items():
-    _, alone = train(cell, 1)
-    for count in (1, 2, 4):
-        used, trained = train(cell, count)
-        result["trained"][f"{name} {count}"] = [used, error(trained, alone)]
+    for way in ((), (muon,)):
+        _, alone = train(cell, 1, *way)
+        for count in (1, 2, 4):
+            used, trained = train(cell, count, *way)
+            result["trained"][f"{name} {len(way)} {count}"] = [used, error(trained, alone)]
 def step(p, carry, x):
     one, two = carry
     waves = jnp.mean(jnp.sin(one[:, :, None] * p["large"][None]), axis=2)
@@ -83,6 +89,14 @@ for check in (False, True):
         result["shard_map"][str(check)] = error(gradients("engine", check)[1], expected)
     except Exception as failure:
         result["shard_map"][str(check)] = repr(failure)[:300]
+
+def watched(rows):
+    tell = lambda sharding: result.update(share=sharding.shard_shape(rows.shape))
+    jax.debug.inspect_array_sharding(rows, callback=tell)
+    return 2 * rows
+
+with jax.set_mesh(mesh):
+    result["doubled"] = jax.jit(partial(shared, watched))(jnp.arange(18.0).reshape(6, 3)).tolist()
 print(json.dumps(result))
 """
 
@@ -97,9 +111,9 @@ def result():
 
 
 def test_training_does_not_depend_on_the_number_of_devices(result):
-    assert result["devices"] == 4 and len(result["trained"]) == 6
+    assert result["devices"] == 4 and len(result["trained"]) == 12
     for name, (used, error) in result["trained"].items():
-        assert used == int(name.split()[1])
+        assert used == int(name.split()[-1])
         assert error <= 1e-5, name
 
 
@@ -108,3 +122,8 @@ def test_the_engine_inside_shard_map(result, check_vma):
     """With the streams over the mesh ``data``; jax checks what varies over it, or does not."""
     error = result["shard_map"][check_vma]
     assert isinstance(error, float) and error <= 1e-5, error
+
+
+def test_each_device_computes_its_share_of_the_rows(result):
+    assert result["share"] == [2, 3]  # of six rows and two of padding, by four devices
+    assert result["doubled"] == [[6.0 * i, 6.0 * i + 2, 6.0 * i + 4] for i in range(6)]

@@ -70,7 +70,7 @@ def test_more_samplers(check: Callable[[], None]) -> None:
     check()
 
 
-@parametrize_checks("optimizer", "adam")
+@parametrize_checks("optimizer", "adam", "muon")
 def test_optimizers(check: Callable[[], None]) -> None:
     check()
 

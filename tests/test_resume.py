@@ -85,7 +85,7 @@ def test_every_cell(cell, config, tmp_path, compiled, everything):
     compare(dataclasses.replace(config, cell=Ref.parse(cell)), tmp_path, [5], everything)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.1"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.1", "muon"])
 def test_every_optimizer(optimizer, config, tmp_path, compiled):
     changed = dataclasses.replace(config, optimizer=Ref.parse(optimizer))
     compare(changed, tmp_path, [13])

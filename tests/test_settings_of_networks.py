@@ -102,7 +102,7 @@ def test_recipes_can_be_resolved(recipe, registry):
 
 def test_the_learning_rate_of_char_rnn_and_torch_rnn(registry):
     """x 0.97 after every epoch from the tenth; x 0.5 every 5 epochs."""
-    from charrnn_optimizers.optimizers import _rate
+    from charrnn_optimizers.optimizers import scheduled
 
     epochs = np.arange(50)
     for name, expected in (
@@ -110,7 +110,7 @@ def test_the_learning_rate_of_char_rnn_and_torch_rnn(registry):
         ("torch-rnn", 0.5 ** (epochs // 5)),
     ):
         config = RunConfig.read({"recipe": name}).resolve(registry)
-        rate = _rate(registry.options("optimizer", config.optimizer), 50 * 100)
+        rate = scheduled(registry.options("optimizer", config.optimizer), 50 * 100)
         np.testing.assert_allclose(rate(100 * epochs + 50), 2e-3 * expected, rtol=1e-5)
 
 

@@ -286,7 +286,7 @@ def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
         train(timed, out=tmp_path / "b", registry=mine)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5", "muon"])
 def test_every_optimizer_learns(config, tmp_path, optimizer):
     recorder = Recorder()
     ref = Ref.parse(optimizer).with_options({"warmup": 5})

@@ -12,7 +12,7 @@ import numpy as np
 from charrnn_core.cell import Carry, Params
 from charrnn_core.engine.fallback import warn
 from charrnn_core.errors import CorpusError
-from charrnn_core.evaluation.scoring import Nats, nats_of
+from charrnn_core.evaluation.scoring import Measure, Nats, log_p_of, nats_of
 from charrnn_core.network.network import Network
 from charrnn_core.network.program import Program
 from charrnn_core.runs.programs import Programs
@@ -99,15 +99,20 @@ class Dynamic:
         """Yield the nats of every character, in order, as float32 arrays."""
         return self._score(pieces, self.rate)
 
-    def _score(self, pieces: Sequence[Piece], rate: float) -> Iterator[Nats]:
+    def log_p(self, pieces: Sequence[Piece]) -> Iterator[Nats]:
+        """Yield the log-probabilities of all symbols at every character, each float32[n,V]."""
+        return self._score(pieces, self.rate, log_p_of)
+
+    def _score(
+        self, pieces: Sequence[Piece], rate: float, measure: Measure = nats_of
+    ) -> Iterator[Nats]:
         params = self._params
         for piece in pieces:
             carry = self._learner.begin(params)
             for windows in self._calls(piece):
-                params, carry, nats = self._learner.learn(
-                    self._params, self._roots, np.float32(rate), params, carry, windows
-                )
-                yield np.asarray(nats)[windows[2] > 0]
+                before = self._params, self._roots, np.float32(rate), params, carry
+                params, carry, measured = self._learner.learn(*before, windows, measure=measure)
+                yield np.asarray(measured)[windows[2] > 0]
 
     def _best_rate(self, training: Ids) -> float:
         tried = training[-_TRIED - 1 :]
@@ -156,7 +161,7 @@ class _Learner:
             warn(choice.why)
         rules = _Rules(network, decay)
         self.begin = Program(partial(network.initial_carry, batch=1))
-        self.learn = Program(rules.learn)
+        self.learn = Program(rules.learn, static=["measure"])
         self.add_squares = Program(rules.add_squares)
         self.roots = Program(_roots)
 
@@ -172,20 +177,31 @@ class _Rules:
     network: Network
     decay: float
 
-    def gradient(self, params: Params, carry: Carry, window: Any) -> tuple[Params, Carry, Any]:
-        """Return the gradient of a window's mean nats, the carry after it, and its nats."""
+    def gradient(
+        self, params: Params, carry: Carry, window: Any, measure: Measure = nats_of
+    ) -> tuple[Params, Carry, Any]:
+        """Return the gradient of a window's mean nats, the carry after it, and what is measured."""
 
         def objective(params: Params) -> Any:
             inputs, targets, weights = window
             logits, after = self.network.unroll(params, carry, inputs[:, None])
             nats = nats_of(logits[:, 0], targets)
-            return jnp.mean(nats * weights), (after, nats)  # padding costs 0
+            measured = measure(logits[:, 0], targets)
+            return jnp.mean(nats * weights), (after, measured)  # padding costs 0
 
-        grads, (after, nats) = jax.grad(objective, has_aux=True)(params)
-        return grads, after, nats
+        grads, (after, measured) = jax.grad(objective, has_aux=True)(params)
+        return grads, after, measured
 
     def learn(
-        self, trained: Params, roots: Params, rate: Any, params: Params, carry: Carry, windows: Any
+        self,
+        trained: Params,
+        roots: Params,
+        rate: Any,
+        params: Params,
+        carry: Carry,
+        windows: Any,
+        *,
+        measure: Measure,
     ) -> tuple[Params, Carry, jax.Array]:
         """Score windows in order, and learn from each."""
         leaves = jax.tree.leaves(roots)
@@ -193,17 +209,17 @@ class _Rules:
 
         def step(before: Any, window: Any) -> Any:
             params, carry = before
-            grads, carry, nats = self.gradient(params, carry, window)
+            grads, carry, measured = self.gradient(params, carry, window, measure)
             counts = window[2][0]  # 0 for a window of padding, which must not decay the parameters
 
             def changed(w: jax.Array, w_0: jax.Array, g: jax.Array, r: jax.Array) -> jax.Array:
                 back = jnp.minimum(self.decay * r / e, 1.0)
                 return w + counts * (back * (w_0 - w) - rate * g / (r + e))
 
-            return (jax.tree.map(changed, params, trained, grads, roots), carry), nats
+            return (jax.tree.map(changed, params, trained, grads, roots), carry), measured
 
-        (params, carry), nats = jax.lax.scan(step, (params, carry), windows)
-        return params, carry, nats
+        (params, carry), measured = jax.lax.scan(step, (params, carry), windows)
+        return params, carry, measured
 
     def add_squares(
         self, params: Params, squares: Params, carry: Carry, windows: Any

@@ -86,6 +86,12 @@ class RunConfig:
     dropout_context: Rate = opt(
         AUTO, help="share of the context's embeddings dropped, each as a whole; or auto", **BOUNDS
     )
+    dropout_rare: float = opt(
+        0.0,
+        help="drop an embedding of the context that the training text reads c times with a "
+        "probability of this over c, besides",
+        ge=0,
+    )
     variational: bool = opt(
         False, help="draw the dropout masks once per window instead of once per step"
     )
@@ -131,8 +137,11 @@ class RunConfig:
     eval_characters: int = opt(
         1_000_000, help="evaluate at most this many held-out characters at the end", ge=1
     )
-    patience: int = opt(
-        0, help="stop after this many evaluations without a new best; 0 never stops early", ge=0
+    patience: int | None = opt(
+        None,
+        help="stop after this many evaluations without a new best; 0 never stops early (default: "
+        "stop when the model clearly overfits)",
+        ge=0,
     )
     sample_every: float | None = opt(
         None, help="epochs between samples (default: a tenth of the run, or more)", gt=0

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 import jax
 import optax
 
-from charrnn_core.arrays import Params, Shaped, Tree
+from charrnn_core.arrays import Array, Carry, Ids, Params, Shaped, Tree
 from charrnn_core.errors import OptionError
+from charrnn_core.network.network import Network
+from charrnn_core.network.reading import Lookup
 from charrnn_core.network.touched import Touched
 
 _TABLE = "context"
@@ -91,6 +93,29 @@ class RowsRead:
         return structure.unflatten(
             [new if axis < 0 else self.touched.put(old, new, axis) for old, new, axis in each]
         )
+
+
+def portion_read(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    carry: Carry,
+    inputs: Ids,
+    readings: Array | None,
+) -> tuple[Portion, Lookup | None]:
+    """Return what an update touches, and how the context looks up its rows in it.
+
+    Arguments:
+        carry, inputs: the network's carry before a window, and the window, ``int32[T,B]``.
+        readings: float32[rows], how often the training text reads each row; or None.
+    """
+    rows = network.rows_read(carry, inputs)
+    if rows is None:
+        return Everything(), None
+    touched = Touched.of(rows, network.context.rows)
+    lookup = Lookup(
+        touched.places.reshape(rows.shape), None if readings is None else readings[rows]
+    )
+    return RowsRead(touched, row_axes(optimizer, network.shapes)), lookup
 
 
 def row_axes(optimizer: optax.GradientTransformation, params: Params) -> tuple[int, ...]:

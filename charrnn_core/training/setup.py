@@ -34,6 +34,7 @@ from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_g
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy
+from charrnn_core.training.readings import count_readings
 from charrnn_core.training.regularisation import regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
@@ -171,7 +172,7 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
-        trainer=_trainer(config, network, loss, make_optimizer, budget),
+        trainer=_trainer(config, network, loss, make_optimizer, budget, train_ids),
         batching=batching,
         budget=budget,
     )
@@ -191,8 +192,15 @@ def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:
 
 
 def _trainer(
-    config: RunConfig, network: Network, loss: Loss, make_optimizer: MakeOptimizer, budget: Budget
+    config: RunConfig,
+    network: Network,
+    loss: Loss,
+    make_optimizer: MakeOptimizer,
+    budget: Budget,
+    train_ids: Ids,
 ) -> Trainer:
+    drops = network.context.rows and (config.dropout_context or config.dropout_rare)
+    readings = count_readings(network, train_ids) if drops else None
     return Trainer(
         network,
         loss,
@@ -202,6 +210,7 @@ def _trainer(
         total_steps=budget.steps if budget.deadline is None else None,
         skip=config.non_finite == "skip",
         average=config.average,
+        readings=readings,
         seed=config.seed,
     )
 

@@ -1,4 +1,4 @@
-"""Adam, AdamW, RMSProp and SGD with clipping and a schedule, as plugins."""
+"""Adam, AdamW, RMSProp, SGD and Muon with clipping and a schedule, as plugins."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from charrnn_core import OptimizerPlugin, hookimpl, opt
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
-    """Options that all four optimizers share."""
+    """Options that all optimizers share."""
 
     learning_rate: float = opt(4e-3, help="peak learning rate", gt=0)
     clip: float = opt(1.0, help="largest global norm of the gradient; 0 does not clip", ge=0)
@@ -60,6 +60,17 @@ class SGDOptions(OptimizerOptions):
     momentum: float = opt(0.9, help="momentum; 0 for none", ge=0, lt=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MuonOptions(AdamOptions):
+    """Options of Muon; `b1` and `b2` are Adam's, for what is no matrix of the cell."""
+
+    learning_rate: float = opt(0.05, help="peak learning rate of the cell's matrices", gt=0)
+    adam_rate: float = opt(0.01, help="peak learning rate of Adam, for all else", gt=0)
+    momentum: float = opt(0.95, help="momentum of the cell's matrices", ge=0, lt=1)
+    steps: int = opt(2, help="polynomials that make a change orthogonal", ge=1, le=20)
+    weight_decay: float = opt(0.0, help="decoupled weight decay of the cell's matrices", ge=0)
+
+
 @hookimpl
 def charrnn_optimizers():
     for name, options, summary in (
@@ -67,10 +78,15 @@ def charrnn_optimizers():
         ("adamw", AdamWOptions, "AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)"),
         ("rmsprop", RMSPropOptions, "RMSProp (Tieleman and Hinton 2012)"),
         ("sgd", SGDOptions, "stochastic gradient descent with momentum"),
+        (
+            "muon",
+            MuonOptions,
+            "Muon for the cell's matrices, Adam for all else (Jordan et al. 2024)",
+        ),
     ):
         yield OptimizerPlugin(
             name=name,
-            target=f"charrnn_optimizers.optimizers:{name}",
+            target=f"charrnn_optimizers.{'muon' if name == 'muon' else 'optimizers'}:{name}",
             options=options,
             argument="learning_rate",
             summary=summary,

@@ -13,27 +13,28 @@ from charrnn_core.schedules import Schedule, Steps, constant, cosine, exponentia
 
 def adam(options: Any, total_steps: Steps) -> optax.GradientTransformation:
     """Return Adam: ``w -= rate * m / (sqrt(v) + eps)`` with bias-corrected moments m and v."""
-    return _clipped(options, optax.adam(_rate(options, total_steps), options.b1, options.b2))
+    return clipped(options, optax.adam(scheduled(options, total_steps), options.b1, options.b2))
 
 
 def adamw(options: Any, total_steps: Steps) -> optax.GradientTransformation:
     """Return AdamW: Adam, and ``w -= rate * weight_decay * w``."""
-    rate = _rate(options, total_steps)
+    rate = scheduled(options, total_steps)
     decay = options.weight_decay
-    return _clipped(options, optax.adamw(rate, options.b1, options.b2, weight_decay=decay))
+    return clipped(options, optax.adamw(rate, options.b1, options.b2, weight_decay=decay))
 
 
 def rmsprop(options: Any, total_steps: Steps) -> optax.GradientTransformation:
     """Return RMSProp: ``w -= rate * g / sqrt(average of g squared)``."""
-    return _clipped(options, optax.rmsprop(_rate(options, total_steps), options.decay))
+    return clipped(options, optax.rmsprop(scheduled(options, total_steps), options.decay))
 
 
 def sgd(options: Any, total_steps: Steps) -> optax.GradientTransformation:
     """Return SGD with momentum: ``m = momentum * m + g;  w -= rate * m``."""
-    return _clipped(options, optax.sgd(_rate(options, total_steps), options.momentum or None))
+    return clipped(options, optax.sgd(scheduled(options, total_steps), options.momentum or None))
 
 
-def _rate(options: Any, total_steps: Steps) -> Schedule:
+def scheduled(options: Any, total_steps: Steps) -> Schedule:
+    """Return the learning rate of each update, for a run of this many."""
     peak, warmup, final = options.learning_rate, options.warmup, options.final
     if options.schedule == "constant":
         return constant(peak, warmup)
@@ -44,7 +45,7 @@ def _rate(options: Any, total_steps: Steps) -> Schedule:
     return cosine(peak, total_steps, warmup, final)
 
 
-def _clipped(options: Any, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+def clipped(options: Any, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """Clip the gradient before the optimizer, by its elements and by its global norm.
 
     Source of the latter: Pascanu et al. 2013, arXiv 1211.5063.
