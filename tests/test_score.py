@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from charrnn_core import RunConfig, evaluate, score, train
-from charrnn_core.errors import UnknownNameError, UnknownSymbolError
+from charrnn_core.errors import CorpusError, UnknownNameError, UnknownSymbolError
 
 
 def make_run(out: Path, source: Path, **settings):
@@ -142,6 +142,52 @@ def test_dynamic_evaluation_is_one_more_row(model):
     assert result.dynamic.nats_per_char < result.nats_per_char
 
 
+def test_a_mixture_with_counts_is_a_row_beside_the_models(model, text_file):
+    plain, result = evaluate(model), evaluate(model, mix="ngram", dynamic=True)
+    assert plain.mixed is plain.dynamic_mixed is plain.table()["mixed"] is None
+    own, mixed, dynamic, both, *_ = result.rows
+    assert [row.name for row in (mixed, both)] == [
+        "mixed with n-grams, order 6", "dynamic, mixed with n-grams, order 6",
+    ]  # fmt: skip
+    assert own.nats_per_char == pytest.approx(plain.nats_per_char, abs=1e-5)
+    assert dynamic.nats_per_char == pytest.approx(
+        evaluate(model, dynamic=True).rows[1].nats_per_char, abs=1e-5
+    )
+    # A model that has seen so little profits from counts, also while it goes on learning.
+    assert mixed.nats_per_char < own.nats_per_char and both.nats_per_char < dynamic.nats_per_char
+    assert result.table()["mixed"]["nats_per_char"] == mixed.nats_per_char
+    assert result.table()["dynamic_mixed"]["nats_per_char"] == both.nats_per_char
+    scored = [*score(model, mix="ngram")]
+    assert "".join(s.symbol for s in scored) == text_file.read_text()[-len(scored) :]
+    assert np.mean([s.bits for s in scored]) == pytest.approx(mixed.bits_per_char, abs=1e-6)
+
+
+def test_a_mixture_charges_unknown_characters_alike(model, other):
+    for unknown in ("skip", "escape"):
+        scored = [*score(model, source=str(other), unknown=unknown, mix="ngram")]
+        result = evaluate(model, source=str(other), unknown=unknown, mix="ngram")
+        assert "".join(s.symbol for s in scored) == other.read_text()
+        bits = [s.bits for s in scored if not math.isnan(s.bits)]
+        assert result.mixed is not None and result.characters == len(bits)
+        assert result.mixed.bits_per_char == pytest.approx(np.mean(bits), abs=1e-6)
+    plain = [*score(model, source=str(other), unknown="escape")]
+    for one, two in zip(plain, scored, strict=True):
+        assert one.known == two.known and (one.bits == two.bits) == (not one.known)
+
+
+def test_a_mixture_needs_the_training_text(model, tmp_path, small_text, other):
+    with pytest.raises(UnknownNameError, match="no mixture named 'ngrams' .did you mean 'ngram'"):
+        evaluate(model, mix="ngrams")
+    source = tmp_path / "mine.txt"
+    source.write_text(small_text + "and\n")
+    config = dataclasses.replace(model.config, source=str(source)).resolve(model.registry)
+    corpus = {**model.table["corpus"], "origin": str(source)}
+    changed = dataclasses.replace(model, config=config, table={**model.table, "corpus": corpus})
+    for use in (score, evaluate):
+        with pytest.raises(CorpusError, match="changed since training; this needs the very text"):
+            use(changed, source=str(other), unknown="skip", mix="ngram")
+
+
 def test_interleaved_parts_train_and_evaluate(tmp_path, text_file):
     source = tmp_path / "longer.txt"
     source.write_text(text_file.read_text() * 15)
@@ -167,6 +213,15 @@ def test_the_command(trained, charrnn, charrnn_process, other, tmp_path):
                 "--streams", 1).stdout
     )  # fmt: skip
     assert result["bits_per_char"] == pytest.approx(bits / len(lines), abs=1e-5)
+    mixed = charrnn_process(
+        "score", trained.directory, other, "--unknown", "escape", "--mix", "ngram"
+    )
+    *_, mixed_total = mixed.stderr.splitlines()
+    result = json.loads(
+        charrnn("eval", trained.directory, "--source", other, "--unknown", "escape", "--json",
+                "--mix", "ngram").stdout
+    )["mixed"]  # fmt: skip
+    assert f", {result['bits_per_char']:.4f} bits and " in mixed_total != total
     piped = charrnn(
         "score", trained.directory, "-", "--unknown", "skip", "--out", "x.jsonl",
         stdin=other.read_text(),

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.report import Row
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
+from charrnn_core.text.ngrams import n_gram_levels
 from charrnn_core.text.split import Piece, count_characters
 
 MOST_CHARACTERS = 1 << 22
@@ -143,54 +143,26 @@ def witten_bell(
     >>> [round(nats, 4) for nats in witten_bell(ids, [Piece(0, np.array([1]))], 2, most=1)]
     [0.8473, 0.2113]
     """
-    x, scored = _lay_out(training, pieces, symbols)
-    trained = slice(1, 1 + len(training))
-    codes = symbols + 2  # the symbols and the two marks
-    p = np.full(len(scored), 1 / symbols)
-    # Sorting, which is most of the work, takes half the time in the smaller type.
-    x = x.astype(np.int32 if len(x) * codes < 2**31 else np.int64)
-    context, nats = np.zeros_like(x), []
+    texts = [training, *(np.concatenate([[before], ids]) for before, ids in pieces)]
+    scored = np.concatenate([np.arange(len(text)) > 0 for text in texts])
+    scored[: len(training)] = False
+    p, nats = np.full(np.count_nonzero(scored), 1 / symbols), []
+    levels = n_gram_levels(texts, symbols, most + 1)
     for _ in range(most + 1):
-        check_interrupt(_WORK_PER_GRAM * len(x))
-        # Each (context, x) that occurs gets a number of its own: no hashing, so no collisions.
-        grams, gram = np.unique(context * codes + x, return_inverse=True)
-        count = np.bincount(gram[trained], minlength=len(grams))  # n(c,x)
-        parent, contexts = grams // codes, int(context.max()) + 1
-        total = np.bincount(parent, count, contexts)  # n(c)
-        kinds = np.bincount(parent[count > 0], minlength=contexts)  # t(c)
-        here = context[scored]
-        share = np.maximum(total[here] + kinds[here], 1)
-        seen = total[here] > 0
-        p = np.where(seen, (count[gram[scored]] + kinds[here] * p) / share, p)
+        check_interrupt(_WORK_PER_GRAM * len(scored))
+        parents, _, _, at = next(levels)
+        trained, here = at[: len(training)], at[scored]
+        count = np.bincount(trained[trained >= 0], minlength=len(parents))  # n(c,x)
+        total = np.bincount(parents, count)  # n(c)
+        kinds = np.bincount(parents[count > 0], minlength=len(total))  # t(c)
+        fits = here >= 0  # where this much of a text comes before
+        here = here[fits]
+        context = parents[here]
+        share = np.maximum(total[context] + kinds[context], 1)
+        known = (count[here] + kinds[context] * p[fits]) / share
+        p[fits] = np.where(total[context] > 0, known, p[fits])
         nats.append(float(-np.log(p).mean()))
-        # The gram that ends at one place is the next order's context of the place after it: for
-        # "abab", the contexts of order 1 are "?", "a", "b", "a". The first place wraps around to
-        # the last gram, which does no harm: a mark stands there, neither counted nor scored.
-        context = np.roll(gram, 1).astype(x.dtype)
     return nats
-
-
-def _lay_out(
-    training: Ids, pieces: Sequence[Piece], symbols: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Put all texts in one array; return it, and the places of the characters to score.
-
-    A mark that is not a symbol stands before each text, V before the training text and V + 1 before
-    a piece, so that no context crosses from one text to another. The layout is
-    ``V, training, V + 1, before, piece, V + 1, before, piece, ...``; for "abab" cut in halves:
-
-    >>> x, scored = _lay_out(np.array([0, 1]), [Piece(1, np.array([0, 1]))], symbols=2)
-    >>> x.tolist(), scored.tolist()
-    ([2, 0, 1, 3, 1, 0, 1], [5, 6])
-    """
-    texts, places = [[symbols], training], []
-    end = 1 + len(training)
-    for before, ids in pieces:
-        texts += [[symbols + 1, before], ids]
-        begin, end = end + 2, end + 2 + len(ids)
-        places.append(np.arange(begin, end))
-    x = np.concatenate([np.asarray(text, np.int64) for text in texts])
-    return x, np.concatenate(places)
 
 
 def xz_nats(

@@ -92,7 +92,9 @@ class Comparison:
         *,
         chosen: Chosen | None = None,
         last: Row | None = None,
+        mixed: Row | None = None,
         dynamic: Row | None = None,
+        dynamic_mixed: Row | None = None,
         remarks: Iterable[str] = (),
         course: Course | None = None,
         give_up: Callable[[], bool] = lambda: False,
@@ -100,7 +102,8 @@ class Comparison:
         """Wait for the baselines, and return the complete evaluation.
 
         Arguments:
-            model, chosen, last, dynamic, remarks, course: as for `Evaluation`.
+            model, chosen, last, mixed, dynamic, dynamic_mixed, remarks, course: as for
+                `Evaluation`.
             give_up: called several times a second; True ends the wait, without baselines.
         """
         rows, more = ((), ()) if self._counting is None else self._counting.wait(give_up)
@@ -113,7 +116,9 @@ class Comparison:
             symbol=text.alphabet.unit,
             chosen=chosen,
             last=last,
+            mixed=mixed,
             dynamic=dynamic,
+            dynamic_mixed=dynamic_mixed,
             baselines=tuple(map(text.charged, rows)),
             remarks=(*remarks, *more),
             course=course,

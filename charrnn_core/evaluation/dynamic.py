@@ -12,7 +12,7 @@ import numpy as np
 from charrnn_core.cell import Carry, Params
 from charrnn_core.engine.fallback import warn
 from charrnn_core.errors import CorpusError
-from charrnn_core.evaluation.scoring import Nats, nats_of
+from charrnn_core.evaluation.scoring import Measure, Nats, log_p_of, nats_of
 from charrnn_core.network.network import Network
 from charrnn_core.network.portion import TABLE, Portion, portion_read
 from charrnn_core.network.program import Program
@@ -102,15 +102,20 @@ class Dynamic:
         """Yield the nats of every character, in order, as float32 arrays."""
         return self._score(pieces, self.rate)
 
-    def _score(self, pieces: Sequence[Piece], rate: float) -> Iterator[Nats]:
+    def log_p(self, pieces: Sequence[Piece]) -> Iterator[Nats]:
+        """Yield the log-probabilities of all symbols at every character, each float32[n,V]."""
+        return self._score(pieces, self.rate, log_p_of)
+
+    def _score(
+        self, pieces: Sequence[Piece], rate: float, measure: Measure = nats_of
+    ) -> Iterator[Nats]:
         params = self._params
         for piece in pieces:
             carry = self._learner.begin(params)
             for windows in self._calls(piece):
-                params, carry, nats = self._learner.learn(
-                    self._params, self._roots, np.float32(rate), params, carry, windows
-                )
-                yield np.asarray(nats)[windows[2] > 0]
+                before = self._params, self._roots, np.float32(rate), params, carry
+                params, carry, measured = self._learner.learn(*before, windows, measure=measure)
+                yield np.asarray(measured)[windows[2] > 0]
 
     def _best_rate(self, training: Ids) -> float:
         tried = training[-_TRIED - 1 :]
@@ -159,7 +164,7 @@ class _Learner:
             warn(choice.why)
         rules = _Rules(network, decay)
         self.begin = Program(partial(network.initial_carry, batch=1))
-        self.learn = Program(rules.learn)
+        self.learn = Program(rules.learn, static=["measure"])
         self.add_squares = Program(rules.add_squares)
         self.roots = Program(_roots)
 
@@ -180,9 +185,14 @@ class _Rules:
         return portion_read(self.network, carry, window[0][:, None])
 
     def gradient(
-        self, portion: Portion, params: Params, carry: Carry, window: Any
+        self,
+        portion: Portion,
+        params: Params,
+        carry: Carry,
+        window: Any,
+        measure: Measure = nats_of,
     ) -> tuple[Params, Carry, Any]:
-        """Return the gradient of a window's mean nats, the carry after it, and its nats.
+        """Return the gradient of a window's mean nats, the carry after it, and what is measured.
 
         The parameters and the gradient are the portion's.
         """
@@ -192,13 +202,22 @@ class _Rules:
             lookup = portion.lookup()
             logits, after = self.network.unroll(params, carry, inputs[:, None], lookup=lookup)
             nats = nats_of(logits[:, 0], targets)
-            return jnp.mean(nats * weights), (after, nats)  # padding costs 0
+            measured = measure(logits[:, 0], targets)
+            return jnp.mean(nats * weights), (after, measured)  # padding costs 0
 
-        grads, (after, nats) = jax.grad(objective, has_aux=True)(params)
-        return grads, after, nats
+        grads, (after, measured) = jax.grad(objective, has_aux=True)(params)
+        return grads, after, measured
 
     def learn(
-        self, trained: Params, roots: Params, rate: Any, params: Params, carry: Carry, windows: Any
+        self,
+        trained: Params,
+        roots: Params,
+        rate: Any,
+        params: Params,
+        carry: Carry,
+        windows: Any,
+        *,
+        measure: Measure,
     ) -> tuple[Params, Carry, jax.Array]:
         """Score windows in order, and learn from each."""
         leaves = jax.tree.leaves({name: r for name, r in roots.items() if name != TABLE})
@@ -208,7 +227,7 @@ class _Rules:
             params, carry = before
             portion = self.portion(carry, window)
             some, *known = (portion.take(tree) for tree in (params, trained, roots))
-            grads, carry, nats = self.gradient(portion, some, carry, window)
+            grads, carry, measured = self.gradient(portion, some, carry, window, measure)
             counts = window[2][0]  # 0 for a window of padding, which must not decay the parameters
 
             def changed(w: jax.Array, w_0: jax.Array, r: jax.Array, g: jax.Array) -> jax.Array:
@@ -216,10 +235,10 @@ class _Rules:
                 return w + counts * (back * (w_0 - w) - rate * g / (r + e))
 
             after = jax.tree.map(changed, some, *known, grads)
-            return (portion.put(params, after), carry), nats
+            return (portion.put(params, after), carry), measured
 
-        (params, carry), nats = jax.lax.scan(step, (params, carry), windows)
-        return params, carry, nats
+        (params, carry), measured = jax.lax.scan(step, (params, carry), windows)
+        return params, carry, measured
 
     def add_squares(
         self, params: Params, squares: Params, carry: Carry, windows: Any

@@ -1,26 +1,29 @@
 """Evaluation of a model on a text: choose the part to score, score it, compare with baselines."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from charrnn_core.errors import CharRNNError, CorpusError, UnknownNameError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.dynamic import Dynamic
-from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.mixing import Mixture
+from charrnn_core.evaluation.report import Evaluation, Row
 from charrnn_core.evaluation.scoring import Nats, Scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
 from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
 from charrnn_core.public import public
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
+from charrnn_core.sampling.mixing import MIXTURES
 from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import ByteAlphabet, Ids
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
-from charrnn_core.text.split import PARTS, Split, count_characters
+from charrnn_core.text.split import PARTS, Piece, Split, count_characters
 
 
 class Scored(NamedTuple):
@@ -45,6 +48,7 @@ def evaluate(
     split: str | None = None,
     unknown: str = "error",
     dynamic: bool = False,
+    mix: str | None = None,
     streams: int | None = None,
     baselines: bool = True,
     note: Callable[[str], None] = to_stderr,
@@ -59,6 +63,8 @@ def evaluate(
         unknown: ``"error"``, ``"skip"`` or ``"escape"``: what to do with characters the alphabet
             lacks, see `charrnn_core.evaluation.unknown`.
         dynamic: also score the text while the model keeps learning from it.
+        mix: ``"ngram"`` to score it also with the model mixed with n-gram counts, which keep
+            counting; see `charrnn_core.evaluation.mixing`.
         streams: how many stretches of the text to read in parallel; 1 is the literal single pass.
         baselines: also compute n-gram and xz baselines.
         note: called with each line that the user should see.
@@ -81,15 +87,18 @@ def evaluate(
         except CharRNNError as error:  # the run's own text is missing; the model needs only `text`
             remarks.append(f"no baselines: {error}")
     comparison = Comparison(text, training)
-    nats = _scorer(model, streams)(model.params, text.pieces)
-    own, adapted = text.tally(nats).row("model"), None
+    mixture = _mixture(model, text, mix)
+    own, mixed = _rows(text, "model", *_predictor(model, streams), mixture)
+    adapted = both = None
     if dynamic:
         learner = Dynamic(model.network, model.params, text.training(), programs=model.programs)
-        adapted = text.tally(learner.score(text.pieces)).row(learner.name)
+        adapted, both = _rows(text, learner.name, learner.score, learner.log_p, mixture)
     return comparison.evaluation(
         own,
         chosen=model.chosen,
+        mixed=mixed,
         dynamic=adapted,
+        dynamic_mixed=both,
         remarks=remarks,
         course=model.course() if text.watched else None,
     )
@@ -102,12 +111,14 @@ def score(
     source: Ref | str | None = None,
     split: str | None = None,
     unknown: str = "error",
+    mix: str | None = None,
     streams: int | None = None,
     note: Callable[[str], None] = to_stderr,
 ) -> Iterator[Scored]:
     """Yield the bits of every character of a text, in order; their mean is `evaluate`'s result.
 
-    Takes the arguments of `evaluate` and raises the same errors.
+    Takes the arguments of `evaluate` and raises the same errors. With `mix` they are the bits of
+    the mixture.
 
     Example::
 
@@ -118,11 +129,41 @@ def score(
         note(f"note: scoring the {text.part} part of {text.split}")
     for remark in text.remarks():
         note(f"note: {remark}")
-    return text.scored(_scorer(model, streams)(model.params, text.pieces))
+    nats, log_p = _predictor(model, streams)
+    mixture = _mixture(model, text, mix)
+    if mixture is None:
+        return text.scored(nats(text.pieces))
+    return text.scored(mixed for _, mixed in mixture.nats(log_p(text.pieces), text.pieces))
 
 
-def _scorer(model: Model, streams: int | None) -> Scorer:
-    return model.programs.get(("score", streams), lambda: Scorer(model.network, streams=streams))
+_Predictor = Callable[[Sequence[Piece]], Iterator[Nats]]
+
+
+def _predictor(model: Model, streams: int | None) -> tuple[_Predictor, _Predictor]:
+    """Return what yields the nats of pieces, and what yields the log-probabilities."""
+    scorer = model.programs.get(("score", streams), lambda: Scorer(model.network, streams=streams))
+    return partial(scorer, model.params), partial(scorer.log_p, model.params)
+
+
+def _mixture(model: Model, text: "_Text", mix: str | None) -> Mixture | None:
+    """Return what mixes a model with what is requested."""
+    if mix is None:
+        return None
+    if mix not in MIXTURES:
+        raise UnknownNameError("mixture", mix, MIXTURES)
+    return Mixture(text.training(), len(model.alphabet), programs=model.programs)
+
+
+def _rows(
+    text: "_Text", name: str, nats: _Predictor, log_p: _Predictor, mixture: Mixture | None
+) -> tuple[Row, Row | None]:
+    """Return the row of a predictor and, in the same pass, that of its mixture."""
+    if mixture is None:
+        return text.tally(nats(text.pieces)).row(name), None
+    own, mixed = zip(*mixture.nats(log_p(text.pieces), text.pieces), strict=True)
+    kind, _, _ = name.partition(",")
+    mixed_name = mixture.name if kind == "model" else f"{kind}, {mixture.name}"
+    return text.tally(own).row(name), text.tally(mixed).row(mixed_name)
 
 
 @dataclass(frozen=True, kw_only=True)

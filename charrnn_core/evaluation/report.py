@@ -136,7 +136,9 @@ class Evaluation:
         symbol: the unit, ``"character"`` or ``"byte"``.
         chosen: which of the models of its run it is, if that is known.
         last: the row of the last model on the same text, if a training ended with a worse one.
+        mixed: the row of the model mixed with counts, if requested.
         dynamic: the row of dynamic evaluation, if requested.
+        dynamic_mixed: the row of both together, if both are requested.
         baselines: the rows of the baselines, see `charrnn_core.evaluation.baselines`.
         remarks: what a reader of the figures has to know.
         course: how the training went, if that has a bearing on the result.
@@ -153,7 +155,9 @@ class Evaluation:
     symbol: str = "character"
     chosen: Chosen | None = None
     last: Row | None = None
+    mixed: Row | None = None
     dynamic: Row | None = None
+    dynamic_mixed: Row | None = None
     baselines: tuple[Row, ...] = ()
     remarks: tuple[str, ...] = field(default=())
     course: Course | None = field(default=None, repr=False)
@@ -177,8 +181,8 @@ class Evaluation:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows: the model's first, then those to compare it with."""
-        others = (row for row in (self.last, self.dynamic) if row is not None)
-        return (self.model, *others, *self.baselines)
+        others = (self.last, self.mixed, self.dynamic, self.dynamic_mixed)
+        return (self.model, *(row for row in others if row is not None), *self.baselines)
 
     def line(self) -> str:
         """Return the model's result as one line."""
@@ -221,7 +225,9 @@ class Evaluation:
             "symbol": self.symbol,
             "model": None if self.chosen is None else self.chosen.table(),
             "last": None if self.last is None else self.last.table(),
+            "mixed": None if self.mixed is None else self.mixed.table(),
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
+            "dynamic_mixed": None if self.dynamic_mixed is None else self.dynamic_mixed.table(),
             "baselines": [row.table() for row in self.baselines],
             "remarks": list(self.remarks),
             "warnings": self.warnings(),

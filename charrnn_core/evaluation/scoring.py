@@ -6,7 +6,7 @@ warms up on the characters before it, without counting them, so that its carry i
 the single pass.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +24,8 @@ from charrnn_core.text.mapped import give_back
 from charrnn_core.text.split import Piece, count_characters
 
 Nats = npt.NDArray[np.float32]
+Measure = Callable[[jax.Array, jax.Array], jax.Array]
+"""What to keep of ``logits: float[...,V]`` and ``targets: int32[...]``: an array that begins so."""
 
 WARM_UP = 256
 """Characters that a stretch reads before those it scores."""
@@ -41,6 +43,8 @@ _LEAST_CALLS = 8
 _MOST_STEPS = 1 << 16
 _CHARACTERS_PER_CALL = 1 << 13
 _LOGITS_PER_CALL = 1 << 24
+_NUMBERS_KEPT = 1 << 24
+"""Bounds for what a call reads, and for how much of its results waits to be put in order."""
 
 
 class Stretch(NamedTuple):
@@ -65,10 +69,19 @@ def nats_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
     return -jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
 
 
-def cut_stretches(lengths: Sequence[int], streams: int, warm_up: int) -> list[Stretch]:
+def log_p_of(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Return the log-probabilities of all symbols: ``float[...,V], int32[...] -> float[...,V]``."""
+    del targets
+    return jax.nn.log_softmax(logits)
+
+
+def cut_stretches(
+    lengths: Sequence[int], streams: int, warm_up: int, most: int | None = None
+) -> list[Stretch]:
     """Cut pieces of these lengths into about as many stretches as there are streams.
 
-    All but the last of a piece take the same number of steps; every character is scored once.
+    All but the last of a piece take the same number of steps, at most about `most` of them; every
+    character is scored once.
 
     >>> cut_stretches([10], streams=2, warm_up=2)
     [Stretch(piece=0, begin=0, skip=0, scored=6), Stretch(piece=0, begin=4, skip=2, scored=4)]
@@ -76,7 +89,7 @@ def cut_stretches(lengths: Sequence[int], streams: int, warm_up: int) -> list[St
     total = sum(lengths)
     steps = -(-(total + (streams - 1) * warm_up) // streams)
     if streams > 1:
-        steps = max(2 * warm_up, min(steps, _MOST_STEPS))
+        steps = max(2 * warm_up, min(steps, most or _MOST_STEPS))
     stretches = []
     for number, length in enumerate(lengths):
         done = 0
@@ -91,8 +104,9 @@ def cut_stretches(lengths: Sequence[int], streams: int, warm_up: int) -> list[St
 class Scorer:
     """Scores texts: ``(params, pieces) -> nats``, the negative log-likelihoods in order.
 
-    A call yields float32 arrays, which together have one number for every character of the pieces.
-    Each piece begins with a fresh carry. Mapped ids are released as soon as they are read.
+    A call yields float32 arrays, which together have one number for every character of the pieces;
+    those of `log_p` have V numbers for each. Each piece begins with a fresh carry. Mapped ids are
+    released as soon as they are read.
 
     The programs are kept with the scorer. Texts of different sizes share them: streams and windows
     have few sizes, and what is left of the last window is padding.
@@ -125,7 +139,7 @@ class Scorer:
         self._network, self._streams, self._warm_up = network, streams, warm_up
         self._shards, self._characters_per_call = shards, characters_per_call
         self._begin = Program(network.initial_carry, static=["batch"])
-        self._read = Program(self._read_window)
+        self._read = Program(self._read_window, static=["measure"])
 
     def __call__(self, params: Params, pieces: Sequence[Piece]) -> Iterator[Nats]:
         """Yield the nats of every character of the pieces.
@@ -133,27 +147,51 @@ class Scorer:
         Raises:
             CorpusError: the pieces have no characters.
         """
+        return self._score(params, pieces, nats_of, 1)
+
+    def log_p(self, params: Params, pieces: Sequence[Piece]) -> Iterator[Nats]:
+        """Yield the log-probabilities of all symbols at every character, each float32[n,V].
+
+        Fewer streams are read than for the nats, and shorter stretches, if there are many symbols.
+        """
+        return self._score(params, pieces, log_p_of, self._network.symbols)
+
+    def _score(
+        self, params: Params, pieces: Sequence[Piece], measure: Measure, numbers: int
+    ) -> Iterator[Nats]:
+        """Yield what is measured at every character, so many numbers."""
         if not count_characters(pieces):
             raise CorpusError("cannot score 0 characters; expected at least 1")
-        plan = self._plan([len(piece.ids) for piece in pieces])
+        plan = self._plan([len(piece.ids) for piece in pieces], numbers)
         params = jax.device_put(params, plan.everywhere)
         for first in range(0, len(plan.stretches), plan.rows):
             some = plan.stretches[first : first + plan.rows]
             steps = plan.whole_windows(some)
             block = _gather(pieces, some, (steps + 1, plan.rows))
             carry = jax.device_put(self._begin(params, batch=plan.rows), plan.by_row)
-            nats = []
-            for start in range(0, steps, plan.window):
-                ids = block[start : start + plan.window + 1].astype(np.int32)
-                carry, more = self._read(params, carry, jax.device_put(ids, plan.by_column))
-                nats.append(more)
-            columns = np.concatenate([np.asarray(more) for more in nats]).T
-            yield np.concatenate(
-                [
-                    column[stretch.skip : stretch.skip + stretch.scored]
-                    for column, stretch in zip(columns, some, strict=False)
-                ]
-            )
+            windows = self._windows(params, carry, block, plan, measure)
+            if plan.rows > 1:  # all windows of a stretch come before the next stretch
+                windows = [np.concatenate([np.asarray(each) for each in [*windows]])]
+            start = 0
+            for columns in map(np.asarray, windows):
+                ends = [stretch.skip + stretch.scored - start for stretch in some]
+                yield np.concatenate(
+                    [
+                        columns[max(0, stretch.skip - start) : end, column]
+                        for column, (stretch, end) in enumerate(zip(some, ends, strict=True))
+                    ]
+                )
+                start += len(columns)
+
+    def _windows(
+        self, params: Params, carry: Carry, block: Any, plan: "_Plan", measure: Measure
+    ) -> Iterator[Any]:
+        """Yield what is measured, window by window, each [T,B,...]."""
+        for start in range(0, len(block) - 1, plan.window):
+            ids = block[start : start + plan.window + 1].astype(np.int32)
+            ids = jax.device_put(ids, plan.by_column)
+            carry, measured = self._read(params, carry, ids, measure=measure)
+            yield measured
 
     def ahead(self, params: Params, lengths: Sequence[int]) -> None:
         """Compile what a call will need, in any thread, before it is needed.
@@ -166,16 +204,20 @@ class Scorer:
         params = placed_shapes(params, plan.everywhere)
         carry = self._begin.ahead(params, batch=plan.rows)
         ids = placed_shapes(np.zeros((plan.window + 1, plan.rows), np.int32), plan.by_column)
-        self._read.ahead(params, placed_shapes(carry, plan.by_row), ids)
+        self._read.ahead(params, placed_shapes(carry, plan.by_row), ids, measure=nats_of)
 
-    def _read_window(self, params: Params, carry: Carry, ids: Any) -> tuple[Carry, Any]:
+    def _read_window(
+        self, params: Params, carry: Carry, ids: Any, *, measure: Measure
+    ) -> tuple[Carry, Any]:
         logits, carry = self._network.unroll(params, carry, ids[:-1])
-        return carry, nats_of(logits, ids[1:])
+        return carry, measure(logits, ids[1:])
 
-    def _plan(self, lengths: Sequence[int]) -> "_Plan":
+    def _plan(self, lengths: Sequence[int], numbers: int = 1) -> "_Plan":
         devices = self._shards or len(jax.devices())
-        rows = self._streams or _fitting_streams(sum(lengths), self._warm_up, devices)
-        stretches = cut_stretches(lengths, rows, self._warm_up)
+        kept = _NUMBERS_KEPT // numbers  # characters
+        fitting = min(sum(lengths), kept // 2)
+        rows = self._streams or _fitting_streams(fitting, self._warm_up, devices)
+        stretches = cut_stretches(lengths, rows, self._warm_up, min(_MOST_STEPS, kept // rows))
         if self._streams:
             rows = min(rows, len(stretches))
         most = min(self._characters_per_call, _LOGITS_PER_CALL // self._network.symbols)

@@ -17,6 +17,7 @@ from charrnn_core.terminal import say, say_json
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
 @click.option("--split", metavar="NAME", help="What to score: train, valid, test, all, or a split.")
 @click.option("--dynamic", is_flag=True, help="Also score the text while the model learns from it.")
+@click.option("--mix", type=click.Choice(["ngram"]), help="Also score it mixed with n-gram counts.")
 @click.option(
     "--streams",
     type=click.IntRange(min=1),

@@ -29,6 +29,7 @@ _LONG = 1e15
 @click.argument("source", metavar="[FILE]", required=False)
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of FILE.")
 @click.option("--split", metavar="NAME", help="What to score: train, valid, test, all, or a split.")
+@click.option("--mix", type=click.Choice(["ngram"]), help="Mix the model with n-gram counts.")
 @click.option("--out", type=click.File("w", "utf-8"), help="Write the lines to this file.")
 @click.option(
     "--streams",
