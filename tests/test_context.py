@@ -18,8 +18,8 @@ from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.reading import Reading
 from charrnn_core.training.batches import Batch, Streams, stack_batches
-from charrnn_core.training.portion import row_axes
 from charrnn_core.training.readings import count_readings
+from charrnn_core.training.rows import row_axes
 from charrnn_core.training.update import Trainer
 
 T, B, H, V, E = 3, 4, 5, 6, 7

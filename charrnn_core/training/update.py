@@ -20,12 +20,13 @@ from charrnn_core.engine.unroll import restart
 from charrnn_core.files.checkpoint import Arrays
 from charrnn_core.network.mesh import data_mesh
 from charrnn_core.network.network import Network
+from charrnn_core.network.portion import portion_read
 from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
 from charrnn_core.network.reading import Lookup
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
-from charrnn_core.training.portion import portion_read
+from charrnn_core.training.rows import put_state, row_axes, take_state
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 from charrnn_core.training.state import Known, Measured, Program, TrainState
 
@@ -255,15 +256,16 @@ class Trainer:
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
         carry = self._restarted(state.params, state.carry, batch)
-        portion, lookup = portion_read(self.network, optimizer, carry, batch.inputs, readings)
-        some = portion.params(state.params)
+        portion = portion_read(self.network, carry, batch.inputs)
+        axes, some = row_axes(optimizer, self.network.shapes), portion.take(state.params)
         gradient = jax.grad(self._objective, has_aux=True)
-        grads, (carry, nats) = gradient(some, state.carry, batch, key, lookup)
+        grads, (carry, nats) = gradient(some, state.carry, batch, key, portion.lookup(readings))
         with _mixing_dtypes():
-            changes, opt_state = optimizer.update(grads, portion.opt_state(state.opt_state), some)
+            opt_state = take_state(portion, state.opt_state, axes)
+            changes, opt_state = optimizer.update(grads, opt_state, some)
         changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
-        params = portion.put_params(state.params, optax.apply_updates(some, changes))
-        opt_state = portion.put_opt_state(state.opt_state, opt_state)
+        params = portion.put(state.params, optax.apply_updates(some, changes))
+        opt_state = put_state(portion, state.opt_state, opt_state, axes)
         average = averaged(state.average, params, state.step, self.average)
         carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
