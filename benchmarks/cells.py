@@ -36,6 +36,9 @@ CELLS = (
 )
 """The built-in cells; those whose gates do not read the state are stacked."""
 
+_COMPLETE = ("finished", "stopped early")
+"""The statuses of a run that is not to be repeated."""
+
 
 def main() -> None:
     """Train every cell, and print a Markdown table."""
@@ -55,7 +58,7 @@ def main() -> None:
             | {
                 f"{key}, {source_name(source)}": run[key]
                 for source, run in zip(args.source, done, strict=True)
-                for key in ("bits", "least bits", "characters/s")
+                for key in ("bits", "bits of the last", "characters/s")
             }
         )
         if args.json:
@@ -68,7 +71,7 @@ def main() -> None:
 def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
     """Train one cell on one text, unless this has been done; return its results."""
     out = args.out / f"{cell} {source_name(source)}".replace("/", "-").replace(":", "-")
-    if not out.exists() or describe_run(out)["status"] != "finished":
+    if not out.exists() or describe_run(out)["status"] not in _COMPLETE:
         command = [sys.executable, "-m", "charrnn_core", "run", "--cell", cell, "--source", source]
         command += ["--params", args.params, "--split", "last-10%", "--minutes", str(args.minutes)]
         command += ["--quiet", "--out", str(out)]
@@ -79,7 +82,7 @@ def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
     return {
         "parameters": table["parameters"],
         "bits": result["bits_per_char"],
-        "least bits": min(row["bits_per_char"] for row in (result, result["best"]) if row),
+        "bits of the last": (result["last"] or result)["bits_per_char"],
         "characters/s": statistics.median(row["characters_per_second"] for row in rows),
     }
 

@@ -58,7 +58,7 @@ def test_cells(text_file, tmp_path):
     sizes = ("--cell", "elman", "--params", "2k", "--minutes", 0.07, "--out", tmp_path / "runs")
     row = json.loads(benchmark("cells.py", "--source", text_file, *sizes, "--json").split("\n")[0])
     assert row["cell"] == "elman" and row["parameters"] <= 2000
-    assert 0 < row["least bits, small"] <= row["bits, small"] < 8
+    assert 0 < row["bits, small"] <= row["bits of the last, small"] < 8
 
 
 def test_texts(tmp_path):

@@ -1,16 +1,20 @@
-"""The best model by default: what uses it, what is used without it, and what is said."""
+"""The best model by default: what uses it, what is used without it, and when it is found."""
 
 import dataclasses
+import itertools
 import json
+import math
 
 import numpy as np
 import pytest
 
 from charrnn_core import RunConfig, evaluate, load, resume, train
+from charrnn_core.errors import CheckpointError
 from charrnn_core.events import Evaluated
 from charrnn_core.files.checkpoint import load_checkpoint
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import describe_run
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.training.held_out import HeldOut
@@ -164,6 +168,90 @@ def test_the_last_is_the_best_if_all_of_the_text_says_so(config, tmp_path, monke
     assert (loop["best_step"], loop["best"], loop["stale"]) == (result.updates, 11.0, 0)
     more = resume(tmp_path / "run", budget={"characters": 5000}, note=quiet)
     assert more.best_step > result.updates  # what comes is compared with the excerpt's figure
+
+
+def overfitting(losses):
+    """How long each of some evaluations, given as (held-out, training loss), has overfitted."""
+    loop, counts = LoopState(), []
+    for nats, learnt in losses:
+        loop.evaluated(nats, learnt)
+        counts.append(loop.overfits)
+    return counts
+
+
+def test_overfitting_is_a_clear_rise_while_the_training_loss_falls():
+    falling = [1.6, 1.5, 1.4, 1.3, 1.2, 1.1]
+    held_out = [1.7, 1.5, 1.55, 1.57, 1.60, 1.65]
+    assert overfitting(zip(held_out, falling, strict=True)) == [0, 0, 0, 1, 2, 3]
+    dips = [1.7, 1.5, 1.57, 1.55, 1.57, 1.49]
+    assert overfitting(zip(dips, falling, strict=True)) == [0, 0, 1, 0, 1, 0]
+    diverging = [1.6, 1.5, 1.6, 1.5, 1.4, math.nan]
+    assert overfitting(zip(held_out, diverging, strict=True)) == [0, 0, 0, 0, 1, 0]
+    assert overfitting([(1.5, None), (1.9, 1.0), (math.nan, 1.0)]) == [0, 0, 0]
+    assert overfitting([(math.nan, 1.6), (1.5, 1.5), (1.6, 1.4)]) == [0, 0, 1]
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """A run on a text from which nothing can be learnt but itself, and its events."""
+    folder = tmp_path_factory.mktemp("noise")
+    text = "".join(np.random.default_rng(0).choice(list("abcdefgh"), 3000))
+    (folder / "noise.txt").write_text(text)
+    config = RunConfig(
+        source=str(folder / "noise.txt"), cell="elman:64", context=0, dropout_output=0.0, batch=4,
+        window=8, characters=100_000, observers="jsonl", sample_length=5, shards=1,
+        optimizer=Ref("adam", "1e-2"),
+    )  # fmt: skip
+    recorder = Recorder()
+    return train(config, out=folder / "run", observers=[recorder], note=quiet), recorder
+
+
+def test_a_run_that_overfits_is_stopped(noise):
+    result, recorder = noise
+    losses = [event.nats_per_char for event in recorder.of(Evaluated)]
+    assert result.reason == "stopped early" and 2 < len(losses) < 10
+    risen = [loss > 1.04 * min(losses[: i + 1]) for i, loss in enumerate(losses)]
+    assert [a and b for a, b in itertools.pairwise(risen)].index(True) == len(losses) - 2
+    assert result.held_out.nats_per_char == pytest.approx(min(losses), rel=1e-6)
+    [line] = [line for line in result.lines() if "stopped early" in line]
+    left = 100 - 100 * result.updates * 4 * 8 / 100_000
+    assert f"with {left:.0f} % of the budget left: it was overfitting; --patience 0 trains" in line
+
+
+def test_nothing_stops_a_run_with_patience_0(noise, tmp_path):
+    result, _ = noise
+    config = dataclasses.replace(result.model.config, patience=0)
+    patient = train(config, out=tmp_path / "run", note=quiet)
+    assert patient.reason == "finished" and patient.updates > result.updates
+    assert patient.best_step == result.best_step
+    assert params(patient.model).tobytes() == params(result.model).tobytes()
+
+
+def test_an_interruption_does_not_put_off_the_stop(noise, tmp_path):
+    straight, overfit = noise
+    evaluations, recorder = len(overfit.of(Evaluated)), Recorder()
+    half = train(
+        straight.model.config, out=tmp_path / "run", observers=[recorder], note=quiet,
+        stop=lambda: len(recorder.of(Evaluated)) == evaluations - 1,
+    )  # fmt: skip
+    assert half.reason == "interrupted" and half.updates < straight.updates
+    loop = open_checkpoint(tmp_path / "run", quiet)[1].table["loop"]
+    assert loop["overfits"] == 1 and half.best_step == straight.best_step
+    whole = resume(tmp_path / "run", note=quiet)
+    assert whole.reason == "stopped early" and whole.updates == straight.updates
+    assert whole.held_out.table() == straight.held_out.table()
+
+
+def test_a_checkpoint_of_before_knows_nothing_of_overfitting(noise):
+    result, _ = noise
+    _, checkpoint = open_checkpoint(result.directory, quiet)
+    loop = checkpoint.table["loop"]
+    assert loop["overfits"] == 2 and loop["best_train"] > 0
+    old = {key: loop[key] for key in loop if key not in ("overfits", "best_train")}
+    known = dataclasses.replace(LoopState.read(loop), overfits=0, best_train=None)
+    assert LoopState.read(old) == known
+    with pytest.raises(CheckpointError, match="does not hold the state of training"):
+        LoopState.read({**loop, "another": 1})
 
 
 def test_a_run_that_goes_on_ends_with_the_same_best(config, worse, tmp_path):

@@ -1,5 +1,7 @@
 """The context: which rows stand for the last characters, and updates that touch only those."""
 
+from itertools import pairwise
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,8 @@ from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.reading import Reading
 from charrnn_core.training.batches import Batch, Streams, stack_batches
-from charrnn_core.training.portion import row_axes
+from charrnn_core.training.readings import count_readings
+from charrnn_core.training.rows import row_axes
 from charrnn_core.training.update import Trainer
 
 T, B, H, V, E = 3, 4, 5, 6, 7
@@ -141,18 +144,43 @@ def test_the_gradient_of_a_row_is_that_of_finite_differences():
 
 
 def test_dropped_rows_are_dropped_as_a_whole_and_the_mean_stays():
-    rows = jnp.ones((50, 40, 3, 2))
-    kept = np.asarray(Dropouts(context=0.25).keep_rows(jax.random.key(0), rows))
+    rows, often = jnp.ones((50, 40, 3, 2)), jnp.full((50, 40, 3), 7.0)
+    kept = np.asarray(Dropouts(context=0.25).keep_rows(jax.random.key(0), rows, often))
     assert set(np.unique(kept)) == {0.0, np.float32(1 / 0.75)}
     assert (kept[..., 0] == kept[..., 1]).all()
     assert abs(kept.mean() - 1) < 0.03
-    network = network_of(embedding=E, dropouts=Dropouts(context=0.5))
-    params, inputs = random_params(network), jnp.zeros((T, B), jnp.int32)
-    carry = network.initial_carry(params, B)
-    used, noisy = (
-        network.unroll(params, carry, inputs, key=k)[0] for k in (None, jax.random.key(0))
-    )
-    assert np.abs(used - noisy).max() > 1e-3
+
+
+def test_rows_that_are_rarely_read_are_dropped_more_often():
+    rows = jnp.ones((400, 30, 4, 2))
+    often = jnp.broadcast_to(jnp.array([1.0, 2.0, 3.0, 100.0]), rows.shape[:-1])
+    for share, rare in ((0.0, 1.0), (0.25, 1.5)):
+        dropouts = Dropouts(context=share, rare=rare)
+        kept = np.asarray(dropouts.keep_rows(jax.random.key(0), rows, often))[..., 0]
+        expected = [(1 - share) * max(0.0, 1 - rare / c) for c in (1, 2, 3, 100)]
+        np.testing.assert_allclose((kept > 0).mean(axis=(0, 1)), expected, atol=0.02)
+        means = [1.0 if keep > 0 else 0.0 for keep in expected]
+        np.testing.assert_allclose(kept.mean(axis=(0, 1)), means, atol=0.1)
+
+
+def test_readings_are_counted_like_a_naive_loop():
+    network = network_of(separator=(1, 2))
+    ids = np.random.default_rng(0).integers(V, size=3000).astype(np.int32)
+    counts, text = np.zeros(network.context.rows), []
+    for before, symbol in pairwise([-1, *ids.tolist()]):
+        text = [symbol] if (before, symbol) == (1, 2) else [*text, symbol]
+        for k in range(2, ORDER + 1):
+            counts[row_by_hand(text, k, BITS)] += 1
+    np.testing.assert_array_equal(count_readings(network, ids), np.maximum(counts, 1))
+
+
+def test_what_is_always_dropped_is_not_learnt():
+    readings = np.full(8, 3.0, np.float32)
+    for rare, learns in ((3.0, False), (1.0, True)):
+        _, _, _, after = trained(
+            optax.adam(0.1), dropouts=Dropouts(rare=rare), updates=2, readings=readings
+        )
+        assert bool(jnp.any(after.params["context"] != 0)) == learns
 
 
 def loss(logits, targets, weights):
@@ -160,9 +188,9 @@ def loss(logits, targets, weights):
     return jnp.sum(nats * weights) / jnp.sum(weights)
 
 
-def trained(optimizer, updates=5, streams=2, bits=2, **trainer):
+def trained(optimizer, updates=5, streams=2, bits=2, dropouts=None, **trainer):
     """Return the states before and after some updates, and the rows each of them read."""
-    network = network_of(embedding=E, context=Context(3, bits))
+    network = network_of(embedding=E, context=Context(3, bits), dropouts=dropouts or Dropouts())
     text = np.random.default_rng(0).integers(V, size=200).astype(np.int32)
     trainer = Trainer(network, loss, lambda steps: optimizer, streams=streams, **trainer)
     batching = Streams(text, streams, T)

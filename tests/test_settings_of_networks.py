@@ -15,6 +15,7 @@ from charrnn_core.network.sizing import _widths, size_cell
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.model import build_network
 from charrnn_core.runs.settings import imitations, read_settings, recipe_names
+from charrnn_core.text import mapped
 from charrnn_core.text.alphabet import Alphabet
 from charrnn_core.training import setup
 from charrnn_core.training.batches import Streams
@@ -134,12 +135,12 @@ def test_documents_that_never_end_are_told(registry, tmp_path):
 
 
 def test_a_separator_is_found_wherever_it_stands(monkeypatch):
-    monkeypatch.setattr(setup, "_SEARCHED_AT_ONCE", 4)
+    monkeypatch.setattr(mapped, "_SEARCHED_AT_ONCE", 4)
     for length in (3, 8, 9):
         for at in range(length - 1):
             ids = np.zeros(length, np.uint8)
             ids[at : at + 2] = 1, 2
-            assert setup._occurs((1, 2), ids) and not setup._occurs((2, 1), ids)
+            assert mapped.occurs((1, 2), ids) and not mapped.occurs((2, 1), ids)
 
 
 def test_epochs_beyond_counting():

@@ -14,6 +14,7 @@ from charrnn_core.engine.fallback import warn
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.scoring import Measure, Nats, log_p_of, nats_of
 from charrnn_core.network.network import Network
+from charrnn_core.network.portion import TABLE, Portion, portion_read
 from charrnn_core.network.program import Program
 from charrnn_core.runs.programs import Programs
 from charrnn_core.text.alphabet import Ids
@@ -34,6 +35,8 @@ class Dynamic:
     ``w' = w - rate * g / (r + e) + min(decay * r / e, 1) * (w_0 - w)``, where g is the gradient of
     a window's mean nats, r the root of the mean square of such gradients at the end of the training
     text, e the mean of all r, and w_0 the trained parameters.
+
+    Of a context's table only the rows that a window reads change, and e is without them.
 
     The text is read as one stream: the parameters carry over from piece to piece, while the carry
     starts afresh in each. Nothing is tuned on held-out text: the rate is the one of `RATES` that
@@ -177,14 +180,27 @@ class _Rules:
     network: Network
     decay: float
 
+    def portion(self, carry: Carry, window: Any) -> Portion:
+        """Return what a window uses of the parameters."""
+        return portion_read(self.network, carry, window[0][:, None])
+
     def gradient(
-        self, params: Params, carry: Carry, window: Any, measure: Measure = nats_of
+        self,
+        portion: Portion,
+        params: Params,
+        carry: Carry,
+        window: Any,
+        measure: Measure = nats_of,
     ) -> tuple[Params, Carry, Any]:
-        """Return the gradient of a window's mean nats, the carry after it, and what is measured."""
+        """Return the gradient of a window's mean nats, the carry after it, and what is measured.
+
+        The parameters and the gradient are the portion's.
+        """
+        inputs, targets, weights = window
 
         def objective(params: Params) -> Any:
-            inputs, targets, weights = window
-            logits, after = self.network.unroll(params, carry, inputs[:, None])
+            lookup = portion.lookup()
+            logits, after = self.network.unroll(params, carry, inputs[:, None], lookup=lookup)
             nats = nats_of(logits[:, 0], targets)
             measured = measure(logits[:, 0], targets)
             return jnp.mean(nats * weights), (after, measured)  # padding costs 0
@@ -204,19 +220,22 @@ class _Rules:
         measure: Measure,
     ) -> tuple[Params, Carry, jax.Array]:
         """Score windows in order, and learn from each."""
-        leaves = jax.tree.leaves(roots)
+        leaves = jax.tree.leaves({name: r for name, r in roots.items() if name != TABLE})
         e = sum(jnp.sum(r) for r in leaves) / sum(r.size for r in leaves)
 
         def step(before: Any, window: Any) -> Any:
             params, carry = before
-            grads, carry, measured = self.gradient(params, carry, window, measure)
+            portion = self.portion(carry, window)
+            some, *known = (portion.take(tree) for tree in (params, trained, roots))
+            grads, carry, measured = self.gradient(portion, some, carry, window, measure)
             counts = window[2][0]  # 0 for a window of padding, which must not decay the parameters
 
-            def changed(w: jax.Array, w_0: jax.Array, g: jax.Array, r: jax.Array) -> jax.Array:
+            def changed(w: jax.Array, w_0: jax.Array, r: jax.Array, g: jax.Array) -> jax.Array:
                 back = jnp.minimum(self.decay * r / e, 1.0)
                 return w + counts * (back * (w_0 - w) - rate * g / (r + e))
 
-            return (jax.tree.map(changed, params, trained, grads, roots), carry), measured
+            after = jax.tree.map(changed, some, *known, grads)
+            return (portion.put(params, after), carry), measured
 
         (params, carry), measured = jax.lax.scan(step, (params, carry), windows)
         return params, carry, measured
@@ -228,8 +247,10 @@ class _Rules:
 
         def one(before: Any, window: Any) -> Any:
             squares, carry = before
-            grads, carry, _ = self.gradient(params, carry, window)
-            return (jax.tree.map(lambda s, g: s + g * g, squares, grads), carry), None
+            portion = self.portion(carry, window)
+            grads, carry, _ = self.gradient(portion, portion.take(params), carry, window)
+            added = jax.tree.map(lambda s, g: s + g * g, portion.take(squares), grads)
+            return (portion.put(squares, added), carry), None
 
         return jax.lax.scan(one, (squares, carry), windows)[0]
 

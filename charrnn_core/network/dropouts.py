@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 
 from charrnn_core.arrays import Array, Carry, Inputs, Key, Outputs, Params, Tree
 from charrnn_core.cell import Cell
 from charrnn_core.engine.trace import Step
 from charrnn_core.network.calling import training_step
 from charrnn_core.noise import Noise, dropout
+
+_LEAST_SHARE = 0.1
+"""Rows that are kept more rarely are scaled as if they were kept so often."""
 
 CELL, INPUT, OUTPUT, CONTEXT = range(4)
 """The parts of a network that draw random numbers while training."""
@@ -24,6 +28,8 @@ class Dropouts:
         input: share of the elements of the cell's input.
         output: share of the elements of its output.
         context: share of the context's rows: each is dropped as a whole.
+        rare: a row that the training text reads c times is dropped with a probability of this over
+            c, besides.
         variational: draw one mask per window, not one per character (Gal and Ghahramani 2016,
             arXiv 1512.05287); of input and output.
     """
@@ -31,6 +37,7 @@ class Dropouts:
     input: float = 0.0
     output: float = 0.0
     context: float = 0.0
+    rare: float = 0.0
     variational: bool = False
 
     def drop(self, key: Key, rate: float, xs: Array) -> Array:
@@ -39,10 +46,20 @@ class Dropouts:
             return jax.vmap(partial(dropout, key, rate))(xs)
         return dropout(key, rate, xs)
 
-    def keep_rows(self, key: Key, rows: Array) -> Array:
-        """Drop rows of a context, ``float[T,B,n-1,E]``, and scale the rest."""
-        kept = jax.random.bernoulli(key, 1 - self.context, rows.shape[:-1])
-        return rows * (kept.astype(rows.dtype) / (1 - self.context))[..., None]
+    def keep_rows(self, key: Key, rows: Array, readings: Array) -> Array:
+        """Drop rows of a context, and scale the rest so that the mean stays.
+
+        A row that is read once in a text can only tell what comes there: training learns it by
+        heart, and no other text ever reads it. One that is read often tells what is common.
+
+        Arguments:
+            rows: ``float[T,B,n-1,E]``.
+            readings: ``float[T,B,n-1]``, how often the training text reads each.
+        """
+        share = (1 - self.context) * jnp.maximum(1 - self.rare / readings, 0)
+        kept = jax.random.uniform(key, readings.shape) < share
+        scale = jnp.where(kept, 1 / jnp.maximum(share, _LEAST_SHARE), 0)
+        return rows * scale.astype(rows.dtype)[..., None]
 
 
 def noisy_step(

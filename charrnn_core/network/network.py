@@ -38,7 +38,7 @@ from charrnn_core.network.calling import (
 from charrnn_core.network.context import Context
 from charrnn_core.network.documents import Documents
 from charrnn_core.network.dropouts import CONTEXT, INPUT, OUTPUT, Dropouts, key_bits, noisy_step
-from charrnn_core.network.reading import Reading
+from charrnn_core.network.reading import Lookup, Reading
 from charrnn_core.public import public
 
 
@@ -149,17 +149,19 @@ class Network:
         inputs: Ids,
         reset: Reset | None = None,
         key: Key | None = None,
-        places: Array | None = None,
+        lookup: Lookup | None = None,
     ) -> tuple[Logits, Carry]:
         """Read ``inputs: int32[T,B]``; return ``float32[T,B,V]`` and the carry after them.
 
         Arguments:
             reset: bool[T,B]; starts a row afresh before that character.
             key: of all that is random while training; None when the network is only used.
-            places: where ``params["context"]`` has each of `rows_read`, if it is a part of C.
+            lookup: where ``params["context"]`` has each of `rows_read`, if it is a part of C.
         """
         carry, reset, rows, tails = self.reading.find(carry, inputs, reset)
-        xs = self._what_is_read(params, inputs, rows if places is None else places, key)
+        if lookup is None and rows is not None:
+            lookup = Lookup(rows)
+        xs = self._what_is_read(params, inputs, lookup, key)
         if self._has_own_sequence(training=key is not None):
             carry, ys = self._own_sequence(params, carry, xs, reset, key)
         else:
@@ -228,8 +230,8 @@ class Network:
             carry, begins, rows, tails = self.reading.find(carry, ids[None], None)
             if begins is not None:
                 carry = restart(begins[0], carry, fresh)
-            rows = None if rows is None else rows[0]
-            carry, y = read(carry, self._what_is_read(params, ids, rows))
+            lookup = None if rows is None else Lookup(rows[0])
+            carry, y = read(carry, self._what_is_read(params, ids, lookup))
             return self._read_out(params, y), self.reading.join(carry, tails)
 
         return step
@@ -238,14 +240,15 @@ class Network:
         return begin(self.cell, params["cell"], (batch, self.in_features))
 
     def _what_is_read(
-        self, params: Params, ids: Ids, rows: Array | None, key: Key | None = None
+        self, params: Params, ids: Ids, lookup: Lookup | None, key: Key | None = None
     ) -> Tree:
         """Return what a step reads: ids, and with a context the sum of its rows."""
-        if rows is None:
+        if lookup is None:
             return ids
-        looked_up = params["context"][rows]
-        if key is not None and self.dropouts.context:
-            looked_up = self.dropouts.keep_rows(jax.random.fold_in(key, CONTEXT), looked_up)
+        looked_up = params["context"][lookup.places]
+        if key is not None and lookup.readings is not None:
+            of_context = jax.random.fold_in(key, CONTEXT)
+            looked_up = self.dropouts.keep_rows(of_context, looked_up, lookup.readings)
         return ids, self.context.add_up(looked_up)
 
     def _shape_of_what_is_read(self, *shape: int) -> Tree:

@@ -24,6 +24,19 @@ class Found(NamedTuple):
     tails: tuple[Array | None, Array | None]
 
 
+class Lookup(NamedTuple):
+    """How the rows of the context are looked up.
+
+    Fields:
+        places: ``int32[T,B,n-1]``, where each is in a table.
+        readings: ``float32[T,B,n-1]``, how often the training text reads each; None if nothing is
+            dropped.
+    """
+
+    places: Array
+    readings: Array | None = None
+
+
 @dataclass(frozen=True)
 class Reading:
     """Reads ids, and remembers of them what the next window needs, in the network's carry.

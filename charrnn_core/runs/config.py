@@ -21,6 +21,7 @@ from charrnn_core.registry.options import (
 )
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
+from charrnn_core.runs.rates import AUTO, BOUNDS, Rate
 
 BUDGETS = ("epochs", "minutes", "characters")
 """The settings that limit the length of a run."""
@@ -77,9 +78,19 @@ class RunConfig:
         ge=1,
     )
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
-    dropout_output: float = opt(0.2, help="dropout rate of the cell's output", ge=0, lt=1)
-    dropout_context: float = opt(
-        0.4, help="share of the context's embeddings dropped, each as a whole", ge=0, lt=1
+    dropout_output: Rate = opt(
+        AUTO,
+        help="dropout rate of the cell's output; auto: by how often the text is read",
+        **BOUNDS,
+    )
+    dropout_context: Rate = opt(
+        AUTO, help="share of the context's embeddings dropped, each as a whole; or auto", **BOUNDS
+    )
+    dropout_rare: float = opt(
+        0.0,
+        help="drop an embedding of the context that the training text reads c times with a "
+        "probability of this over c, besides",
+        ge=0,
     )
     variational: bool = opt(
         False, help="draw the dropout masks once per window instead of once per step"
@@ -126,8 +137,11 @@ class RunConfig:
     eval_characters: int = opt(
         1_000_000, help="evaluate at most this many held-out characters at the end", ge=1
     )
-    patience: int = opt(
-        0, help="stop after this many evaluations without a new best; 0 never stops early", ge=0
+    patience: int | None = opt(
+        None,
+        help="stop after this many evaluations without a new best; 0 never stops early (default: "
+        "stop when the model clearly overfits)",
+        ge=0,
     )
     sample_every: float | None = opt(
         None, help="epochs between samples (default: a tenth of the run, or more)", gt=0

@@ -15,6 +15,17 @@ Step = Annotated[int, Between(0, 2**31 - 1)]
 
 Seconds = Annotated[float, Between(0, 1e10)]
 
+Loss = Annotated[float, Between(-1e300, 1e300)]
+
+_RISE = 0.04
+"""The share of the least held-out loss by which it has to have risen to be called overfitting.
+
+At 1.5 nats it is 0.06; two evaluations on the same excerpt differ by chance by 0.001 or 0.002.
+"""
+
+_NEW = frozenset({"spent", "best_train", "overfits"})
+"""Fields that checkpoints of before do not have."""
+
 
 @dataclass
 class LoopState:
@@ -32,7 +43,9 @@ class LoopState:
             learns; so are those of `best`.
         best, best_step: the lowest held-out loss, and the update after which it was measured; once
             a training has ended, those of the model that was best on all of the held-out text.
+        best_train: the training loss just before that update.
         evaluations, stale: evaluations so far, and those since the best one.
+        overfits: how many of the last evaluations, without a gap, found the model to overfit.
         anchor: the update of the last evaluation, to which training rolls back.
         kept: updates whose checkpoints are never removed.
         skipped: consecutive updates skipped up to now.
@@ -54,10 +67,12 @@ class LoopState:
     spent: dict[str, Seconds] = dataclasses.field(default_factory=dict)
     tenths: Annotated[int, Between(0, 10)] = 0
     held_out: float | None = None
-    best: Annotated[float, Between(-1e300, 1e300)] | None = None
+    best: Loss | None = None
     best_step: Step | None = None
+    best_train: Loss | None = None
     evaluations: Count = 0
     stale: Count = 0
+    overfits: Count = 0
     anchor: Step = 0
     kept: list[Step] = dataclasses.field(default_factory=list)
     skipped: Count = 0
@@ -76,8 +91,7 @@ class LoopState:
             CheckpointError: it is not such a table; the message names the field that is wrong.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        # Checkpoints of before do not say what the time was spent on.
-        if not isinstance(table, Mapping) or {*table, "spent"} != names:
+        if not isinstance(table, Mapping) or {*table, *_NEW} != names:
             raise CheckpointError(
                 "the checkpoint does not hold the state of training: it is for sampling only, or "
                 "from another version of charrnn; start a new training from its parameters with: "
@@ -89,21 +103,40 @@ class LoopState:
             raise CheckpointError(f"the checkpoint cannot be used: {error}") from error
         return cls(**{"spent": {"other": table["seconds"]}, **table})
 
-    def evaluated(self, nats: float) -> None:
-        """Record a held-out loss measured at this update."""
+    def evaluated(self, nats: float, train: float | None = None) -> None:
+        """Record a held-out loss measured at this update.
+
+        The model overfits if that loss is 4 % above the least one while the training loss is below
+        what it was then. The first is the generalisation loss of Prechelt 1998, "Early stopping -
+        but when?"; the second tells overfitting from divergence.
+
+        Arguments:
+            nats: the held-out loss in nats per character.
+            train: the training loss of the updates just before.
+        """
         self.held_out = nats
         self.evaluations += 1
         if math.isfinite(nats) and (self.best is None or nats < self.best):
-            self.best, self.best_step, self.stale = nats, self.step, 0
+            self.best, self.best_step, self.best_train = nats, self.step, train
+            self.stale = self.overfits = 0
         else:
             self.stale += 1
+            self.overfits = self.overfits + 1 if self._overfits(nats, train) else 0
+
+    def _overfits(self, nats: float, train: float | None) -> bool:
+        if self.best is None or self.best_train is None or train is None:
+            return False
+        return nats > self.best + _RISE * abs(self.best) and train < self.best_train
 
     def prefer_last(self) -> None:
         """Make the last evaluation the best: on all of the held-out text it was."""
-        self.best = self.best_step = None
-        if self.held_out is not None:
-            self.evaluations -= 1
-            self.evaluated(self.held_out)
+        measured = self.held_out is not None and math.isfinite(self.held_out)
+        self.best, self.best_step = (self.held_out, self.step) if measured else (None, None)
+        self.forget_patience()
+
+    def forget_patience(self) -> None:
+        """Count from here on how many evaluations bring nothing."""
+        self.stale = self.overfits = 0
 
     def count(self, nats: float, characters: int) -> None:
         """Add one update to the next row; adding them one by one keeps the order of the sum."""

@@ -81,8 +81,17 @@ RESUMING = ("loop", "observers", "environment")
 
 _FEWEST_SYMBOLS = 2
 
-_BEFORE_IT_WAS_SAVED = {"context": 0}
+_BEFORE_THEY_WERE_SAVED = {"context": 0, "context_bits": 10, "dropout_context": 0.0}
 """What settings were of runs that are older than the settings."""
+
+
+def as_of_today(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a run has saved, with those that did not exist then as they were.
+
+    >>> as_of_today({"cell": "elman"})["context"]
+    0
+    """
+    return {**_BEFORE_THEY_WERE_SAVED, **settings}
 
 
 def read_manifest(
@@ -109,7 +118,7 @@ def read_manifest(
     for name in needs:
         if name not in table:
             raise CheckpointError(f"{path} lacks {name!r}, which resuming needs")
-    return {**table, "config": {**_BEFORE_IT_WAS_SAVED, **table["config"]}}
+    return {**table, "config": as_of_today(table["config"])}
 
 
 def alphabet_of(table: Mapping[str, Any]) -> Alphabet:

@@ -27,6 +27,7 @@ from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.opening import Opened, open_model
 from charrnn_core.runs.programs import Programs
+from charrnn_core.runs.rates import decided
 from charrnn_core.runs.recovery import checkpoint_name
 from charrnn_core.sampling.chain import Chain
 from charrnn_core.terminal import to_stderr
@@ -88,8 +89,9 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
         tied=config.tied,
         dropouts=Dropouts(
             config.dropout_input,
-            config.dropout_output,
-            config.dropout_context,
+            decided(config.dropout_output),
+            decided(config.dropout_context),
+            config.dropout_rare,
             config.variational,
         ),
         separator=separator_ids(config.documents, alphabet),

@@ -24,6 +24,7 @@ _MAGIC = b"CRNI"
 _TAIL = struct.Struct("<4sHHQ32s")
 _DIGEST_BYTES = 32
 _CHUNK = 1 << 20
+_SEARCHED_AT_ONCE = 2**20
 
 
 def write_ids(path: Path, key: bytes, pieces: Iterable[Ids], disk: Disk = DISK) -> None:
@@ -89,3 +90,19 @@ def give_back(ids: Ids) -> None:
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
+
+
+def occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
+    """Return whether these symbols occur consecutively in a text, which may be mapped.
+
+    >>> occurs((2, 3), np.arange(5)), occurs((3, 2), np.arange(5))
+    (True, False)
+    """
+    for start in range(0, len(ids), _SEARCHED_AT_ONCE):
+        some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
+        places = max(0, len(some) - len(symbols) + 1)
+        found = [some[i : i + places] == symbol for i, symbol in enumerate(symbols)]
+        give_back(ids)
+        if np.all(found, axis=0).any():
+            return True
+    return False

@@ -249,21 +249,21 @@ class TrainingLoop:
         return self.loop.step / self.batching.steps_per_epoch
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
-        """Score the held-out text, if there is one; stop early if patience has run out."""
+        """Score the held-out text, if there is one; stop early if nothing more is to be won."""
         loop = self.loop
         with self.time.charged("evaluation"):
             nats = self.host.evaluate(self.state.learnt)
         if nats is None:
             return None
         self._evaluated = True
-        loop.evaluated(nats)
+        loop.evaluated(nats, loop.row_nats / loop.row_characters if loop.row_characters else None)
         yield Evaluated(
             step=loop.step,
             epoch=self._epoch,
             nats_per_char=nats,
             bits_per_char=nats / math.log(2),
         )
-        if 0 < self.policy.patience <= loop.stale:
+        if self.policy.has_seen_enough(loop, self._epoch):
             loop.status = "stopped early"
             self._over = True
         return nats

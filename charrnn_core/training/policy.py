@@ -6,6 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from charrnn_core.runs.loop_state import LoopState
+
+_OVERFITS = 2
+"""How many evaluations in a row have to find the model to overfit: a single one may be a spike."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -16,7 +21,8 @@ class Policy:
             a tenth of the budget, or more, see `Pace.tenths_between`.
         save_seconds: seconds between checkpoints; one is also written at every evaluation.
         keep_every: never remove the checkpoint of every k-th evaluation; 0 for none of them.
-        patience: stop after this many evaluations without a new best; 0 never stops early.
+        patience: stop after this many evaluations without a new best; 0 never stops early, and None
+            if the model overfits.
         non_finite: ``"stop"``, ``"skip"`` the update, or ``"rollback"`` to the last evaluation and
             halve the learning rate.
     """
@@ -25,8 +31,23 @@ class Policy:
     sample_interval: int | None = None
     save_seconds: float = 60.0
     keep_every: int = 0
-    patience: int = 0
+    patience: int | None = None
     non_finite: Literal["stop", "skip", "rollback"] = "stop"
+
+    def has_seen_enough(self, loop: LoopState, epoch: float) -> bool:
+        """Return whether an evaluation shows that nothing more is to be won.
+
+        Without a `patience`, that is two evaluations in a row at which the model overfits, see
+        `LoopState.evaluated`: what has been lost by then, a learning rate that falls to zero does
+        not win back. In the first epoch there is nothing to overfit to.
+
+        >>> loop = LoopState(best=1.5, best_step=9, stale=2, overfits=2)
+        >>> [Policy(patience=each).has_seen_enough(loop, 3.5) for each in (None, 0, 2, 3)]
+        [True, False, True, False]
+        """
+        if self.patience is None:
+            return loop.overfits >= _OVERFITS and epoch > 1
+        return 0 < self.patience <= loop.stale
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import BUDGETS, RunConfig, layered
 from charrnn_core.runs.loop_state import LoopState
+from charrnn_core.runs.manifest import as_of_today
 from charrnn_core.runs.settings import moved, watched
 from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.runs.writer import RunWriter
@@ -38,7 +39,7 @@ class Changes:
         Raises:
             ResumeError: it used single-file plugins, which the user has to name again.
         """
-        values = layered(read_toml(writer.config_file, own), self.budget)
+        values = layered(_saved_settings(writer), self.budget)
         if self.source is not None:
             values["source"] = moved(Ref.parse(values["source"]), self.source)
         config = watched(RunConfig.read(values), self.quiet, self.observers)
@@ -64,7 +65,7 @@ class Changes:
         then = saved.table()
         now = then
         if os.path.lexists(writer.config_file):
-            now = RunConfig.read(read_toml(writer.config_file, own)).table()
+            now = RunConfig.read(_saved_settings(writer)).table()
         check_config(then, now, self.allow)
         values = now if "config" in self.allow else then
         if "shards" in self.allow:
@@ -75,6 +76,10 @@ class Changes:
             text = moved(text, self.source)
         config = layered(values, {**budget, "observers": now["observers"], "source": text})
         return watched(RunConfig.read(config), self.quiet, self.observers)
+
+
+def _saved_settings(writer: RunWriter) -> dict[str, Any]:
+    return as_of_today(read_toml(writer.config_file, own))
 
 
 def check_something_is_left(

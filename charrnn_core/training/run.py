@@ -34,7 +34,7 @@ from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop
 from charrnn_core.training.observers import Observers
 from charrnn_core.training.setup import TrainingSetup
 from charrnn_core.training.state import TrainState
-from charrnn_core.training.trained import Trained, describe_incidents
+from charrnn_core.training.trained import Trained, describe_incidents, describe_stop
 
 
 class TrainingRun:
@@ -102,7 +102,10 @@ class TrainingRun:
             best_step=loop.best_step,
             best=loop.best,
             course=self._course,
-            remarks=tuple(describe_incidents(self._incidents)),
+            remarks=(
+                *describe_stop(loop, training.policy, training.budget.progress(loop.step)),
+                *describe_incidents(self._incidents),
+            ),
             updates=loop.step,
             spent=training.time.spent,
         )
@@ -294,7 +297,7 @@ class TrainingRun:
         restored = LoopState.read(table["loop"])
         restored.rollbacks, restored.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
         if restored.status == "stopped early":  # it has been resumed since
-            restored.stale = 0
+            restored.forget_patience()
         restored.status = "running"
         self._context.note(
             f"note: rolled back from update {loop.step} to {loop.anchor}; from here on the "

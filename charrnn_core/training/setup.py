@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 import jax
-import numpy as np
 
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
@@ -29,18 +28,18 @@ from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
-from charrnn_core.text.mapped import give_back
+from charrnn_core.text.mapped import occurs
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy
+from charrnn_core.training.readings import count_readings
+from charrnn_core.training.regularisation import regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
 """Updates are counted in int32."""
-
-_SEARCHED_AT_ONCE = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,11 +155,12 @@ def prepare(
     held_out = split.pieces(ids, "valid", int(beginning[0]))
     held_out = first_characters(held_out, config.eval_characters)
     _note_what_has_no_effect(config, held_out, network, train_ids, notes)
-    network, choice = network.settled(config.batch, config.window)
-    if choice.failed:
-        notes.append(f"{choice.why}; {REMEDY}")
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, context.started)
+    config = regularised(config, network, batching, budget, notes)
+    network, choice = build_network(config, alphabet, registry).settled(config.batch, config.window)
+    if choice.failed:
+        notes.append(f"{choice.why}; {REMEDY}")
     return TrainingSetup(
         config=config,
         notes=tuple(notes),
@@ -172,7 +172,7 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
-        trainer=_trainer(config, network, loss, make_optimizer, budget),
+        trainer=_trainer(config, network, loss, make_optimizer, budget, train_ids),
         batching=batching,
         budget=budget,
     )
@@ -192,8 +192,15 @@ def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:
 
 
 def _trainer(
-    config: RunConfig, network: Network, loss: Loss, make_optimizer: MakeOptimizer, budget: Budget
+    config: RunConfig,
+    network: Network,
+    loss: Loss,
+    make_optimizer: MakeOptimizer,
+    budget: Budget,
+    train_ids: Ids,
 ) -> Trainer:
+    drops = network.context.rows and (config.dropout_context or config.dropout_rare)
+    readings = count_readings(network, train_ids) if drops else None
     return Trainer(
         network,
         loss,
@@ -203,6 +210,7 @@ def _trainer(
         total_steps=budget.steps if budget.deadline is None else None,
         skip=config.non_finite == "skip",
         average=config.average,
+        readings=readings,
         seed=config.seed,
     )
 
@@ -277,7 +285,7 @@ def _note_what_has_no_effect(
     """Append a note for every setting that has no effect on this text."""
     if config.patience and not count_characters(held_out):
         notes.append(f"patience has no effect: split {config.split!r} holds nothing out")
-    if network.separator and not _occurs(network.separator, train_ids):
+    if network.separator and not occurs(network.separator, train_ids):
         notes.append(
             f"documents is {config.documents!r}, but no document ends in the training text"
         )
@@ -306,15 +314,3 @@ def _updates(epochs: float | None, batching: Batching) -> int | None:
     if epochs is None:
         return None
     return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))
-
-
-def _occurs(symbols: tuple[int, ...], ids: Ids) -> bool:
-    """Return whether these symbols occur consecutively in a text."""
-    for start in range(0, len(ids), _SEARCHED_AT_ONCE):
-        some = ids[start : start + _SEARCHED_AT_ONCE + len(symbols) - 1]
-        places = max(0, len(some) - len(symbols) + 1)
-        found = [some[i : i + places] == symbol for i, symbol in enumerate(symbols)]
-        give_back(ids)
-        if np.all(found, axis=0).any():
-            return True
-    return False

@@ -52,22 +52,34 @@ class Measured(NamedTuple):
     sound: Any
 
 
+class Known(NamedTuple):
+    """What a program is told of the training that it is a part of.
+
+    Fields:
+        seed: the seed of the training.
+        readings: float32[rows], how often its text reads each row of the context; or None.
+    """
+
+    seed: Any
+    readings: Any
+
+
 @dataclass(frozen=True)
 class Program:
     """``(state, batches, count, total_steps) -> (state, Measured)``; see `Trainer.compile`.
 
     Arguments:
-        compiled: what XLA has made, which takes the seed, too.
-        seed: the seed of the training.
+        compiled: what XLA has made, which takes what is known of the training, too.
+        known: that.
     """
 
     compiled: jax.stages.Compiled
-    seed: np.uint32
+    known: Known
 
     def __call__(
         self, state: TrainState, batches: Any, count: np.int32, total_steps: np.int32
     ) -> tuple[TrainState, Measured]:
-        return self.compiled(state, batches, count, total_steps, self.seed)
+        return self.compiled(state, batches, count, total_steps, self.known)
 
     @property
     def temporary_bytes(self) -> int:

@@ -220,7 +220,7 @@ def _train_from_a_checkpoint(
     if now != then:
         note(f"note: the budget of the whole run is now {now}, was {then}; the schedule adapts")
     if loop.status == "stopped early":
-        loop.stale = 0
+        loop.forget_patience()
     _compile_ahead(setup, context)
     state = setup.trainer.restore(checkpoint.arrays, note)
     keep_text(writer.path, setup.corpus, note)

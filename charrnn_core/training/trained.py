@@ -12,7 +12,9 @@ from charrnn_core.events import TimeSpent
 from charrnn_core.public import public
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import Model
+from charrnn_core.training.policy import Policy
 
 _INCIDENTS = {
     "skip": "updates skipped because something in them was not finite",
@@ -76,6 +78,25 @@ class Trained:
             return [] if found is None else [found.line]
         first, *others = dataclasses.replace(self.held_out, course=course).lines()
         return [f"held-out  {first}", *others]
+
+
+def describe_stop(loop: LoopState, policy: Policy, used: float) -> list[str]:
+    """Say why a training was stopped early, and how to train on.
+
+    Arguments:
+        loop, policy: the state that it ended in, and its policy.
+        used: the share of the budget that was used.
+
+    >>> loop = LoopState(status="stopped early", stale=3)
+    >>> describe_stop(loop, Policy(patience=3), 0.5)
+    ['note: stopped early, with 50 % of the budget left: 3 evaluations without a new best']
+    """
+    if loop.status != "stopped early":
+        return []
+    why = f"{loop.stale:,} evaluations without a new best"
+    if policy.patience is None:
+        why = "it was overfitting; --patience 0 trains to the end"
+    return [f"note: stopped early, with {100 * (1 - used):.0f} % of the budget left: {why}"]
 
 
 def describe_incidents(counts: Mapping[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -19,14 +20,15 @@ from charrnn_core.engine.unroll import restart
 from charrnn_core.files.checkpoint import Arrays
 from charrnn_core.network.mesh import data_mesh
 from charrnn_core.network.network import Network
+from charrnn_core.network.portion import portion_read
 from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
-from charrnn_core.network.touched import Touched
+from charrnn_core.network.reading import Lookup
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
-from charrnn_core.training.portion import Everything, Portion, RowsRead, row_axes
+from charrnn_core.training.rows import put_state, row_axes, take_state
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
-from charrnn_core.training.state import Measured, Program, TrainState
+from charrnn_core.training.state import Known, Measured, Program, TrainState
 
 _MUST = "a cell, a loss and an optimizer must be differentiable and have fixed shapes"
 
@@ -59,6 +61,8 @@ class Trainer:
             only reports whether it is sound.
         average: the decay of the moving average of the parameters; 0 for none.
         seed: the random seed of the parameters and of dropout.
+        readings: float32[rows], how often the training text reads each row of the context, which is
+            what dropping goes by; None if nothing of it is dropped.
     """
 
     network: Network
@@ -70,6 +74,7 @@ class Trainer:
     skip: bool = False
     average: float = 0.0
     seed: int = 0
+    readings: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     _programs: dict[tuple[int, int], Callable[[], Program]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -170,8 +175,8 @@ class Trainer:
             PluginError: the cell's, the loss's or the optimizer's code fails.
         """
         if (room, window) not in self._programs:
-            lowered, seed = self._lowered(room, window), np.uint32(self.seed)
-            self._programs[room, window] = begun(lambda: Program(lowered.compile(), seed))
+            lowered, known = self._lowered(room, window), Known(np.uint32(self.seed), self.readings)
+            self._programs[room, window] = begun(lambda: Program(lowered.compile(), known))
         return self._programs[room, window]
 
     def _lowered(self, room: int, window: int) -> Any:
@@ -194,9 +199,10 @@ class Trainer:
         weights = jax.ShapeDtypeStruct(ids.shape, jnp.float32)
         reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
         batches = Batch(ids, ids, reset, weights)
-        number, seed = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32))
+        number = jax.ShapeDtypeStruct((), jnp.int32)
+        known = Known(np.uint32(self.seed), self.readings)
         with jax.set_mesh(mesh), Call("an update", None, _MUST):
-            return advance.lower(self.shapes, batches, number, number, seed)
+            return advance.lower(self.shapes, batches, number, number, known)
 
     def _advance(
         self,
@@ -204,11 +210,12 @@ class Trainer:
         batches: Batch,
         count: jax.Array,
         total_steps: jax.Array,
-        seed: jax.Array,
+        known: Known,
     ) -> tuple[TrainState, Measured]:
         """Make `count` updates, and tell whether they left everything finite.
 
-        The seed is an argument, so that the trainings of other seeds are the same program.
+        What is known of the training is an argument, so that those of other seeds, say, are the
+        same program.
         """
         steps = total_steps if self.total_steps is None else self.total_steps
         optimizer = self.make_optimizer(steps)
@@ -218,8 +225,8 @@ class Trainer:
         ) -> tuple[TrainState, Measured]:
             state, measured = before
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
-            key = random_key(seed, "dropout", state.step)
-            after, nats, made, lost = self._update(optimizer, state, batch, key)
+            key = random_key(known.seed, "dropout", state.step)
+            after, nats, made, lost = self._update(optimizer, state, batch, key, known.readings)
             return after, Measured(
                 measured.nats.at[i].set(nats),
                 measured.made.at[i].set(made),
@@ -245,17 +252,20 @@ class Trainer:
         state: TrainState,
         batch: Batch,
         key: jax.Array,
+        readings: jax.Array | None,
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
-        portion, places = self._portion(optimizer, state, batch)
-        some = portion.params(state.params)
+        carry = self._restarted(state.params, state.carry, batch)
+        portion = portion_read(self.network, carry, batch.inputs)
+        axes, some = row_axes(optimizer, self.network.shapes), portion.take(state.params)
         gradient = jax.grad(self._objective, has_aux=True)
-        grads, (carry, nats) = gradient(some, state.carry, batch, key, places)
+        grads, (carry, nats) = gradient(some, state.carry, batch, key, portion.lookup(readings))
         with _mixing_dtypes():
-            changes, opt_state = optimizer.update(grads, portion.opt_state(state.opt_state), some)
+            opt_state = take_state(portion, state.opt_state, axes)
+            changes, opt_state = optimizer.update(grads, opt_state, some)
         changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
-        params = portion.put_params(state.params, optax.apply_updates(some, changes))
-        opt_state = portion.put_opt_state(state.opt_state, opt_state)
+        params = portion.put(state.params, optax.apply_updates(some, changes))
+        opt_state = put_state(portion, state.opt_state, opt_state, axes)
         average = averaged(state.average, params, state.step, self.average)
         carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
@@ -268,18 +278,6 @@ class Trainer:
             skipped = state._replace(step=after.step, carry=restart(lost, state.carry, fresh))
             after = jax.tree.map(partial(jnp.where, made), after, skipped)
         return after, nats, made, lost
-
-    def _portion(
-        self, optimizer: optax.GradientTransformation, state: TrainState, batch: Batch
-    ) -> tuple[Portion, jax.Array | None]:
-        """Return what an update touches, and where the context finds its rows in it."""
-        carry = self._restarted(state.params, state.carry, batch)
-        rows = self.network.rows_read(carry, batch.inputs)
-        if rows is None:
-            return Everything(), None
-        touched = Touched.of(rows, self.network.context.rows)
-        axes = row_axes(optimizer, self.network.shapes)
-        return RowsRead(touched, axes), touched.places.reshape(rows.shape)
 
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """Return the norm of the loss's gradient for each parameter, by its path."""
@@ -304,7 +302,7 @@ class Trainer:
         carry: Carry,
         batch: Batch,
         key: jax.Array,
-        places: jax.Array | None = None,
+        lookup: Lookup | None = None,
     ) -> tuple[jax.Array, tuple[Carry, jax.Array]]:
         """Return the loss of one window; no gradient flows into the carry it starts from.
 
@@ -312,6 +310,6 @@ class Trainer:
         of an epoch weighs the same in the gradient, even in a padded last window.
         """
         carry = self._restarted(params, carry, batch)
-        logits, carry = self.network.unroll(params, carry, batch.inputs, key=key, places=places)
+        logits, carry = self.network.unroll(params, carry, batch.inputs, key=key, lookup=lookup)
         nats = self.loss(logits, batch.targets, batch.weights)
         return nats * jnp.mean(batch.weights), (carry, nats)

@@ -1,0 +1,122 @@
+"""Regularisation by rule: what is dropped, where a run leaves that to its text and length."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from charrnn_core.network.network import Network
+from charrnn_core.network.pytree import count_parameters
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.rates import AUTO
+from charrnn_core.training.batches import Batching
+from charrnn_core.training.policy import Budget
+
+_TABLE = "context"
+"""The parameter of which a character reads some rows; it reads all of the others."""
+
+_OF_ROWS = "dropout_context"
+"""The rate that has no effect without rows."""
+
+_PARAMETERS_PER_CHARACTER = 0.35
+"""Those of the default network for a megabyte of text."""
+
+_STEP = 0.05
+"""Rates are multiples of this: finer ones would pretend to be known."""
+
+_FLOP_PER_SECOND = 1e11
+_FLOP_PER_PARAMETER = 6
+_FLOP_BESIDES = 5e5
+"""What a character costs besides the products: elementwise work, and reading its rows."""
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How much a network can remember of a text, and how often it reads the text.
+
+    Arguments:
+        parameters: P, those that every character reads.
+        rows: of the context, each read by the few characters that end in the same way.
+        characters: N, those of the training text.
+        passes: how often the whole training reads them, expected.
+
+    >>> str(Exposure(parameters=420_000, rows=16_384, characters=1_003_854, passes=4.98))
+    '0.42 M parameters read 1.0 M characters 5.0 times'
+    """
+
+    parameters: int
+    rows: int
+    characters: int
+    passes: float
+
+    def __str__(self) -> str:
+        parameters, characters = (f"{n / 1e6:#.2g} M" for n in (self.parameters, self.characters))
+        return f"{parameters} parameters read {characters} characters {self.passes:#.2g} times"
+
+
+def by_rule(exposure: Exposure) -> dict[str, float]:
+    """Return the rates of dropout that fit a training, by the names of their settings.
+
+        output  = 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
+        context = 0.15 log2(passes)                      from 0 to 0.6
+
+    A text that is read once cannot be learnt by heart: whatever is dropped only slows learning
+    down. The oftener it is read, the more has to be dropped, the longer the text is for the network
+    the less. A row of the context learns by heart what few characters say, however long the text.
+
+    The constants were fitted to the table in ``benchmarks/README.md``.
+
+    >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
+    {'dropout_output': 0.25, 'dropout_context': 0.35}
+    >>> by_rule(Exposure(parameters=35_000, rows=65_536, characters=2_700_000, passes=1.8))
+    {'dropout_output': 0.0, 'dropout_context': 0.15}
+    """
+    passes = max(1.0, exposure.passes)
+    relative = exposure.parameters / (_PARAMETERS_PER_CHARACTER * exposure.characters)
+    output = 0.1 * math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
+    context = 0.15 * math.log2(passes) if exposure.rows else 0.0
+    return {
+        "dropout_output": _rounded(min(0.4, output)),
+        "dropout_context": _rounded(min(0.6, context)),
+    }
+
+
+def regularised(
+    config: RunConfig, network: Network, batching: Batching, budget: Budget, notes: list[str]
+) -> RunConfig:
+    """Return the run with a number for every rate that is ``auto``, and append a note of them.
+
+    Arguments:
+        network: what the run trains; its rates of dropout do not matter.
+        batching, budget: what it reads, and for how long.
+        notes: lines for the user, appended to.
+    """
+    exposure = exposure_of(network, batching, budget)
+    chosen = {k: rate for k, rate in by_rule(exposure).items() if getattr(config, k) == AUTO}
+    if told := [f"{k} is {r:g}" for k, r in chosen.items() if k != _OF_ROWS or exposure.rows]:
+        notes.append(f"{', '.join(told)} (auto: {exposure})")
+    return dataclasses.replace(config, **chosen)
+
+
+def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposure:
+    """Return what a training is expected to be.
+
+    A budget in updates says how many characters are read. One in minutes does not, and a clock
+    would make every run another: ``10^11 / (6 P + 500,000)`` characters a second are assumed, which
+    two cores of 2026 reach within a factor of two or three.
+    """
+    shapes = dict(network.shapes)
+    rows = shapes.pop(_TABLE).shape[0] if _TABLE in shapes else 0
+    parameters = count_parameters(shapes)
+    read = []
+    if budget.steps is not None:
+        epochs = budget.steps / batching.steps_per_epoch
+        read.append(epochs * batching.characters_per_epoch)
+    if budget.deadline is not None:
+        a_second = _FLOP_PER_SECOND / (_FLOP_PER_PARAMETER * parameters + _FLOP_BESIDES)
+        read.append(a_second * (budget.deadline - budget.started))
+    characters = len(batching.ids)
+    return Exposure(parameters, rows, characters, min(read) / characters)
+
+
+def _rounded(rate: float) -> float:
+    return round(round(rate / _STEP) * _STEP, 2)

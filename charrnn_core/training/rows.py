@@ -1,0 +1,73 @@
+"""An optimizer's update of a portion of the parameters: of a table only the rows that were read.
+
+The optimizer sees a table of the rows that a window reads. The norm of the gradient is that of the
+whole table, while what an optimizer does to rows without a gradient is not done to rows that are
+not read: the moments of Adam neither decay nor move them (the *lazy* Adam of TensorFlow, the
+*sparse* one of PyTorch). A row that every update reads is treated as if the table were dense.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from charrnn_core.arrays import Params, Shaped, Tree
+from charrnn_core.errors import OptionError
+from charrnn_core.network.portion import TABLE, Portion
+
+Axes = tuple[int, ...]
+"""For every leaf of an optimizer's state the axis along which it has the table's rows, or -1."""
+
+
+def row_axes(optimizer: optax.GradientTransformation, params: Params) -> Axes:
+    """Find where an optimizer's state has the rows of the table.
+
+    It is asked for the state of a table with one row more.
+
+    Arguments:
+        params: the parameters, or their shapes.
+
+    Raises:
+        OptionError: a leaf has the rows along several axes, so that no row stands for itself.
+
+    >>> params = {"context": jax.ShapeDtypeStruct((8, 3), "float32")}
+    >>> row_axes(optax.adam(1.0), params)
+    (-1, 0, 0)
+    """
+    init: Callable[[Params], Any] = optimizer.init
+    leaves = jax.tree.leaves(jax.eval_shape(init, params))
+    if TABLE not in params:
+        return (-1,) * len(leaves)
+    table = params[TABLE]
+    more = jax.ShapeDtypeStruct((table.shape[0] + 1, *table.shape[1:]), table.dtype)
+    others = jax.tree.leaves(jax.eval_shape(init, {**params, TABLE: more}))
+    return tuple(_differing_axis(*pair) for pair in zip(leaves, others, strict=True))
+
+
+def _differing_axis(leaf: Shaped, other: Shaped) -> int:
+    axes = [i for i, size in enumerate(leaf.shape) if size != other.shape[i]]
+    if len(axes) > 1:
+        raise OptionError(
+            f"the optimizer keeps an array of shape {list(leaf.shape)} for the rows of the "
+            "context; expected at most one axis of rows: use --context 0, or another optimizer"
+        )
+    return axes[0] if axes else -1
+
+
+def take_state(portion: Portion, opt_state: Tree, axes: Axes) -> Tree:
+    """Take the portion of an optimizer's state."""
+    leaves, structure = jax.tree.flatten(opt_state)
+    pairs = zip(leaves, axes, strict=True)
+    return structure.unflatten(
+        [leaf if axis < 0 else portion.take_rows(leaf, axis) for leaf, axis in pairs]
+    )
+
+
+def put_state(portion: Portion, opt_state: Tree, changed: Tree, axes: Axes) -> Tree:
+    """Return an optimizer's state with the portion changed."""
+    leaves, structure = jax.tree.flatten(opt_state)
+    each = zip(leaves, jax.tree.leaves(changed), axes, strict=True)
+    return structure.unflatten(
+        [new if axis < 0 else portion.put_rows(old, new, axis) for old, new, axis in each]
+    )
