@@ -86,10 +86,10 @@ class RunConfig:
     dropout_context: Rate = opt(
         AUTO, help="share of the context's embeddings dropped, each as a whole; or auto", **BOUNDS
     )
-    dropout_rare: float = opt(
-        0.0,
-        help="drop an embedding of the context that the training text reads c times with a "
-        "probability of this over c, besides",
+    dropout_rare: Rate = opt(
+        AUTO,
+        help="also drop an embedding of the context that the training text reads c times with a "
+        "probability of this over c; or auto",
         ge=0,
     )
     variational: bool = opt(

@@ -81,7 +81,12 @@ RESUMING = ("loop", "observers", "environment")
 
 _FEWEST_SYMBOLS = 2
 
-_BEFORE_THEY_WERE_SAVED = {"context": 0, "context_bits": 10, "dropout_context": 0.0}
+_BEFORE_THEY_WERE_SAVED = {
+    "context": 0,
+    "context_bits": 10,
+    "dropout_context": 0.0,
+    "dropout_rare": 0.0,
+}
 """What settings were of runs that are older than the settings."""
 
 

@@ -91,7 +91,7 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
             config.dropout_input,
             decided(config.dropout_output),
             decided(config.dropout_context),
-            config.dropout_rare,
+            decided(config.dropout_rare),
             config.variational,
         ),
         separator=separator_ids(config.documents, alphabet),

@@ -14,8 +14,8 @@ from charrnn_core.training.policy import Budget
 _TABLE = "context"
 """The parameter of which a character reads some rows; it reads all of the others."""
 
-_OF_ROWS = "dropout_context"
-"""The rate that has no effect without rows."""
+_OF_ROWS = ("dropout_context", "dropout_rare")
+"""The rates that have no effect without rows."""
 
 _PARAMETERS_PER_CHARACTER = 0.35
 """Those of the default network for a megabyte of text."""
@@ -58,25 +58,28 @@ def by_rule(exposure: Exposure) -> dict[str, float]:
 
         output  = 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
         context = 0.15 log2(passes)                      from 0 to 0.6
+        rare    = 4 log2(passes)                         from 0 to 16
 
     A text that is read once cannot be learnt by heart: whatever is dropped only slows learning
     down. The oftener it is read, the more has to be dropped, the longer the text is for the network
-    the less. A row of the context learns by heart what few characters say, however long the text.
+    the less. A row of the context learns by heart what few characters say, however long the text;
+    the fewer they are, the more so.
 
     The constants were fitted to the table in ``benchmarks/README.md``.
 
     >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
-    {'dropout_output': 0.25, 'dropout_context': 0.35}
+    {'dropout_output': 0.25, 'dropout_context': 0.35, 'dropout_rare': 9.0}
     >>> by_rule(Exposure(parameters=35_000, rows=65_536, characters=2_700_000, passes=1.8))
-    {'dropout_output': 0.0, 'dropout_context': 0.15}
+    {'dropout_output': 0.0, 'dropout_context': 0.15, 'dropout_rare': 3.0}
     """
     passes = max(1.0, exposure.passes)
     relative = exposure.parameters / (_PARAMETERS_PER_CHARACTER * exposure.characters)
     output = 0.1 * math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
-    context = 0.15 * math.log2(passes) if exposure.rows else 0.0
+    of_rows = math.log2(passes) if exposure.rows else 0.0
     return {
         "dropout_output": _rounded(min(0.4, output)),
-        "dropout_context": _rounded(min(0.6, context)),
+        "dropout_context": _rounded(min(0.6, 0.15 * of_rows)),
+        "dropout_rare": float(round(min(16.0, 4 * of_rows))),
     }
 
 
@@ -92,7 +95,7 @@ def regularised(
     """
     exposure = exposure_of(network, batching, budget)
     chosen = {k: rate for k, rate in by_rule(exposure).items() if getattr(config, k) == AUTO}
-    if told := [f"{k} is {r:g}" for k, r in chosen.items() if k != _OF_ROWS or exposure.rows]:
+    if told := [f"{k} is {r:g}" for k, r in chosen.items() if k not in _OF_ROWS or exposure.rows]:
         notes.append(f"{', '.join(told)} (auto: {exposure})")
     return dataclasses.replace(config, **chosen)
 
