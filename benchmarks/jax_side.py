@@ -59,7 +59,13 @@ class LinenNetwork(Network):
     """A network that unrolls every cell with ``linen.RNN``."""
 
     def unroll(
-        self, params: Any, carry: Any, inputs: Any, reset: Any = None, key: Any = None
+        self,
+        params: Any,
+        carry: Any,
+        inputs: Any,
+        reset: Any = None,
+        key: Any = None,
+        lookup: Any = None,
     ) -> Any:
         stack: Any = self.cell
         x, after = self._inputs(params, inputs), []
@@ -77,7 +83,13 @@ class NnxNetwork(LinenNetwork):
     """A network that unrolls every cell with ``nnx.RNN``."""
 
     def unroll(
-        self, params: Any, carry: Any, inputs: Any, reset: Any = None, key: Any = None
+        self,
+        params: Any,
+        carry: Any,
+        inputs: Any,
+        reset: Any = None,
+        key: Any = None,
+        lookup: Any = None,
     ) -> Any:
         stack: Any = self.cell
         x, after = self._inputs(params, inputs), []
