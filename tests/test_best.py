@@ -26,7 +26,7 @@ from tests.resuming import quiet
 def config(text_file):
     return RunConfig(
         source=str(text_file), cell="elman:8", batch=4, window=8, characters=4000,
-        observers="jsonl", sample_length=5, shards=1, patience=0,
+        observers="jsonl", sample_length=5, shards=1, patience=0, context=0, dropout_output=0.2,
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def test_who_interrupts_is_told_of_the_best_so_far(config, tmp_path):
     recorder, asked = Recorder(), iter(range(10**6))
     result = train(
         rising, out=tmp_path / "run", observers=[recorder], note=quiet, updates_per_call=25,
-        stop=lambda: next(asked) > 18,
+        stop=lambda: next(asked) > 13,
     )  # fmt: skip
     losses = {event.step: event.nats_per_char for event in recorder.of(Evaluated)}
     least = min(losses, key=losses.__getitem__)
@@ -258,7 +258,7 @@ def test_a_run_that_goes_on_ends_with_the_same_best(config, worse, tmp_path):
     asked = iter(range(10**6))
     half = train(
         worse.model.config, out=tmp_path / "run", note=quiet, updates_per_call=25,
-        stop=lambda: next(asked) > 18,
+        stop=lambda: next(asked) > 13,
     )  # fmt: skip
     whole = resume(tmp_path / "run", note=quiet)
     assert half.reason == "interrupted" and whole.best_step == worse.best_step
