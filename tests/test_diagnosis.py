@@ -158,7 +158,8 @@ def test_another_text_is_not_told_of_the_training(fast, tmp_path, small_text):
 def test_a_rollback_takes_back_what_is_known_of_it(text_file, tmp_path):
     config = RunConfig(
         source=str(text_file), cell=Ref("elman", "8", {"activation": "relu"}), batch=4, window=8,
-        context=0, characters=3000, observers="jsonl", sample_length=5, shards=1, non_finite="rollback",
+        context=0, characters=3000, observers="jsonl", sample_length=5, shards=1,
+        non_finite="rollback",
         optimizer=Ref("sgd", "60", {"clip": 0, "warmup": 0, "momentum": 0, "schedule": "constant"}),
     )  # fmt: skip
     result = train(config, out=tmp_path / "run", note=quiet)
