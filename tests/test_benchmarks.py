@@ -69,6 +69,18 @@ def test_texts(tmp_path):
     assert 5_000_000 < len(code.read_text("utf-8")) <= 10_000_000
 
 
+def test_regularisation(text_file, tmp_path):
+    """A second time nothing is trained; the fixed setting that is nearest gives the difference."""
+    options = ("--cells", "elman", "--features", 4, "--characters", 9000, "--settings")
+    command = ("regularisation.py", text_file, "--out", tmp_path / "out.jsonl", *options)
+    first = benchmark(*command, "auto", "none")
+    again = benchmark(*command, "auto", "none")
+    rows = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert len(rows) == 2 and len(json.loads(rows[0])["nats"]) == 5
+    [row] = [line for line in first.splitlines() if line.startswith("| small | elman | 9,000 | ")]
+    assert row in again and row.count("|") == 8
+
+
 def test_no_script_is_left_out():
     here = {name.removeprefix("test_") + ".py" for name in globals() if name.startswith("test_")}
     assert {path.name for path in (ROOT / "benchmarks").glob("*.py")} - SIDES <= here

@@ -40,7 +40,7 @@ class Exposure:
         passes: how often the whole training reads them, expected.
 
     >>> str(Exposure(parameters=420_000, rows=16_384, characters=1_003_854, passes=4.98))
-    '0.42 M parameters read 1.0 M characters 5.0 times'
+    '0.42 M parameters read 1 M characters 4.98 times'
     """
 
     parameters: int
@@ -49,8 +49,8 @@ class Exposure:
     passes: float
 
     def __str__(self) -> str:
-        parameters, characters = (f"{n / 1e6:#.2g} M" for n in (self.parameters, self.characters))
-        return f"{parameters} parameters read {characters} characters {self.passes:#.2g} times"
+        parameters, characters = (f"{n / 1e6:.3g} M" for n in (self.parameters, self.characters))
+        return f"{parameters} parameters read {characters} characters {self.passes:.3g} times"
 
 
 def by_rule(exposure: Exposure) -> dict[str, float]:
