@@ -99,9 +99,9 @@ def test_the_table_the_plots_and_the_data(finished, longer):
     assert [row["name"].split(",")[0] for row in data["rows"]] == [
         "elman:4", "gru:4", "n-gram", "xz -9e", "unigram",
     ]  # fmt: skip
-    # 8 of embedding for each symbol, U, W and b, and the readout.
+    # 8 of embedding for each symbol and each row of the context, U, W and b, and the readout.
     symbols = len(set(longer.read_text()))
-    assert elman["parameters"] == 8 * symbols + 8 * 4 + 4 * 4 + 4 + (4 + 1) * symbols
+    assert elman["parameters"] == 8 * (symbols + 5 * 2**10) + 8 * 4 + 4 * 4 + 4 + (4 + 1) * symbols
     for row in (elman, gru):
         bits = [outcome["bits_per_char"] for outcome in row["outcomes"]]
         assert row["seeds"] == 2 and row["interval_over"] == "seeds" and bits[0] != bits[1]

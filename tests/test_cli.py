@@ -130,7 +130,8 @@ def test_info_needs_no_plugin(run_directory, charrnn, charrnn_process):
     assert table["config"]["cell"]["features"] == 16 and table["step"] > 100
     assert {"kind": "cell", "name": "elman"}.items() <= table["plugins"][1].items()
     assert set(table["alphabet"]) >= set("Ann sees")
-    assert table["parameters"] == len(table["alphabet"]) * (64 + 17) + 16 * (64 + 17)
+    rows = 5 * 2**10
+    assert table["parameters"] == len(table["alphabet"]) * (32 + 17) + 16 * (32 + 17) + 32 * rows
     assert table["unroll"]["engine"] and len(table["unroll"]["loops"]) == 1
     assert table["unroll"]["loops"][0]["deferred"][0]["product"] == "h[B,16] @ W[16,16]"
     lines = charrnn("info", run_directory[0], env=env).stdout.splitlines()

@@ -55,7 +55,7 @@ class Context:
     models, has hashed n-grams at the output; Bojanowski et al. 2017, arXiv 1607.04606, adds up
     hashed n-grams' embeddings; Pagnoni et al. 2024, arXiv 2412.09871, those of bytes.
 
-    >>> context = Context(order=3, bits=4)
+    >>> context = Context(order=3, bits=5)
     >>> carry = context.begin((), batch=1)
     >>> _, tail = context.split(carry)
     >>> rows, tail = context.find(tail, jnp.array([[5], [7], [5], [7]]), begins=None)
