@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from charrnn_core.errors import OptionError, shown
+from charrnn_core.errors import OptionError, UnknownNameError, shown
 from charrnn_core.evaluation.evaluate import Scored, evaluate, score
 from charrnn_core.evaluation.training_text import training_ids
 from charrnn_core.public import public
@@ -19,6 +19,8 @@ from charrnn_core.registry.spec import parse_refs
 from charrnn_core.runs.model import Model, build_sampler, load, require_plugins
 from charrnn_core.sampling.chain import Chain, SamplerContext
 from charrnn_core.sampling.draw import Drawer
+from charrnn_core.sampling.mixing import MIXTURES
+from charrnn_core.sampling.ngrams import NGramMixture
 from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.sampling.text import FARTHEST, Written, can_write, read_stops, written
 from charrnn_core.terminal import to_stderr
@@ -58,6 +60,7 @@ def write(
     *,
     prompts: Iterable[str] | None = None,
     sampler: str | None = None,
+    mix: str | None = None,
     seed: int = 0,
     n: int = 1,
     unknown: str = "error",
@@ -82,6 +85,8 @@ def write(
             the seed means the same for every one of them.
         sampler: a sampler spec or a chain such as ``"top-p:0.9,temperature:0.7"``; by default the
             run's own.
+        mix: ``"ngram"`` to mix the model with n-gram counts of its training text, which is read
+            again for that; the samplers shape the mixture.
         seed: random seed, from 0 to 2**32 - 1.
         n: how many samples of one prompt to write at once.
         unknown: ``"error"`` or ``"skip"``: what to do with prompt characters the alphabet lacks.
@@ -94,6 +99,8 @@ def write(
     Raises:
         PluginError: the run's own sampler is not installed.
         UnknownSymbolError: the prompt has characters the alphabet lacks.
+        UnknownNameError: there is no such mixture.
+        CorpusError, SourceError: the training text that a mixture counts has changed or is missing.
         OptionError: a stop string is empty, the seed is out of bounds, `until_sentence` is set
             without a length, or `prompts` are given with a prompt or a number of samples.
         SamplingError: while writing: the sampler left nothing to draw.
@@ -115,7 +122,7 @@ def write(
         if length is None:
             raise OptionError("an endless text has no last sentence; expected a finite length")
         most, sentence_from = length + FARTHEST, length
-    draw = _drawer(model, sampler, rows, scored)
+    draw = _drawer(model, sampler, mix, rows, scored)
     drawn = draw(model.params, ids, most, key, n) if rows else ()
     return written(drawn, model.alphabet, rows, stops=stops, sentence_from=sentence_from)
 
@@ -138,20 +145,23 @@ def _read_prompts(
     return [read(each) for each in prompts]
 
 
-def _drawer(model: Model, sampler: str | None, rows: int, scored: bool) -> Drawer:
-    """Return what draws from a model, kept by it: for a sampler and a number of rows."""
+def _drawer(model: Model, sampler: str | None, mix: str | None, rows: int, scored: bool) -> Drawer:
+    """Return what draws from a model, kept by it: for a sampler, a mixture and a number of rows."""
+    if mix not in (None, *MIXTURES):
+        raise UnknownNameError("mixture", mix, MIXTURES)
     refs = model.config.sampler if sampler is None else parse_refs(sampler)
 
     def chain() -> Chain:
         if sampler is None:
             require_plugins(model.table, "sampler", model.registry)
         context = SamplerContext(model.alphabet, partial(training_ids, model))
-        return build_sampler(refs, model.registry).bind(context)
+        chain = build_sampler(refs, model.registry).bind(context)
+        return chain if mix is None else Chain([NGramMixture().bind(context), *chain.samplers])
 
     def draw() -> Drawer:
-        return Drawer(model.network, model.programs.get(("sampler", refs), chain), scored)
+        return Drawer(model.network, model.programs.get(("sampler", refs, mix), chain), scored)
 
-    return model.programs.get(("draw", refs, rows, scored), draw)
+    return model.programs.get(("draw", refs, mix, rows, scored), draw)
 
 
 @public
@@ -162,6 +172,7 @@ def stream(
     *,
     prompts: Iterable[str] | None = None,
     sampler: str | None = None,
+    mix: str | None = None,
     seed: int = 0,
     n: int = 1,
     unknown: str = "error",
@@ -183,6 +194,7 @@ def stream(
         length,
         prompts=prompts,
         sampler=sampler,
+        mix=mix,
         seed=seed,
         n=n,
         unknown=unknown,
@@ -200,6 +212,7 @@ def generate(
     *,
     prompts: None = None,
     sampler: str | None = None,
+    mix: str | None = None,
     seed: int = 0,
     unknown: str = "error",
     stop: str | Iterable[str] = (),
@@ -215,6 +228,7 @@ def generate(
     *,
     prompts: Iterable[str],
     sampler: str | None = None,
+    mix: str | None = None,
     seed: int = 0,
     unknown: str = "error",
     stop: str | Iterable[str] = (),
@@ -230,6 +244,7 @@ def generate(
     *,
     prompts: Iterable[str] | None = None,
     sampler: str | None = None,
+    mix: str | None = None,
     seed: int = 0,
     unknown: str = "error",
     stop: str | Iterable[str] = (),
@@ -251,6 +266,7 @@ def generate(
         length,
         prompts=several,
         sampler=sampler,
+        mix=mix,
         seed=seed,
         unknown=unknown,
         stop=stop,

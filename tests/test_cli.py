@@ -39,8 +39,9 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert output.count(f"unroll: {ENGINE}\n") == 1
     heading = r"\nupdate [\d,]+, held-out \d\.\d{3} nats:\n    Ann "
     assert len(re.findall(heading, output)) == 10
-    held_out, *table, warning, time, run, sample, evaluate = output.splitlines()[-10:]
+    held_out, model, *table, warning, time, run, sample, evaluate = output.splitlines()[-11:]
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
+    assert re.fullmatch(r"model from update \d+, the last and the best of 10 evaluations", model)
     names = [re.split(r"  +|, order", row)[0] for row in table]
     assert names == ["per character", "model", "unigram", "n-gram"]
     assert warning.startswith("warning: a baseline beats the model (")

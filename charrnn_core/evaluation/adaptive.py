@@ -24,13 +24,10 @@ class Predicted(NamedTuple):
 
     Fields:
         log_p: float32[n,V], the log-probabilities of all symbols.
-        orders: int32[n], how many characters the longest context has that was seen before; -1
-            where nothing was.
         targets: int32[n], the characters.
     """
 
     log_p: npt.NDArray[np.float32]
-    orders: npt.NDArray[np.int32]
     targets: npt.NDArray[np.int32]
 
 
@@ -59,8 +56,8 @@ class AdaptiveNGrams:
 
     >>> counts = AdaptiveNGrams(np.array([0, 1, 0]), symbols=2, order=1)
     >>> [predicted] = counts.predict([Piece(0, np.array([1, 0]))])
-    >>> np.exp(predicted.log_p).astype(float).round(3).tolist(), predicted.orders.tolist()
-    ([[0.3, 0.7], [0.75, 0.25]], [1, 1])
+    >>> np.exp(predicted.log_p).astype(float).round(3).tolist()
+    [[0.3, 0.7], [0.75, 0.25]]
     """
 
     def __init__(
@@ -149,14 +146,13 @@ class _Counts:
     def predict(self, places: npt.NDArray[np.int64]) -> Predicted:
         """Predict the characters at these places, which follow one another, and count them."""
         p = np.full((len(places), self._symbols), 1 / self._symbols)
-        orders = np.full(len(places), -1, np.int32)
         for order in range(self._order + 1):
-            self._refine(p, orders, order, places)
+            self._refine(p, order, places)
         for nodes in self._nodes[1:, places]:
             np.add.at(self._count, nodes[nodes >= 0], 1)
-        return Predicted(np.log(p).astype(np.float32), orders, self._ids[places - self._old])
+        return Predicted(np.log(p).astype(np.float32), self._ids[places - self._old])
 
-    def _refine(self, p: Any, orders: Any, order: int, places: npt.NDArray[np.int64]) -> None:
+    def _refine(self, p: Any, order: int, places: npt.NDArray[np.int64]) -> None:
         """Turn the probabilities of one order lower into those of this one, in place.
 
         What is counted at each place is counted in all before it. So the places are sorted by
@@ -195,4 +191,3 @@ class _Counts:
         p[rows] *= np.where(seen, kinds * share, 1.0)[:, None]
         row = ranges(np.repeat(begin, children), length)
         p[rows[row], np.repeat(self._last[lanes], length)] += n * share[row]
-        orders[rows[seen]] = order

@@ -12,13 +12,13 @@ from charrnn_core.evaluation.adaptive import AdaptiveNGrams, Predicted
 from charrnn_core.evaluation.scoring import Nats
 from charrnn_core.network.program import Program
 from charrnn_core.runs.programs import Programs
-from charrnn_core.sampling.mixing import START, mixed_log_p
+from charrnn_core.sampling.mixing import START, SURE, mixed_log_p, sureness
 from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.ngrams import ORDER
 from charrnn_core.text.split import Piece
 
-RATE = 0.005
-"""The learning rate of the weights."""
+RATE = 0.003
+"""The learning rate of the weights: on book 520, the best by a factor of two either way."""
 
 
 class Mixture:
@@ -26,10 +26,11 @@ class Mixture:
 
     ``q(x) = p_model(x)^w_1 p_counts(x)^w_2 / Z``, and after each character, once it is scored,
     ``w_i' = max(w_i + rate * (log p_i(x) - E_q log p_i), 0)``: a step up the gradient of log q(x).
-    There is a pair of weights for each length of the longest context that the counts have seen.
+    There are four pairs of weights, for places where the counts are more or less sure: where
+    their largest probability is at most 0.3, 0.6, 0.9 or 1.
 
-    Nothing is tuned on held-out text: the weights start from `START`, the rate is `RATE`, and both
-    they and the counts change only with what has been scored. They go on from piece to piece.
+    Nothing is tuned on the text: the weights start from `START`, the rate is `RATE`, and both they
+    and the counts change only with what has been scored. They go on from piece to piece.
 
     Arguments:
         training: the training text, in ids, where the counts start.
@@ -39,8 +40,9 @@ class Mixture:
         at_a_time: how many characters to mix at a time; bounds the memory for probabilities.
         programs: where to keep what is compiled.
 
-    Sources: `charrnn_core.sampling.mixing`. Mahoney's weights are for bits, and his rate falls;
-    here they are for symbols, and it is constant. Mattern's weights must be positive, too.
+    Sources: `charrnn_core.sampling.mixing`. Mahoney mixes predictions of bits, and a small context
+    chooses the weights; here those are of symbols, and the counts' sureness chooses. The rate is
+    constant. Mattern's weights must not be negative, too.
 
     >>> text = np.array([0, 1] * 50)
     >>> mixture = Mixture(text, symbols=2)
@@ -63,7 +65,7 @@ class Mixture:
         self.name = f"mixed with n-grams, order {order}"
         self._counts = AdaptiveNGrams(training, symbols, order, at_a_time=at_a_time)
         self._mix = (programs or Programs()).get("mix", lambda: Program(_mix))
-        self._order, self._rate = order, np.float32(rate)
+        self._rate = np.float32(rate)
 
     def nats(self, log_p: Iterable[Nats], pieces: Sequence[Piece]) -> Iterator[tuple[Nats, Nats]]:
         """Yield the nats of the characters in order, those of the model and those of the mixture.
@@ -73,7 +75,7 @@ class Mixture:
                 order, as arrays float32[n,V].
             pieces: the text.
         """
-        weights = np.tile(np.array(START, np.float32), (self._order + 2, 1))
+        weights = np.tile(np.array(START, np.float32), (len(SURE) + 1, 1))
         size = self._counts.at_a_time
         predictions = self._counts.predict(pieces)
         for model, counts in zip(_in_chunks(log_p, size), predictions, strict=True):
@@ -87,13 +89,14 @@ def _mix(rate: Any, weights: Any, *characters: Any) -> tuple[Any, Any]:
 
     Arguments:
         rate: the learning rate.
-        weights: float32[sets,2].
-        characters: the log-probabilities of the model and of the counts, each float32[n,V], then
-            int32[n] each: which weights to use, and the symbol; -1 for padding.
+        weights: float32[4,2].
+        characters: the log-probabilities of the model and of the counts, each float32[n,V], and
+            int32[n], the symbols; -1 for padding.
     """
 
     def step(weights: Any, character: Any) -> tuple[Any, Any]:
-        model, counts, which, symbol = character
+        model, counts, symbol = character
+        which = sureness(counts)
         own = weights[which]
         log_q = mixed_log_p(own, model, counts)
         both = jnp.stack([model, counts])
@@ -130,6 +133,5 @@ def _padded(model: Nats, counts: Predicted, size: int) -> tuple[npt.NDArray[Any]
     return (
         np.pad(model, rows),
         np.pad(counts.log_p, rows),
-        np.pad(counts.orders + 1, (0, pad)),
         np.pad(counts.targets, (0, pad), constant_values=-1),
     )

@@ -90,6 +90,7 @@ def remarks(survey: Survey, rows: Iterable[Row]) -> list[str]:
     """Return what a reader of the figures has to know."""
     over = {row.interval_over for row in rows}
     lines = [f"failed: {error}" for row in rows for error in row.errors]
+    lines.append("losses: of the best model of each training")
     if "seeds" in over:
         lines.append("intervals: Student's t over seeds; another text may differ by more")
     if "text" in over:

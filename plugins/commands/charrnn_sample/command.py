@@ -52,6 +52,11 @@ class _Length(click.ParamType):
 )
 @click.option("--sampler", metavar="SPEC", help="A sampler or a chain  [default: the run's]")
 @click.option(
+    "--mix",
+    type=click.Choice(["ngram"]),
+    help="Mix the model with n-gram counts of its training text.",
+)
+@click.option(
     "--color",
     type=click.Choice(["always", "auto", "never"]),
     is_flag=False,
