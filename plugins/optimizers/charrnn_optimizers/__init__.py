@@ -65,7 +65,7 @@ class MuonOptions(AdamOptions):
     """Options of Muon; `b1` and `b2` are Adam's, for what is no matrix of the cell."""
 
     learning_rate: float = opt(0.05, help="peak learning rate of the cell's matrices", gt=0)
-    adam_rate: float = opt(0.01, help="peak learning rate of Adam, for all else", gt=0)
+    adam_rate: float = opt(4e-3, help="peak learning rate of Adam, for all else", gt=0)
     momentum: float = opt(0.95, help="momentum of the cell's matrices", ge=0, lt=1)
     steps: int = opt(2, help="polynomials that make a change orthogonal", ge=1, le=20)
     weight_decay: float = opt(0.0, help="decoupled weight decay of the cell's matrices", ge=0)
