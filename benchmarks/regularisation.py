@@ -35,15 +35,13 @@ from charrnn_core.training.loop import TrainingLoop  # noqa: E402
 from charrnn_core.training.setup import TrainingSetup, prepare  # noqa: E402
 from charrnn_core.training.state import TrainState  # noqa: E402
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "auto": {},
-    "none": {"dropout_output": 0.0, "dropout_context": 0.0},
-    "0 / 0.3": {"dropout_output": 0.0, "dropout_context": 0.3},
-    "0.1 / 0.3": {"dropout_output": 0.1, "dropout_context": 0.3},
-    "0.2 / 0.4": {"dropout_output": 0.2, "dropout_context": 0.4},
-    "0.4 / 0.6": {"dropout_output": 0.4, "dropout_context": 0.6},
+RATES = ("dropout_output", "dropout_context", "dropout_rare")
+FIXED = ((0.0, 0.0, 0.0), (0.0, 0.3, 8.0), (0.1, 0.2, 4.0), (0.2, 0.4, 8.0), (0.4, 0.6, 16.0))
+SETTINGS: dict[str, dict[str, float]] = {"auto": {}} | {
+    " / ".join(f"{rate:g}" for rate in rates): dict(zip(RATES, rates, strict=True))
+    for rates in FIXED
 }
-"""Shares of the output and of the context's embeddings that are dropped."""
+"""What is dropped: the rates of the output, the context, and its rare rows."""
 
 _EVALUATIONS = 5
 
@@ -138,13 +136,12 @@ def measured(case: dict[str, Any], text: Path) -> dict[str, Any]:
         seed=case["seed"],
         sample_every=1e6,
         observers=(),
-        **SETTINGS[case["setting"]],
     )
+    config = dataclasses.replace(config, **SETTINGS[case["setting"]])
     began = time.monotonic()
     became, nats = losses(config)
     return case | {
-        "dropout_output": became.dropout_output,
-        "dropout_context": became.dropout_context,
+        "rates": [getattr(became, name) for name in RATES],
         "nats": [round(value, 4) for value in nats],
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -203,7 +200,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
         fixed = [value for name, value in nats.items() if name != "auto"]
         shown = [f"{nats[name]:.3f}" if name in nats else "" for name in names]
         auto, above = row.get("auto"), ""
-        rule = f"{auto['dropout_output']:g} / {auto['dropout_context']:g}" if auto else ""
+        rule = " / ".join(f"{rate:g}" for rate in auto["rates"]) if auto else ""
         if auto and fixed:
             above = f"{nats['auto'] - min(fixed):+.3f}"
         print(f"| {text} | {cell} | {characters:,} | {' | '.join(shown)} | {rule} | {above} |")

@@ -73,8 +73,8 @@ def test_regularisation(text_file, tmp_path):
     """A second time nothing is trained; the fixed setting that is nearest gives the difference."""
     options = ("--cells", "elman", "--features", 4, "--characters", 9000, "--settings")
     command = ("regularisation.py", text_file, "--out", tmp_path / "out.jsonl", *options)
-    first = benchmark(*command, "auto", "none")
-    again = benchmark(*command, "auto", "none")
+    first = benchmark(*command, "auto", "0 / 0 / 0")
+    again = benchmark(*command, "auto", "0 / 0 / 0")
     rows = (tmp_path / "out.jsonl").read_text().splitlines()
     assert len(rows) == 2 and len(json.loads(rows[0])["nats"]) == 5
     [row] = [line for line in first.splitlines() if line.startswith("| small | elman | 9,000 | ")]

@@ -39,8 +39,9 @@ class AdaptiveNGrams:
     how many different characters have followed c; where n(c) is 0, ``p_k = p_{k-1}``. Contexts do
     not reach from one piece to another.
 
-    Counts are sparse. A million characters of English take about 60 MB while they are counted and
-    30 MB afterwards, of any text at most 110 MB. No more than the last 2**23 characters are
+    Counts are sparse: a character takes 32 bytes, each different string of at most 7 symbols 12,
+    which is some 45 MB for a million characters of English and 120 MB for any text, and two to
+    three times that while they are counted. No more than the last 2**23 characters are
     remembered; they are counted anew every 2**21 characters.
 
     Arguments:

@@ -79,7 +79,7 @@ class NGrams:
     Nodes are numbered level by level, and children in the order of their parents, so that those of
     node s are ``first[s]`` to ``first[s + 1]``, without the end. Node 0, the root, is the empty
     string. A node takes 16 bytes, and a text of N symbols has at most N nodes in a level; English
-    of a million characters has 1.2 million in seven.
+    of a million characters has 0.8 million in seven.
 
     Arguments:
         first: int32[S+1], the first child of each node.

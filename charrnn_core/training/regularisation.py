@@ -65,7 +65,8 @@ def by_rule(exposure: Exposure) -> dict[str, float]:
     the less. A row of the context learns by heart what few characters say, however long the text;
     the fewer they are, the more so.
 
-    The constants were fitted to the table in ``benchmarks/README.md``.
+    The constants rest on a few trainings, listed in ``benchmarks/README.md``; between them the
+    rule is a guess.
 
     >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
     {'dropout_output': 0.25, 'dropout_context': 0.35, 'dropout_rare': 9.0}
