@@ -81,9 +81,9 @@ def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
     result = json.loads((out / "evaluation.json").read_text())  # of all of the held-out text
     config = table["config"]
     width = config["embedding"] or len(table["alphabet"])
-    rows = max(0, config["context"] - 1) << config["context_bits"]
+    of_context = max(0, config["context"] - 1) << config["context_bits"]
     return {
-        "parameters": table["parameters"] - rows * width,  # as --params counts them
+        "parameters": table["parameters"] - of_context * width,  # as --params counts them
         "bits": result["bits_per_char"],
         "bits of the last": (result["last"] or result)["bits_per_char"],
         "characters/s": statistics.median(row["characters_per_second"] for row in rows),

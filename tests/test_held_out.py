@@ -137,7 +137,8 @@ def test_an_excerpt_while_it_learns_and_everything_at_the_end(finished, long_tex
 def test_the_best_is_scored_on_everything_too(config, tmp_path):
     """A rate that grows and grows: the first evaluation is the best."""
     worse = dataclasses.replace(
-        config, optimizer="adam", characters=20_000, eval_every=0.01, patience=2,
+        config, optimizer="adam", characters=20_000, eval_every=0.01, patience=2, context=0,
+        dropout_output=0.2,
     )  # fmt: skip
     worse = dataclasses.replace(
         worse, optimizer=dataclasses.replace(worse.optimizer, options={"learning_rate": 3.0})
@@ -170,7 +171,9 @@ def test_a_best_that_is_gone_is_replaced_by_the_last(config, tmp_path):
 
     notes = []
     options = {"learning_rate": 3.0}
-    worse = dataclasses.replace(config, characters=20_000, eval_every=0.01, patience=2)
+    worse = dataclasses.replace(
+        config, characters=20_000, eval_every=0.01, patience=2, context=0, dropout_output=0.2
+    )
     worse = dataclasses.replace(
         worse, optimizer=dataclasses.replace(worse.optimizer, options=options)
     )

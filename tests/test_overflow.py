@@ -97,6 +97,7 @@ def config(text, **changes) -> RunConfig:
     settings = {
         "source": str(text), "cell": Ref("fuse"), "batch": BATCH, "window": WINDOW,
         "characters": 1200, "observers": "jsonl", "sample_length": 5, "shards": 1, "embedding": 0,
+        "context": 0, "dropout_output": 0.2,
         **changes,
     }  # fmt: skip
     return RunConfig(**settings)

@@ -256,7 +256,7 @@ def test_evaluating_again_compiles_nothing(model, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("ab .cd\né" * 100, "utf-8")
     model = dataclasses.replace(
-        model, table={"plugins": [], "corpus": {"sha256": "", "characters": 9}}
+        model, table={"plugins": [], "corpus": {"sha256": "", "characters": 9}, "step": 0}
     )
     quietly = {"source": f"file:{text}", "baselines": False, "note": lambda line: None}
     first = api.evaluate(model, **quietly)

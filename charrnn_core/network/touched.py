@@ -19,7 +19,7 @@ class Touched:
     >>> touched = Touched.of(jnp.array([[4, 2], [4, 0]]), count=5)
     >>> touched.places.tolist()
     [0, 1, 0, 3]
-    >>> table = 10.0 * jnp.arange(5)
+    >>> table = 10.0 * jnp.arange(5.0)
     >>> part = touched.take(table)
     >>> part.tolist()
     [40.0, 20.0, 40.0, 0.0]

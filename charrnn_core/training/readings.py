@@ -24,7 +24,7 @@ def count_readings(network: Network, ids: TextIds) -> npt.NDArray[np.float32]:
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
     >>> from charrnn_core.network.context import Context
-    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6, context=Context(order=2, bits=4))
+    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6, context=Context(order=2, bits=6))
     >>> counted = count_readings(network, np.array([1, 2, 1, 2, 1], np.int32))
     >>> sorted(counted[counted > 1].tolist())
     [2.0, 2.0]
