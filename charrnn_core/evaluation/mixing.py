@@ -18,7 +18,7 @@ from charrnn_core.text.ngrams import ORDER
 from charrnn_core.text.split import Piece
 
 RATE = 0.003
-"""The learning rate of the weights: on book 520, the best by a factor of two either way."""
+"""The learning rate of the weights: on book 520, 0.002 and 0.005 differ by 0.001 nats."""
 
 
 class Mixture:

@@ -23,7 +23,7 @@ _PARAMETERS_PER_CHARACTER = 0.35
 _STEP = 0.05
 """Rates are multiples of this: finer ones would pretend to be known."""
 
-_FLOP_PER_SECOND = 1e11
+_FLOP_PER_SECOND = 5e10
 _FLOP_PER_PARAMETER = 6
 _FLOP_BESIDES = 5e5
 """What a character costs besides the products: elementwise work, and reading its rows."""
@@ -105,8 +105,8 @@ def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposur
     """Return what a training is expected to be.
 
     A budget in updates says how many characters are read. One in minutes does not, and a clock
-    would make every run another: ``10^11 / (6 P + 500,000)`` characters a second are assumed, which
-    two cores of 2026 reach within a factor of two or three.
+    would make every run another: ``5 10^10 / (6 P + 500,000)`` characters a second are assumed,
+    which two cores of 2026 reach within a factor of two or three.
     """
     shapes = dict(network.shapes)
     rows = shapes.pop(_TABLE).shape[0] if _TABLE in shapes else 0
