@@ -13,7 +13,7 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from charrnn_core.training.state import TrainState  # noqa: E402
 
 RATES = ("dropout_output", "dropout_context", "dropout_rare")
 FIXED = ((0.0, 0.0, 0.0), (0.0, 0.3, 8.0), (0.1, 0.2, 4.0), (0.2, 0.4, 8.0), (0.4, 0.6, 16.0))
-SETTINGS: dict[str, dict[str, float]] = {"auto": {}} | {
+SETTINGS: Mapping[str, Mapping[str, float]] = {"auto": {}} | {
     " / ".join(f"{rate:g}" for rate in rates): dict(zip(RATES, rates, strict=True))
     for rates in FIXED
 }
