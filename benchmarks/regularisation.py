@@ -38,7 +38,7 @@ from charrnn_core.training.state import TrainState  # noqa: E402
 RATES = ("dropout_output", "dropout_context", "dropout_rare")
 FIXED = ((0.0, 0.0, 0.0), (0.0, 0.3, 8.0), (0.1, 0.2, 4.0), (0.2, 0.4, 8.0), (0.4, 0.6, 16.0))
 SETTINGS: Mapping[str, Mapping[str, float]] = {"auto": {}} | {
-    " / ".join(f"{rate:g}" for rate in rates): dict(zip(RATES, rates, strict=True))
+    " / ".join(f"{rate:g}" for rate in rates): dict[str, float](zip(RATES, rates, strict=True))
     for rates in FIXED
 }
 """What is dropped: the rates of the output, the context, and its rare rows."""
