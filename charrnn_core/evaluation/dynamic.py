@@ -13,8 +13,9 @@ from charrnn_core.cell import Carry, Params
 from charrnn_core.engine.fallback import warn
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.scoring import Measure, Nats, log_p_of, nats_of
+from charrnn_core.network.context import without_rows
 from charrnn_core.network.network import Network
-from charrnn_core.network.portion import TABLE, Portion, portion_read
+from charrnn_core.network.portion import Portion, portion_read
 from charrnn_core.network.program import Program
 from charrnn_core.runs.programs import Programs
 from charrnn_core.text.alphabet import Ids
@@ -220,7 +221,7 @@ class _Rules:
         measure: Measure,
     ) -> tuple[Params, Carry, jax.Array]:
         """Score windows in order, and learn from each."""
-        leaves = jax.tree.leaves({name: r for name, r in roots.items() if name != TABLE})
+        leaves = jax.tree.leaves(without_rows(roots))
         e = sum(jnp.sum(r) for r in leaves) / sum(r.size for r in leaves)
 
         def step(before: Any, window: Any) -> Any:

@@ -6,8 +6,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from charrnn_core.arrays import Array, Carry, Ids, Reset
+from charrnn_core.arrays import Array, Carry, Ids, Params, Reset
 from charrnn_core.network.documents import texts_begun
+
+TABLE = "context"
+"""The parameter that has the rows: of it a character reads some, of every other parameter all."""
 
 _NOT_OF_THIS_TEXT = -1
 _CHARACTERS_PER_ROW = 32
@@ -33,6 +36,11 @@ def fitting_bits(characters: int) -> int:
     """
     bits = round(math.log2(max(1, characters / _CHARACTERS_PER_ROW)))
     return min(max(bits, _FEWEST_BITS), _MOST_BITS)
+
+
+def without_rows(params: Params) -> Params:
+    """Return the parameters that every character reads."""
+    return {name: part for name, part in params.items() if name != TABLE}
 
 
 @dataclass(frozen=True)

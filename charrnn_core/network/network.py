@@ -35,7 +35,7 @@ from charrnn_core.network.calling import (
     own_sequence,
     take_step,
 )
-from charrnn_core.network.context import Context
+from charrnn_core.network.context import TABLE, Context
 from charrnn_core.network.documents import Documents
 from charrnn_core.network.dropouts import CONTEXT, INPUT, OUTPUT, Dropouts, key_bits, noisy_step
 from charrnn_core.network.reading import Lookup, Reading
@@ -121,7 +121,7 @@ class Network:
             embedding = jax.random.normal(embedding_key, (self.symbols, self.embedding))
             params["embedding"] = scale * embedding
         if self.context.rows:
-            params["context"] = jnp.zeros((self.context.rows, self.in_features))
+            params[TABLE] = jnp.zeros((self.context.rows, self.in_features))
         return params
 
     @cached_property
@@ -245,7 +245,7 @@ class Network:
         """Return what a step reads: ids, and with a context the sum of its rows."""
         if lookup is None:
             return ids
-        looked_up = params["context"][lookup.places]
+        looked_up = params[TABLE][lookup.places]
         if key is not None and lookup.readings is not None:
             of_context = jax.random.fold_in(key, CONTEXT)
             looked_up = self.dropouts.keep_rows(of_context, looked_up, lookup.readings)

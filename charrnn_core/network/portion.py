@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from charrnn_core.arrays import Array, Carry, Ids, Params
+from charrnn_core.network.context import TABLE
 from charrnn_core.network.network import Network
 from charrnn_core.network.reading import Lookup
 from charrnn_core.network.touched import Touched
-
-TABLE = "context"
-"""The parameter of which a window uses only some rows."""
 
 
 class Portion(Protocol):

@@ -7,6 +7,7 @@ import jax
 
 from charrnn_core.devices import memory_bytes
 from charrnn_core.errors import OptionError
+from charrnn_core.network.context import without_rows
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters
 from charrnn_core.registry.spec import Ref
@@ -41,9 +42,7 @@ def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[
         return _scaled(cell, width / max(widths))
 
     def count(width: int) -> int:
-        shapes = dict(build(cell_of(width)).shapes)
-        shapes.pop("context", None)
-        return count_parameters(shapes)
+        return count_parameters(without_rows(build(cell_of(width)).shapes))
 
     if not (widths := _widths(cell)):
         raise OptionError(

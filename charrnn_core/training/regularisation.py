@@ -4,15 +4,13 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from charrnn_core.network.context import without_rows
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.rates import AUTO
 from charrnn_core.training.batches import Batching
 from charrnn_core.training.policy import Budget
-
-_TABLE = "context"
-"""The parameter of which a character reads some rows; it reads all of the others."""
 
 _OF_ROWS = ("dropout_context", "dropout_rare")
 """The rates that have no effect without rows."""
@@ -108,9 +106,7 @@ def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposur
     would make every run another: ``5 10^10 / (6 P + 500,000)`` characters a second are assumed,
     which two cores of 2026 reach within a factor of two or three.
     """
-    shapes = dict(network.shapes)
-    rows = shapes.pop(_TABLE).shape[0] if _TABLE in shapes else 0
-    parameters = count_parameters(shapes)
+    parameters = count_parameters(without_rows(network.shapes))
     read = []
     if budget.steps is not None:
         epochs = budget.steps / batching.steps_per_epoch
@@ -119,7 +115,7 @@ def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposur
         a_second = _FLOP_PER_SECOND / (_FLOP_PER_PARAMETER * parameters + _FLOP_BESIDES)
         read.append(a_second * (budget.deadline - budget.started))
     characters = len(batching.ids)
-    return Exposure(parameters, rows, characters, min(read) / characters)
+    return Exposure(parameters, network.context.rows, characters, min(read) / characters)
 
 
 def _rounded(rate: float) -> float:

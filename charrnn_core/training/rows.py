@@ -14,7 +14,8 @@ import optax
 
 from charrnn_core.arrays import Params, Shaped, Tree
 from charrnn_core.errors import OptionError
-from charrnn_core.network.portion import TABLE, Portion
+from charrnn_core.network.context import TABLE
+from charrnn_core.network.portion import Portion
 
 Axes = tuple[int, ...]
 """For every leaf of an optimizer's state the axis along which it has the table's rows, or -1."""
