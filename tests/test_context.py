@@ -151,6 +151,19 @@ def test_dropped_rows_are_dropped_as_a_whole_and_the_mean_stays():
     assert abs(kept.mean() - 1) < 0.03
 
 
+def test_a_network_drops_rows_while_training_and_not_without_knowing_which_are_rare():
+    network = network_of(embedding=E, dropouts=Dropouts(context=0.5))
+    params, inputs = random_params(network), jnp.zeros((T, B), jnp.int32)
+    carry = network.initial_carry(params, B)
+    used, noisy = (
+        network.unroll(params, carry, inputs, key=k)[0] for k in (None, jax.random.key(0))
+    )
+    assert np.abs(used - noisy).max() > 1e-3
+    rare = network_of(embedding=E, dropouts=Dropouts(rare=2.0))
+    with pytest.raises(ValueError, match="rare is 2"):
+        rare.unroll(params, carry, inputs, key=jax.random.key(0))
+
+
 def test_rows_that_are_rarely_read_are_dropped_more_often():
     rows = jnp.ones((400, 30, 4, 2))
     often = jnp.broadcast_to(jnp.array([1.0, 2.0, 3.0, 100.0]), rows.shape[:-1])
@@ -275,4 +288,5 @@ def test_an_optimizer_that_mixes_rows_is_refused():
 
     optimizer = optax.GradientTransformation(init, lambda *args: args[:2])
     with pytest.raises(Exception, match="--context 0"):
-        row_axes(optimizer, {"context": jnp.zeros((8, 3))})
+        params = {"context": jnp.zeros((8, 3))}
+        row_axes(optimizer, params, optimizer.init(params))

@@ -133,7 +133,9 @@ def test_what_is_dropped_depends_on_the_seed_and_the_update(registry):
     state = noisy.init()
     batch = jax.tree.map(jnp.asarray, batches.batch(0, 0))
     first, second = (
-        noisy._objective(state.params, state.carry, batch, random_key(0, "dropout", step))[0]
+        noisy.window_loss.objective(
+            state.params, state.carry, batch, random_key(0, "dropout", step)
+        )[0]
         for step in (0, 1)
     )
     assert first != second
@@ -161,7 +163,9 @@ def test_a_padded_window_weighs_by_its_characters(registry):
     state = trainer.init()
     for i in (0, 2):
         batch = jax.tree.map(jnp.asarray, batches.batch(0, i))
-        scaled, (_, nats) = trainer._objective(state.params, state.carry, batch, jax.random.key(0))
+        scaled, (_, nats) = trainer.window_loss.objective(
+            state.params, state.carry, batch, jax.random.key(0)
+        )
         seen.append(float(scaled / nats))
     assert seen == [1.0, 1 / T]
 

@@ -40,24 +40,40 @@ class Dropouts:
     rare: float = 0.0
     variational: bool = False
 
+    @property
+    def of_rows(self) -> bool:
+        """Whether rows of a context are dropped."""
+        return bool(self.context or self.rare)
+
     def drop(self, key: Key, rate: float, xs: Array) -> Array:
         """Drop elements of ``xs: float[T,B,H]``, the same at every step if it is variational."""
         if self.variational:
             return jax.vmap(partial(dropout, key, rate))(xs)
         return dropout(key, rate, xs)
 
-    def keep_rows(self, key: Key, rows: Array, readings: Array) -> Array:
-        """Drop rows of a context, and scale the rest so that the mean stays.
+    def keep_rows(self, key: Key, rows: Array, readings: Array | None) -> Array:
+        """Drop rows of a context, and scale the rest so that the mean stays, but at most by ten.
 
         A row that is read once in a text can only tell what comes there: training learns it by
         heart, and no other text ever reads it. One that is read often tells what is common.
 
         Arguments:
             rows: ``float[T,B,n-1,E]``.
-            readings: ``float[T,B,n-1]``, how often the training text reads each.
+            readings: ``float[T,B,n-1]``, how often the training text reads each; only needed to
+                drop rare ones.
+
+        Raises:
+            ValueError: they are needed and not given.
         """
-        share = (1 - self.context) * jnp.maximum(1 - self.rare / readings, 0)
-        kept = jax.random.uniform(key, readings.shape) < share
+        share: Array = jnp.float32(1 - self.context)
+        if self.rare:
+            if readings is None:
+                raise ValueError(
+                    f"rare is {self.rare:g}, so how often the training text reads each row has to "
+                    "be known; pass lookup=Lookup(places, readings)"
+                )
+            share = share * jnp.maximum(1 - self.rare / readings, 0)
+        kept = jax.random.uniform(key, rows.shape[:-1]) < share
         scale = jnp.where(kept, 1 / jnp.maximum(share, _LEAST_SHARE), 0)
         return rows * scale.astype(rows.dtype)[..., None]
 

@@ -246,7 +246,7 @@ class Network:
         if lookup is None:
             return ids
         looked_up = params[TABLE][lookup.places]
-        if key is not None and lookup.readings is not None:
+        if key is not None and self.dropouts.of_rows:
             of_context = jax.random.fold_in(key, CONTEXT)
             looked_up = self.dropouts.keep_rows(of_context, looked_up, lookup.readings)
         return ids, self.context.add_up(looked_up)

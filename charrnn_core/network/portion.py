@@ -33,8 +33,8 @@ class Portion(Protocol):
         """Return how the network finds the rows of its context in the portion.
 
         Arguments:
-            readings: float32[rows], how often the training text reads each row; None if no row is
-                dropped.
+            readings: float32[rows], how often the training text reads each row; None if rare ones
+                are not dropped more often.
         """
         ...
 

@@ -29,8 +29,8 @@ class Lookup(NamedTuple):
 
     Fields:
         places: ``int32[T,B,n-1]``, where each is in a table.
-        readings: ``float32[T,B,n-1]``, how often the training text reads each; None if nothing is
-            dropped.
+        readings: ``float32[T,B,n-1]``, how often the training text reads each; None if rare ones
+            are not dropped more often.
     """
 
     places: Array

@@ -21,27 +21,27 @@ Axes = tuple[int, ...]
 """For every leaf of an optimizer's state the axis along which it has the table's rows, or -1."""
 
 
-def row_axes(optimizer: optax.GradientTransformation, params: Params) -> Axes:
+def row_axes(optimizer: optax.GradientTransformation, params: Params, opt_state: Tree) -> Axes:
     """Find where an optimizer's state has the rows of the table.
 
     It is asked for the state of a table with one row more.
 
     Arguments:
-        params: the parameters, or their shapes.
+        params, opt_state: the parameters and the optimizer's state, or their shapes.
 
     Raises:
         OptionError: a leaf has the rows along several axes, so that no row stands for itself.
 
     >>> params = {"context": jax.ShapeDtypeStruct((8, 3), "float32")}
-    >>> row_axes(optax.adam(1.0), params)
+    >>> row_axes(optax.adam(1.0), params, jax.eval_shape(optax.adam(1.0).init, params))
     (-1, 0, 0)
     """
-    init: Callable[[Params], Any] = optimizer.init
-    leaves = jax.tree.leaves(jax.eval_shape(init, params))
+    leaves = jax.tree.leaves(opt_state)
     if TABLE not in params:
         return (-1,) * len(leaves)
     table = params[TABLE]
     more = jax.ShapeDtypeStruct((table.shape[0] + 1, *table.shape[1:]), table.dtype)
+    init: Callable[[Params], Any] = optimizer.init
     others = jax.tree.leaves(jax.eval_shape(init, {**params, TABLE: more}))
     return tuple(_differing_axis(*pair) for pair in zip(leaves, others, strict=True))
 

@@ -199,8 +199,8 @@ def _trainer(
     budget: Budget,
     train_ids: Ids,
 ) -> Trainer:
-    drops = network.context.rows and (config.dropout_context or config.dropout_rare)
-    readings = count_readings(network, train_ids) if drops else None
+    needed = network.context.rows and network.dropouts.rare
+    readings = count_readings(network, train_ids) if needed else None
     return Trainer(
         network,
         loss,

@@ -20,22 +20,20 @@ from charrnn_core.engine.unroll import restart
 from charrnn_core.files.checkpoint import Arrays
 from charrnn_core.network.mesh import data_mesh
 from charrnn_core.network.network import Network
-from charrnn_core.network.portion import portion_read
 from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
-from charrnn_core.network.reading import Lookup
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.rows import put_state, row_axes, take_state
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 from charrnn_core.training.state import Known, Measured, Program, TrainState
+from charrnn_core.training.window_loss import Loss, WindowLoss
 
 _MUST = "a cell, a loss and an optimizer must be differentiable and have fixed shapes"
 
 _QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """How to compile what runs once."""
 
-Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 MakeOptimizer = Callable[[jax.Array | int], optax.GradientTransformation]
 
 
@@ -61,8 +59,8 @@ class Trainer:
             only reports whether it is sound.
         average: the decay of the moving average of the parameters; 0 for none.
         seed: the random seed of the parameters and of dropout.
-        readings: float32[rows], how often the training text reads each row of the context, which is
-            what dropping goes by; None if nothing of it is dropped.
+        readings: float32[rows], how often the training text reads each row of the context; None if
+            rare ones are not dropped more often.
     """
 
     network: Network
@@ -78,6 +76,11 @@ class Trainer:
     _programs: dict[tuple[int, int], Callable[[], Program]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+
+    @property
+    def window_loss(self) -> WindowLoss:
+        """The loss of one window, and its gradient."""
+        return WindowLoss(self.network, self.loss, self.streams)
 
     @cached_property
     def shapes(self) -> TrainState:
@@ -255,11 +258,11 @@ class Trainer:
         readings: jax.Array | None,
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
-        carry = self._restarted(state.params, state.carry, batch)
-        portion = portion_read(self.network, carry, batch.inputs)
-        axes, some = row_axes(optimizer, self.network.shapes), portion.take(state.params)
-        gradient = jax.grad(self._objective, has_aux=True)
-        grads, (carry, nats) = gradient(some, state.carry, batch, key, portion.lookup(readings))
+        portion, grads, (carry, nats) = self.window_loss.gradient(
+            state.params, state.carry, batch, key, readings
+        )
+        axes = row_axes(optimizer, state.params, state.opt_state)
+        some = portion.take(state.params)
         with _mixing_dtypes():
             opt_state = take_state(portion, state.opt_state, axes)
             changes, opt_state = optimizer.update(grads, opt_state, some)
@@ -281,35 +284,15 @@ class Trainer:
 
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """Return the norm of the loss's gradient for each parameter, by its path."""
-        grads = jax.jit(jax.grad(self._objective, has_aux=True))(
+        gradient = jax.jit(lambda *args: self.window_loss.gradient(*args)[1])
+        grads = gradient(
             state.params,
             state.carry,
             jax.tree.map(jnp.asarray, batch),
             random_key(self.seed, "dropout", state.step),
-        )[0]
+            self.readings,
+        )
         return {
             path: float(np.linalg.norm(leaf.astype(np.float64)))
             for path, leaf in to_arrays(grads).items()
         }
-
-    def _restarted(self, params: Params, carry: Carry, batch: Batch) -> Carry:
-        """Return the carry, fresh for the streams that begin a text with this batch."""
-        return restart(batch.reset, carry, self.network.initial_carry(params, self.streams))
-
-    def _objective(
-        self,
-        params: Params,
-        carry: Carry,
-        batch: Batch,
-        key: jax.Array,
-        lookup: Lookup | None = None,
-    ) -> tuple[jax.Array, tuple[Carry, jax.Array]]:
-        """Return the loss of one window; no gradient flows into the carry it starts from.
-
-        The loss is scaled by the share of characters that are not padding, so that every character
-        of an epoch weighs the same in the gradient, even in a padded last window.
-        """
-        carry = self._restarted(params, carry, batch)
-        logits, carry = self.network.unroll(params, carry, batch.inputs, key=key, lookup=lookup)
-        nats = self.loss(logits, batch.targets, batch.weights)
-        return nats * jnp.mean(batch.weights), (carry, nats)
