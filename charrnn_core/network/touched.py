@@ -41,7 +41,7 @@ class Touched:
 
     def take(self, table: Array, axis: int = 0) -> Array:
         """Return the part of a table, or of anything with as many rows along that axis."""
-        return jnp.take(table, self.rows, axis=axis)
+        return jnp.take(table, self.rows, axis=axis, mode="clip")  # all are there
 
     def put(self, table: Array, part: Array, axis: int = 0) -> Array:
         """Return the table with the rows of the part; a row's first place counts, no other."""

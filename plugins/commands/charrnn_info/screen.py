@@ -70,7 +70,7 @@ def _models(model: Chosen, loop: Mapping[str, Any], unit: str) -> Iterable[tuple
         yield "best", f"{_loss(loop.get('best'), unit)}, after update {model.best:,}"
     if model.last not in (None, model.step):
         held_out = loop.get("held_out") if loop.get("anchor") == model.last else None
-        yield "last", f"{_loss(held_out, unit)}, after update {model.last:,}"
+        yield "last", f"update {model.last:,}, {_loss(held_out, unit)}"
 
 
 def _unit(table: Mapping[str, Any]) -> str:

@@ -73,20 +73,17 @@ class MuonOptions(AdamOptions):
 
 @hookimpl
 def charrnn_optimizers():
-    for name, options, summary in (
-        ("adam", AdamOptions, "Adam (Kingma and Ba 2015, arXiv 1412.6980)"),
-        ("adamw", AdamWOptions, "AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)"),
-        ("rmsprop", RMSPropOptions, "RMSProp (Tieleman and Hinton 2012)"),
-        ("sgd", SGDOptions, "stochastic gradient descent with momentum"),
-        (
-            "muon",
-            MuonOptions,
-            "Muon for the cell's matrices, Adam for all else (Jordan et al. 2024)",
-        ),
+    of_muon = "Muon for the cell's matrices, Adam for all else (Jordan et al. 2024)"
+    for target, options, summary in (
+        ("optimizers:adam", AdamOptions, "Adam (Kingma and Ba 2015, arXiv 1412.6980)"),
+        ("optimizers:adamw", AdamWOptions, "AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)"),
+        ("optimizers:rmsprop", RMSPropOptions, "RMSProp (Tieleman and Hinton 2012)"),
+        ("optimizers:sgd", SGDOptions, "stochastic gradient descent with momentum"),
+        ("muon:muon", MuonOptions, of_muon),
     ):
         yield OptimizerPlugin(
-            name=name,
-            target=f"charrnn_optimizers.{'muon' if name == 'muon' else 'optimizers'}:{name}",
+            name=target.partition(":")[2],
+            target=f"charrnn_optimizers.{target}",
             options=options,
             argument="learning_rate",
             summary=summary,
