@@ -69,8 +69,10 @@ def _models(model: Chosen, loop: Mapping[str, Any], unit: str) -> Iterable[tuple
     if model.best not in (None, model.step):
         yield "best", f"{_loss(loop.get('best'), unit)}, after update {model.best:,}"
     if model.last not in (None, model.step):
-        held_out = loop.get("held_out") if loop.get("anchor") == model.last else None
-        yield "last", f"update {model.last:,}, {_loss(held_out, unit)}"
+        if loop.get("anchor") == model.last:
+            yield "last", f"{_loss(loop.get('held_out'), unit)}, after update {model.last:,}"
+        else:
+            yield "last", f"update {model.last:,}, not evaluated"
 
 
 def _unit(table: Mapping[str, Any]) -> str:
