@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from charrnn_core.arrays import Array, Carry, Ids, Params, Reset
 from charrnn_core.network.documents import texts_begun
@@ -129,4 +130,5 @@ class Context:
             row = (hashed * jnp.uint32(_SPREAD)) >> jnp.uint32(32 - self.bits)
             rows.append(row.astype(jnp.int32) + ((back - 1) << self.bits))
         after = jnp.where(text == text[-1:], read, _NOT_OF_THIS_TEXT)[-n:]
-        return jnp.stack(rows, axis=-1), after.T
+        # Or XLA hashes again for every element of a row.
+        return lax.optimization_barrier(jnp.stack(rows, axis=-1)), after.T

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 
 from charrnn_core.arrays import Array
@@ -37,7 +38,9 @@ class Touched:
         rows = rows.reshape(-1)
         numbers = jnp.arange(rows.size, dtype=jnp.int32)
         first = jnp.full(count, rows.size, jnp.int32).at[rows].min(numbers)
-        return cls(rows, first[rows], count)
+        # Or XLA looks each of them up again for every element of a row.
+        places = jax.lax.optimization_barrier(first[rows])
+        return cls(rows, places, count)
 
     def take(self, table: Array, axis: int = 0) -> Array:
         """Return the part of a table, or of anything with as many rows along that axis."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from charrnn_core.training.policy import Budget, Policy
 
-_SECONDS_PER_CALL = 0.5
+_SECONDS_PER_CALL = 2.0
+"""A call copies the state that it starts from, which takes a tenth of a second with a context."""
+
 _UPDATES_PER_ROW = 100
 _MOST_STEPS = 2**31 - 1
 _ENDING_SECONDS = 0.8
@@ -55,7 +57,7 @@ class Pace:
     def next_call(self, step: int, room: int) -> tuple[int, int]:
         """Return the updates of the next call, and an estimate of the updates of the whole run.
 
-        A call ends where something may be due, and takes about half a second.
+        A call ends where something may be due, and takes about two seconds.
 
         Arguments:
             step: updates so far.
