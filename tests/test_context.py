@@ -1,5 +1,7 @@
 """The context: which rows stand for the last characters, and updates that touch only those."""
 
+import dataclasses
+from collections import Counter
 from itertools import pairwise
 
 import flax.linen as nn
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn_core import RunConfig, load, resume, train
 from charrnn_core.cell import as_cell
 from charrnn_core.network.context import Context
 from charrnn_core.network.documents import Documents
@@ -18,7 +21,7 @@ from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.reading import Reading
 from charrnn_core.training.batches import Batch, Streams, stack_batches
-from charrnn_core.training.readings import count_readings
+from charrnn_core.training.readings import count_readings, find_owners
 from charrnn_core.training.rows import row_axes
 from charrnn_core.training.update import Trainer
 
@@ -174,6 +177,73 @@ def test_rows_that_are_rarely_read_are_dropped_more_often():
         np.testing.assert_allclose((kept > 0).mean(axis=(0, 1)), expected, atol=0.02)
         means = [1.0 if keep > 0 else 0.0 for keep in expected]
         np.testing.assert_allclose(kept.mean(axis=(0, 1)), means, atol=0.1)
+
+
+def mark_by_hand(h, bits):
+    return max(1, (h * 2654435769 % 2**32) >> (24 - bits) & 255)
+
+
+def hash_by_hand(ids, order):
+    h = 0
+    for back in range(order):
+        symbol = ids[-1 - back] if back < len(ids) else -1
+        h = ((h * 16777619 if back else 0) + symbol + 1) % 2**32
+    return h
+
+
+def test_rows_belong_to_the_commonest_and_others_read_the_last():
+    network = network_of(context=Context(ORDER, 4))
+    ids = np.random.default_rng(0).integers(V, size=900).astype(np.int32)
+    text = ids.tolist()
+    counts = [Counter() for _ in range(ORDER + 1)]
+    for t in range(len(text)):
+        for k in range(2, ORDER + 1):
+            counts[k][hash_by_hand(text[: t + 1], k)] += 1
+    owners = find_owners(network, ids)
+    owned = dataclasses.replace(network.context, owners=owners)
+    table = np.frombuffer(owners, np.uint8).reshape(ORDER - 1, 16)
+    for k in range(2, ORDER + 1):
+        for row in range(16):
+            by_mark = Counter()
+            for h, count in counts[k].items():
+                if (h * 2654435769 % 2**32) >> 28 == row:
+                    by_mark[mark_by_hand(h, 4)] += count
+            most = max(by_mark.values(), default=0)
+            mark = int(table[k - 2, row])
+            if row == 15 or most < 4:
+                assert mark == 0
+            else:
+                assert by_mark[mark] == most
+    _, tail = owned.split(owned.begin((), 1))
+    rows, _ = owned.find(tail, jnp.array(text)[:, None], None)
+    for t, found in enumerate(np.asarray(rows)[:, 0].tolist()):
+        for k in range(2, ORDER + 1):
+            h = hash_by_hand(text[: t + 1], k)
+            row = (h * 2654435769 % 2**32) >> 28
+            is_owner = table[k - 2, row] == mark_by_hand(h, 4)
+            assert found[k - 2] == (k - 2) * 16 + (row if is_owner else 15)
+
+
+def test_every_row_needs_an_owner_or_none_has_one():
+    with pytest.raises(ValueError, match="3 owners of 16 rows"):
+        Context(2, 4, owners=b"abc")
+
+
+@pytest.mark.parametrize(("characters", "owned"), [(3000, False), (20_000, True)])
+def test_a_model_keeps_its_owners(tmp_path, text_file, characters, owned):
+    config = RunConfig(
+        source=str(text_file), cell="elman:4", batch=4, window=8, characters=characters,
+        context=3, context_bits=5, observers="jsonl", sample_length=5, shards=1,
+    )  # fmt: skip
+    train(config, out=tmp_path / "a", note=lambda line: None)
+    model = load(tmp_path / "a", note=lambda line: None)
+    context = model.network.context
+    assert len(context.owners) == (context.rows if owned else 0)
+    resume(tmp_path / "a", budget={"characters": 5 * characters}, note=lambda line: None)
+    assert load(tmp_path / "a", note=lambda line: None).network.context == context
+    tuned = dataclasses.replace(config, init_from=str(tmp_path / "a"), characters=50_000)
+    train(tuned, out=tmp_path / "b", note=lambda line: None)
+    assert load(tmp_path / "b", note=lambda line: None).network.context == context
 
 
 def test_readings_are_counted_like_a_naive_loop():

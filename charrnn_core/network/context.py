@@ -1,10 +1,11 @@
 """The context of a character: rows of a table for the last few characters, found by a hash."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from charrnn_core.arrays import Array, Carry, Ids, Params, Reset
@@ -24,6 +25,9 @@ Moments that are updated only when a row is read take a few readings to gather s
 of a dense table act on for some ten updates after each. What a cell makes of a row has the size of
 the root of E if every element has taken the same step.
 """
+
+MARK_BITS = 8
+"""A row is marked with so many bits of the hash of the characters that it belongs to."""
 
 _STEP, _SPREAD = 0x01000193, 0x9E3779B9
 """Odd constants of the hash: the one is FNV's prime, the other 2**32 over the golden ratio."""
@@ -51,14 +55,23 @@ class Context:
     The rows of order k are those from ``(k - 2) rows`` to ``(k - 1) rows - 1`` of one table, where
     `rows` is ``2**bits``. Its row for the ids ``c_{t-k+1} .. c_t``, all modulo 2^32, is
 
-        h_1 = c_t + 1;  h_j = 16777619 h_{j-1} + c_{t-j+1} + 1;  row = 2654435769 h_k >> (32 - bits)
+        h_1 = c_t + 1;  h_j = 16777619 h_{j-1} + c_{t-j+1} + 1
+        p = 2654435769 h_k;  row = p >> (32 - bits);  mark = max(1, p >> (24 - bits) & 255)
+
+    A row with owners belongs to the characters with its mark. All others that hash to it read the
+    last row of their order instead, which belongs to nobody: what is rare is read as rare, and
+    what a text for training never has does not read what was learnt of something else.
 
     The last n - 1 ids are remembered from one window to the next as the *tail* of each stream. A
     context does not reach over the beginning of a text or document: an id before it counts as -1.
 
     Arguments:
         order: n, the most characters that a row stands for; 0 or 1 for no context.
-        bits: the logarithm of the number of rows of each order.
+        bits: the logarithm of the number of rows of each order, at most 24.
+        owners: the mark of each row, 0 for nobody; empty if rows belong to all that hash to them.
+
+    Raises:
+        ValueError: there are owners, but not one for each row.
 
     Sources: Mikolov et al. 2011, Strategies for training large scale neural network language
     models, has hashed n-grams at the output; Bojanowski et al. 2017, arXiv 1607.04606, adds up
@@ -76,6 +89,13 @@ class Context:
 
     order: int = 0
     bits: int = _FEWEST_BITS
+    owners: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.owners and self.tables and len(self.owners) != self.rows:
+            raise ValueError(
+                f"{len(self.owners)} owners of {self.rows} rows; expected one for each"
+            )
 
     @property
     def tables(self) -> int:
@@ -117,18 +137,37 @@ class Context:
         Returns:
             ``int32[T,B,n-1]``, the rows of orders 2 to n; and what to remember.
         """
+        hashes, tail = self.hashes(tail, inputs, begins)
+        rows = (hashes >> jnp.uint32(32 - self.bits)).astype(jnp.int32)
+        first = jnp.broadcast_to(jnp.arange(self.tables) << self.bits, rows.shape)
+        if self.owners:
+            owners = jnp.asarray(np.frombuffer(self.owners, np.uint8))[first + rows]
+            marks = self.marked(hashes).astype(jnp.uint8)
+            rows = jnp.where(owners == marks, rows, jnp.int32((1 << self.bits) - 1))
+        # Or XLA hashes again for every element of a row.
+        return lax.optimization_barrier(first + rows), tail
+
+    def hashes(self, tail: Array, inputs: Ids, begins: Reset | None) -> tuple[Array, Array]:
+        """Return p of every character and order, ``uint32[T,B,n-1]``; and what to remember.
+
+        Arguments:
+            tail, inputs, begins: as for `find`.
+        """
         steps, n = inputs.shape[0], self.tables
         read = jnp.concatenate([tail.T, inputs])
         text = jnp.concatenate([jnp.zeros(tail.T.shape, jnp.int32), texts_begun(inputs, begins)])
         here = text[n:]
         hashed = (inputs + 1).astype(jnp.uint32)
-        rows = []
+        spread = []
         for back in range(1, self.order):
             there = slice(n - back, n - back + steps)
             ids = jnp.where(text[there] == here, read[there], _NOT_OF_THIS_TEXT)
             hashed = hashed * jnp.uint32(_STEP) + (ids + 1).astype(jnp.uint32)
-            row = (hashed * jnp.uint32(_SPREAD)) >> jnp.uint32(32 - self.bits)
-            rows.append(row.astype(jnp.int32) + ((back - 1) << self.bits))
+            spread.append(hashed * jnp.uint32(_SPREAD))
         after = jnp.where(text == text[-1:], read, _NOT_OF_THIS_TEXT)[-n:]
-        # Or XLA hashes again for every element of a row.
-        return lax.optimization_barrier(jnp.stack(rows, axis=-1)), after.T
+        return jnp.stack(spread, axis=-1), after.T
+
+    def marked(self, hashes: Array) -> Array:
+        """Return the row within its order, and behind it the mark: ``uint32[...]``."""
+        found = hashes >> jnp.uint32(32 - MARK_BITS - self.bits)
+        return jnp.where(found & 255 == 0, found + 1, found)

@@ -67,6 +67,14 @@ class Reading:
             rows, ids_before = self.context.find(ids_before, inputs, begins)
         return Found(carry, begins, rows, (tail, ids_before))
 
+    def marked(self, carry: Carry, inputs: Ids) -> tuple[Carry, Array]:
+        """Return the carry after a window, and `Context.marked` of all it reads."""
+        found = self.find(carry, inputs, None)
+        _, ids_before = self.context.split(carry)
+        assert ids_before is not None
+        hashes, _ = self.context.hashes(ids_before, inputs, found.begins)
+        return self.join(found.cell_carry, found.tails), self.context.marked(hashes)
+
     def join(self, cell_carry: Carry, tails: tuple[Array | None, Array | None]) -> Carry:
         """Return the network's carry after a window."""
         tail, ids_before = tails

@@ -80,8 +80,18 @@ class Model:
         return read_course(file, self.newest or self.table, len(self.alphabet))
 
 
-def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> Network:
-    """Build the network that a configuration describes, without parameters."""
+OWNERS = "owners"
+"""The array of a checkpoint that has the owners of its context's rows."""
+
+
+def build_network(
+    config: RunConfig, alphabet: Alphabet, registry: Registry, owners: bytes = b""
+) -> Network:
+    """Build the network that a configuration describes, without parameters.
+
+    Arguments:
+        owners: to whom the rows of its context belong; see `charrnn_core.network.context.Context`.
+    """
     return Network(
         registry.build_cell(config.cell, as_cell),
         len(alphabet),
@@ -95,7 +105,7 @@ def build_network(config: RunConfig, alphabet: Alphabet, registry: Registry) -> 
             config.variational,
         ),
         separator=separator_ids(config.documents, alphabet),
-        context=Context(config.context, config.context_bits or fitting_bits(0)),
+        context=Context(config.context, config.context_bits or fitting_bits(0), owners),
         unroll_mode=config.unroll,
     )
 
@@ -172,7 +182,8 @@ def restore_model(opened: Opened, registry: Registry) -> Model:
     registry = registry.preferring(table["plugins"])
     require_plugins(table, "cell", registry)
     config, alphabet = read_config(path, table), alphabet_of(table)
-    network, template = _template(path, config, alphabet, registry)
+    owners = saved_owners(checkpoint)
+    network, template = _template(path, config, alphabet, registry, owners)
     params = learnt_params(checkpoint, template)
     directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
     return Model(config, alphabet, network, params, registry, table, directory, newest)
@@ -191,11 +202,11 @@ def read_config(path: Path, table: Mapping[str, Any]) -> RunConfig:
 
 
 def _template(
-    path: Path, config: RunConfig, alphabet: Alphabet, registry: Registry
+    path: Path, config: RunConfig, alphabet: Alphabet, registry: Registry, owners: bytes
 ) -> tuple[Network, Params]:
     """Return the network of a checkpoint, and the shapes of its parameters."""
     try:
-        network = build_network(config, alphabet, registry)
+        network = build_network(config, alphabet, registry, owners)
         return network, network.shapes
     except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
         # For a width of 10**12, say, jax and cells raise errors that do not mention the checkpoint.
@@ -204,6 +215,12 @@ def _template(
             f"{path} describes a network that cannot be built, with the cell {shown(cell)} and an "
             f"embedding of {embedding}: {type(error).__name__}"
         ) from error
+
+
+def saved_owners(checkpoint: Checkpoint) -> bytes:
+    """Return the owners of the context's rows in a checkpoint; none if it has no array of them."""
+    owners = checkpoint.arrays.get(OWNERS)
+    return b"" if owners is None else owners.tobytes()
 
 
 def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:

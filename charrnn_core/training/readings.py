@@ -1,21 +1,55 @@
-"""How often a text reads each row of a context."""
+"""What a text reads of a context: to whom its rows belong, and how often each is read."""
 
-from functools import partial
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_core.arrays import Array, Carry, Ids
+from charrnn_core.arrays import Array, Carry
+from charrnn_core.arrays import Ids as Inputs
+from charrnn_core.network.context import MARK_BITS
 from charrnn_core.network.network import Network
-from charrnn_core.text.alphabet import Ids as TextIds
+from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.mapped import give_back
 
 _AT_ONCE = 2**16
-_MOST = 2**24
+_MOST_TO_OWN, _MOST_TO_COUNT = 2**22, 2**24
+_FEWEST_TO_OWN = 4
 
 
-def count_readings(network: Network, ids: TextIds) -> npt.NDArray[np.float32]:
+def find_owners(network: Network, ids: Ids) -> bytes:
+    """Return the owners of the rows of a network's context, for it to read this text.
+
+    Of the characters that hash to a row, it belongs to those that the text has most often, if it
+    has them at least four times. The last row of each order belongs to nobody. Of a text of more
+    than 2^22 ids that many are looked at, in stretches evenly spread over it.
+
+    >>> import flax.linen as nn
+    >>> from charrnn_core.cell import as_cell
+    >>> from charrnn_core.network.context import Context
+    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6, context=Context(order=2, bits=6))
+    >>> owners = find_owners(network, np.array([1, 2] * 4 + [3], np.int32))
+    >>> len(owners), sum(mark > 0 for mark in owners)
+    (64, 1)
+    """
+    context = network.context
+    owners = np.zeros((context.tables, 1 << context.bits), np.uint8)
+    if not context.tables:
+        return b""
+    stride = max(_AT_ONCE, -(-len(ids) * _AT_ONCE // _MOST_TO_OWN))
+    marked = np.concatenate(list(_read(network.reading.marked, network, ids, stride)))
+    for own, of_order in zip(owners, marked.T, strict=True):
+        found, counts = np.unique(of_order, return_counts=True)
+        by_count = np.argsort(counts, kind="stable")
+        found = found[by_count[counts[by_count] >= _FEWEST_TO_OWN]]
+        # Of several that are put into the same row the last one stays, which is the commonest.
+        own[found >> MARK_BITS] = found & (2**MARK_BITS - 1)
+    owners[:, -1] = 0
+    return owners.tobytes()
+
+
+def count_readings(network: Network, ids: Ids) -> npt.NDArray[np.float32]:
     """Count how often each row of the context is read in a text: ``float32[rows]``.
 
     Of a text of more than 2^24 ids only the beginning is counted, and a row that is not read there
@@ -29,18 +63,26 @@ def count_readings(network: Network, ids: TextIds) -> npt.NDArray[np.float32]:
     >>> sorted(counted[counted > 1].tolist())
     [2.0, 2.0]
     """
+
+    def rows(carry: Carry, inputs: Inputs) -> tuple[Carry, Array]:
+        found = network.reading.find(carry, inputs, None)
+        assert found.rows is not None
+        return network.reading.join(found.cell_carry, found.tails), found.rows
+
     counts = np.zeros(network.context.rows, np.int64)
-    carry, read = network.reading.begin((), 1), jax.jit(partial(_rows, network))
-    for start in range(0, min(len(ids), _MOST), _AT_ONCE):
-        some = np.asarray(ids[start : start + _AT_ONCE], np.int32)
-        give_back(ids)
-        padded = np.pad(some, (0, _AT_ONCE - len(some)))  # so that one program serves all
-        carry, rows = read(carry, padded[:, None])
-        counts += np.bincount(np.asarray(rows)[: len(some)].ravel(), minlength=len(counts))
+    for read in _read(rows, network, ids[:_MOST_TO_COUNT], _AT_ONCE):
+        counts += np.bincount(read.ravel(), minlength=len(counts))
     return np.maximum(counts, 1).astype(np.float32)
 
 
-def _rows(network: Network, carry: Carry, inputs: Ids) -> tuple[Carry, Array]:
-    found = network.reading.find(carry, inputs, None)
-    assert found.rows is not None
-    return network.reading.join((), found.tails), found.rows[:, 0]
+def _read(
+    found: Callable[[Carry, Inputs], tuple[Carry, Array]], network: Network, ids: Ids, stride: int
+) -> Iterator[npt.NDArray[np.integer]]:
+    """Yield what is found in a stretch of ids at every stride, ``[N,n-1]``."""
+    carry, compiled = network.reading.begin((), 1), jax.jit(found)
+    for start in range(0, len(ids), stride):
+        some = np.asarray(ids[start : start + _AT_ONCE], np.int32)
+        give_back(ids)
+        padded = np.pad(some, (0, _AT_ONCE - len(some)))  # so that one program serves all
+        carry, read = compiled(carry, padded[:, None])
+        yield np.asarray(read)[: len(some), 0]

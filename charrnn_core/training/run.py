@@ -23,7 +23,7 @@ from charrnn_core.randomness import random_key
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
-from charrnn_core.runs.model import learnt_params, load
+from charrnn_core.runs.model import OWNERS, learnt_params, load
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
 from charrnn_core.training.closing import better, chosen, glimpse
@@ -283,7 +283,10 @@ class TrainingRun:
         path = self._writer.checkpoint_file(loop.step)
         table = self._setup.table(self._plugins, loop)
         observers = self._observers.states()
-        save_checkpoint(path, {**table, "observers": observers}, to_arrays(state._asdict()))
+        arrays = to_arrays(state._asdict())
+        if owners := self._setup.network.context.owners:
+            arrays[OWNERS] = np.frombuffer(owners, np.uint8)
+        save_checkpoint(path, {**table, "observers": observers}, arrays)
         keep = [step for step in (loop.best_step, loop.anchor, *loop.kept) if step is not None]
         self._writer.prune(self._setup.config.keep_last, keep)
         return path

@@ -34,8 +34,8 @@ from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_g
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy
-from charrnn_core.training.readings import count_readings
-from charrnn_core.training.regularisation import regularised
+from charrnn_core.training.readings import count_readings, find_owners
+from charrnn_core.training.regularisation import exposure_of, regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
 
 _MOST_STEPS = 2**31 - 1
@@ -112,6 +112,7 @@ def prepare(
     context: TrainingContext | None = None,
     *,
     alphabet: Alphabet | None = None,
+    owners: bytes | None = None,
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
     read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
@@ -124,6 +125,7 @@ def prepare(
         config: from `RunConfig.resolve`.
         context: the plugins to use, the clock, and where notes go.
         alphabet: the symbols of an already trained model; by default those of the text.
+        owners: those of the rows of its context; by default those that the text gives them.
         unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
         check: called with the text and its own alphabet before anything is built from them.
         read: returns the text of a source; the default reads it for the first time.
@@ -157,8 +159,11 @@ def prepare(
     _note_what_has_no_effect(config, held_out, network, train_ids, notes)
     batching = _batching(config, train_ids)
     budget = _budget(config, batching, context.started)
-    config = regularised(config, network, batching, budget, notes)
-    network, choice = build_network(config, alphabet, registry).settled(config.batch, config.window)
+    config = regularised(config, exposure := exposure_of(network, batching, budget), notes)
+    if owners is None:
+        owners = find_owners(network, train_ids) if exposure.is_repeated else b""
+    network = build_network(config, alphabet, registry, owners)
+    network, choice = network.settled(config.batch, config.window)
     if choice.failed:
         notes.append(f"{choice.why}; {REMEDY}")
     return TrainingSetup(
@@ -239,9 +244,8 @@ def _with_documents(config: RunConfig, corpus: Corpus, notes: list[str]) -> RunC
 
 def _with_context_rows(config: RunConfig, corpus: Corpus) -> RunConfig:
     """Return the run with as many rows of the context as suit its text, unless it sets them."""
-    if config.context_bits is not None:
-        return config
-    return dataclasses.replace(config, context_bits=fitting_bits(corpus.characters))
+    bits = config.context_bits or fitting_bits(corpus.characters)
+    return dataclasses.replace(config, context_bits=bits)
 
 
 def _with_width(
