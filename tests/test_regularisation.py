@@ -86,7 +86,7 @@ def test_minutes_become_passes_by_the_network_alone(network):
         return exposure_of(network, Streams(IDS, 4, 10), budget)
 
     few = seconds(network, 60)
-    speed = 8e10 / (6 * few.parameters + 5e5)
+    speed = 6e10 / (6 * few.parameters + 5e5)
     assert few.passes == pytest.approx(speed * 60 / 1001)
     wide = Network(Registry.installed().build_cell(Ref("elman", "500"), as_cell), 7, 6)
     assert seconds(wide, 60).passes < few.passes / 2

@@ -23,7 +23,7 @@ _PASSES_FOR_OWNERS = 2
 _STEP = 0.05
 """Rates are multiples of this: finer ones would pretend to be known."""
 
-_FLOP_PER_SECOND = 8e10
+_FLOP_PER_SECOND = 6e10
 _FLOP_PER_PARAMETER = 6
 _FLOP_BESIDES = 5e5
 """What a character costs besides the products: elementwise work, and reading its rows."""
@@ -66,8 +66,8 @@ def by_rule(exposure: Exposure) -> dict[str, float]:
     """Return the rates of dropout that fit a training, by the names of their settings.
 
         output  = 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
-        context = 0.15 log2(passes)                      from 0 to 0.6
-        rare    = 4 log2(passes)                         from 0 to 16
+        context = 0.11 log2(passes)                      from 0 to 0.6
+        rare    = 2.2 log2(passes)                       from 0 to 16
 
     A text that is read once cannot be learnt by heart: whatever is dropped only slows learning
     down. The oftener it is read, the more has to be dropped, the longer the text is for the network
@@ -78,9 +78,9 @@ def by_rule(exposure: Exposure) -> dict[str, float]:
     rule is a guess.
 
     >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
-    {'dropout_output': 0.25, 'dropout_context': 0.35, 'dropout_rare': 9.0}
+    {'dropout_output': 0.25, 'dropout_context': 0.25, 'dropout_rare': 5.0}
     >>> by_rule(Exposure(parameters=35_000, rows=65_536, characters=2_700_000, passes=1.8))
-    {'dropout_output': 0.0, 'dropout_context': 0.15, 'dropout_rare': 3.0}
+    {'dropout_output': 0.0, 'dropout_context': 0.1, 'dropout_rare': 2.0}
     """
     passes = max(1.0, exposure.passes)
     relative = exposure.parameters / (_PARAMETERS_PER_CHARACTER * exposure.characters)
@@ -88,8 +88,8 @@ def by_rule(exposure: Exposure) -> dict[str, float]:
     of_rows = math.log2(passes) if exposure.rows else 0.0
     return {
         "dropout_output": _rounded(min(0.4, output)),
-        "dropout_context": _rounded(min(0.6, 0.15 * of_rows)),
-        "dropout_rare": float(round(min(16.0, 4 * of_rows))),
+        "dropout_context": _rounded(min(0.6, 0.11 * of_rows)),
+        "dropout_rare": float(round(min(16.0, 2.2 * of_rows))),
     }
 
 
@@ -110,7 +110,7 @@ def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposur
     """Return what a training of a network is expected to be; its rates of dropout do not matter.
 
     A budget in updates says how many characters are read. One in minutes does not, and a clock
-    would make every run another: ``8 10^10 / (6 P + 500,000)`` characters a second are assumed,
+    would make every run another: ``6 10^10 / (6 P + 500,000)`` characters a second are assumed,
     which two cores of 2026 reach within a factor of two or three.
     """
     parameters = count_parameters(without_rows(network.shapes))
