@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from charrnn_core import RunConfig, load, resume, train
 from charrnn_core.cell import as_cell
+from charrnn_core.errors import OptionError
 from charrnn_core.network.context import Context
 from charrnn_core.network.documents import Documents
 from charrnn_core.network.dropouts import Dropouts
@@ -225,8 +226,17 @@ def test_rows_belong_to_the_commonest_and_others_read_the_last():
 
 
 def test_every_row_needs_an_owner_or_none_has_one():
-    with pytest.raises(ValueError, match="3 owners of 16 rows"):
+    with pytest.raises(OptionError, match="has 16 rows, but the trained one has 3; leave"):
         Context(2, 4, owners=b"abc")
+
+
+def test_a_new_training_cannot_have_another_context(charrnn, text_file):
+    settings = ["--source", text_file, "--cell", "elman:4", "--batch", 4, "--window", 8]
+    started = charrnn("run", *settings, "--characters", 20_000, "--context-bits", 5, "--out", "a")
+    assert started.returncode == 0
+    refused = charrnn("run", *settings, "--init-from", "a", "--context-bits", 6, "--out", "b")
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert "leave context and context_bits as they are" in refused.stderr
 
 
 @pytest.mark.parametrize(("characters", "owned"), [(3000, False), (20_000, True)])

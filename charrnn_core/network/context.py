@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from charrnn_core.arrays import Array, Carry, Ids, Params, Reset
+from charrnn_core.errors import OptionError
 from charrnn_core.network.documents import texts_begun
 
 TABLE = "context"
@@ -71,7 +72,7 @@ class Context:
         owners: the mark of each row, 0 for nobody; empty if rows belong to all that hash to them.
 
     Raises:
-        ValueError: there are owners, but not one for each row.
+        OptionError: there are owners, but not one for each row.
 
     Sources: Mikolov et al. 2011, Strategies for training large scale neural network language
     models, has hashed n-grams at the output; Bojanowski et al. 2017, arXiv 1607.04606, adds up
@@ -93,8 +94,10 @@ class Context:
 
     def __post_init__(self) -> None:
         if self.owners and self.tables and len(self.owners) != self.rows:
-            raise ValueError(
-                f"{len(self.owners)} owners of {self.rows} rows; expected one for each"
+            raise OptionError(
+                f"a context of {self.order} characters with {self.bits} bits has {self.rows} rows, "
+                f"but the trained one has {len(self.owners)}; leave context and context_bits as "
+                "they are in the run that the parameters come from"
             )
 
     @property
