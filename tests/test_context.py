@@ -68,7 +68,7 @@ def row_by_hand(ids, order, bits):
     return ((order - 2) << bits) + ((h * 2654435769) % 2**32 >> (32 - bits))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=60)
 @given(
     stream=st.lists(st.integers(0, V - 1), min_size=2, max_size=14),
     begins=st.sets(st.integers(0, 13)),
