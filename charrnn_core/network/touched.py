@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
+from jax import lax
 
 from charrnn_core.arrays import Array
 
@@ -39,7 +39,7 @@ class Touched:
         numbers = jnp.arange(rows.size, dtype=jnp.int32)
         first = jnp.full(count, rows.size, jnp.int32).at[rows].min(numbers)
         # Or XLA looks each of them up again for every element of a row.
-        places = jax.lax.optimization_barrier(first[rows])
+        places = lax.optimization_barrier(first[rows])
         return cls(rows, places, count)
 
     def take(self, table: Array, axis: int = 0) -> Array:

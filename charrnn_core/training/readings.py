@@ -14,7 +14,7 @@ from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.mapped import give_back
 
 _AT_ONCE = 2**16
-_MOST_TO_OWN, _MOST_TO_COUNT = 2**22, 2**24
+_MOST_HASHES, _MOST_TO_COUNT = 2**24, 2**24
 _FEWEST_TO_OWN = 4
 
 
@@ -22,8 +22,8 @@ def find_owners(network: Network, ids: Ids) -> bytes:
     """Return the owners of the rows of a network's context, for it to read this text.
 
     Of the characters that hash to a row, it belongs to those that the text has most often, if it
-    has them at least four times. The last row of each order belongs to nobody. Of a text of more
-    than 2^22 ids that many are looked at, in stretches evenly spread over it.
+    has them at least four times. The last row of each order belongs to nobody. At most 2^24 hashes
+    are looked at: of a long text, those of stretches evenly spread over it.
 
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
@@ -34,10 +34,10 @@ def find_owners(network: Network, ids: Ids) -> bytes:
     (64, 1)
     """
     context = network.context
-    owners = np.zeros((context.tables, 1 << context.bits), np.uint8)
     if not context.tables:
         return b""
-    stride = max(_AT_ONCE, -(-len(ids) * _AT_ONCE // _MOST_TO_OWN))
+    owners = np.zeros((context.tables, 1 << context.bits), np.uint8)
+    stride = max(_AT_ONCE, -(-len(ids) * context.tables * _AT_ONCE // _MOST_HASHES))
     marked = np.concatenate(list(_read(network.reading.marked, network, ids, stride)))
     for own, of_order in zip(owners, marked.T, strict=True):
         found, counts = np.unique(of_order, return_counts=True)
