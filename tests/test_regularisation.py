@@ -72,6 +72,11 @@ def test_a_text_that_is_read_often_has_much_dropped():
     assert min(often.values()) >= 0.3
 
 
+@pytest.mark.parametrize(("passes", "repeated"), [(1.0, False), (1.99, False), (2.0, True)])
+def test_rows_have_owners_where_a_text_is_read_twice(passes, repeated):
+    assert Exposure(1000, 64, 1000, passes).is_repeated == repeated
+
+
 def test_passes_are_those_of_the_budget(network):
     budget = Budget(steps=50, started=3.0)
     streams = Streams(IDS, 4, 10)  # 1000 characters to predict, in 25 updates
