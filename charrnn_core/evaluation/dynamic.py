@@ -14,6 +14,7 @@ from charrnn_core.engine.fallback import warn
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.scoring import Measure, Nats, log_p_of, nats_of
 from charrnn_core.network.context import without_rows
+from charrnn_core.network.counts import COUNTS, Table, without_counts
 from charrnn_core.network.network import Network
 from charrnn_core.network.portion import Portion, portion_read
 from charrnn_core.network.program import Program
@@ -37,7 +38,8 @@ class Dynamic:
     a window's mean nats, r the root of the mean square of such gradients at the end of the training
     text, e the mean of all r, and w_0 the trained parameters.
 
-    Of a context's table only the rows that a window reads change, and e is without them.
+    Of a context's table only the rows that a window reads change, and e is without them. The
+    network learns alone, as in its training; what is scored is mixed with the model's counts.
 
     The text is read as one stream: the parameters carry over from piece to piece, while the carry
     starts afresh in each. Nothing is tuned on held-out text: the rate is the one of `RATES` that
@@ -90,7 +92,8 @@ class Dynamic:
             ("learn", decay, window), lambda: _Learner(network, decay, window)
         )
         self._device = jax.devices()[0]
-        self._params = jax.device_put(params, self._device)
+        self._params = jax.device_put(without_counts(params), self._device)
+        self._table = jax.device_put(params.get(COUNTS), self._device)
         self._roots = self._root_mean_squares(training)
         self.rate = self._best_rate(training) if rate is None else rate
 
@@ -101,20 +104,24 @@ class Dynamic:
 
     def score(self, pieces: Sequence[Piece]) -> Iterator[Nats]:
         """Yield the nats of every character, in order, as float32 arrays."""
-        return self._score(pieces, self.rate)
+        return self._score(pieces, self.rate, table=self._table)
 
     def log_p(self, pieces: Sequence[Piece]) -> Iterator[Nats]:
         """Yield the log-probabilities of all symbols at every character, each float32[n,V]."""
-        return self._score(pieces, self.rate, log_p_of)
+        return self._score(pieces, self.rate, log_p_of, self._table)
 
     def _score(
-        self, pieces: Sequence[Piece], rate: float, measure: Measure = nats_of
+        self,
+        pieces: Sequence[Piece],
+        rate: float,
+        measure: Measure = nats_of,
+        table: Table | None = None,
     ) -> Iterator[Nats]:
         params = self._params
         for piece in pieces:
             carry = self._learner.begin(params)
             for windows in self._calls(piece):
-                before = self._params, self._roots, np.float32(rate), params, carry
+                before = self._params, self._roots, np.float32(rate), params, carry, table
                 params, carry, measured = self._learner.learn(*before, windows, measure=measure)
                 yield np.asarray(measured)[windows[2] > 0]
 
@@ -192,18 +199,19 @@ class _Rules:
         carry: Carry,
         window: Any,
         measure: Measure = nats_of,
+        table: Table | None = None,
     ) -> tuple[Params, Carry, Any]:
         """Return the gradient of a window's mean nats, the carry after it, and what is measured.
 
         The parameters and the gradient are the portion's.
         """
-        inputs, targets, weights = window
+        inputs, targets, weights = window[0][:, None], *window[1:]
 
         def objective(params: Params) -> Any:
-            lookup = portion.lookup()
-            logits, after = self.network.unroll(params, carry, inputs[:, None], lookup=lookup)
+            logits, after = self.network.unroll(params, carry, inputs, lookup=portion.lookup())
             nats = nats_of(logits[:, 0], targets)
-            measured = measure(logits[:, 0], targets)
+            mixed = self.network.mixed(table, carry, inputs, logits)
+            measured = measure(mixed[:, 0], targets)
             return jnp.mean(nats * weights), (after, measured)  # padding costs 0
 
         grads, (after, measured) = jax.grad(objective, has_aux=True)(params)
@@ -216,6 +224,7 @@ class _Rules:
         rate: Any,
         params: Params,
         carry: Carry,
+        table: Table | None,
         windows: Any,
         *,
         measure: Measure,
@@ -228,7 +237,7 @@ class _Rules:
             params, carry = before
             portion = self.portion(carry, window)
             some, *known = (portion.take(tree) for tree in (params, trained, roots))
-            grads, carry, measured = self.gradient(portion, some, carry, window, measure)
+            grads, carry, measured = self.gradient(portion, some, carry, window, measure, table)
             counts = window[2][0]  # 0 for a window of padding, which must not decay the parameters
 
             def changed(w: jax.Array, w_0: jax.Array, r: jax.Array, g: jax.Array) -> jax.Array:

@@ -36,6 +36,7 @@ from charrnn_core.network.calling import (
     take_step,
 )
 from charrnn_core.network.context import TABLE, Context
+from charrnn_core.network.counts import COUNTS, Counts, Table
 from charrnn_core.network.documents import Documents
 from charrnn_core.network.dropouts import CONTEXT, INPUT, OUTPUT, Dropouts, key_bits, noisy_step
 from charrnn_core.network.reading import Lookup, Reading
@@ -48,7 +49,7 @@ class Network:
     """Turns ids into logits: ``x = onehot(id)`` or ``E[id]; h, y = cell(h, x); o = y R + c``.
 
     With a context of n characters, ``x += s sum_k C[row_k(the last k ids)]`` with k from 2
-    to n and s = 40 / sqrt(width of x).
+    to n and s = 40 / sqrt(width of x). With counts, o is mixed with what they say.
 
     Arguments:
         cell: any recurrent cell.
@@ -59,11 +60,13 @@ class Network:
         dropouts: what is dropped while training.
         separator: the ids that end a document, see `charrnn_core.network.documents`.
         context: how the rows of C are found, see `charrnn_core.network.context`.
+        counts: how those of a table of counts are, see `charrnn_core.network.counts`.
         unroll_mode: ``"engine"``, ``"scan"`` or ``"auto"``, see `charrnn_core.engine.unroll`.
 
     Parameters are ``{"cell": ..., "readout": {"kernel": [H,V], "bias": [V]}}`` and, with an
     embedding, ``"embedding": [V,embedding]``; tied, the kernel is P, ``[H,embedding]``. With a
-    context, C is ``"context": [rows,width of x]``.
+    context, C is ``"context": [rows,width of x]``. A table of counts is not drawn: it is added as
+    ``"counts"`` where a network is used, and without it o is the network's alone.
 
     Raises:
         OptionError: there is no embedding to tie the readout to.
@@ -85,6 +88,7 @@ class Network:
     dropouts: Dropouts = Dropouts()
     separator: tuple[int, ...] = ()
     context: Context = Context()
+    counts: Counts = Counts()
     unroll_mode: str = "auto"
 
     def __post_init__(self) -> None:
@@ -102,7 +106,7 @@ class Network:
     @property
     def reading(self) -> Reading:
         """Return what is found in ids alone."""
-        return Reading(Documents(self.separator), self.context)
+        return Reading(Documents(self.separator), self.context, self.counts)
 
     def init(self, key: Key) -> Params:
         """Draw parameters: the readout Glorot-uniform, the embedding normal, the context zero.
@@ -158,7 +162,7 @@ class Network:
             key: of all that is random while training; None when the network is only used.
             lookup: where ``params["context"]`` has each of `rows_read`, if it is a part of C.
         """
-        carry, reset, rows, tails = self.reading.find(carry, inputs, reset)
+        carry, reset, rows, hashes, tails = self.reading.find(carry, inputs, reset)
         if lookup is None and rows is not None:
             lookup = Lookup(rows)
         xs = self._what_is_read(params, inputs, lookup, key)
@@ -180,7 +184,14 @@ class Network:
             )
         if key is not None and self.dropouts.output:
             ys = self.dropouts.drop(jax.random.fold_in(key, OUTPUT), self.dropouts.output, ys)
-        return self._read_out(params, ys), self.reading.join(carry, tails)
+        logits = self.counts.mixed(self._read_out(params, ys), params.get(COUNTS), inputs, hashes)
+        return logits, self.reading.join(carry, tails)
+
+    def mixed(self, table: Table | None, carry: Carry, inputs: Ids, logits: Logits) -> Logits:
+        """Return what `unroll` has returned without counts as it is with those of a table."""
+        return self.counts.mixed(
+            logits, table, inputs, self.reading.find(carry, inputs, None).hashes
+        )
 
     def choose(self, batch: int, window: int) -> Choice:
         """Say how `unroll` gets over the windows of training, ``int32[window,batch]``, and why."""
@@ -227,12 +238,14 @@ class Network:
         read = prepare_step(self._read, params, cell_carry, x, self.symbols, forced)
 
         def step(carry: Carry, ids: Ids) -> tuple[Logits, Carry]:
-            carry, begins, rows, tails = self.reading.find(carry, ids[None], None)
+            carry, begins, rows, hashes, tails = self.reading.find(carry, ids[None], None)
             if begins is not None:
                 carry = restart(begins[0], carry, fresh)
             lookup = None if rows is None else Lookup(rows[0])
             carry, y = read(carry, self._what_is_read(params, ids, lookup))
-            return self._read_out(params, y), self.reading.join(carry, tails)
+            logits, table = self._read_out(params, y)[None], params.get(COUNTS)
+            logits = self.counts.mixed(logits, table, ids[None], hashes)[0]
+            return logits, self.reading.join(carry, tails)
 
         return step
 

@@ -68,6 +68,13 @@ class RunConfig:
         ge=1,
         le=24,
     )
+    counts: int = opt(
+        6,
+        help="mix predictions with what the training text has after the last 1, 2, .. n "
+        "characters, by Kneser-Ney; 0 for the network alone",
+        ge=0,
+        le=32,
+    )
     tied: bool = opt(
         False, help="share the embedding E with the readout: project onto its width, then E^T"
     )

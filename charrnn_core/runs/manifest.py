@@ -84,6 +84,7 @@ _FEWEST_SYMBOLS = 2
 _BEFORE_THEY_WERE_SAVED = {
     "context": 0,
     "context_bits": 10,
+    "counts": 0,
     "dropout_context": 0.0,
     "dropout_rare": 0.0,
 }

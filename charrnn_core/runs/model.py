@@ -11,6 +11,7 @@ from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolErro
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.context import Context, fitting_bits
+from charrnn_core.network.counts import Counts, with_counts, without_counts
 from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
@@ -25,6 +26,7 @@ from charrnn_core.runs.course import Course
 from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
+from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.opening import Opened, open_model
 from charrnn_core.runs.programs import Programs
 from charrnn_core.runs.rates import decided
@@ -66,7 +68,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """The number of learned parameters."""
-        return count_parameters(self.params)
+        return count_parameters(without_counts(self.params))
 
     @property
     def chosen(self) -> Chosen:
@@ -78,10 +80,6 @@ class Model:
         run = self.directory
         file = None if run is None else RunDirectory(run).metrics_file
         return read_course(file, self.newest or self.table, len(self.alphabet))
-
-
-OWNERS = "owners"
-"""The array of a checkpoint that has the owners of its context's rows."""
 
 
 def build_network(
@@ -106,6 +104,7 @@ def build_network(
         ),
         separator=separator_ids(config.documents, alphabet),
         context=Context(config.context, config.context_bits or fitting_bits(0), owners),
+        counts=Counts.fitting(config.counts, len(alphabet)),
         unroll_mode=config.unroll,
     )
 
@@ -182,9 +181,9 @@ def restore_model(opened: Opened, registry: Registry) -> Model:
     registry = registry.preferring(table["plugins"])
     require_plugins(table, "cell", registry)
     config, alphabet = read_config(path, table), alphabet_of(table)
-    owners = saved_owners(checkpoint)
-    network, template = _template(path, config, alphabet, registry, owners)
-    params = learnt_params(checkpoint, template)
+    of_text = OfText.saved(checkpoint, len(alphabet))
+    network, template = _template(path, config, alphabet, registry, of_text.owners)
+    params = with_counts(learnt_params(checkpoint, template), of_text.counts)
     directory = path.parent.parent if path.parent.name == CHECKPOINTS else None
     return Model(config, alphabet, network, params, registry, table, directory, newest)
 
@@ -215,12 +214,6 @@ def _template(
             f"{path} describes a network that cannot be built, with the cell {shown(cell)} and an "
             f"embedding of {embedding}: {type(error).__name__}"
         ) from error
-
-
-def saved_owners(checkpoint: Checkpoint) -> bytes:
-    """Return the owners of the context's rows in a checkpoint; none if it has no array of them."""
-    owners = checkpoint.arrays.get(OWNERS)
-    return b"" if owners is None else owners.tobytes()
 
 
 def learnt_params(checkpoint: Checkpoint, template: Params) -> Params:

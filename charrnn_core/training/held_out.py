@@ -1,6 +1,7 @@
 """The held-out text of a run: an excerpt is scored while it learns, all of it at the end."""
 
 import time
+from collections.abc import Callable
 
 from charrnn_core.cell import Params
 from charrnn_core.evaluation.comparison import ScoredPart
@@ -20,10 +21,18 @@ class HeldOut:
         text: the held-out text.
         network: the network to score it with.
         shards: the most devices to use.
+        completed: returns the parameters to use, given those that are learnt.
     """
 
-    def __init__(self, text: ScoredPart, network: Network, shards: int | None) -> None:
+    def __init__(
+        self,
+        text: ScoredPart,
+        network: Network,
+        shards: int | None,
+        completed: Callable[[Params], Params] = lambda params: params,
+    ) -> None:
         self.text, self.excerpt = text, Excerpt.of(text.pieces)
+        self._completed = completed
         # The same number of streams for both, so that one compiled program serves them.
         self._score = Scorer(network, streams=STREAMS, shards=shards)
         self._seconds_per_character: float | None = None
@@ -33,12 +42,14 @@ class HeldOut:
     def ahead(self, params: Params) -> None:
         """Compile what scoring needs, in any thread; `params` may be shapes."""
         if self.text.characters:
-            self._score.ahead(params, [len(piece.ids) for piece in self.excerpt.pieces])
+            self._score.ahead(
+                self._completed(params), [len(piece.ids) for piece in self.excerpt.pieces]
+            )
 
     def glance(self, params: Params) -> float:
         """Return the nats per character of the excerpt."""
         began = time.monotonic()
-        nats = self._score(params, self.excerpt.pieces)
+        nats = self._score(self._completed(params), self.excerpt.pieces)
         self._tally = tally(self.excerpt.counted(nats), self.excerpt.characters)
         self._scored = params
         each = (time.monotonic() - began) / len(self.excerpt.counts)
@@ -54,7 +65,8 @@ class HeldOut:
         """Return the result of all of the text."""
         if self._tally is not None and self.excerpt.is_whole and self._scored is params:
             return self._tally.row(name)
-        return self.text.tally(self._score(params, self.text.pieces)).row(name)
+        nats = self._score(self._completed(params), self.text.pieces)
+        return self.text.tally(nats).row(name)
 
     def seconds_for_all(self, seconds_per_character: float) -> float:
         """Estimate the time to score all of the text.

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.loop_state import LoopState
+from charrnn_core.training.batches import Batching
+
+_MOST_STEPS = 2**31 - 1
+"""Updates are counted in int32."""
 
 _OVERFITS = 2
 """How many evaluations in a row have to find the model to overfit: a single one may be a spike."""
@@ -62,6 +67,20 @@ class Budget:
     deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
 
+    @classmethod
+    def of(cls, config: RunConfig, batching: Batching, started: float) -> "Budget":
+        """Return the budget of a run that reads its text in these batches."""
+        limits = []
+        if (updates := updates_in(config.epochs, batching)) is not None:
+            limits.append(updates)
+        if config.characters is not None:
+            updates = -(
+                -config.characters * batching.steps_per_epoch // batching.characters_per_epoch
+            )
+            limits.append(max(1, updates))
+        deadline = None if config.minutes is None else started + 60 * config.minutes
+        return cls(min(*limits, _MOST_STEPS) if limits else None, started, deadline)
+
     def begun_at(self, started: float) -> "Budget":
         """Return the budget with its time counted from another reading of the clock.
 
@@ -85,3 +104,10 @@ class Budget:
         if self.deadline is not None:
             shares.append((self.clock() - self.started) / (self.deadline - self.started))
         return min(1.0, max(shares))
+
+
+def updates_in(epochs: float | None, batching: Batching) -> int | None:
+    """Convert epochs to updates, at least one; None stays None."""
+    if epochs is None:
+        return None
+    return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))

@@ -1,6 +1,7 @@
 """What a text reads of a context: to whom its rows belong, and how often each is read."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import jax
 import numpy as np
@@ -38,7 +39,7 @@ def find_owners(network: Network, ids: Ids) -> bytes:
         return b""
     owners = np.zeros((context.tables, 1 << context.bits), np.uint8)
     stride = max(_AT_ONCE, -(-len(ids) * context.tables * _AT_ONCE // _MOST_HASHES))
-    marked = np.concatenate(list(_read(network.reading.marked, network, ids, stride)))
+    marked = np.concatenate(list(read_in_stretches(_marked, network, ids, stride)))
     for own, of_order in zip(owners, marked.T, strict=True):
         found, counts = np.unique(of_order, return_counts=True)
         by_count = np.argsort(counts, kind="stable")
@@ -63,23 +64,36 @@ def count_readings(network: Network, ids: Ids) -> npt.NDArray[np.float32]:
     >>> sorted(counted[counted > 1].tolist())
     [2.0, 2.0]
     """
-
-    def rows(carry: Carry, inputs: Inputs) -> tuple[Carry, Array]:
-        found = network.reading.find(carry, inputs, None)
-        assert found.rows is not None
-        return network.reading.join(found.cell_carry, found.tails), found.rows
-
     counts = np.zeros(network.context.rows, np.int64)
-    for read in _read(rows, network, ids[:_MOST_TO_COUNT], _AT_ONCE):
+    for read in read_in_stretches(_rows, network, ids[:_MOST_TO_COUNT]):
         counts += np.bincount(read.ravel(), minlength=len(counts))
     return np.maximum(counts, 1).astype(np.float32)
 
 
-def _read(
-    found: Callable[[Carry, Inputs], tuple[Carry, Array]], network: Network, ids: Ids, stride: int
+def _marked(network: Network, carry: Carry, inputs: Inputs) -> tuple[Carry, Array]:
+    return network.reading.marked(carry, inputs)
+
+
+def _rows(network: Network, carry: Carry, inputs: Inputs) -> tuple[Carry, Array]:
+    found = network.reading.find(carry, inputs, None)
+    assert found.rows is not None
+    return network.reading.join(found.cell_carry, found.tails), found.rows
+
+
+def read_in_stretches(
+    find: Callable[[Network, Carry, Inputs], tuple[Carry, Array]],
+    network: Network,
+    ids: Ids,
+    stride: int = _AT_ONCE,
 ) -> Iterator[npt.NDArray[np.integer]]:
-    """Yield what is found in a stretch of ids at every stride, ``[N,n-1]``."""
-    carry, compiled = network.reading.begin((), 1), jax.jit(found)
+    """Yield what is found in a stretch of ids at every stride, ``[N,...]``.
+
+    Arguments:
+        find: given the network, its carry without the cell's, and ``int32[T,1]``, returns the
+            carry after them and what is found, ``[T,1,...]``.
+        stride: at least 2^16, the length of a stretch.
+    """
+    carry, compiled = network.reading.begin((), 1), jax.jit(partial(find, network))
     for start in range(0, len(ids), stride):
         some = np.asarray(ids[start : start + _AT_ONCE], np.int32)
         give_back(ids)

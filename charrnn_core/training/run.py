@@ -17,13 +17,14 @@ from charrnn_core.evaluation.report import Evaluation, Row
 from charrnn_core.evaluation.unknown import Unknown
 from charrnn_core.events import Ended, Event, Incident, Started, Stepped
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.network.counts import with_counts
 from charrnn_core.network.explain import summary
 from charrnn_core.network.pytree import count_parameters, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
-from charrnn_core.runs.model import OWNERS, learnt_params, load
+from charrnn_core.runs.model import learnt_params, load
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
 from charrnn_core.training.closing import better, chosen, glimpse
@@ -58,7 +59,7 @@ class TrainingRun:
             pieces=setup.held_out,
             unknown=Unknown.none(setup.alphabet),
         )
-        self._held_out = HeldOut(text, setup.network, config.shards)
+        self._held_out = HeldOut(text, setup.network, config.shards, self._completed)
         self._generate = Generator(setup.network, setup.sampler)
         self._incidents = Counter[str]()
 
@@ -115,7 +116,12 @@ class TrainingRun:
         setup = self._setup
         params = setup.trainer.shapes.learnt
         self._held_out.ahead(params)
-        self._generate.ahead(params, len(setup.prompt), setup.config.sample_length)
+        length = setup.config.sample_length
+        self._generate.ahead(self._completed(params), len(setup.prompt), length)
+
+    def _completed(self, params: Params) -> Params:
+        """Return the parameters to use, given those that are learnt."""
+        return with_counts(params, self._setup.of_text().counts)
 
     def _begin(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
@@ -272,7 +278,8 @@ class TrainingRun:
         ids = [np.empty(0, np.int32)]
         length = setup.config.sample_length
         with contextlib.suppress(SamplingError):  # a sample that gets stuck ends there
-            for piece in self._generate(state.learnt, setup.prompt, length, key):
+            params = self._completed(state.learnt)
+            for piece in self._generate(params, setup.prompt, length, key):
                 ids.append(piece[:, 0])
         return setup.alphabet.decode(np.concatenate(ids))
 
@@ -283,9 +290,7 @@ class TrainingRun:
         path = self._writer.checkpoint_file(loop.step)
         table = self._setup.table(self._plugins, loop)
         observers = self._observers.states()
-        arrays = to_arrays(state._asdict())
-        if owners := self._setup.network.context.owners:
-            arrays[OWNERS] = np.frombuffer(owners, np.uint8)
+        arrays = to_arrays(state._asdict()) | self._setup.of_text().arrays()
         save_checkpoint(path, {**table, "observers": observers}, arrays)
         keep = [step for step in (loop.best_step, loop.anchor, *loop.kept) if step is not None]
         self._writer.prune(self._setup.config.keep_last, keep)

@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import jax
 
+from charrnn_core.ahead import begun
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
 from charrnn_core.network.context import fitting_bits
@@ -22,6 +24,7 @@ from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.environment import environment
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import build_network, build_sampler
+from charrnn_core.runs.of_text import OfText
 from charrnn_core.sampling.chain import Chain, SamplerContext
 from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
@@ -32,14 +35,12 @@ from charrnn_core.text.mapped import occurs
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.counting import count_text
 from charrnn_core.training.optimizer import optimizer_maker
-from charrnn_core.training.policy import Budget, Policy
+from charrnn_core.training.policy import Budget, Policy, updates_in
 from charrnn_core.training.readings import count_readings, find_owners
 from charrnn_core.training.regularisation import exposure_of, regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
-
-_MOST_STEPS = 2**31 - 1
-"""Updates are counted in int32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,7 @@ class TrainingSetup:
         train_ids, held_out: the two parts of the text, the held-out one in pieces.
         prompt: the ids that samples start with.
         network, sampler, trainer, batching, budget: the built components.
+        of_text: waits for what the text tells the network.
     """
 
     config: RunConfig
@@ -69,14 +71,15 @@ class TrainingSetup:
     trainer: Trainer
     batching: Batching
     budget: Budget
+    of_text: Callable[[], OfText]
 
     @property
     def policy(self) -> Policy:
         """When evaluations, samples and checkpoints are due."""
         config = self.config
         return Policy(
-            eval_interval=_updates(config.eval_every, self.batching),
-            sample_interval=_updates(config.sample_every, self.batching),
+            eval_interval=updates_in(config.eval_every, self.batching),
+            sample_interval=updates_in(config.sample_every, self.batching),
             save_seconds=60 * config.save_every,
             keep_every=config.keep_every,
             patience=config.patience,
@@ -112,7 +115,7 @@ def prepare(
     context: TrainingContext | None = None,
     *,
     alphabet: Alphabet | None = None,
-    owners: bytes | None = None,
+    of_text: OfText | None = None,
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
     read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
@@ -125,7 +128,7 @@ def prepare(
         config: from `RunConfig.resolve`.
         context: the plugins to use, the clock, and where notes go.
         alphabet: the symbols of an already trained model; by default those of the text.
-        owners: those of the rows of its context; by default those that the text gives them.
+        of_text: what its text told it; what that lacks is found in this one, but for owners.
         unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
         check: called with the text and its own alphabet before anything is built from them.
         read: returns the text of a source; the default reads it for the first time.
@@ -158,11 +161,11 @@ def prepare(
     held_out = first_characters(held_out, config.eval_characters)
     _note_what_has_no_effect(config, held_out, network, train_ids, notes)
     batching = _batching(config, train_ids)
-    budget = _budget(config, batching, context.started)
+    budget = Budget.of(config, batching, context.started)
     config = regularised(config, exposure := exposure_of(network, batching, budget), notes)
-    if owners is None:
-        owners = find_owners(network, train_ids) if exposure.is_repeated else b""
-    network = build_network(config, alphabet, registry, owners)
+    if of_text is None:
+        of_text = OfText(find_owners(network, train_ids) if exposure.is_repeated else b"")
+    network = build_network(config, alphabet, registry, of_text.owners)
     network, choice = network.settled(config.batch, config.window)
     if choice.failed:
         notes.append(f"{choice.why}; {REMEDY}")
@@ -180,7 +183,14 @@ def prepare(
         trainer=_trainer(config, network, loss, make_optimizer, budget, train_ids),
         batching=batching,
         budget=budget,
+        of_text=begun(partial(_counted, of_text, network, train_ids)),
     )
+
+
+def _counted(of_text: OfText, network: Network, train_ids: Ids) -> OfText:
+    """Return what a text tells a network, with its counts."""
+    counts = of_text.counts or count_text(network, train_ids)
+    return dataclasses.replace(of_text, counts=counts)
 
 
 def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:
@@ -299,22 +309,3 @@ def _batching(config: RunConfig, ids: Ids) -> Batching:
     if config.batching == "subsequences":
         return Subsequences(ids, config.stretch, config.window, config.seed)
     return Streams(ids, config.batch, config.window)
-
-
-def _budget(config: RunConfig, batching: Batching, started: float) -> Budget:
-    per_epoch = batching.steps_per_epoch
-    limits = []
-    if (updates := _updates(config.epochs, batching)) is not None:
-        limits.append(updates)
-    if config.characters is not None:
-        limits.append(max(1, -(-config.characters * per_epoch // batching.characters_per_epoch)))
-    deadline = None if config.minutes is None else started + 60 * config.minutes
-    steps = min(*limits, _MOST_STEPS) if limits else None
-    return Budget(steps, started, deadline)
-
-
-def _updates(epochs: float | None, batching: Batching) -> int | None:
-    """Convert epochs to updates, at least one; None stays None."""
-    if epochs is None:
-        return None
-    return max(1, round(min(_MOST_STEPS, epochs * batching.steps_per_epoch)))

@@ -16,7 +16,8 @@ from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.environment import note_environment
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
-from charrnn_core.runs.model import learnt_params, read_config, saved_owners
+from charrnn_core.runs.model import learnt_params, read_config
+from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.opening import open_model
 from charrnn_core.runs.settings import CHANGES
 from charrnn_core.runs.writer import RunWriter
@@ -159,18 +160,19 @@ def _train_from_the_start(
     config: RunConfig, writer: RunWriter, context: TrainingContext
 ) -> Trained:
     """Train in a claimed directory, from random parameters or another run's parameters."""
-    first = alphabet = owners = None
+    first = alphabet = of_text = None
     if config.init_from is not None:
         opened = open_model(Path(config.init_from), context.note)
         first = opened.checkpoint
         alphabet = alphabet_of(read_manifest(opened.path, first.table))
-        owners = saved_owners(first)
+        # Its context's rows keep their owners; another text is counted anew.
+        of_text = OfText(OfText.saved(first, len(alphabet)).owners)
         context.note(
             f"note: starting a new training from the parameters of {config.init_from}, "
             f"{opened.chosen}, with a new optimizer state, schedule and data order (to continue a "
             "run, use 'charrnn resume')"
         )
-    setup = prepare(config, context, alphabet=alphabet, owners=owners, unknown=config.unknown)
+    setup = prepare(config, context, alphabet=alphabet, of_text=of_text, unknown=config.unknown)
     _compile_ahead(setup, context)
     state = _first_state(setup, first)
     keep_text(writer.path, setup.corpus, context.note)
@@ -208,7 +210,7 @@ def _train_from_a_checkpoint(
         config,
         context,
         alphabet=alphabet,
-        owners=saved_owners(checkpoint),
+        of_text=OfText.saved(checkpoint, len(alphabet)),
         unknown="skip" if "alphabet" in changes.allow else unknown,
         check=lambda now, found: check_text(table["corpus"], alphabet, now, found, changes.allow),
         read=partial(
