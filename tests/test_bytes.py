@@ -106,7 +106,7 @@ def output(directory, *command: str) -> bytes:
 def test_a_model_of_bytes_from_run_to_sample(charrnn, tmp_path):
     line = "Zoë — “héllo”, wörld ☃\r\n"
     (tmp_path / "text.txt").write_bytes(line.encode() * 150)
-    size = "--batch 4 --window 16 --unroll scan --context 0 --dropout-output 0.2".split()
+    size = "--batch 4 --window 16 --unroll scan --context 0 --counts 0 --dropout-output 0.2".split()
     size += "--dropout-context 0 --dropout-rare 0".split()
     ran = charrnn(
         "run", "--alphabet", "bytes", "--source", "text.txt", "--cell", "elman:24", "--out", "a",

@@ -121,7 +121,8 @@ def test_a_log_that_is_none_gives_no_course(tmp_path):
 def fast(tmp_path_factory, text_file):
     """A run whose learning rate is far too high, interrupted and gone on with; its events."""
     config = RunConfig(
-        source=str(text_file), cell="elman:8", context=0, batch=4, window=8, characters=8000,
+        source=str(text_file), cell="elman:8", context=0,
+        counts=0, batch=4, window=8, characters=8000,
         observers="jsonl", sample_length=5, shards=1,
         optimizer=Ref("adam", None, {"learning_rate": 1e18}),
     )  # fmt: skip
@@ -158,7 +159,7 @@ def test_another_text_is_not_told_of_the_training(fast, tmp_path, small_text):
 def test_a_rollback_takes_back_what_is_known_of_it(text_file, tmp_path):
     config = RunConfig(
         source=str(text_file), cell=Ref("elman", "8", {"activation": "relu"}), batch=4, window=8,
-        context=0, characters=3000, observers="jsonl", sample_length=5, shards=1,
+        context=0, counts=0, characters=3000, observers="jsonl", sample_length=5, shards=1,
         non_finite="rollback",
         optimizer=Ref("sgd", "60", {"clip": 0, "warmup": 0, "momentum": 0, "schedule": "constant"}),
     )  # fmt: skip

@@ -138,6 +138,7 @@ def test_the_best_is_scored_on_everything_too(config, tmp_path):
     """A rate that grows and grows: the first evaluation is the best."""
     worse = dataclasses.replace(
         config, optimizer="adam", characters=20_000, eval_every=0.01, patience=2, context=0,
+        counts=0,
         dropout_output=0.2,
     )  # fmt: skip
     worse = dataclasses.replace(
@@ -172,7 +173,13 @@ def test_a_best_that_is_gone_is_replaced_by_the_last(config, tmp_path):
     notes = []
     options = {"learning_rate": 3.0}
     worse = dataclasses.replace(
-        config, characters=20_000, eval_every=0.01, patience=2, context=0, dropout_output=0.2
+        config,
+        characters=20_000,
+        eval_every=0.01,
+        patience=2,
+        context=0,
+        counts=0,
+        dropout_output=0.2,
     )
     worse = dataclasses.replace(
         worse, optimizer=dataclasses.replace(worse.optimizer, options=options)

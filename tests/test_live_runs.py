@@ -87,7 +87,7 @@ def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
     (tmp_path / "long.txt").write_text(small_text * 40)
     process = start(
         "run", "--source", "long.txt", "--cell", "elman:512", "--batch", 64, "--window", 2000,
-        "--context", 0,
+        "--context", 0, "--counts", 0,
         "--characters", 10**9, "--save-every", 0.0001, "--quiet", "--out", "run",
     )  # fmt: skip
     wait_for_step(tmp_path / "run", 1, process)  # what is compiled before takes any time

@@ -50,7 +50,9 @@ def diverging(config, **changes):
     """A training whose learning rate grows until the loss explodes."""
     optimizer = Ref("sgd", "3e4", {"clip": 0, "warmup": 400, "momentum": 0})
     cell = Ref("elman", "8", {"activation": "relu"})
-    return dataclasses.replace(config, optimizer=optimizer, cell=cell, context=0, **changes)
+    return dataclasses.replace(
+        config, optimizer=optimizer, cell=cell, context=0, counts=0, **changes
+    )
 
 
 def test_patience_stops_early_and_keeps_the_best(config, tmp_path):

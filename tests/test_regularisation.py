@@ -145,7 +145,7 @@ def test_a_resumed_run_keeps_its_rates(config, tmp_path):
 
 
 def test_a_run_from_before_there_was_a_context_goes_on_without(config, tmp_path):
-    old = dataclasses.replace(config, context=0, dropout_output=0.2)
+    old = dataclasses.replace(config, context=0, counts=0, dropout_output=0.2)
     train(old, out=tmp_path / "run", note=quiet)
     file = tmp_path / "run/config.toml"
     new = {"context =", "context_bits =", "dropout_context =", "dropout_rare ="}

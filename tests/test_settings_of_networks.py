@@ -26,7 +26,7 @@ ALPHABET = Alphabet("\n abcdef")
 
 
 def sized(registry, cell, budget, **more):
-    config = RunConfig(cell=cell, parameters=budget, context=0, **more).resolve(registry)
+    config = RunConfig(cell=cell, parameters=budget, context=0, counts=0, **more).resolve(registry)
 
     tried = []
 

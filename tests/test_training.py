@@ -413,7 +413,7 @@ def test_short_texts_shrink_the_geometry(tmp_path):
     text.write_text("ho ho ho, he he he, ha ha ha. " * 3)
     recorder = Recorder()
     settings = RunConfig(
-        source=str(text), cell="elman:4", characters=400, observers=(), context=0,
+        source=str(text), cell="elman:4", characters=400, observers=(), context=0, counts=0,
         dropout_output=0.2, dropout_context=0, dropout_rare=0,
     )  # fmt: skip
     result = train(settings, out=tmp_path / "run", observers=[recorder])

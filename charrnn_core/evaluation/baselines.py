@@ -13,13 +13,15 @@ import numpy as np
 from charrnn_core.errors import CorpusError
 from charrnn_core.evaluation.report import Row
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
-from charrnn_core.text.ngrams import n_gram_levels
+from charrnn_core.text.kneser_ney import after_longest, followers
+from charrnn_core.text.ngrams import ORDER, n_gram_levels
 from charrnn_core.text.split import Piece, count_characters
 
 MOST_CHARACTERS = 1 << 22
 """Longer texts get no baselines: sorting and compressing take about a second per million."""
 
-_MOST_ORDER = 6
+_NUMBERS = 1 << 25
+"""How many probabilities are kept at a time."""
 
 _LEAST_FOR_XZ = 1000
 """Fewest characters to score with xz, whose sizes are multiples of four bytes."""
@@ -49,11 +51,9 @@ def baselines(
     check_interrupt: CheckInterrupt = _never,
     failed: Callable[[str, Exception], None] | None = None,
 ) -> tuple[Row, ...]:
-    """Return the rows to compare a model with: unigram, the best n-gram, and xz of a longer text.
+    """Return the rows to compare a model with: unigram, n-gram, and xz of a longer text.
 
-    The order of an n-gram is the number of characters it looks back. Of the orders 1 to 6 the one
-    that predicts the held-out text best is shown, so it is slightly better than an order chosen
-    beforehand.
+    The order of an n-gram is the number of characters it looks back.
 
     Arguments:
         training: the ids of the training text.
@@ -82,13 +82,11 @@ def baselines(
         )
 
     def n_grams() -> list[Row]:
-        unigram, *higher = witten_bell(
-            training, pieces, len(alphabet), check_interrupt=check_interrupt
-        )
-        order = int(np.argmin(higher))
+        text = training, pieces, len(alphabet)
+        counted = kneser_ney_nats(*text, check_interrupt=check_interrupt)
         return [
-            Row(name="unigram", nats_per_char=unigram),
-            Row(name=f"n-gram, order {order + 1}", nats_per_char=higher[order]),
+            Row(name="unigram", nats_per_char=unigram_nats(*text)),
+            Row(name=f"n-gram, order {ORDER}", nats_per_char=counted),
         ]
 
     def xz() -> list[Row]:
@@ -113,56 +111,67 @@ def baselines(
 def work_of(training: Ids, pieces: Sequence[Piece]) -> float:
     """Return about how much work `baselines` is, in the unit of `CheckInterrupt`."""
     held_out = count_characters(pieces)
-    orders = _WORK_PER_GRAM * (_MOST_ORDER + 1) * (len(training) + held_out)
+    orders = _WORK_PER_GRAM * ORDER * (len(training) + held_out)
     return orders + 2 * len(training) + held_out
 
 
-def witten_bell(
+def unigram_nats(training: Ids, pieces: Sequence[Piece], symbols: int) -> float:
+    """Return the nats per character of ``P(x) = (n(x) + t / V) / (N + t)``.
+
+    n counts in the training text of N characters, t of which differ.
+
+    >>> round(unigram_nats(np.array([0, 1, 0, 1, 0]), [Piece(0, np.array([1]))], 2), 4)
+    0.8473
+    """
+    n = np.bincount(training, minlength=symbols)
+    kinds = np.count_nonzero(n)
+    nats = -np.log((n + kinds / symbols) / (len(training) + kinds))
+    return float(np.concatenate([nats[ids] for _, ids in pieces]).mean())
+
+
+def kneser_ney_nats(
     training: Ids,
     pieces: Sequence[Piece],
     symbols: int,
-    most: int = _MOST_ORDER,
+    order: int = ORDER,
     check_interrupt: CheckInterrupt = _never,
-) -> list[float]:
-    """Return the nats per character of interpolated n-grams of the orders 0 to `most`.
-
-    ``P_k(x|c) = (n(c,x) + t(c) P_{k-1}(x|c')) / (n(c) + t(c))`` and ``P_{-1} = 1/V``, where c are
-    the k characters before x, c' the k - 1 before it, n counts in the training text and t(c) is how
-    many different characters follow c there. Contexts that do not occur there use the lower order.
+) -> float:
+    """Return the nats per character of Kneser-Ney n-grams; see `charrnn_core.text.kneser_ney`.
 
     Arguments:
         training: the training text, N ids.
         pieces: the text to predict; a context reaches back to the one character before its piece.
         symbols: V.
+        order: the most characters to look back.
         check_interrupt: see `CheckInterrupt`.
 
-    Source: Witten and Bell, The zero-frequency problem, 1991, method C, in the interpolated form of
-    Chen and Goodman 1998.
-
-    >>> ids = np.array([0, 1, 0, 1, 0])
-    >>> [round(nats, 4) for nats in witten_bell(ids, [Piece(0, np.array([1]))], 2, most=1)]
-    [0.8473, 0.2113]
+    >>> text = np.array([0, 1, 1] * 9)
+    >>> kneser_ney_nats(text, [Piece(1, text)], symbols=2) < 0.2
+    True
     """
+    order = min(order, len(training) - 1)
+    if not order:
+        return unigram_nats(training, pieces, symbols)
     texts = [training, *(np.concatenate([[before], ids]) for before, ids in pieces)]
-    scored = np.concatenate([np.arange(len(text)) > 0 for text in texts])
-    scored[: len(training)] = False
-    p, nats = np.full(np.count_nonzero(scored), 1 / symbols), []
-    levels = n_gram_levels(texts, symbols, most + 1)
-    for _ in range(most + 1):
-        check_interrupt(_WORK_PER_GRAM * len(scored))
-        parents, _, _, at = next(levels)
-        trained, here = at[: len(training)], at[scored]
-        count = np.bincount(trained[trained >= 0], minlength=len(parents))  # n(c,x)
-        total = np.bincount(parents, count)  # n(c)
-        kinds = np.bincount(parents[count > 0], minlength=len(total))  # t(c)
-        fits = here >= 0  # where this much of a text comes before
-        here = here[fits]
-        context = parents[here]
-        share = np.maximum(total[context] + kinds[context], 1)
-        known = (count[here] + kinds[context] * p[fits]) / share
-        p[fits] = np.where(total[context] > 0, known, p[fits])
-        nats.append(float(-np.log(p).mean()))
-    return nats
+    x = np.concatenate(texts).astype(np.int64)
+    strings, levels = [x], n_gram_levels(texts, symbols, order)
+    next(levels)
+    for level in levels:
+        check_interrupt(_WORK_PER_GRAM * len(x))
+        strings.append(level.at.astype(np.int64))
+    check_interrupt(_WORK_PER_GRAM * len(x))
+    # Before that the longest strings do not fit.
+    counted = slice(order - 1, len(training) - 1)
+    of_training = [numbers[counted] for numbers in strings]
+    found = followers(of_training, x[order : len(training)], symbols, _NUMBERS // symbols)
+    predicted = np.concatenate([np.arange(len(text)) > 0 for text in texts])
+    predicted[: len(training)] = False
+    (places,) = np.nonzero(predicted)
+    total = 0.0
+    for some in np.array_split(places, -(-len(places) * symbols // _NUMBERS)):
+        p = after_longest(found, strings, some - 1)[np.arange(len(some)), x[some]]
+        total -= np.log(p.astype(np.float64)).sum()
+    return float(total / len(places))
 
 
 def xz_nats(

@@ -24,7 +24,7 @@ from charrnn_core.files.typed import check
 from charrnn_core.text.alphabet import Alphabet, Ids
 from charrnn_core.text.split import Piece, count_characters
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when a baseline changes, so that what was kept of before is not used."""
 
 _LEAST_TO_KEEP = 1 << 16

@@ -20,7 +20,7 @@ STEPS_PER_NAT = 16
 ROW_BITS = 32 - MARK_BITS
 """The index has so many bits for the number of a row."""
 
-WEIGHTS = (0.6, 0.4)
+WEIGHTS = (0.5, 0.5)
 """The weights of the network and of the counts; benchmarks/README.md has those tried."""
 
 

@@ -81,11 +81,28 @@ def followers(
                 root.refined(uniform, np.ones(1, bool)), (len(places), symbols)
             )
         else:
-            before = _longest(found, strings, places)
+            before = after_longest(found, strings, places)
         numbers = level.strings[level.begins][kept]
         found.append(Strings(numbers, counts[kept], level.refined(before, kept)))
     found[0] = _with_all_symbols(found[0], root.refined(uniform, np.ones(1, bool)))
     return found
+
+
+def after_longest(found: Sequence[Strings], strings: Sequence[Numbers], places: Numbers) -> Rows:
+    """Return what follows the longest string with a row that ends at each place.
+
+    Arguments:
+        found: from `followers`.
+        strings: numbers as they are given to it, of any text.
+        places: the places of that text.
+    """
+    singles, *longer = found
+    rows = singles.rows[singles.find(strings[0][places])[0]]
+    for level, numbers in zip(longer, strings[1:], strict=False):
+        if len(level.numbers):
+            at, has_row = level.find(numbers[places])
+            rows[has_row] = level.rows[at[has_row]]
+    return rows
 
 
 class _Level(NamedTuple):
@@ -146,23 +163,13 @@ def _fewest_for_a_row(counts: Sequence[Numbers], most_rows: int) -> int:
     return int(np.partition(every, -most_rows - 1)[-most_rows - 1]) + 1
 
 
-def _longest(found: Sequence[Strings], strings: Sequence[Numbers], places: Numbers) -> Rows:
-    """Return what follows the longest string with a row that ends at each place."""
-    singles, *longer = found
-    rows = singles.rows[singles.find(strings[0][places])[0]]
-    for level, numbers in zip(longer, strings[1:], strict=False):
-        if len(level.numbers):
-            at, has_row = level.find(numbers[places])
-            rows[has_row] = level.rows[at[has_row]]
-    return rows
-
-
 def _discounts(times: Numbers) -> npt.NDArray[np.float64]:
     """Return the discounts of counts of 0, 1, 2 and 3 or more: float64[4]."""
-    n = np.maximum(np.bincount(np.minimum(times, 5), minlength=6), 1e-9)
-    of_one = n[1] / (n[1] + 2 * n[2])
+    n = np.bincount(np.minimum(times, 5), minlength=6)
     steps = np.arange(1, 4)
-    discounts = steps - (steps + 1) * of_one * n[2:5] / n[1:4]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_one = n[1] / (n[1] + 2 * n[2])
+        discounts = steps - (steps + 1) * of_one * n[2:5] / n[1:4]
     usable = (discounts > 0) & (discounts < steps)
     return np.concatenate([[0.0], np.where(usable, discounts, _DISCOUNT)])
 

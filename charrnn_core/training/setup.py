@@ -13,6 +13,7 @@ from charrnn_core.ahead import begun
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
 from charrnn_core.network.context import fitting_bits
+from charrnn_core.network.counts import Counts
 from charrnn_core.network.explain import explain
 from charrnn_core.network.mesh import fitting_shards
 from charrnn_core.network.network import Network
@@ -35,7 +36,7 @@ from charrnn_core.text.mapped import occurs
 from charrnn_core.text.split import Piece, Split, count_characters, first_characters
 from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
 from charrnn_core.training.context import TrainingContext
-from charrnn_core.training.counting import count_text
+from charrnn_core.training.counting import with_its_counts
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy, updates_in
 from charrnn_core.training.readings import count_readings, find_owners
@@ -153,6 +154,10 @@ def prepare(
     config = _with_width(config, alphabet, registry, notes)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
+    if config.counts and not network.counts.order:
+        notes.append(
+            f"counts is 0 instead of {config.counts}: {len(alphabet)} symbols are too many"
+        )
     ids = encode_corpus(corpus, alphabet, unknown, note)
     train_ids = split.training(ids)
     config = _with_fitting_geometry(config, len(train_ids), alphabet.unit, notes)
@@ -180,17 +185,19 @@ def prepare(
         prompt=encode_prompt(alphabet, config.prompt, config.unknown, network.separator),
         network=network,
         sampler=sampler.bind(SamplerContext(alphabet, lambda: train_ids)).tried(len(alphabet)),
-        trainer=_trainer(config, network, loss, make_optimizer, budget, train_ids),
+        # Its program is the same with counts and without, to the bit.
+        trainer=_trainer(
+            config,
+            dataclasses.replace(network, counts=Counts()),
+            loss,
+            make_optimizer,
+            budget,
+            train_ids,
+        ),
         batching=batching,
         budget=budget,
-        of_text=begun(partial(_counted, of_text, network, train_ids)),
+        of_text=begun(partial(with_its_counts, of_text, network, train_ids)),
     )
-
-
-def _counted(of_text: OfText, network: Network, train_ids: Ids) -> OfText:
-    """Return what a text tells a network, with its counts."""
-    counts = of_text.counts or count_text(network, train_ids)
-    return dataclasses.replace(of_text, counts=counts)
 
 
 def _check_kind(config: RunConfig, alphabet: Alphabet | None) -> None:

@@ -1,0 +1,235 @@
+"""Counts: which row is found for what was read, and models that have some."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from charrnn_core import RunConfig, evaluate, generate, load, resume, train
+from charrnn_core.cell import as_cell
+from charrnn_core.errors import CheckpointError
+from charrnn_core.evaluation.dynamic import Dynamic
+from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_core.network.context import Context
+from charrnn_core.network.counts import COUNTS, Counts, with_counts, without_counts
+from charrnn_core.network.network import Network
+from charrnn_core.network.pytree import to_arrays
+from charrnn_core.text.split import Piece
+from charrnn_core.training.counting import count_text
+from tests.test_kneser_ney import Naive, random_text
+
+T, B, H, V, ORDER = 11, 3, 4, 5, 4
+
+
+def network_of(separator=(), **settings):
+    return Network(as_cell(nn.GRUCell(H)), V, counts=Counts(ORDER), separator=separator, **settings)
+
+
+def by_hand(logits, text, naive, begins=()):
+    """Logits float64[T,V] of one stream mixed with dictionaries, whose strings end at `begins`."""
+    mixed, start = [], 0
+    for t, o in enumerate(np.asarray(logits, np.float64)):
+        start = t if t in begins else start
+        string = [-1] * ORDER + text[start : t + 1].tolist()
+        mixed.append(0.5 * o + 0.5 * np.log(naive.p(string[-ORDER:])))
+    return np.array(mixed)
+
+
+@pytest.fixture(scope="module")
+def training():
+    return random_text(900, 0).astype(np.int32)
+
+
+@pytest.mark.parametrize("context", [Context(), Context(3, 4)], ids=["alone", "with a context"])
+def test_what_is_read_is_mixed_with_the_counts_of_its_longest_string(training, context):
+    network, naive = network_of(context=context), Naive(training.astype(int), ORDER)
+    learnt = network.init(jax.random.key(0))
+    params = with_counts(learnt, count_text(network, training))
+    texts = np.stack([random_text(2 * T, seed) for seed in range(1, B + 1)], axis=1)
+    carry = network.initial_carry(params, B)
+    alone, _ = network.unroll(learnt, carry, jnp.asarray(texts))
+    halves = []
+    for half in (texts[:T], texts[T:]):
+        logits, carry = network.unroll(params, carry, jnp.asarray(half))
+        halves.append(logits)
+    whole = np.concatenate(halves)
+    for b in range(B):
+        away = np.abs(whole[:, b] - by_hand(alone[:, b], texts[:, b], naive)).max(axis=-1)
+        # Half a step, but for a string that has the place and the mark of another one.
+        assert np.sum(away > 0.5 / 32 + 1e-4) <= 1
+    for step in (network.step, None):
+        carry = network.initial_carry(params, B)
+        step = (lambda c, ids: network.step(params, c, ids)) if step else network.stepper(
+            params, carry, B
+        )  # fmt: skip
+        for t in range(2 * T):
+            logits, carry = step(carry, jnp.asarray(texts[t]))
+            np.testing.assert_allclose(logits, whole[t], rtol=1e-4, atol=1e-4)
+
+
+def test_no_string_reaches_over_the_beginning_of_a_document(training):
+    network, text = network_of(separator=(2,)), random_text(40, 1)
+    params = with_counts(network.init(jax.random.key(0)), count_text(network, training))
+    begins = np.flatnonzero(text == 2)
+    assert len(begins) > 3
+    logits, _ = network.unroll(params, network.initial_carry(params, 1), jnp.asarray(text)[:, None])
+    for first, end in zip(begins, [*begins[1:], len(text)], strict=True):
+        some = jnp.asarray(text[first:end])[:, None]
+        own, _ = network.unroll(params, network.initial_carry(params, 1), some)
+        np.testing.assert_allclose(logits[first:end], own, rtol=1e-4, atol=1e-4)
+    reset = jnp.asarray(np.isin(np.arange(40), begins))[:, None]
+    plain = network_of()
+    again, _ = plain.unroll(
+        params, plain.initial_carry(params, 1), jnp.asarray(text)[:, None], reset
+    )
+    np.testing.assert_allclose(again, logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_string_that_only_shares_its_place_is_not_found(training):
+    """A table of one place, which another string has."""
+    network = network_of()
+    table = count_text(network, training)
+    crowded = table._replace(index=np.full(2, (250 << 24) + len(table.rows) - 1, np.uint32))
+    ids = jnp.asarray(random_text(500, 3))[:, None]
+    hashes, _ = network.counts.hashes(jnp.full((1, ORDER - 1), -1), ids, None)
+    logits = network.counts.mixed(jnp.zeros((500, 1, V)), crowded, ids, hashes)
+    singles = -np.asarray(table.rows, float)[np.asarray(ids)] / 32
+    wrong = np.abs(np.asarray(logits) - singles).max(axis=(1, 2)) > 1e-6
+    assert 0 < wrong.mean() < 0.1  # three strings, each with the mark of the other once in 256
+
+
+def test_a_network_that_learns_does_not_see_them(training):
+    network = network_of()
+    params = network.init(jax.random.key(0))
+    ids = jnp.asarray(random_text(T, 1))[:, None]
+    plain = dataclasses.replace(network, counts=Counts())
+    one, _ = network.unroll(params, network.initial_carry(params, 1), ids)
+    other, _ = plain.unroll(params, plain.initial_carry(params, 1), ids)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_dynamic_evaluation_scores_the_mixture_and_teaches_the_network(training):
+    network, text = network_of(), random_text(50, 1)
+    learnt = network.init(jax.random.key(0))
+    params = with_counts(learnt, count_text(network, training))
+    pieces = [Piece(int(training[-1]), text)]
+    # Nothing changes in the first window.
+    alone, mixed = (
+        np.concatenate([*Dynamic(network, p, training, rate=0.1).log_p(pieces)])[:20]
+        for p in (learnt, params)
+    )
+    read = jnp.asarray([training[-1], *text[:-1]])[:, None]
+    logits, _ = network.unroll(params, network.initial_carry(params, 1), read)
+    np.testing.assert_allclose(mixed, jax.nn.log_softmax(logits[:20, 0]), rtol=1e-4, atol=1e-4)
+    assert np.abs(mixed - alone).max() > 0.1
+
+
+@pytest.fixture(scope="module")
+def config(text_file):
+    return RunConfig(
+        source=str(text_file), cell="elman:8", batch=4, window=16, characters=6000,
+        context=3, counts=4, observers="jsonl", sample_length=5, shards=1, patience=0,
+    )  # fmt: skip
+
+
+def quiet(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def trained(config, tmp_path_factory):
+    return train(config, out=tmp_path_factory.mktemp("counts") / "run", note=quiet)
+
+
+def test_a_model_has_the_counts_of_its_text(trained, config, tmp_path):
+    model = trained.model
+    ids = model.alphabet.encode(Path(config.source.argument).read_text())
+    table = count_text(model.network, ids[: len(ids) * 9 // 10])
+    for name, array in to_arrays(table).items():
+        np.testing.assert_array_equal(getattr(model.params[COUNTS], name), array)
+    alone = dataclasses.replace(model, params=without_counts(model.params))
+    scores = [evaluate(m, baselines=False, note=quiet).nats_per_char for m in (model, alone)]
+    assert scores[0] == pytest.approx(trained.held_out.nats_per_char, rel=1e-5)
+    assert scores[0] < scores[1] - 0.1
+    assert model.parameters == alone.parameters
+    assert generate(model, "Ann", 40) != generate(alone, "Ann", 40)
+
+
+def test_what_it_learns_does_not_depend_on_them(trained, config, tmp_path):
+    other = train(dataclasses.replace(config, counts=0), out=tmp_path / "a", note=quiet)
+    assert COUNTS not in other.model.params
+    for one, two in zip(
+        jax.tree.leaves(without_counts(load(trained.directory, last=True).params)),
+        jax.tree.leaves(load(tmp_path / "a", last=True).params),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_resumed_run_keeps_them_and_counts_what_is_lost(trained, tmp_path):
+    shutil.copytree(trained.directory, tmp_path / "a")
+    more = resume(tmp_path / "a", budget={"characters": 7000}, note=quiet)
+    for file in (tmp_path / "a" / "checkpoints").iterdir():
+        checkpoint = load_checkpoint(file)
+        arrays = {k: v for k, v in checkpoint.arrays.items() if not k.startswith("counts/")}
+        save_checkpoint(file, checkpoint.table, arrays)
+    assert COUNTS not in load(tmp_path / "a").params  # of a checkpoint without them
+    again = resume(tmp_path / "a", budget={"characters": 8000}, note=quiet)
+    for one, two in zip(
+        *(jax.tree.leaves(r.model.params[COUNTS]) for r in (more, again)), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_new_training_counts_its_own_text(trained, config, tmp_path, small_text):
+    source = tmp_path / "other.txt"
+    source.write_text(small_text[::-1])
+    other = dataclasses.replace(
+        config, source=str(source), init_from=str(trained.directory), characters=500
+    )
+    result = train(other, out=tmp_path / "a", note=quiet)
+    ids = result.model.alphabet.encode(small_text[::-1])
+    table = count_text(result.model.network, ids[: len(ids) * 9 // 10])
+    np.testing.assert_array_equal(result.model.params[COUNTS].rows, table.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("index", np.zeros(3, np.uint32)),
+        ("index", np.zeros(4, np.int32)),
+        ("rows", np.zeros((4, 3), np.uint8)),
+        ("rows", np.zeros(4, np.uint8)),
+        ("weights", np.zeros(3, np.float32)),
+        ("weights", None),
+    ],
+)
+def test_a_damaged_table_gets_one_line(trained, tmp_path, charrnn, name, array):
+    shutil.copytree(trained.directory, tmp_path / "a")
+    for file in (tmp_path / "a" / "checkpoints").iterdir():
+        checkpoint = load_checkpoint(file)
+        arrays = {**checkpoint.arrays, f"counts/{name}": array}
+        arrays = {path: kept for path, kept in arrays.items() if kept is not None}
+        save_checkpoint(file, checkpoint.table, arrays)
+    with pytest.raises(CheckpointError, match="no usable table of counts"):
+        load(tmp_path / "a")
+    done = charrnn("sample", tmp_path / "a", "--length", 3)
+    assert done.returncode == 1 and "no usable table of counts" in done.stderr
+    assert "Traceback" not in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_table_for_a_huge_alphabet_would_take_too_much(charrnn, tmp_path):
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 6000))) * 2
+    (tmp_path / "many.txt").write_text(text, encoding="utf-8")
+    done = charrnn(
+        "run", "--source", tmp_path / "many.txt", "--cell", "elman:4", "--characters", 300,
+        "--batch", 2, "--window", 8, "--sample-length", 1, "--out", "a",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "note: counts is 0 instead of 6: 6000 symbols are too many" in done.stderr
+    assert COUNTS not in load(tmp_path / "a").params
