@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,19 +33,33 @@ def numbered(text, order):
     return numbers
 
 
-class Naive:
-    """Dictionaries of what follows each string, which is a tuple; a symbol -1 is before a text."""
+def char_strings(text, order):
+    """The strings of 1, 2, .. symbols that end at each place, as tuples; -1 is before the text."""
+    padded = (-1,) * order + tuple(text.tolist())
+    ends = range(order + 1, len(padded) + 1)
+    return [[padded[end - k : end] for k in range(1, order + 1)] for end in ends]
 
-    def __init__(self, text, order, first=1):
-        self.order = order
-        padded = [-1] * order + text.tolist()
-        self.times = [defaultdict(Counter) for _ in range(order + 1)]
-        for i in range(order + first, len(padded)):
-            self.times[order][tuple(padded[i - order : i])][padded[i]] += 1
-        for k in reversed(range(order)):
+
+class Naive:
+    """Dictionaries of what follows strings, which are any hashable things.
+
+    Arguments:
+        places: the strings of each length that end at each place.
+        following: the symbol after each place.
+    """
+
+    def __init__(self, places, following):
+        lengths = len(places[0])
+        self.times = [defaultdict(Counter) for _ in range(lengths + 1)]
+        shorter = {}
+        for strings, x in zip(places, following, strict=True):
+            self.times[lengths][strings[-1]][x] += 1
+            for k, pair in enumerate(pairwise(((), *strings))):
+                shorter[k + 1, pair[1]] = pair[0]
+        for k in reversed(range(lengths)):
             for longer, after in self.times[k + 1].items():
                 for x in after:
-                    self.times[k][longer[1:]][x] += 1
+                    self.times[k][shorter[k + 1, longer]][x] += 1
         self.discounts = [self.discounts_of(level) for level in self.times]
 
     @staticmethod
@@ -58,14 +73,13 @@ class Naive:
             found.append(d if 0 < d < i else 0.5)
         return found
 
-    def p(self, string):
-        """The probabilities after a string, which may be longer than the order."""
-        k = min(len(string), self.order)
-        string = tuple(string[len(string) - k :])
-        after = self.times[k].get(string, {})
+    def p(self, strings):
+        """The probabilities after the longest of some strings, of the lengths 1, 2, ..."""
+        k = len(strings)
+        after = self.times[k].get(strings[-1] if k else (), {})
         if k > 1 and sum(after.values()) < 2:
-            return self.p(string[1:])
-        lower = self.p(string[1:]) if k else np.full(V, 1 / V)
+            return self.p(strings[:-1])
+        lower = self.p(strings[:-1]) if k else np.full(V, 1 / V)
         if not after:
             return lower
         p, given = np.zeros(V), 0.0
@@ -78,11 +92,11 @@ class Naive:
 @pytest.mark.parametrize(("length", "order"), [(400, 4), (60, 3), (7, 2), (300, 1)])
 def test_rows_are_those_of_dictionaries(length, order):
     text, other = random_text(length, 0), random_text(50, 1)
-    naive, found = Naive(text, order), followers(
-        [numbers[:-1] for numbers in numbered(text, order)], text[1:], V, most_rows=10**6
-    )  # fmt: skip
+    naive = Naive(char_strings(text, order)[:-1], text[1:].tolist())
+    strings = [numbers[:-1] for numbers in numbered(text, order)]
+    found = followers(strings, text[1:], V, most_rows=10**6)
     rows = after_longest(found, numbered(other, order), np.arange(len(other)))
-    expected = [naive.p(([-1] * order + other[: i + 1].tolist())[-order:]) for i in range(50)]
+    expected = [naive.p(strings) for strings in char_strings(other, order)]
     np.testing.assert_allclose(rows, expected, rtol=2e-5, atol=1e-7)
 
 
@@ -111,11 +125,11 @@ def test_probabilities_add_up_to_one(symbols, order):
 def test_the_baselines_are_those_of_dictionaries():
     training = random_text(300, 0)
     pieces = [Piece(i, random_text(length, i)) for i, length in enumerate((40, 1, 9))]
-    naive = Naive(training, 3, first=3)
+    naive = Naive(char_strings(training, 3)[2:-1], training[3:].tolist())
     nats = [
-        -math.log(naive.p([before, *ids.tolist()][max(0, i - 2) : i + 1])[x])
+        -math.log(naive.p(strings)[x])
         for before, ids in pieces
-        for i, x in enumerate(ids)
+        for strings, x in zip(char_strings(np.array([before, *ids[:-1]]), 3), ids, strict=True)
     ]
     found = kneser_ney_nats(training, pieces, V, order=3)
     assert found == pytest.approx(np.mean(nats), rel=1e-5)

@@ -30,7 +30,7 @@ the root of E if every element has taken the same step.
 MARK_BITS = 8
 """A row is marked with so many bits of the hash of the characters that it belongs to."""
 
-_STEP, _SPREAD = 0x01000193, 0x9E3779B9
+HASH_STEP, HASH_SPREAD = 0x01000193, 0x9E3779B9
 """Odd constants of the hash: the one is FNV's prime, the other 2**32 over the golden ratio."""
 
 
@@ -165,8 +165,8 @@ class Context:
         for back in range(1, self.order):
             there = slice(n - back, n - back + steps)
             ids = jnp.where(text[there] == here, read[there], _NOT_OF_THIS_TEXT)
-            hashed = hashed * jnp.uint32(_STEP) + (ids + 1).astype(jnp.uint32)
-            spread.append(hashed * jnp.uint32(_SPREAD))
+            hashed = hashed * jnp.uint32(HASH_STEP) + (ids + 1).astype(jnp.uint32)
+            spread.append(hashed * jnp.uint32(HASH_SPREAD))
         after = jnp.where(text == text[-1:], read, _NOT_OF_THIS_TEXT)[-n:]
         return jnp.stack(spread, axis=-1), after.T
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from charrnn_core.arrays import Array, Carry, Ids, Reset
 from charrnn_core.network.context import Context
-from charrnn_core.network.counts import Counts
+from charrnn_core.network.counts import Counts, Memory
 from charrnn_core.network.documents import Documents
 
 
@@ -16,7 +16,7 @@ class Found(NamedTuple):
         cell_carry: the cell's carry before the window.
         begins: ``bool[T,B]``, where the carry starts afresh; None if it nowhere does.
         rows: ``int32[T,B,n-1]``, the rows of the context; None without one.
-        hashes: ``uint32[T,B,n-1]``, those of the strings that the counts may have; None without.
+        hashes: ``uint32[T,B,n+2]``, those of the strings that the counts may have; None without.
         tails: what to remember of the window.
     """
 
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     tails: "Tails"
 
 
-Tails = tuple[Array | None, Array | None, Array | None]
+Tails = tuple[Array | None, Array | None, Memory | None]
 """What documents, the context and the counts remember of a window."""
 
 

@@ -69,9 +69,9 @@ class RunConfig:
         le=24,
     )
     counts: int = opt(
-        6,
-        help="mix predictions with what the training text has after the last 1, 2, .. n "
-        "characters, by Kneser-Ney; 0 for the network alone",
+        4,
+        help="mix predictions with what the training text has after the last 1, 2, .. n characters "
+        "and the last words; 0 for the network alone",
         ge=0,
         le=32,
     )

@@ -104,7 +104,7 @@ def build_network(
         ),
         separator=separator_ids(config.documents, alphabet),
         context=Context(config.context, config.context_bits or fitting_bits(0), owners),
-        counts=Counts.fitting(config.counts, len(alphabet)),
+        counts=Counts.fitting(config.counts, alphabet.letters),
         unroll_mode=config.unroll,
     )
 

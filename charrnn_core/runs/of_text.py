@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from charrnn_core.errors import CheckpointError
 from charrnn_core.files.checkpoint import Checkpoint
-from charrnn_core.network.counts import COUNTS, Table
+from charrnn_core.network.counts import COUNTS, PLACES, Table
 from charrnn_core.network.pytree import to_arrays
 
 _OWNERS = "owners"
-_MOST_BITS = 24
+_SIZES = [(1 << bits, PLACES) for bits in range(21)]
+"""Those of an index."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ class OfText:
 def _checked(found: list[npt.NDArray[Any] | None], symbols: int) -> Table:
     arrays: Any = [np.zeros(0) if array is None else array for array in found]
     index, rows, weights = arrays
-    sizes = [1 << bits for bits in range(_MOST_BITS + 1)]
-    fits = index.dtype == np.uint32 and index.ndim == 1 and len(index) in sizes
-    fits = fits and rows.dtype == np.uint8 and rows.ndim == 2 and rows.shape[1] == symbols
-    fits = fits and len(rows) >= symbols
-    if not (fits and weights.dtype == np.float32 and weights.shape == (2,)):
+    fits = [
+        index.dtype == np.uint32 and index.shape in _SIZES,
+        rows.dtype == np.uint8 and rows.ndim == 2 and rows.shape[1] == symbols <= len(rows),
+        weights.dtype == np.float32 and weights.shape == (2,),
+    ]
+    if not all(fits):
         shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in arrays)
         raise CheckpointError(
-            f"the checkpoint has no usable table of counts: {shapes}; expected uint32 of a power "
-            f"of two, uint8 with rows of {symbols}, and float32[2]"
+            f"the checkpoint has no usable table of counts: {shapes}; expected uint32[2^bits,4], "
+            f"uint8[R,{symbols}] and float32[2]"
         )
-    return Table(index, rows, weights)
+    return Table(*arrays)

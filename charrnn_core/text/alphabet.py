@@ -69,6 +69,15 @@ class Alphabet:
         """
         return np.min_scalar_type(max(0, len(self) - 1))
 
+    @property
+    def letters(self) -> bytes:
+        """Return for each symbol 1 if it can be a part of a word, otherwise 0.
+
+        >>> list(Alphabet(" '3_é").letters)
+        [0, 0, 1, 1, 1]
+        """
+        return bytes(symbol.isalnum() or symbol == "_" for symbol in self.symbols)
+
     def table(self) -> Any:
         """Return the plain form, for checkpoints; `read_alphabet` reads it."""
         return [ord(symbol) for symbol in self.symbols]
@@ -144,6 +153,11 @@ class ByteAlphabet(Alphabet):
 
     def __repr__(self) -> str:
         return "ByteAlphabet()"
+
+    @property
+    def letters(self) -> bytes:
+        """Return for each byte 1 if it can be a part of a word, otherwise 0."""
+        return super().letters[:128] + b"\1" * 128
 
     def table(self) -> Any:
         return self.kind

@@ -8,8 +8,15 @@ import numpy.typing as npt
 
 from charrnn_core.arrays import Array, Carry
 from charrnn_core.arrays import Ids as Inputs
-from charrnn_core.network.context import MARK_BITS, Context
-from charrnn_core.network.counts import MOST_BYTES, ROW_BITS, STEPS_PER_NAT, WEIGHTS, Table
+from charrnn_core.network.counts import (
+    MOST_BYTES,
+    PLACES,
+    ROW_BITS,
+    STEPS_PER_NAT,
+    WEIGHTS,
+    Table,
+    place_and_mark,
+)
 from charrnn_core.network.network import Network
 from charrnn_core.runs.of_text import OfText
 from charrnn_core.text.alphabet import Ids
@@ -17,8 +24,7 @@ from charrnn_core.text.kneser_ney import Strings, followers
 from charrnn_core.training.readings import read_in_stretches
 
 _MOST_CHARACTERS = 2**23
-_SLOTS_PER_ROW = 4
-_FEWEST_BITS = 10
+_FEWEST_BITS = 4
 
 
 def count_text(network: Network, ids: Ids) -> Table | None:
@@ -30,25 +36,24 @@ def count_text(network: Network, ids: Ids) -> Table | None:
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
     >>> from charrnn_core.network.counts import Counts
-    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6, counts=Counts(order=2))
+    >>> counts = Counts(order=2, letters=bytes(6))
+    >>> network = Network(as_cell(nn.GRUCell(4)), symbols=6, counts=counts)
     >>> table = count_text(network, np.array([1, 2, 3, 1, 2, 3, 1], np.int32))
-    >>> table.rows.shape, int(np.count_nonzero(table.index))
-    ((8, 6), 2)
+    >>> len(table.rows) - 6 == int(np.count_nonzero(table.index)) > 0
+    True
     """
-    order, symbols = network.counts.order, network.symbols
-    if not order:
+    symbols = network.symbols
+    if not network.counts.order:
         return None
     ids = ids[:_MOST_CHARACTERS]
-    read, following = ids[:-1], np.asarray(ids[1:], np.int64)
-    strings = [np.asarray(read, np.int64)]
-    if order > 1:
-        hashes = np.concatenate(list(read_in_stretches(_hashes, network, read)))
-        strings += list(hashes.T.astype(np.int64))
-    found = followers(strings, following, symbols, MOST_BYTES // symbols - symbols)
-    rows = np.concatenate([level.rows for level in found])
+    hashes = np.concatenate(list(read_in_stretches(_hashes, network, ids[:-1])))
+    strings = [np.asarray(each, np.int64) for each in (ids[:-1], *hashes.T)]
+    most = min(MOST_BYTES // symbols, 2**ROW_BITS - 1) - symbols
+    singles, *longer = followers(strings, np.asarray(ids[1:], np.int64), symbols, most)
+    rows = np.concatenate([level.rows for level in (singles, *longer)])
     nats = -np.log(np.maximum(rows, np.finfo(rows.dtype).tiny))
     return Table(
-        index=_index(found, symbols),
+        index=_index(longer, symbols),
         rows=np.minimum(np.rint(STEPS_PER_NAT * nats), 255).astype(np.uint8),
         weights=np.array(WEIGHTS, np.float32),
     )
@@ -66,17 +71,20 @@ def _hashes(network: Network, carry: Carry, inputs: Inputs) -> tuple[Carry, Arra
     return network.reading.join(found.cell_carry, found.tails), found.hashes
 
 
-def _index(levels: list[Strings], symbols: int) -> npt.NDArray[np.uint32]:
-    """Return where the rows of strings are, of all that are longer than a symbol."""
+def _index(levels: list[Strings], first: int) -> npt.NDArray[np.uint32]:
+    """Return where the rows of strings are, which are numbered from `first` on."""
     numbers, counts = (
-        np.concatenate([np.zeros(0, np.int64), *(getattr(level, name) for level in levels[1:])])
-        for name in ("numbers", "counts")
+        np.concatenate([getattr(level, name) for level in levels]) for name in ("numbers", "counts")
     )
-    bits = max(_FEWEST_BITS, (_SLOTS_PER_ROW * len(numbers)).bit_length())
-    marked = np.asarray(Context(bits=bits).marked(jnp.asarray(numbers, jnp.uint32)))
-    entries = np.arange(symbols, symbols + len(numbers)) | (marked & 2**MARK_BITS - 1) << ROW_BITS
-    # Of several that are put into the same place the last one stays, which is the commonest.
-    by_count = np.argsort(counts, kind="stable")
-    index = np.zeros(1 << bits, np.uint32)
-    index[marked[by_count] >> MARK_BITS] = entries[by_count]
+    rows = first + np.arange(len(numbers))
+    bits = max(_FEWEST_BITS, (len(numbers) // PLACES).bit_length() + 2)
+    place, mark = map(np.asarray, place_and_mark(jnp.asarray(numbers, jnp.uint32), bits))
+    # The commonest of those that have the same place come first; what is behind the fourth is lost.
+    order = np.lexsort((-counts, place))
+    place = place[order]
+    begins_there = np.searchsorted(place, place)
+    rank = np.arange(len(place)) - begins_there
+    kept = rank < PLACES
+    index = np.zeros((1 << bits, PLACES), np.uint32)
+    index[place[kept], rank[kept]] = (rows + 1 | mark << ROW_BITS)[order[kept]]
     return index
