@@ -92,6 +92,7 @@ class Comparison:
         *,
         chosen: Chosen | None = None,
         last: Row | None = None,
+        alone: Row | None = None,
         mixed: Row | None = None,
         dynamic: Row | None = None,
         dynamic_mixed: Row | None = None,
@@ -102,7 +103,7 @@ class Comparison:
         """Wait for the baselines, and return the complete evaluation.
 
         Arguments:
-            model, chosen, last, mixed, dynamic, dynamic_mixed, remarks, course: as for
+            model, chosen, last, alone, mixed, dynamic, dynamic_mixed, remarks, course: as for
                 `Evaluation`.
             give_up: called several times a second; True ends the wait, without baselines.
         """
@@ -116,6 +117,7 @@ class Comparison:
             symbol=text.alphabet.unit,
             chosen=chosen,
             last=last,
+            alone=alone,
             mixed=mixed,
             dynamic=dynamic,
             dynamic_mixed=dynamic_mixed,

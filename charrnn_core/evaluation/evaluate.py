@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from charrnn_core.evaluation.report import Evaluation, Row
 from charrnn_core.evaluation.scoring import Nats, Scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
 from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
+from charrnn_core.network.counts import COUNTS, without_counts
 from charrnn_core.public import public
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
@@ -89,6 +90,10 @@ def evaluate(
     comparison = Comparison(text, training)
     mixture = _mixture(model, text, mix)
     own, mixed = _rows(text, "model", *_predictor(model, streams), mixture)
+    network = replace(model, params=without_counts(model.params))
+    alone = None
+    if COUNTS in model.params:
+        alone, _ = _rows(text, "network alone", *_predictor(network, streams), None)
     adapted = both = None
     if dynamic:
         learner = Dynamic(model.network, model.params, text.training(), programs=model.programs)
@@ -96,6 +101,7 @@ def evaluate(
     return comparison.evaluation(
         own,
         chosen=model.chosen,
+        alone=alone,
         mixed=mixed,
         dynamic=adapted,
         dynamic_mixed=both,

@@ -136,6 +136,7 @@ class Evaluation:
         symbol: the unit, ``"character"`` or ``"byte"``.
         chosen: which of the models of its run it is, if that is known.
         last: the row of the last model on the same text, if a training ended with a worse one.
+        alone: the row of its network without the counts of its training text, if it has some.
         mixed: the row of the model mixed with counts, if requested.
         dynamic: the row of dynamic evaluation, if requested.
         dynamic_mixed: the row of both together, if both are requested.
@@ -155,6 +156,7 @@ class Evaluation:
     symbol: str = "character"
     chosen: Chosen | None = None
     last: Row | None = None
+    alone: Row | None = None
     mixed: Row | None = None
     dynamic: Row | None = None
     dynamic_mixed: Row | None = None
@@ -181,7 +183,7 @@ class Evaluation:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows: the model's first, then those to compare it with."""
-        others = (self.last, self.mixed, self.dynamic, self.dynamic_mixed)
+        others = (self.last, self.alone, self.mixed, self.dynamic, self.dynamic_mixed)
         return (self.model, *(row for row in others if row is not None), *self.baselines)
 
     def line(self) -> str:
@@ -225,6 +227,7 @@ class Evaluation:
             "symbol": self.symbol,
             "model": None if self.chosen is None else self.chosen.table(),
             "last": None if self.last is None else self.last.table(),
+            "alone": None if self.alone is None else self.alone.table(),
             "mixed": None if self.mixed is None else self.mixed.table(),
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
             "dynamic_mixed": None if self.dynamic_mixed is None else self.dynamic_mixed.table(),

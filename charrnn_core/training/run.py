@@ -25,6 +25,7 @@ from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.model import learnt_params, load
+from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
 from charrnn_core.training.closing import better, chosen, glimpse
@@ -290,7 +291,10 @@ class TrainingRun:
         path = self._writer.checkpoint_file(loop.step)
         table = self._setup.table(self._plugins, loop)
         observers = self._observers.states()
-        arrays = to_arrays(state._asdict()) | self._setup.of_text().arrays()
+        # Before the first update nobody has to wait for counts: a run that resumes counts again.
+        owners = self._setup.network.context.owners
+        of_text = self._setup.of_text() if loop.step else OfText(owners)
+        arrays = to_arrays(state._asdict()) | of_text.arrays()
         save_checkpoint(path, {**table, "observers": observers}, arrays)
         keep = [step for step in (loop.best_step, loop.anchor, *loop.kept) if step is not None]
         self._writer.prune(self._setup.config.keep_last, keep)
