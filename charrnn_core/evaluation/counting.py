@@ -30,7 +30,7 @@ _VERSION = 2
 _LEAST_TO_KEEP = 1 << 16
 """Fewest characters of a text whose baselines are kept; counting fewer takes no time."""
 
-_SECONDS_PER_WORK = 1e-6
+_SECONDS_PER_WORK = 6e-7
 """The time that a unit of work takes, until some has been done."""
 
 _SECONDS_BETWEEN_CHECKS = 0.1
