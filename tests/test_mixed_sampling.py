@@ -88,7 +88,7 @@ def test_the_samplers_shape_the_mixture_whatever_their_order():
 def trained(tmp_path_factory, text_file):
     config = RunConfig(
         source=str(text_file), cell="elman:8", embedding=0, batch=4, window=16, characters=6000,
-        observers=(), unroll="scan", sample_length=5,
+        observers=(), unroll="scan", sample_length=5, counts=0,
     )  # fmt: skip
     out = tmp_path_factory.mktemp("mixed") / "run"
     return train(config, out=out, note=lambda line: None)

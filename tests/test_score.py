@@ -137,7 +137,7 @@ def test_dynamic_evaluation_is_one_more_row(model):
     result = evaluate(model, dynamic=True)
     assert result.dynamic is not None and result.dynamic.interval is not None
     assert result.dynamic.name.startswith("dynamic, rate ")
-    assert result.rows[1] is result.dynamic and result.table()["dynamic"]["nats_per_char"] > 0
+    assert result.rows[2] is result.dynamic and result.table()["dynamic"]["nats_per_char"] > 0
     # A model that has seen so little has much to learn.
     assert result.dynamic.nats_per_char < result.nats_per_char
 
@@ -145,13 +145,14 @@ def test_dynamic_evaluation_is_one_more_row(model):
 def test_a_mixture_with_counts_is_a_row_beside_the_models(model, text_file):
     plain, result = evaluate(model), evaluate(model, mix="ngram", dynamic=True)
     assert plain.mixed is plain.dynamic_mixed is plain.table()["mixed"] is None
-    own, mixed, dynamic, both, *_ = result.rows
+    own, alone, mixed, dynamic, both, *_ = result.rows
+    assert alone.name == "network alone" and alone.nats_per_char > own.nats_per_char
     assert [row.name for row in (mixed, both)] == [
         "mixed with n-grams, order 6", "dynamic, mixed with n-grams, order 6",
     ]  # fmt: skip
     assert own.nats_per_char == pytest.approx(plain.nats_per_char, abs=1e-5)
     assert dynamic.nats_per_char == pytest.approx(
-        evaluate(model, dynamic=True).rows[1].nats_per_char, abs=1e-5
+        evaluate(model, dynamic=True).dynamic.nats_per_char, abs=1e-5
     )
     # A model that has seen so little profits from counts, also while it goes on learning.
     assert mixed.nats_per_char < own.nats_per_char and both.nats_per_char < dynamic.nats_per_char

@@ -17,9 +17,9 @@ from charrnn_core.runs.model import build_network
 from charrnn_core.runs.settings import imitations, read_settings, recipe_names
 from charrnn_core.text import mapped
 from charrnn_core.text.alphabet import Alphabet
-from charrnn_core.training import setup
 from charrnn_core.training.batches import Streams
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.policy import Budget
 from charrnn_core.training.setup import prepare
 
 ALPHABET = Alphabet("\n abcdef")
@@ -144,7 +144,7 @@ def test_a_separator_is_found_wherever_it_stands(monkeypatch):
 
 
 def test_epochs_beyond_counting():
-    budget = setup._budget(RunConfig(epochs=1e308), Streams(np.zeros(9), 1, 2), 0.0)
+    budget = Budget.of(RunConfig(epochs=1e308), Streams(np.zeros(9), 1, 2), 0.0)
     assert budget.steps == 2**31 - 1
 
 

@@ -114,11 +114,10 @@ class TrainingRun:
 
     def _compile_ahead(self) -> None:
         """Compile what evaluations and samples need; what fails here fails there, and is told."""
-        setup = self._setup
-        params = setup.trainer.shapes.learnt
+        setup, params = self._setup, self._setup.trainer.shapes.learnt
         self._held_out.ahead(params)
-        length = setup.config.sample_length
-        self._generate.ahead(self._completed(params), len(setup.prompt), length)
+        params, length = self._completed(params), setup.config.sample_length
+        self._generate.ahead(params, len(setup.prompt), length)
 
     def _completed(self, params: Params) -> Params:
         """Return the parameters to use, given those that are learnt."""
@@ -276,8 +275,7 @@ class TrainingRun:
     def sample(self, state: TrainState) -> str:
         setup = self._setup
         key = random_key(setup.config.seed, "sample", int(state.step))
-        ids = [np.empty(0, np.int32)]
-        length = setup.config.sample_length
+        ids, length = [np.empty(0, np.int32)], setup.config.sample_length
         with contextlib.suppress(SamplingError):  # a sample that gets stuck ends there
             params = self._completed(state.learnt)
             for piece in self._generate(params, setup.prompt, length, key):
@@ -289,13 +287,12 @@ class TrainingRun:
 
     def save(self, state: TrainState, loop: LoopState) -> Path:
         path = self._writer.checkpoint_file(loop.step)
-        table = self._setup.table(self._plugins, loop)
-        observers = self._observers.states()
-        # Before the first update nobody has to wait for counts: a run that resumes counts again.
-        owners = self._setup.network.context.owners
-        of_text = self._setup.of_text() if loop.step else OfText(owners)
+        table = {**self._setup.table(self._plugins, loop), "observers": self._observers.states()}
+        # Before the first update nobody has to wait for counts; who resumes that counts again.
+        owners = OfText(self._setup.network.context.owners)
+        of_text = self._setup.of_text() if loop.step else owners
         arrays = to_arrays(state._asdict()) | of_text.arrays()
-        save_checkpoint(path, {**table, "observers": observers}, arrays)
+        save_checkpoint(path, table, arrays)
         keep = [step for step in (loop.best_step, loop.anchor, *loop.kept) if step is not None]
         self._writer.prune(self._setup.config.keep_last, keep)
         return path
