@@ -20,6 +20,7 @@ from charrnn_core.network.counts import COUNTS, Counts, with_counts, without_cou
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import to_arrays
 from charrnn_core.text.split import Piece
+from charrnn_core.training import counting
 from charrnn_core.training.counting import count_text
 from tests.test_kneser_ney import Naive, char_strings, random_text
 
@@ -209,6 +210,39 @@ def test_a_resumed_run_keeps_them_and_counts_what_is_lost(trained, tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_run_from_before_there_were_counts_is_resumed(config, tmp_path):
+    train(dataclasses.replace(config, counts=0), out=tmp_path / "a", note=quiet)
+    settings = tmp_path / "a" / "config.toml"
+    lines = settings.read_text().splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if not line.startswith("counts")))
+    for file in (tmp_path / "a" / "checkpoints").iterdir():
+        checkpoint = load_checkpoint(file)
+        del checkpoint.table["config"]["counts"]
+        save_checkpoint(file, checkpoint.table, checkpoint.arrays)
+    more = resume(tmp_path / "a", budget={"characters": 7000}, note=quiet)
+    assert more.model.config.counts == 0 and COUNTS not in more.model.params
+
+
+def test_another_order_is_counted_again(trained, tmp_path):
+    shutil.copytree(trained.directory, tmp_path / "a")
+    settings = tmp_path / "a" / "config.toml"
+    settings.write_text(settings.read_text().replace("counts = 4", "counts = 2"))
+    more = resume(tmp_path / "a", budget={"characters": 7000}, allow=["config"], note=quiet)
+    before, after = (len(m.params[COUNTS].rows) for m in (trained.model, more.model))
+    assert more.model.config.counts == 2 and after != before
+
+
+def test_without_memory_for_counts_the_network_is_alone(config, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(counting, "count_text", fail)
+    notes = []
+    result = train(config, out=tmp_path / "a", note=notes.append)
+    assert COUNTS not in result.model.params and result.reason == "finished"
+    assert any("too little memory to count the text" in line for line in notes)
+
+
 def test_a_new_training_counts_its_own_text(trained, config, tmp_path, small_text):
     source = tmp_path / "other.txt"
     source.write_text(small_text[::-1])
@@ -229,6 +263,8 @@ def test_a_new_training_counts_its_own_text(trained, config, tmp_path, small_tex
         ("rows", np.zeros((4, 3), np.uint8)),
         ("rows", np.zeros(4, np.uint8)),
         ("weights", np.zeros(4, np.float32)),
+        ("weights", np.full(2, np.nan, np.float32)),
+        ("index", np.full((4, 4), 2**20 - 1, np.uint32)),
         ("weights", None),
     ],
 )

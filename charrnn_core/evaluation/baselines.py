@@ -83,6 +83,8 @@ def baselines(
 
     def n_grams() -> list[Row]:
         text = training, pieces, len(alphabet)
+        if len(alphabet) ** 2 > _NUMBERS:  # as many rows as symbols would take too much
+            return [Row(name="unigram", nats_per_char=unigram_nats(*text))]
         counted = kneser_ney_nats(*text, check_interrupt=check_interrupt)
         return [
             Row(name="unigram", nats_per_char=unigram_nats(*text)),
@@ -111,7 +113,7 @@ def baselines(
 def work_of(training: Ids, pieces: Sequence[Piece]) -> float:
     """Return about how much work `baselines` is, in the unit of `CheckInterrupt`."""
     held_out = count_characters(pieces)
-    counting = _WORK_PER_LENGTH * (ORDER - 1) + _WORK_OF_ROWS
+    counting = _WORK_PER_LENGTH * ORDER + _WORK_OF_ROWS
     return counting * (len(training) + held_out) + 2 * len(training) + held_out
 
 
@@ -155,10 +157,11 @@ def kneser_ney_nats(
     texts = [training, *(np.concatenate([[before], ids]) for before, ids in pieces)]
     x = np.concatenate(texts).astype(np.int64)
     strings, levels = [x], n_gram_levels(texts, symbols, order)
-    next(levels)
-    for level in levels:
+    for length in range(1, order + 1):
         check_interrupt(_WORK_PER_LENGTH * len(x))
-        strings.append(level.at.astype(np.int64))
+        at = next(levels).at
+        if length > 1:  # a single symbol has its own number
+            strings.append(at.astype(np.int64))
     check_interrupt(_WORK_OF_ROWS * len(x))
     # Before that the longest strings do not fit.
     counted = slice(order - 1, len(training) - 1)
@@ -169,6 +172,7 @@ def kneser_ney_nats(
     (places,) = np.nonzero(predicted)
     total = 0.0
     for some in np.array_split(places, -(-len(places) * symbols // _NUMBERS)):
+        check_interrupt(0.0)
         p = after_longest(found, strings, some - 1)[np.arange(len(some)), x[some]]
         total -= np.log(p.astype(np.float64)).sum()
     return float(total / len(places))

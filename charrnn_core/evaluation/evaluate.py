@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from charrnn_core.cell import Params
 from charrnn_core.errors import CharRNNError, CorpusError, UnknownNameError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.dynamic import Dynamic
@@ -90,10 +91,10 @@ def evaluate(
     comparison = Comparison(text, training)
     mixture = _mixture(model, text, mix)
     own, mixed = _rows(text, "model", *_predictor(model, streams), mixture)
-    network = replace(model, params=without_counts(model.params))
     alone = None
     if COUNTS in model.params:
-        alone, _ = _rows(text, "network alone", *_predictor(network, streams), None)
+        network = _predictor(model, streams, without_counts(model.params))
+        alone, _ = _rows(text, "network alone", *network, None)
     adapted = both = None
     if dynamic:
         learner = Dynamic(model.network, model.params, text.training(), programs=model.programs)
@@ -145,10 +146,17 @@ def score(
 _Predictor = Callable[[Sequence[Piece]], Iterator[Nats]]
 
 
-def _predictor(model: Model, streams: int | None) -> tuple[_Predictor, _Predictor]:
-    """Return what yields the nats of pieces, and what yields the log-probabilities."""
+def _predictor(
+    model: Model, streams: int | None, params: Params | None = None
+) -> tuple[_Predictor, _Predictor]:
+    """Return what yields the nats of pieces, and what yields the log-probabilities.
+
+    Arguments:
+        params: other parameters than the model's.
+    """
+    params = model.params if params is None else params
     scorer = model.programs.get(("score", streams), lambda: Scorer(model.network, streams=streams))
-    return partial(scorer, model.params), partial(scorer.log_p, model.params)
+    return partial(scorer, params), partial(scorer.log_p, params)
 
 
 def _mixture(model: Model, text: "_Text", mix: str | None) -> Mixture | None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from charrnn_core.errors import CheckpointError
 from charrnn_core.files.checkpoint import Checkpoint
-from charrnn_core.network.counts import COUNTS, PLACES, Table
+from charrnn_core.network.counts import COUNTS, PLACES, ROW_BITS, Table
 from charrnn_core.network.pytree import to_arrays
 
 _OWNERS = "owners"
@@ -58,10 +58,12 @@ def _checked(found: list[npt.NDArray[Any] | None], symbols: int) -> Table:
         rows.dtype == np.uint8 and rows.ndim == 2 and rows.shape[1] == symbols <= len(rows),
         weights.dtype == np.float32 and weights.shape == (2,),
     ]
+    if all(fits):
+        fits += [(index & 2**ROW_BITS - 1).max() <= len(rows), np.isfinite(weights).all()]
     if not all(fits):
         shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in arrays)
         raise CheckpointError(
             f"the checkpoint has no usable table of counts: {shapes}; expected uint32[2^bits,4], "
-            f"uint8[R,{symbols}] and float32[2]"
+            f"entries of at most R, uint8[R,{symbols}] and finite float32[2]"
         )
     return Table(*arrays)

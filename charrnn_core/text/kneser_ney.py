@@ -42,7 +42,7 @@ class Strings(NamedTuple):
 def followers(
     strings: Sequence[Numbers], following: Numbers, symbols: int, most_rows: int
 ) -> list[Strings]:
-    """Return the strings of each length that a text has more than once, and what follows them.
+    """Return the strings of each length that are counted more than once, and what follows them.
 
         p(x | s) = (c(s x) - D(c(s x)) + g(s) p(x | s')) / c(s)
 

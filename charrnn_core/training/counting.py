@@ -1,5 +1,6 @@
 """The table of a network's counts: what follows the strings of the text that it is trained on."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -23,7 +24,9 @@ from charrnn_core.text.alphabet import Ids
 from charrnn_core.text.kneser_ney import Strings, followers
 from charrnn_core.training.readings import read_in_stretches
 
-_MOST_CHARACTERS = 2**23
+_MOST_PLACES = 2**25
+"""How many strings are looked at: their counts take 40 bytes each, and more for a short while."""
+
 _FEWEST_BITS = 4
 
 
@@ -31,7 +34,7 @@ def count_text(network: Network, ids: Ids) -> Table | None:
     """Count what follows the strings of a text; None if the network has no counts.
 
     Rows take at most 32 MiB: where the text has more strings, those that are counted most often
-    have one. Of a text of more than 2^23 characters, the first are counted.
+    have one. Of a text of more than ``2^25 / (n + 3)`` characters, the first are counted.
 
     >>> import flax.linen as nn
     >>> from charrnn_core.cell import as_cell
@@ -45,7 +48,7 @@ def count_text(network: Network, ids: Ids) -> Table | None:
     symbols = network.symbols
     if not network.counts.order:
         return None
-    ids = ids[:_MOST_CHARACTERS]
+    ids = ids[: _MOST_PLACES // (network.counts.order + 3)]
     hashes = np.concatenate(list(read_in_stretches(_hashes, network, ids[:-1])))
     strings = [np.asarray(each, np.int64) for each in (ids[:-1], *hashes.T)]
     most = min(MOST_BYTES // symbols, 2**ROW_BITS - 1) - symbols
@@ -59,9 +62,18 @@ def count_text(network: Network, ids: Ids) -> Table | None:
     )
 
 
-def with_its_counts(of_text: OfText, network: Network, ids: Ids) -> OfText:
-    """Return what a network is told of a text, with its counts if they are missing."""
-    return replace(of_text, counts=of_text.counts or count_text(network, ids))
+def with_its_counts(
+    of_text: OfText, network: Network, ids: Ids, note: Callable[[str], None]
+) -> OfText:
+    """Return what a network is told of a text, with its counts if they are missing.
+
+    Without enough memory for them, the network is left alone, and a note says so.
+    """
+    try:
+        return replace(of_text, counts=of_text.counts or count_text(network, ids))
+    except MemoryError:
+        note("note: too little memory to count the text; the network predicts alone (--counts 0)")
+        return of_text
 
 
 def _hashes(network: Network, carry: Carry, inputs: Inputs) -> tuple[Carry, Array]:

@@ -196,7 +196,7 @@ def prepare(
         ),
         batching=batching,
         budget=budget,
-        of_text=begun(partial(with_its_counts, of_text, network, train_ids)),
+        of_text=begun(partial(with_its_counts, of_text, network, train_ids, note)),
     )
 
 

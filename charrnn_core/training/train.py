@@ -198,7 +198,7 @@ def _train_from_a_checkpoint(
 ) -> Trained:
     """Continue training from a checkpoint."""
     path, checkpoint = newest
-    table, note = checkpoint.table, context.note
+    table, note = read_manifest(path, checkpoint.table), context.note
     loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
     context = context.resumed(loop.seconds, table["plugins"])
     saved = read_config(path, table)
@@ -210,7 +210,7 @@ def _train_from_a_checkpoint(
         config,
         context,
         alphabet=alphabet,
-        of_text=OfText.saved(checkpoint, len(alphabet)),
+        of_text=_still_true(OfText.saved(checkpoint, len(alphabet)), saved, config, changes),
         unknown="skip" if "alphabet" in changes.allow else unknown,
         check=lambda now, found: check_text(table["corpus"], alphabet, now, found, changes.allow),
         read=partial(
@@ -230,3 +230,9 @@ def _train_from_a_checkpoint(
     keep_text(writer.path, setup.corpus, note)
     writer.write_config(setup.config, context.registry)
     return TrainingRun(setup, writer, context).train(state, loop, table["observers"])
+
+
+def _still_true(of_text: OfText, then: RunConfig, now: RunConfig, changes: Changes) -> OfText:
+    """Return what a text told a network, without its counts if they have to be made again."""
+    differ = (then.counts, then.documents) != (now.counts, now.documents)
+    return OfText(of_text.owners) if differ or "text" in changes.allow else of_text
