@@ -93,7 +93,7 @@ _SLOW = (
     "test_resume.py::test_another_sampler",
     "test_resume.py::test_every_cell",
     "test_resume.py::test_every_optimizer",
-    "test_resume.py::test_every_recipe[",
+    "test_resume.py::test_every_recipe[notebook",
     "test_resume.py::test_noise_averages_and_documents",
     "test_second_example.py::test_distributions_mix",
     "test_selfcheck.py::test_an_optimizer_that_remembers_outside_its_state_is_caught",
