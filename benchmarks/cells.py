@@ -74,7 +74,7 @@ def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
     if not out.exists() or describe_run(out)["status"] not in _COMPLETE:
         command = [sys.executable, "-m", "charrnn_core", "run", "--cell", cell, "--source", source]
         command += ["--params", args.params, "--split", "last-10%", "--minutes", str(args.minutes)]
-        command += ["--quiet", "--out", str(out)]
+        command += ["--counts", "0", "--quiet", "--out", str(out)]  # cells are compared
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     table = describe_run(out)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

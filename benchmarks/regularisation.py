@@ -134,6 +134,7 @@ def measured(case: dict[str, Any], text: Path) -> dict[str, Any]:
         cell=f"{case['cell']}:{case['features']}",
         characters=case["characters"],
         seed=case["seed"],
+        counts=0,  # or what they add hides what dropping does
         sample_every=1e6,
         observers=(),
     )
