@@ -232,6 +232,20 @@ def test_another_order_is_counted_again(trained, tmp_path):
     assert more.model.config.counts == 2 and after != before
 
 
+def test_a_changed_text_is_counted_again(config, tmp_path, small_text):
+    source = tmp_path / "mine.txt"
+    source.write_text(small_text)
+    mine = dataclasses.replace(config, source=str(source))
+    train(mine, out=tmp_path / "a", note=quiet)
+    source.write_text(small_text[::-1])
+    more = resume(
+        tmp_path / "a", budget={"characters": 7000}, allow=["text"], source=str(source), note=quiet
+    )
+    ids = more.model.alphabet.encode(small_text[::-1])
+    table = count_text(more.model.network, ids[: len(ids) * 9 // 10])
+    np.testing.assert_array_equal(more.model.params[COUNTS].rows, table.rows)
+
+
 def test_without_memory_for_counts_the_network_is_alone(config, tmp_path, monkeypatch):
     def fail(*arguments):
         raise MemoryError

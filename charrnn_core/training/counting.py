@@ -69,8 +69,10 @@ def with_its_counts(
 
     Without enough memory for them, the network is left alone, and a note says so.
     """
+    if of_text.counts is not None:
+        return of_text
     try:
-        return replace(of_text, counts=of_text.counts or count_text(network, ids))
+        return replace(of_text, counts=count_text(network, ids))
     except MemoryError:
         note("note: too little memory to count the text; the network predicts alone (--counts 0)")
         return of_text
