@@ -11,8 +11,9 @@ import pytest
 from charrnn_core import RunConfig, api, train
 from charrnn_core.errors import OptionError, UnknownNameError, UnknownSymbolError, UsageError
 from charrnn_core.network.pytree import count_parameters
-from charrnn_core.network.sizing import _widths, size_cell
+from charrnn_core.network.sizing import size_cell
 from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.width import widths
 from charrnn_core.runs.model import build_network
 from charrnn_core.runs.settings import imitations, read_settings, recipe_names
 from charrnn_core.text import mapped
@@ -31,11 +32,11 @@ def sized(registry, cell, budget, **more):
     tried = []
 
     def build(cell):
-        tried.append(max(_widths(cell)))
+        tried.append(max(widths(cell)))
         return build_network(dataclasses.replace(config, cell=cell), ALPHABET, registry)
 
     cell, line = size_cell(config.cell, build, budget)
-    assert len(tried) < 25 and max(tried) <= 2 * max(_widths(cell))
+    assert len(tried) < 25 and max(tried) <= 2 * max(widths(cell))
     network = build(cell)
     config = dataclasses.replace(config, cell=cell, parameters=None)
     shapes = jax.eval_shape(network.init, jax.random.key(0))

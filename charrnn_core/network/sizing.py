@@ -11,9 +11,7 @@ from charrnn_core.network.context import without_rows
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters
 from charrnn_core.registry.spec import Ref
-
-WIDTH = "features"
-"""The option in which every cell has its width."""
+from charrnn_core.registry.width import WIDTH, scale_cell, widths
 
 _WIDEST = 2**20
 _COPIES = 4
@@ -39,12 +37,12 @@ def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[
     """
 
     def cell_of(width: int) -> Ref:
-        return _scaled(cell, width / max(widths))
+        return scale_cell(cell, width / max(own))
 
     def count(width: int) -> int:
         return count_parameters(without_rows(build(cell_of(width)).shapes))
 
-    if not (widths := _widths(cell)):
+    if not (own := widths(cell)):
         raise OptionError(
             f"parameters is {budget}, but cell {cell.use!r} has no option {WIDTH!r} that "
             "could be changed to reach it; give the cell its size instead"
@@ -59,7 +57,7 @@ def size_cell(cell: Ref, build: Callable[[Ref], Network], budget: int) -> tuple[
         high *= 2
     width = bisect.bisect_right(range(high), budget, lo=high // 2, key=count) - 1
     widest = cell_of(width)
-    shown = ", ".join(map(str, _widths(widest)))
+    shown = ", ".join(map(str, widths(widest)))
     line = f"{WIDTH} {shown}: {count(width):,} parameters, of {budget:,} asked for"
     return widest, line
 
@@ -79,32 +77,3 @@ def refuse_too_large(network: Network) -> None:
             f"to be trained, and there are {there / 2**30:,.0f}; expected a narrower cell, such as "
             "--params 1M"
         )
-
-
-def _widths(ref: Ref) -> list[int]:
-    found = []
-    for name, value in ref.options.items():
-        if name == WIDTH and isinstance(value, int):
-            found.append(value)
-        found += [width for inner in _inner(value) for width in _widths(inner)]
-    return found
-
-
-def _scaled(ref: Ref, scale: float) -> Ref:
-    """Return a cell with every width in it multiplied, to at least 1."""
-
-    def change(name: str, value: object) -> object:
-        if name == WIDTH and isinstance(value, int):
-            return max(1, round(value * scale))
-        if isinstance(value, Ref):
-            return _scaled(value, scale)
-        if isinstance(value, tuple):
-            return tuple(_scaled(v, scale) if isinstance(v, Ref) else v for v in value)
-        return value
-
-    return Ref(ref.use, ref.argument, {k: change(k, v) for k, v in ref.options.items()})
-
-
-def _inner(value: object) -> list[Ref]:
-    entries = value if isinstance(value, tuple) else (value,)
-    return [entry for entry in entries if isinstance(entry, Ref)]

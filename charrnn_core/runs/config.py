@@ -21,6 +21,7 @@ from charrnn_core.registry.options import (
 )
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
+from charrnn_core.registry.width import states_width
 from charrnn_core.runs.rates import AUTO, BOUNDS, Rate
 
 BUDGETS = ("epochs", "minutes", "characters")
@@ -78,10 +79,11 @@ class RunConfig:
     tied: bool = opt(
         False, help="share the embedding E with the readout: project onto its width, then E^T"
     )
-    parameters: int | None = opt(
+    parameters: int | Literal["auto"] | None = opt(
         None,
         help="scale the cell's width so that the network has at most this many parameters, besides "
-        "those of the context",
+        "those of the context; auto: by the length of the run (default: auto, unless the cell has "
+        "a width of its own)",
         ge=1,
     )
     dropout_input: float = opt(0.0, help="dropout rate of the cell's input", ge=0, lt=1)
@@ -248,6 +250,8 @@ class RunConfig:
         if self.epochs is None and self.minutes is None and self.characters is None:
             changes["characters"] = _DEFAULT_CHARACTERS
         changes["embedding"] = self.embedding_width
+        if self.parameters is None and not states_width(self.cell):
+            changes["parameters"] = AUTO
         return dataclasses.replace(self, **changes)
 
     def records(self, registry: Registry) -> list[dict[str, Any]]:

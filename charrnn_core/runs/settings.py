@@ -1,7 +1,6 @@
 """From what a user typed to the configuration of a run."""
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from charrnn_core.errors import UnknownNameError, UsageError
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, parse_refs, source_ref
+from charrnn_core.registry.width import states_width
 from charrnn_core.runs.config import COMPONENT_LISTS, COMPONENTS, RunConfig, layered
 from charrnn_core.runs.settings_file import read_toml
 
@@ -55,7 +55,7 @@ def read_settings(
     if (like := typed.pop("like", None)) is not None:
         registry = registry or Registry.installed()
         typed["recipe"] = _recipe_like(like, typed.get("recipe"), registry)
-    if _states_a_width(typed.get("cell"), options.get("cell", ())):
+    if states_width([typed.get("cell"), _pairs("cell", options.get("cell", ()))]):
         typed.setdefault("parameters", None)  # overrides the one of a recipe or file
     if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
         from charrnn_core.runs.opening import saved_network  # numpy would slow --help down
@@ -141,12 +141,6 @@ def moved(source: Ref, place: Ref | str) -> Ref:
     if there.use != source.use:
         return there
     return Ref(there.use, there.argument, {**source.options, **there.options})
-
-
-def _states_a_width(cell: object, options: Iterable[str]) -> bool:
-    """Return whether a spec such as ``stacked:lstm:64*2``, or an option, sets the cell's width."""
-    spec = cell if isinstance(cell, str) else ""
-    return bool(re.search(r":\d", spec)) or any(text.startswith("features=") for text in options)
 
 
 def recipe_names(registry: Registry) -> list[str]:

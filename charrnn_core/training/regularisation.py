@@ -49,6 +49,11 @@ class Exposure:
     passes: float
 
     @property
+    def read(self) -> float:
+        """How many characters the whole training reads, expected."""
+        return self.passes * self.characters
+
+    @property
     def is_repeated(self) -> bool:
         """Whether the text is read often enough for rows to have owners.
 

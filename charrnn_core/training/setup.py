@@ -7,15 +7,11 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-import jax
-
 from charrnn_core.ahead import begun
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
-from charrnn_core.network.context import fitting_bits
 from charrnn_core.network.counts import Counts
 from charrnn_core.network.explain import explain
-from charrnn_core.network.mesh import fitting_shards
 from charrnn_core.network.network import Network
 from charrnn_core.network.sizing import refuse_too_large, size_cell
 from charrnn_core.registry.registry import Registry
@@ -32,16 +28,22 @@ from charrnn_core.text.alphabet import ALPHABETS, Alphabet, Ids
 from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
-from charrnn_core.text.mapped import occurs
-from charrnn_core.text.split import Piece, Split, count_characters, first_characters
-from charrnn_core.training.batches import Batching, Streams, Subsequences, fit_geometry
+from charrnn_core.text.split import Piece, Split, first_characters
+from charrnn_core.training.batches import Batching, Streams, Subsequences
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.counting import with_its_counts
+from charrnn_core.training.fitting import (
+    note_what_has_no_effect,
+    with_context_rows,
+    with_documents,
+    with_fitting_geometry,
+)
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy, updates_in
 from charrnn_core.training.readings import count_readings, find_owners
 from charrnn_core.training.regularisation import exposure_of, regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
+from charrnn_core.training.widening import widened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +151,8 @@ def prepare(
     alphabet = alphabet or found
 
     notes: list[str] = []
-    config = _with_documents(config, corpus, notes)
-    config = _with_context_rows(config, corpus)
+    config = with_documents(config, corpus, notes)
+    config = with_context_rows(config, corpus)
     config = _with_width(config, alphabet, registry, notes)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
@@ -160,14 +162,18 @@ def prepare(
         )
     ids = encode_corpus(corpus, alphabet, unknown, note)
     train_ids = split.training(ids)
-    config = _with_fitting_geometry(config, len(train_ids), alphabet.unit, notes)
+    config = with_fitting_geometry(config, len(train_ids), alphabet.unit, notes)
     beginning = encode_prompt(alphabet, "", separator=network.separator)
     held_out = split.pieces(ids, "valid", int(beginning[0]))
     held_out = first_characters(held_out, config.eval_characters)
-    _note_what_has_no_effect(config, held_out, network, train_ids, notes)
+    note_what_has_no_effect(config, held_out, network, train_ids, notes)
     batching = _batching(config, train_ids)
     budget = Budget.of(config, batching, context.started)
-    config = regularised(config, exposure := exposure_of(network, batching, budget), notes)
+    exposure = exposure_of(network, batching, budget)
+    if (wider := widened(config, exposure.read, notes)).cell != config.cell:
+        refuse_too_large(network := build_network(wider, alphabet, registry))
+        exposure = exposure_of(network, batching, budget)
+    config = regularised(wider, exposure, notes)
     if of_text is None:
         of_text = OfText(find_owners(network, train_ids) if exposure.is_repeated else b"")
     network = build_network(config, alphabet, registry, of_text.owners)
@@ -251,25 +257,11 @@ def _alphabet_of(corpus: Corpus, kind: str) -> Alphabet:
     return ALPHABETS[kind].of(corpus.symbols)
 
 
-def _with_documents(config: RunConfig, corpus: Corpus, notes: list[str]) -> RunConfig:
-    """Return the run with `documents` set by its source, unless the run sets it."""
-    if config.documents is not None or corpus.documents is None:
-        return config
-    notes.append(f"documents is {corpus.documents!r}, because {corpus.name} consists of documents")
-    return dataclasses.replace(config, documents=corpus.documents)
-
-
-def _with_context_rows(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """Return the run with as many rows of the context as suit its text, unless it sets them."""
-    bits = config.context_bits or fitting_bits(corpus.characters)
-    return dataclasses.replace(config, context_bits=bits)
-
-
 def _with_width(
     config: RunConfig, alphabet: Alphabet, registry: Registry, notes: list[str]
 ) -> RunConfig:
     """Return the run with a cell as wide as its setting `parameters` allows, if given."""
-    if config.parameters is None:
+    if not isinstance(config.parameters, int):
         return config
 
     def build(cell: Ref) -> Network:
@@ -278,38 +270,6 @@ def _with_width(
     cell, line = size_cell(config.cell, build, config.parameters)
     notes.append(line)
     return dataclasses.replace(config, cell=cell, parameters=None)
-
-
-def _with_fitting_geometry(
-    config: RunConfig, length: int, unit: str, notes: list[str]
-) -> RunConfig:
-    """Return the run with a batch and window that fit the text and the devices."""
-    wanted = 1 if config.batching == "subsequences" else config.batch
-    batch, window = fit_geometry(length, wanted, config.window, unit)
-    for name, asked, used in (("batch", config.batch, batch), ("window", config.window, window)):
-        if used != asked:
-            why = f"the training text has {length} {unit}s"
-            if name == "batch" and config.batching == "subsequences":
-                why = "subsequences are read one at a time"
-            notes.append(f"{name} is {used} instead of {asked}: {why}")
-    shards = config.shards or fitting_shards(batch, len(jax.devices()))
-    if batch % shards:
-        raise OptionError(
-            f"shards is {shards}; expected a number that divides the batch of {batch} streams"
-        )
-    return dataclasses.replace(config, batch=batch, window=window, shards=shards)
-
-
-def _note_what_has_no_effect(
-    config: RunConfig, held_out: list[Piece], network: Network, train_ids: Ids, notes: list[str]
-) -> None:
-    """Append a note for every setting that has no effect on this text."""
-    if config.patience and not count_characters(held_out):
-        notes.append(f"patience has no effect: split {config.split!r} holds nothing out")
-    if network.separator and not occurs(network.separator, train_ids):
-        notes.append(
-            f"documents is {config.documents!r}, but no document ends in the training text"
-        )
 
 
 def _batching(config: RunConfig, ids: Ids) -> Batching:

@@ -116,6 +116,6 @@ def describe_budget(settings: RunConfig, clock: str) -> str:
         words.append(f"{settings.characters:,} characters")
     if settings.epochs is not None:
         words.append(f"{settings.epochs:g} epochs")
-    if settings.parameters is not None:
+    if isinstance(settings.parameters, int):
         words.append(f"at most {settings.parameters:,} parameters")
     return ", ".join(words)
