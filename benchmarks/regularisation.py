@@ -5,8 +5,9 @@
 
 Every text is trained on with every cell, for every budget, once with `auto` and once with each of
 five fixed settings. The figure is the least loss on held-out text among five evaluations: that of
-the checkpoint that would be used. Results are appended to ``--out`` and not repeated, so the
-command can be interrupted and run again.
+the checkpoint that would be used. One table is of models as they are used, mixed with counts of
+their text, and one of the same networks alone. Results are appended to ``--out`` and not repeated,
+so the command can be interrupted and run again.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,10 @@ from machine import machine, print_machine  # noqa: E402 - jax reads the number 
 from charrnn_core.evaluation.comparison import ScoredPart  # noqa: E402
 from charrnn_core.evaluation.unknown import Unknown  # noqa: E402
 from charrnn_core.events import Evaluated, Incident  # noqa: E402
+from charrnn_core.network.counts import with_counts  # noqa: E402
 from charrnn_core.runs.compiled import keep_programs  # noqa: E402
 from charrnn_core.runs.loop_state import LoopState  # noqa: E402
+from charrnn_core.runs.of_text import OfText  # noqa: E402
 from charrnn_core.training.held_out import HeldOut  # noqa: E402
 from charrnn_core.training.loop import TrainingLoop  # noqa: E402
 from charrnn_core.training.setup import TrainingSetup, prepare  # noqa: E402
@@ -45,6 +49,9 @@ SETTINGS: Mapping[str, Mapping[str, float]] = {"auto": {}} | {
 
 _EVALUATIONS = 5
 
+_OF_TEXTS: dict[tuple[Any, ...], OfText] = {}
+"""What each text told a network, for a budget: to find that once is enough."""
+
 
 class Glances:
     """The `Host` of a training of which nothing is kept but losses on held-out text."""
@@ -57,10 +64,16 @@ class Glances:
             pieces=setup.held_out,
             unknown=Unknown.none(setup.alphabet),
         )
-        self._held_out = HeldOut(part, setup.network, setup.config.shards)
+        counts = setup.of_text().counts
+        self._alone, self._mixed = (
+            HeldOut(part, setup.network, setup.config.shards, partial(with_counts, table=table))
+            for table in (None, counts)
+        )
+        self.alone: list[float] = []
 
     def evaluate(self, params: Params) -> float:
-        return self._held_out.glance(params)
+        self.alone.append(self._alone.glance(params))
+        return self._mixed.glance(params)
 
     def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:
         del loop, seconds_per_character
@@ -87,9 +100,12 @@ class Glances:
         return False
 
 
-def losses(config: RunConfig) -> tuple[RunConfig, list[float]]:
-    """Train; return what the configuration became, and the held-out nats per character."""
-    setup = prepare(config.resolve())
+def losses(config: RunConfig) -> tuple[RunConfig, list[float], list[float]]:
+    """Train; return what the configuration became, and the held-out nats: mixed, and alone."""
+    text = config.source, config.characters
+    setup = prepare(config.resolve(), of_text=_OF_TEXTS.get(text))
+    _OF_TEXTS[text] = setup.of_text()
+    host = Glances(setup)
     assert setup.budget.steps is not None, "a budget in characters is one in updates"
     policy = dataclasses.replace(
         setup.policy,
@@ -105,10 +121,10 @@ def losses(config: RunConfig) -> tuple[RunConfig, list[float]]:
         window=setup.config.window,
         budget=setup.budget,
         policy=policy,
-        host=Glances(setup),
+        host=host,
     )
     nats = [event.nats_per_char for event in loop.events() if isinstance(event, Evaluated)]
-    return setup.config, nats
+    return setup.config, nats, host.alone
 
 
 def cases(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -134,16 +150,16 @@ def measured(case: dict[str, Any], text: Path) -> dict[str, Any]:
         cell=f"{case['cell']}:{case['features']}",
         characters=case["characters"],
         seed=case["seed"],
-        counts=0,  # or what they add hides what dropping does
         sample_every=1e6,
         observers=(),
     )
     config = dataclasses.replace(config, **SETTINGS[case["setting"]])
     began = time.monotonic()
-    became, nats = losses(config)
+    became, nats, alone = losses(config)
     return case | {
         "rates": [getattr(became, name) for name in RATES],
         "nats": [round(value, 4) for value in nats],
+        "alone": [round(value, 4) for value in alone],
         "seconds": round(time.monotonic() - began, 1),
     }
 
@@ -169,7 +185,9 @@ def main() -> None:
             known[key(case)] = result
             with open(args.out, "a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
-    print_table([known[key(case)] for case in wanted])
+    for figure, of in (("nats", "Models as they are used"), ("alone", "Their networks alone")):
+        print(f"\n{of}:\n")
+        print_table([known[key(case)] for case in wanted], figure)
     print_machine(about)
 
 
@@ -187,8 +205,8 @@ def read_results(path: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
     return {key(result): result for result in results}
 
 
-def print_table(results: list[dict[str, Any]]) -> None:
-    """Print a row for every text, cell and budget: what each setting reached."""
+def print_table(results: list[dict[str, Any]], figure: str) -> None:
+    """Print a row for every text, cell and budget: what each setting reached, by that figure."""
     rows: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
     for result in results:
         row = rows.setdefault((result["text"], result["cell"], result["characters"]), {})
@@ -197,7 +215,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
     print(f"| text | cell | characters | {' | '.join(names)} | auto is | above the best |")
     print("|---|---|---" + "|---" * len(names) + "|---|---|")
     for (text, cell, characters), row in rows.items():
-        nats = {name: min(result["nats"]) for name, result in row.items()}
+        nats = {name: min(result[figure]) for name, result in row.items()}
         fixed = [value for name, value in nats.items() if name != "auto"]
         shown = [f"{nats[name]:.3f}" if name in nats else "" for name in names]
         auto, above = row.get("auto"), ""
