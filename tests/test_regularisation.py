@@ -47,36 +47,29 @@ def network():
     return Network(Registry.installed().build_cell(Ref("elman", "5"), as_cell), 7, 6)
 
 
-@given(exposures, st.floats(1.0, 100.0), st.booleans())
-def test_more_passes_never_drop_less(exposure, times, mixed):
-    some = by_rule(exposure, mixed)
-    more = by_rule(dataclasses.replace(exposure, passes=exposure.passes * times), mixed)
+@given(exposures, st.floats(1.0, 100.0))
+def test_more_passes_never_drop_less(exposure, times):
+    some = by_rule(exposure)
+    more = by_rule(dataclasses.replace(exposure, passes=exposure.passes * times))
     assert set(some) == set(RATES) and all(0 <= some[k] <= more[k] for k in RATES)
     assert max(more["dropout_output"], more["dropout_context"]) < 1
 
 
 @given(exposures)
-def test_a_network_beside_counts_drops_no_more_than_one_alone(exposure):
-    alone, mixed = (by_rule(exposure, mixed=each) for each in (False, True))
-    assert all(alone[k] / 2 - 0.5 <= mixed[k] <= alone[k] for k in RATES)
-
-
-@given(exposures, st.booleans())
-def test_nothing_is_dropped_of_a_text_that_is_read_once(exposure, mixed):
+def test_nothing_is_dropped_of_a_text_that_is_read_once(exposure):
     once = dataclasses.replace(exposure, passes=min(1.0, exposure.passes))
-    assert set(by_rule(once, mixed).values()) == {0.0}
+    assert set(by_rule(once).values()) == {0.0}
 
 
 @given(exposures)
 def test_without_rows_none_are_dropped(exposure):
-    rates = by_rule(dataclasses.replace(exposure, rows=0), mixed=False)
+    rates = by_rule(dataclasses.replace(exposure, rows=0))
     assert rates["dropout_context"] == rates["dropout_rare"] == 0
 
 
 def test_a_text_that_is_read_often_has_much_dropped():
-    exposure = Exposure(parameters=400_000, rows=16_384, characters=10**5, passes=100.0)
-    for mixed, least in ((False, 0.4), (True, 0.3)):
-        assert min(by_rule(exposure, mixed).values()) >= least
+    often = by_rule(Exposure(parameters=400_000, rows=16_384, characters=10**5, passes=100.0))
+    assert min(often.values()) >= 0.3
 
 
 @pytest.mark.parametrize(("passes", "repeated"), [(1.0, False), (1.99, False), (2.0, True)])

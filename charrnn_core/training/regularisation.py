@@ -18,8 +18,6 @@ _OF_ROWS = ("dropout_context", "dropout_rare")
 _PARAMETERS_PER_CHARACTER = 0.35
 """Those of the default network for a megabyte of text."""
 
-_SHARE_OF_A_MIXTURE = 0.5
-
 _PASSES_FOR_OWNERS = 2
 
 _STEP = 0.05
@@ -69,54 +67,45 @@ class Exposure:
         return f"{parameters} parameters read {characters} characters {self.passes:.3g} times"
 
 
-def by_rule(exposure: Exposure, mixed: bool) -> dict[str, float]:
+def by_rule(exposure: Exposure) -> dict[str, float]:
     """Return the rates of dropout that fit a training, by the names of their settings.
 
-        output  = s 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
-        context = s 0.11 log2(passes)                      from 0 to 0.6
-        rare    = s 2.2 log2(passes)                       from 0 to 16
-
-    where s is 1 for a network alone, and 1/2 for one that predicts together with counts: what it
-    leaves to them is what it would learn by heart, and their mean is surer than either.
+        output  = 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
+        context = 0.11 log2(passes)                      from 0 to 0.6
+        rare    = 2.2 log2(passes)                       from 0 to 16
 
     A text that is read once cannot be learnt by heart: whatever is dropped only slows learning
     down. The oftener it is read, the more has to be dropped, the longer the text is for the network
     the less. A row of the context learns by heart what few characters say, however long the text;
     the fewer they are, the more so.
 
-    The constants rest on trainings that are listed in ``benchmarks/README.md``; between them the
+    The constants rest on a few trainings, listed in ``benchmarks/README.md``; between them the
     rule is a guess.
 
-    Arguments:
-        exposure: how often the run reads its text.
-        mixed: whether the network is mixed with counts.
-
-    >>> often = Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0)
-    >>> by_rule(often, mixed=False)
+    >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
     {'dropout_output': 0.25, 'dropout_context': 0.25, 'dropout_rare': 5.0}
-    >>> by_rule(often, mixed=True)
-    {'dropout_output': 0.1, 'dropout_context': 0.15, 'dropout_rare': 3.0}
+    >>> by_rule(Exposure(parameters=35_000, rows=65_536, characters=2_700_000, passes=1.8))
+    {'dropout_output': 0.0, 'dropout_context': 0.1, 'dropout_rare': 2.0}
     """
-    passes, share = max(1.0, exposure.passes), _SHARE_OF_A_MIXTURE if mixed else 1.0
+    passes = max(1.0, exposure.passes)
     relative = exposure.parameters / (_PARAMETERS_PER_CHARACTER * exposure.characters)
-    output = math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
+    output = 0.1 * math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
     of_rows = math.log2(passes) if exposure.rows else 0.0
     return {
-        "dropout_output": _rounded(min(0.4, share * 0.1 * output)),
-        "dropout_context": _rounded(min(0.6, share * 0.11 * of_rows)),
-        "dropout_rare": float(round(min(16.0, share * 2.2 * of_rows))),
+        "dropout_output": _rounded(min(0.4, output)),
+        "dropout_context": _rounded(min(0.6, 0.11 * of_rows)),
+        "dropout_rare": float(round(min(16.0, 2.2 * of_rows))),
     }
 
 
-def regularised(config: RunConfig, exposure: Exposure, mixed: bool, notes: list[str]) -> RunConfig:
+def regularised(config: RunConfig, exposure: Exposure, notes: list[str]) -> RunConfig:
     """Return the run with a number for every rate that is ``auto``, and append a note of them.
 
     Arguments:
-        exposure, mixed: as for `by_rule`.
+        exposure: how often the run reads its text.
         notes: lines for the user, appended to.
     """
-    rates = by_rule(exposure, mixed)
-    chosen = {k: rate for k, rate in rates.items() if getattr(config, k) == AUTO}
+    chosen = {k: rate for k, rate in by_rule(exposure).items() if getattr(config, k) == AUTO}
     if told := [f"{k} is {r:g}" for k, r in chosen.items() if k not in _OF_ROWS or exposure.rows]:
         notes.append(f"{', '.join(told)} (auto: {exposure})")
     return dataclasses.replace(config, **chosen)

@@ -173,7 +173,7 @@ def prepare(
     if (wider := widened(config, exposure.read, notes)).cell != config.cell:
         refuse_too_large(network := build_network(wider, alphabet, registry))
         exposure = exposure_of(network, batching, budget)
-    config = regularised(wider, exposure, bool(network.counts.order), notes)
+    config = regularised(wider, exposure, notes)
     if of_text is None:
         of_text = OfText(find_owners(network, train_ids) if exposure.is_repeated else b"")
     network = build_network(config, alphabet, registry, of_text.owners)
