@@ -1,13 +1,14 @@
-"""What each cell learns in the same time: held-out bits per character on two texts.
+"""What each cell learns in the same time: held-out bits per character, without a context and with.
 
     CHARRNN_GUTENBERG_MIRROR=... python benchmarks/cells.py --source gutenberg:520 --source PATH
 
 Every cell is made as wide as a number of parameters allows and trained for the same time by
-``charrnn run`` with its defaults. Finished runs are kept in ``--out`` and not repeated, so the
-command can be interrupted and run again.
+``charrnn run`` with its defaults, but alone (``--counts 0``). Finished runs are kept in ``--out``
+and not repeated, so the command can be interrupted and run again.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -45,6 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--source", action="append", required=True, help="a text; repeatable")
     parser.add_argument("--cell", action="append", help="a cell spec; repeatable (default: all)")
+    parser.add_argument(
+        "--context", type=int, nargs="+", default=[0, 6], help="contexts (default: 0 6)"
+    )
     parser.add_argument("--minutes", type=float, default=2.0, help="of each run (default: 2)")
     parser.add_argument("--params", default="350k", help="parameters (default: 350k)")
     parser.add_argument("--out", type=Path, default=Path("runs/cells"), help="keeps the runs")
@@ -52,15 +56,14 @@ def main() -> None:
     args = parser.parse_args()
     about, rows = machine(), []
     for cell in args.cell or CELLS:
-        done = [trained(cell, source, args) for source in args.source]
-        rows.append(
-            {"cell": cell, "parameters": done[0]["parameters"]}
-            | {
-                f"{key}, {source_name(source)}": run[key]
-                for source, run in zip(args.source, done, strict=True)
+        row: dict[str, Any] = {"cell": cell}
+        for source, context in itertools.product(args.source, args.context):
+            run = trained(cell, source, context, args)
+            row |= {
+                f"{key}, {source_name(source)}, context {context}": run[key]
                 for key in ("bits", "bits of the last", "characters/s")
             }
-        )
+        rows.append(row)
         if args.json:
             print(json.dumps(rows[-1]), flush=True)
         else:
@@ -68,22 +71,18 @@ def main() -> None:
     print_machine(about | {"minutes": args.minutes, "split": "last-10%"})
 
 
-def trained(cell: str, source: str, args: argparse.Namespace) -> dict[str, Any]:
+def trained(cell: str, source: str, context: int, args: argparse.Namespace) -> dict[str, Any]:
     """Train one cell on one text, unless this has been done; return its results."""
-    out = args.out / f"{cell} {source_name(source)}".replace("/", "-").replace(":", "-")
+    name = f"{cell} {source_name(source)} {context}"
+    out = args.out / name.replace("/", "-").replace(":", "-")
     if not out.exists() or describe_run(out)["status"] not in _COMPLETE:
         command = [sys.executable, "-m", "charrnn_core", "run", "--cell", cell, "--source", source]
         command += ["--params", args.params, "--split", "last-10%", "--minutes", str(args.minutes)]
-        command += ["--counts", "0", "--quiet", "--out", str(out)]  # cells are compared
+        command += ["--context", str(context), "--counts", "0", "--quiet", "--out", str(out)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    table = describe_run(out)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     result = json.loads((out / "evaluation.json").read_text())  # of all of the held-out text
-    config = table["config"]
-    width = config["embedding"] or len(table["alphabet"])
-    of_context = max(0, config["context"] - 1) << config["context_bits"]
     return {
-        "parameters": table["parameters"] - of_context * width,  # as --params counts them
         "bits": result["bits_per_char"],
         "bits of the last": (result["last"] or result)["bits_per_char"],
         "characters/s": statistics.median(row["characters_per_second"] for row in rows),
