@@ -29,6 +29,7 @@ def resolved(registry, **settings):
         ({"use": "gru", "features": "7"}, {}),
         ({"use": "stacked", "layers": [{"use": "gru", "features": 7}]}, {}),
         ("lstm", {"parameters": 100_000}),
+        ("lstm", {"init_from": "runs/of-that-width"}),
     ],
 )
 def test_a_width_that_is_given_stays(registry, cell, settings):

@@ -250,7 +250,7 @@ class RunConfig:
         if self.epochs is None and self.minutes is None and self.characters is None:
             changes["characters"] = _DEFAULT_CHARACTERS
         changes["embedding"] = self.embedding_width
-        if self.parameters is None and not states_width(self.cell):
+        if self.parameters is None and self.init_from is None and not states_width(self.cell):
             changes["parameters"] = AUTO
         return dataclasses.replace(self, **changes)
 
