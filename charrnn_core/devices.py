@@ -2,8 +2,12 @@
 
 import os
 from collections.abc import MutableMapping
+from pathlib import Path
 
 _MOST = 8
+
+_WIDE, _NARROW, _ACCELERATOR = 6e10, 2.75e10, 1e12
+"""Operations a second of a core with AVX-512, of another core, and of an accelerator."""
 
 
 def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int = 1) -> None:
@@ -28,3 +32,31 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
 def memory_bytes() -> int:
     """Return the size of this machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def processor_lines(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """Return what Linux says of every core, in lines; nothing on another system."""
+    try:
+        return cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def operations_per_second(platform: str, lines: list[str] | None = None) -> float:
+    """Return about how many floating-point operations a device makes in a second of training.
+
+    It follows from the kind of the device, not from a clock, which would make every run another. On
+    the four kinds of processors that were looked at it is right within a third; for an accelerator
+    it is a guess.
+
+    Arguments:
+        platform: what jax calls the device, such as ``cpu``.
+        lines: from `processor_lines`, of this machine if None.
+
+    >>> operations_per_second("cpu", ["flags : avx2 avx512f"]) > operations_per_second("cpu", [])
+    True
+    """
+    if platform != "cpu":
+        return _ACCELERATOR
+    lines = processor_lines() if lines is None else lines
+    return _WIDE if any("avx512f" in line.split() for line in lines) else _NARROW

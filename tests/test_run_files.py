@@ -292,8 +292,7 @@ UNGUARDED = {
     "plugins/commands/charrnn_newplugin/project.py": {"read_text", "write_text"},
     "plugins/commands/charrnn_check/resume.py": {"read_text"},  # a temporary directory of its own
     "plugins/commands/charrnn_install/pip.py": {"read_text"},  # a temporary directory of its own
-    "plugins/commands/charrnn_bench/machine.py": {"open"},  # /proc/cpuinfo
-    "charrnn_core/runs/compiled.py": {"read_text"},  # /proc/cpuinfo
+    "charrnn_core/devices.py": {"read_text"},  # /proc/cpuinfo
     "plugins/sources/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
     "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null
     "charrnn_core/console/stdio.py": {"os.open"},  # /dev/null

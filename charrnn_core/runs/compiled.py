@@ -5,11 +5,11 @@ import platform
 import warnings
 from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
 
+from charrnn_core.devices import processor_lines
 from charrnn_core.files.atomic import cache_directory, user_path
 from charrnn_core.files.store import Store
 from charrnn_core.terminal import to_stderr
@@ -59,11 +59,7 @@ def _processor() -> list[str]:
 
     Where the system does not say, each machine counts as another.
     """
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    found = {line for line in lines if line.partition(":")[0].strip() in _CPU}
+    found = {line for line in processor_lines() if line.partition(":")[0].strip() in _CPU}
     return sorted(found) or [platform.node(), platform.processor()]
 
 

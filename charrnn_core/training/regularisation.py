@@ -20,10 +20,12 @@ _PARAMETERS_PER_CHARACTER = 0.35
 
 _PASSES_FOR_OWNERS = 2
 
+_CHARACTERS_OF_HALF = 4e6
+"""A training that reads so many drops half of what one without end would."""
+
 _STEP = 0.05
 """Rates are multiples of this: finer ones would pretend to be known."""
 
-_FLOP_PER_SECOND = 6e10
 _FLOP_PER_PARAMETER = 6
 _FLOP_BESIDES = 5e5
 """What a character costs besides the products: elementwise work, and reading its rows."""
@@ -70,31 +72,35 @@ class Exposure:
 def by_rule(exposure: Exposure) -> dict[str, float]:
     """Return the rates of dropout that fit a training, by the names of their settings.
 
-        output  = 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
-        context = 0.11 log2(passes)                      from 0 to 0.6
-        rare    = 2.2 log2(passes)                       from 0 to 16
+        output  = s 0.1 log2(passes sqrt(P / (0.35 N)))    from 0 to 0.4
+        context = s 0.11 log2(passes)                      from 0 to 0.6
+        rare    = s 2.2 log2(passes)                       from 0 to 16
+
+    with ``s = C / (C + 4,000,000)``, where C = passes N is the number of characters read.
 
     A text that is read once cannot be learnt by heart: whatever is dropped only slows learning
     down. The oftener it is read, the more has to be dropped, the longer the text is for the network
     the less. A row of the context learns by heart what few characters say, however long the text;
-    the fewer they are, the more so.
+    the fewer they are, the more so. A short training has learnt little by heart when it ends, even
+    if it has read a short text many times.
 
-    The constants rest on a few trainings, listed in ``benchmarks/README.md``; between them the
+    The constants rest on trainings that are listed in ``benchmarks/README.md``; between them the
     rule is a guess.
 
     >>> by_rule(Exposure(parameters=350_000, rows=65_536, characters=1_000_000, passes=5.0))
-    {'dropout_output': 0.25, 'dropout_context': 0.25, 'dropout_rare': 5.0}
+    {'dropout_output': 0.15, 'dropout_context': 0.15, 'dropout_rare': 3.0}
     >>> by_rule(Exposure(parameters=35_000, rows=65_536, characters=2_700_000, passes=1.8))
-    {'dropout_output': 0.0, 'dropout_context': 0.1, 'dropout_rare': 2.0}
+    {'dropout_output': 0.0, 'dropout_context': 0.05, 'dropout_rare': 1.0}
     """
     passes = max(1.0, exposure.passes)
+    share = exposure.read / (exposure.read + _CHARACTERS_OF_HALF)
     relative = exposure.parameters / (_PARAMETERS_PER_CHARACTER * exposure.characters)
-    output = 0.1 * math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
+    output = math.log2(max(1.0, passes * math.sqrt(relative))) if passes > 1 else 0.0
     of_rows = math.log2(passes) if exposure.rows else 0.0
     return {
-        "dropout_output": _rounded(min(0.4, output)),
-        "dropout_context": _rounded(min(0.6, 0.11 * of_rows)),
-        "dropout_rare": float(round(min(16.0, 2.2 * of_rows))),
+        "dropout_output": _rounded(min(0.4, share * 0.1 * output)),
+        "dropout_context": _rounded(min(0.6, share * 0.11 * of_rows)),
+        "dropout_rare": float(round(min(16.0, share * 2.2 * of_rows))),
     }
 
 
@@ -111,12 +117,17 @@ def regularised(config: RunConfig, exposure: Exposure, notes: list[str]) -> RunC
     return dataclasses.replace(config, **chosen)
 
 
-def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposure:
+def exposure_of(
+    network: Network, batching: Batching, budget: Budget, operations_per_second: float
+) -> Exposure:
     """Return what a training of a network is expected to be; its rates of dropout do not matter.
 
     A budget in updates says how many characters are read. One in minutes does not, and a clock
-    would make every run another: ``6 10^10 / (6 P + 500,000)`` characters a second are assumed,
-    which two cores of 2026 reach within a factor of two or three.
+    would make every run another: so many are assumed as the operations allow, which are
+    ``6 P + 500,000`` for each.
+
+    Arguments:
+        operations_per_second: of all devices; see `charrnn_core.devices.operations_per_second`.
     """
     parameters = count_parameters(without_rows(network.shapes))
     read = []
@@ -124,7 +135,7 @@ def exposure_of(network: Network, batching: Batching, budget: Budget) -> Exposur
         epochs = budget.steps / batching.steps_per_epoch
         read.append(epochs * batching.characters_per_epoch)
     if budget.deadline is not None:
-        a_second = _FLOP_PER_SECOND / (_FLOP_PER_PARAMETER * parameters + _FLOP_BESIDES)
+        a_second = operations_per_second / (_FLOP_PER_PARAMETER * parameters + _FLOP_BESIDES)
         read.append(a_second * (budget.deadline - budget.started))
     characters = len(batching.ids)
     return Exposure(parameters, network.context.rows, characters, min(read) / characters)

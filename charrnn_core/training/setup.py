@@ -7,7 +7,10 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+import jax
+
 from charrnn_core.ahead import begun
+from charrnn_core.devices import operations_per_second
 from charrnn_core.engine.fallback import REMEDY
 from charrnn_core.errors import CorpusError, OptionError
 from charrnn_core.network.counts import Counts
@@ -169,10 +172,11 @@ def prepare(
     note_what_has_no_effect(config, held_out, network, train_ids, notes)
     batching = _batching(config, train_ids)
     budget = Budget.of(config, batching, context.started)
-    exposure = exposure_of(network, batching, budget)
+    speed = (config.shards or 1) * operations_per_second(jax.default_backend())
+    exposure = exposure_of(network, batching, budget, speed)
     if (wider := widened(config, exposure.read, notes)).cell != config.cell:
         refuse_too_large(network := build_network(wider, alphabet, registry))
-        exposure = exposure_of(network, batching, budget)
+        exposure = exposure_of(network, batching, budget, speed)
     config = regularised(wider, exposure, notes)
     if of_text is None:
         of_text = OfText(find_owners(network, train_ids) if exposure.is_repeated else b"")

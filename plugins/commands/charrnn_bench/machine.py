@@ -4,6 +4,8 @@ import os
 import platform
 from importlib.metadata import version
 
+from charrnn_core.devices import processor_lines
+
 _PACKAGES = ("charrnn", "jax", "jaxlib", "flax", "optax")
 
 
@@ -17,12 +19,10 @@ def describe_machine() -> str:
 
 
 def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-        return names[0]
-    except (OSError, IndexError):  # not Linux, or a processor without a name there
-        return platform.processor() or "unknown processor"
+    for line in processor_lines():
+        if "model name" in line:
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
 
 
 def versions() -> dict[str, str]:
