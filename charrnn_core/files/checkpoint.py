@@ -56,6 +56,19 @@ class Checkpoint:
     arrays: Arrays
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says of itself.
+
+    Arguments:
+        table: as in `Checkpoint`.
+        sizes: how many numbers each array has, by its path.
+    """
+
+    table: Mapping[str, Any]
+    sizes: Mapping[str, int]
+
+
 def save_checkpoint(
     path: Path, table: Mapping[str, Any], arrays: Arrays, disk: Disk = DISK
 ) -> None:
@@ -126,18 +139,10 @@ def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Chec
         StorageError: it cannot be read, or is not a regular file.
     """
     with explained("read", path), open(path, "rb", opener=opener) as file:
-        size = os.fstat(file.fileno()).st_size
-        prefix = file.read(_PREFIX.size)
-        length = _read_prefix(prefix, path)
-        rest = size - _PREFIX.size - length - _DIGEST_BYTES
-        # Whatever the header claims, never allocate more than the file holds.
-        if rest < 0 or length > _longest_header(rest):
-            raise _damaged(path, f"a header of {length} bytes in a file of {size}")
-        header = file.read(length)
-        table, index = _read_header(header, rest, path)
+        beginning, table, index, rest = _read_beginning(file, path)
         data = _read_arrays(file, rest, path)
         digest = file.read(_DIGEST_BYTES + 1)
-    sha256 = hashlib.sha256(prefix + header)
+    sha256 = hashlib.sha256(beginning)
     sha256.update(data)
     if digest != sha256.digest():
         raise _damaged(path, "its digest does not match")
@@ -148,6 +153,34 @@ def load_checkpoint(path: Path, opener: Callable[[str, int], int] = own) -> Chec
             for place in index
         },
     )
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a checkpoint of a run, without its arrays.
+
+    That is quick, and does for a list: the digest is not verified, so damage may go unnoticed.
+
+    Raises:
+        CheckpointError, StorageError: as for `load_checkpoint`.
+    """
+    with explained("read", path), open(path, "rb", opener=own) as file:
+        _, table, index, _ = _read_beginning(file, path)
+    return Header(table, {place.path: math.prod(place.shape) for place in index})
+
+
+def _read_beginning(
+    file: BinaryIO, path: Path
+) -> tuple[bytes, dict[str, Any], list["_Place"], int]:
+    """Return the bytes before the arrays, the table and places in them, and the arrays' length."""
+    size = os.fstat(file.fileno()).st_size
+    prefix = file.read(_PREFIX.size)
+    length = _read_prefix(prefix, path)
+    rest = size - _PREFIX.size - length - _DIGEST_BYTES
+    # Whatever the header claims, never allocate more than the file holds.
+    if rest < 0 or length > _longest_header(rest):
+        raise _damaged(path, f"a header of {length} bytes in a file of {size}")
+    header = file.read(length)
+    return prefix + header, *_read_header(header, rest, path), rest
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:

@@ -13,6 +13,7 @@ from charrnn_core.files.regular import check_own_directory, read_own
 from charrnn_core.files.typed import check
 from charrnn_core.runs.loop_state import Seconds, Step
 from charrnn_core.runs.recovery import checkpoint_name, step_of
+from charrnn_core.text.kept import KEPT_NAME
 
 CHECKPOINTS = "checkpoints"
 """The name of the directory that holds a run's checkpoints."""
@@ -79,6 +80,11 @@ class RunDirectory:
     def incidents_file(self) -> Path:
         """The log of updates whose loss or gradient was not finite, one JSON object per line."""
         return self.path / "incidents.jsonl"
+
+    @property
+    def kept_file(self) -> Path:
+        """A copy of the text that was trained on, if nobody else keeps it."""
+        return self.path / KEPT_NAME
 
     @property
     def checkpoints(self) -> Path:

@@ -213,6 +213,28 @@ class RunWriter(RunDirectory):
         text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(self.evaluation_file, [text.encode(), b"\n"])
 
+    def remove(self) -> list[str]:
+        """Remove what charrnn has written to the directory, and the directory if that was all.
+
+        Returns:
+            The names of what is left in it.
+
+        Raises:
+            RunDirectoryError: another process is writing the run.
+            StorageError: something cannot be removed.
+        """
+        with self.writing(), explained("remove", self.path):
+            for folder in (self.checkpoints, self.plugins):
+                if folder.exists():
+                    shutil.rmtree(folder)
+            files = (self.metrics_file, self.evaluation_file, self.incidents_file, self.kept_file)
+            for file in (*files, self.config_file, self._owner, self._lock):
+                file.unlink(missing_ok=True)
+            if left := sorted(os.listdir(self.path)):
+                return left
+            self.path.rmdir()
+        return []
+
     def remove_after(self, step: int, disk: Disk = DISK) -> None:
         """Remove the checkpoints of later updates, newest first.
 

@@ -1,0 +1,153 @@
+"""What a list of runs says of each: read from the header of its newest checkpoint, without jax."""
+
+import contextlib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.errors import CharRNNError
+from charrnn_core.files.atomic import explained
+from charrnn_core.files.checkpoint import Header, read_header
+from charrnn_core.registry.width import WIDTH
+from charrnn_core.runs.directory import RunDirectory
+
+RUNNING, INTERRUPTED, EMPTY, DAMAGED = "running", "interrupted", "no checkpoint", "damaged"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A run, as a list has it; None for what is not known.
+
+    Arguments:
+        path: its directory.
+        state: ``running``, ``finished``, ``stopped early``, ``interrupted``, ``diverged``, ``no
+            checkpoint`` or ``damaged``.
+        cell, text: their specs in short, and the name of the text.
+        parameters: the number of learnt parameters.
+        nats: the least held-out loss per character; of all of the held-out text once the training
+            has ended, until then of the excerpt that is scored while it learns.
+        seconds, characters: how long it was trained, and on how much.
+        bytes: how much the directory takes.
+        changed: when the newest of its files was written, in seconds since 1970.
+    """
+
+    path: Path
+    state: str
+    cell: str | None
+    text: str | None
+    parameters: int | None
+    nats: float | None
+    seconds: float | None
+    characters: int | None
+    bytes: int
+    changed: float
+
+    @property
+    def bits(self) -> float | None:
+        """The same loss in bits."""
+        return None if self.nats is None else self.nats / math.log(2)
+
+
+def overviews(folder: Path) -> list[Overview]:
+    """Return an overview of every run in a folder, by name.
+
+    Raises:
+        StorageError: the folder cannot be read.
+    """
+    with explained("read", folder):
+        paths = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [overview(path) for path in paths if is_run(path)]
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a directory is one of a run."""
+    directory = RunDirectory(path)
+    return directory.config_file.is_file() or directory.checkpoints.is_dir()
+
+
+def overview(path: Path) -> Overview:
+    """Return an overview of a run, whatever state it is in."""
+    directory = RunDirectory(path)
+    size, changed = _on_disk(path)
+    state, header = _newest(directory)
+    table: Mapping[str, Any] = header.table if header else {}
+    loop, config = _part(table, "loop"), _part(table, "config")
+    return Overview(
+        path=path,
+        state=state,
+        cell=spec(config.get("cell")),
+        text=_part(table, "corpus").get("name"),
+        parameters=header and _learnt(header),
+        nats=_nats(directory, loop),
+        seconds=loop.get("seconds"),
+        characters=loop.get("characters"),
+        bytes=size,
+        changed=changed,
+    )
+
+
+def spec(component: Any) -> str | None:
+    """Return the spec of a resolved cell, with its width or its layers and no other option.
+
+    >>> spec({"use": "stacked", "layers": [{"use": "gru", "features": 8}] * 2, "dropout": 0.1})
+    'stacked:gru:8*2'
+    """
+    if not isinstance(component, Mapping):
+        return None
+    layers = component.get("layers")
+    if isinstance(layers, list):
+        each = ((name, len(list(some))) for name, some in groupby(map(spec, layers)))
+        inner = ",".join(f"{name}*{times}" if times > 1 else str(name) for name, times in each)
+        return f"{component.get('use')}:{inner}"
+    width = component.get(WIDTH)
+    return str(component.get("use")) if width is None else f"{component.get('use')}:{width}"
+
+
+def _newest(directory: RunDirectory) -> tuple[str, Header | None]:
+    """Return the state of a run, and the header of its newest checkpoint that has one."""
+    live = directory.is_live()
+    saved = directory.saved()
+    for path in reversed(saved):
+        with contextlib.suppress(CharRNNError):
+            header = read_header(path)
+            status = _part(header.table, "loop").get("status", "unknown")
+            if live:
+                status = RUNNING
+            elif status == RUNNING:
+                status = INTERRUPTED
+            return str(status), header
+    if live:
+        return RUNNING, None
+    return (DAMAGED if saved else EMPTY), None
+
+
+def _nats(directory: RunDirectory, loop: Mapping[str, Any]) -> float | None:
+    with contextlib.suppress(CharRNNError, ValueError, KeyError):
+        if (evaluation := directory.evaluation(loop["step"])) is not None:
+            return evaluation["nats_per_char"]
+    return loop.get("best")
+
+
+def _learnt(header: Header) -> int:
+    return sum(size for path, size in header.sizes.items() if path.startswith("params/"))
+
+
+def _part(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a table in a table; an empty one if it is missing, or is something else."""
+    part = table.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _on_disk(path: Path) -> tuple[int, float]:
+    """Return the bytes that a directory takes, and when its newest file was written."""
+    size, newest = 0, path.stat().st_mtime
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):  # it has just been removed
+                status = os.lstat(os.path.join(folder, name))
+                size, newest = size + status.st_size, max(newest, status.st_mtime)
+    return size, newest

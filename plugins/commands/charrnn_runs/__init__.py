@@ -1,0 +1,1 @@
+"""The command ``charrnn runs``: list trainings, and remove them."""
