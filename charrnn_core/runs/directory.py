@@ -103,6 +103,10 @@ class RunDirectory:
     def _owner(self) -> Path:
         return self.path / ".owner"
 
+    def is_run(self) -> bool:
+        """Return whether it is the directory of a run, perhaps of one that has hardly begun."""
+        return self.config_file.is_file() or self.checkpoints.is_dir()
+
     def is_live(self) -> bool:
         """Return whether a process is writing this run now."""
         return is_locked(self._lock)

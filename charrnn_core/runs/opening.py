@@ -154,7 +154,7 @@ def _saved(run: Path) -> list[Path]:
             raise RunDirectoryError(
                 f"{run} does not exist; expected a run directory or a checkpoint file"
             )
-        if not directory.config_file.is_file() and not directory.checkpoints.is_dir():
+        if not directory.is_run():
             raise RunDirectoryError(
                 f"{run} is not a run directory: it has no config.toml and no checkpoints/; "
                 "expected what 'charrnn run --out DIR' wrote"

@@ -60,13 +60,7 @@ def overviews(folder: Path) -> list[Overview]:
     """
     with explained("read", folder):
         paths = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [overview(path) for path in paths if is_run(path)]
-
-
-def is_run(path: Path) -> bool:
-    """Return whether a directory is one of a run."""
-    directory = RunDirectory(path)
-    return directory.config_file.is_file() or directory.checkpoints.is_dir()
+    return [overview(path) for path in paths if RunDirectory(path).is_run()]
 
 
 def overview(path: Path) -> Overview:

@@ -145,7 +145,7 @@ class RunWriter(RunDirectory):
                 f"{self.path} is a file, but resume takes a run directory; to start a new training "
                 f"from its parameters, use: {self.command('run', '--init-from', self.path)}"
             )
-        if not self.checkpoints.is_dir() and not self.config_file.is_file():
+        if not self.is_run():
             raise RunDirectoryError(
                 f"{self.path} is not a run directory; expected what 'charrnn run' wrote"
             )

@@ -65,10 +65,11 @@ def runs(ctx: click.Context, folder: Path, sort: str, as_json: bool) -> None:
 @_yes
 def rm(run: Sequence[Path], yes: bool) -> None:
     """Remove runs; what charrnn has not written stays."""
-    from charrnn_core.runs.overview import is_run, overview
+    from charrnn_core.runs.directory import RunDirectory
+    from charrnn_core.runs.overview import overview
 
     for path in run:
-        if not is_run(path):
+        if not RunDirectory(path).is_run():
             raise UsageError(f"{path} is not a run directory; nothing was removed")
     _remove([overview(path) for path in dict.fromkeys(run)], yes)
 
