@@ -12,7 +12,7 @@ from charrnn_runs.screen import lines
 
 from charrnn_core import RunConfig, train
 from charrnn_core.files.atomic import locked
-from charrnn_core.files.checkpoint import load_checkpoint, read_header
+from charrnn_core.files.checkpoint import load_checkpoint, read_header, save_checkpoint
 from charrnn_core.runs.overview import Overview, overview, overviews, spec
 
 
@@ -61,6 +61,27 @@ def test_every_state(folder, finished):
     assert (whole.characters or 0) >= 2000 and str(whole.text).endswith("small.txt")
     assert whole.bytes == sum(f.stat().st_size for f in whole.path.rglob("*") if f.is_file())
     assert found["damaged"].cell is found["empty"].parameters is found["begun"].nats is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"loop": {"best": "low"}}, {"corpus": None}, {"config": []}, {"step": -1}, {"alphabet": 3}],
+)
+def test_a_table_of_nonsense_is_damage(folder, finished, changes):
+    path = max((finished.directory / "checkpoints").iterdir())
+    table, arrays = load_checkpoint(path).table, load_checkpoint(path).arrays
+    for file in (folder / "whole/checkpoints").iterdir():
+        save_checkpoint(file, {**table, **changes}, arrays)
+    run = overview(folder / "whole")
+    assert (run.state, run.cell, run.nats) == ("damaged", None, None)
+
+
+def test_one_run_that_cannot_be_read_does_not_hide_the_others(charrnn, folder):
+    shutil.rmtree(folder / "begun/checkpoints")
+    (folder / "begun/checkpoints").symlink_to(folder / "whole/checkpoints")
+    done = charrnn("runs")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 5 and "begun    damaged" in done.stdout
 
 
 def test_a_run_that_is_trained_now(folder):

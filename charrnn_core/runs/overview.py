@@ -4,16 +4,17 @@ import contextlib
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.errors import CharRNNError
+from charrnn_core.errors import CharRNNError, StorageError
 from charrnn_core.files.atomic import explained
 from charrnn_core.files.checkpoint import Header, read_header
 from charrnn_core.registry.width import WIDTH
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.manifest import read_manifest
 
 RUNNING, INTERRUPTED, EMPTY, DAMAGED = "running", "interrupted", "no checkpoint", "damaged"
 
@@ -69,12 +70,12 @@ def overview(path: Path) -> Overview:
     size, changed = _on_disk(path)
     state, header = _newest(directory)
     table: Mapping[str, Any] = header.table if header else {}
-    loop, config = _part(table, "loop"), _part(table, "config")
+    loop = table.get("loop", {})
     return Overview(
         path=path,
         state=state,
-        cell=spec(config.get("cell")),
-        text=_part(table, "corpus").get("name"),
+        cell=spec(table["config"].get("cell")) if table else None,
+        text=table["corpus"]["name"] if table else None,
         parameters=header and _learnt(header),
         nats=_nats(directory, loop),
         seconds=loop.get("seconds"),
@@ -102,18 +103,20 @@ def spec(component: Any) -> str | None:
 
 
 def _newest(directory: RunDirectory) -> tuple[str, Header | None]:
-    """Return the state of a run, and the header of its newest checkpoint that has one."""
+    """Return the state of a run, and the header of its newest checkpoint that has a usable one."""
     live = directory.is_live()
-    saved = directory.saved()
+    try:
+        saved = directory.saved()
+    except StorageError:  # such as a link where the checkpoints should be
+        return DAMAGED, None
     for path in reversed(saved):
         with contextlib.suppress(CharRNNError):
             header = read_header(path)
-            status = _part(header.table, "loop").get("status", "unknown")
-            if live:
-                status = RUNNING
-            elif status == RUNNING:
-                status = INTERRUPTED
-            return str(status), header
+            table = read_manifest(path, header.table)
+            status = table.get("loop", {}).get("status", "unknown")
+            if live or status == RUNNING:
+                status = RUNNING if live else INTERRUPTED
+            return status, replace(header, table=table)
     if live:
         return RUNNING, None
     return (DAMAGED if saved else EMPTY), None
@@ -128,12 +131,6 @@ def _nats(directory: RunDirectory, loop: Mapping[str, Any]) -> float | None:
 
 def _learnt(header: Header) -> int:
     return sum(size for path, size in header.sizes.items() if path.startswith("params/"))
-
-
-def _part(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return a table in a table; an empty one if it is missing, or is something else."""
-    part = table.get(name)
-    return part if isinstance(part, Mapping) else {}
 
 
 def _on_disk(path: Path) -> tuple[int, float]:
