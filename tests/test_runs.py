@@ -165,9 +165,18 @@ def test_nothing_is_removed_that_is_no_run_or_is_trained(charrnn, folder):
     done = charrnn("runs", "rm", "runs/whole", "runs/notes", "--yes")
     assert done.returncode == 2 and "runs/notes is not a run" in done.stderr
     with locked(folder / "whole/.lock"):
-        done = charrnn("runs", "rm", "runs/whole", "--yes")
-    assert done.returncode == 1 and "is being written" in done.stderr
+        done = charrnn("runs", "rm", "runs/begun", "runs/whole", stdin="")
+    assert done.returncode == 1 and "is being written by another process" in done.stderr
+    assert not done.stdout  # it does not ask first
     assert overview(folder / "whole").state == "finished"
+    assert overview(folder / "begun").state == "interrupted"
+
+
+def test_the_run_that_one_is_in(charrnn_process, finished, tmp_path):
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    done = charrnn_process("runs", "rm", ".", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not tmp_path.exists()
 
 
 def test_pruning(charrnn, folder):

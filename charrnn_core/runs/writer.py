@@ -232,7 +232,7 @@ class RunWriter(RunDirectory):
                 file.unlink(missing_ok=True)
             if left := sorted(os.listdir(self.path)):
                 return left
-            self.path.rmdir()
+            self.path.resolve().rmdir()  # where this is the current directory, too
         return []
 
     def remove_after(self, step: int, disk: Disk = DISK) -> None:

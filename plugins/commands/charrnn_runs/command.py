@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn_core.console.layout import room
-from charrnn_core.errors import UsageError
+from charrnn_core.errors import RunDirectoryError, UsageError
 from charrnn_core.terminal import emit, say, say_json
 
 if TYPE_CHECKING:
@@ -109,10 +109,19 @@ def prune(folder: Path, yes: bool, **conditions: Any) -> None:
 
 
 def _remove(found: "Sequence[Overview]", yes: bool) -> None:
-    """Show runs, ask, and remove them."""
+    """Show runs, ask, and remove them; none, if one of them is being trained.
+
+    Raises:
+        RunDirectoryError: one of them is; the message names the process.
+    """
+    from charrnn_core.runs.overview import RUNNING
     from charrnn_core.runs.writer import RunWriter
     from charrnn_runs.screen import lines, short
 
+    for run in found:
+        if run.state == RUNNING:
+            writer = RunWriter(run.path).writer()
+            raise RunDirectoryError(f"{run.path} is being written by {writer}; nothing was removed")
     emit("".join(f"{line}\n" for line in lines(found, room())))
     size = short(sum(run.bytes for run in found))
     count = "this run" if len(found) == 1 else f"these {len(found)} runs"
