@@ -14,8 +14,8 @@ def width_by_rule(characters: float) -> float:
     """Return how many times as wide as by default a cell is that reads so many characters.
 
     One up to 6 million, 1.5 up to 30 million, and 2 from there on. A wide cell learns more from a
-    character and reads fewer of them in a minute: after 4 million an LSTM of 256 units is as good
-    as one of 320, and after 11 million it is behind one of 384 that has read 8 million meanwhile.
+    character and reads fewer of them in a minute: after 4 million an LSTM of 256 units is about as
+    good as one of 320 after 3 million, and after 11 million it is behind one of 384 after 7.
     The figures are in ``benchmarks/README.md``.
 
     >>> width_by_rule(5e6), width_by_rule(8e6), width_by_rule(1e9)
