@@ -19,7 +19,8 @@ from charrnn_core.errors import CharRNNError, CorpusError, SourceError, UnknownN
 from charrnn_core.testing import check
 from charrnn_core.text.corpus import Corpus, SourceContext
 from charrnn_core.training.context import TrainingContext
-from charrnn_core.training.setup import _with_documents, prepare
+from charrnn_core.training.fitting import with_documents
+from charrnn_core.training.setup import prepare
 
 TWEETS = ["a fox", "a \N{FOX FACE} and\na loop", "", None, "the end"]
 
@@ -286,11 +287,11 @@ def test_a_run_starts_afresh_after_each_row():
     # It is a setting of the run from then on, which resuming finds, and a user's own comes first.
     for kept in (setup.config, RunConfig(**settings, documents="lines")):
         notes = []
-        assert _with_documents(kept, setup.corpus, notes) == kept and not notes
+        assert with_documents(kept, setup.corpus, notes) == kept and not notes
     assert RunConfig.read(setup.config.table()).documents == "blank"
     whole = read("jsonl:t.jsonl#text", documents=False)
     assert whole.documents is None and whole.text == setup.corpus.text
-    assert _with_documents(RunConfig(**settings), whole, []).documents is None
+    assert with_documents(RunConfig(**settings), whole, []).documents is None
 
 
 @given(st.binary(max_size=200) | st.text('{}[]",:\\ud8text\n;\r\t0', max_size=60).map(str.encode))
