@@ -37,6 +37,7 @@ ROOF = {"api", "downloaded", "__init__", "__main__"}
 MAY_IMPORT = {
     "console": set(),
     "files": set(),
+    "page": set(),
     "engine": set(),
     "registry": {"console", "files"},
     "text": {"console", "files", "registry"},

@@ -1,4 +1,4 @@
-"""Adam, AdamW, RMSProp, SGD and Muon with clipping and a schedule, as plugins."""
+"""Adam, NAdam, AdamW, RMSProp, SGD and Muon with clipping and a schedule, as plugins."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -31,7 +31,7 @@ class OptimizerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AdamOptions(OptimizerOptions):
-    """Options of Adam."""
+    """Options of Adam and NAdam."""
 
     b1: float = opt(0.9, help="decay of the first moment", ge=0, lt=1)
     b2: float = opt(0.99, help="decay of the second moment", ge=0, lt=1)
@@ -76,6 +76,7 @@ def charrnn_optimizers():
     of_muon = "Muon for the cell's matrices, Adam for all else (Jordan et al. 2024)"
     for target, options, summary in (
         ("optimizers:adam", AdamOptions, "Adam (Kingma and Ba 2015, arXiv 1412.6980)"),
+        ("optimizers:nadam", AdamOptions, "Adam with Nesterov momentum (Dozat 2016)"),
         ("optimizers:adamw", AdamWOptions, "AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)"),
         ("optimizers:rmsprop", RMSPropOptions, "RMSProp (Tieleman and Hinton 2012)"),
         ("optimizers:sgd", SGDOptions, "stochastic gradient descent with momentum"),

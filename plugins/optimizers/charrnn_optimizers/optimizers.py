@@ -16,6 +16,15 @@ def adam(options: Any, total_steps: Steps) -> optax.GradientTransformation:
     return clipped(options, optax.adam(scheduled(options, total_steps), options.b1, options.b2))
 
 
+def nadam(options: Any, total_steps: Steps) -> optax.GradientTransformation:
+    """Return NAdam: Adam whose step is ``b1 m + (1 - b1) g`` in the place of ``m``.
+
+    Source: Dozat 2016, *Incorporating Nesterov Momentum into Adam*.
+    """
+    rate = scheduled(options, total_steps)
+    return clipped(options, optax.nadam(rate, options.b1, options.b2))
+
+
 def adamw(options: Any, total_steps: Steps) -> optax.GradientTransformation:
     """Return AdamW: Adam, and ``w -= rate * weight_decay * w``."""
     rate = scheduled(options, total_steps)
