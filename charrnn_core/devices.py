@@ -1,6 +1,7 @@
 """This machine's cores, speed and memory. Imports no jax: some of it has to run before jax does."""
 
 import os
+import platform
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -42,7 +43,19 @@ def processor_lines(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
         return []
 
 
-def operations_per_second(platform: str, lines: list[str] | None = None) -> float:
+def processor() -> str:
+    """Return the name of this machine's processor.
+
+    >>> processor() != ""
+    True
+    """
+    for line in processor_lines():
+        if "model name" in line:
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def operations_per_second(backend: str, lines: list[str] | None = None) -> float:
     """Return about how many floating-point operations a device makes in a second of training.
 
     It follows from the kind of the device, not from a clock, which would make every run another. On
@@ -50,13 +63,13 @@ def operations_per_second(platform: str, lines: list[str] | None = None) -> floa
     AVX-512, two cores each) it is right within a third; for an accelerator it is a guess.
 
     Arguments:
-        platform: what jax calls the device, such as ``cpu``.
+        backend: what jax calls the device, such as ``cpu``.
         lines: from `processor_lines`, of this machine if None.
 
     >>> operations_per_second("cpu", ["flags : avx2 avx512f"]) > operations_per_second("cpu", [])
     True
     """
-    if platform != "cpu":
+    if backend != "cpu":
         return _ACCELERATOR
     lines = processor_lines() if lines is None else lines
     return _WIDE if any("avx512f" in line.split() for line in lines) else _NARROW

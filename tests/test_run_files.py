@@ -73,7 +73,9 @@ def put(path: Path, what: str, victim: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["a symbolic link", "a pipe", "a directory"])
-@pytest.mark.parametrize("name", ["incidents.jsonl", "metrics.jsonl", "config.toml", ".lock"])
+@pytest.mark.parametrize(
+    "name", ["incidents.jsonl", "metrics.jsonl", "samples.jsonl", "config.toml", ".lock"]
+)
 def test_a_file_of_a_run_that_is_none(run, victim, name, what):
     put(run / name, what, victim)
     with pytest.raises(StorageError, match=f"{name} is {what}; expected a regular file: remove it"):

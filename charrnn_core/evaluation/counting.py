@@ -17,7 +17,7 @@ from typing import TypedDict
 
 from charrnn_core.errors import CorpusError, StorageError
 from charrnn_core.evaluation.baselines import MOST_CHARACTERS, Interrupted, baselines, work_of
-from charrnn_core.evaluation.report import Row
+from charrnn_core.evaluation.row import Row
 from charrnn_core.files.atomic import cache_directory, make_directory, write_atomically
 from charrnn_core.files.regular import read_own
 from charrnn_core.files.typed import check

@@ -11,7 +11,8 @@ from charrnn_core.errors import CharRNNError, CorpusError, UnknownNameError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
 from charrnn_core.evaluation.dynamic import Dynamic
 from charrnn_core.evaluation.mixing import Mixture
-from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.row import Row
 from charrnn_core.evaluation.scoring import Nats, Scorer
 from charrnn_core.evaluation.training_text import text_again, training_ids
 from charrnn_core.evaluation.unknown import UNKNOWN, find_unknown
