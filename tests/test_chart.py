@@ -57,7 +57,9 @@ stages = st.builds(
 
 @given(st.lists(st.lists(stages, max_size=5), min_size=1, max_size=8), st.sampled_from(AXES))
 def test_any_losses_make_a_chart_or_none(courses, by):
-    curves = [Curve(course=Course(found), name=f"run <{i}>", look=i) for i, found in enumerate(courses)]
+    curves = [
+        Curve(course=Course(found), name=f"run <{i}>", look=i) for i, found in enumerate(courses)
+    ]
     drawn = chart(curves, by)
     if drawn is None:
         return
@@ -96,7 +98,9 @@ def test_a_chart_has_everything_in_it():
 
 
 def test_a_steep_beginning_is_cut_off():
-    high = chart([Curve(course=Course([Stage(n, n, 90.0 if n == 1 else 2.0) for n in range(1, 99)]))])
+    high = chart(
+        [Curve(course=Course([Stage(n, n, 90.0 if n == 1 else 2.0) for n in range(1, 99)]))]
+    )
     assert high is not None and high.high < 10
 
 
@@ -128,9 +132,29 @@ def test_many_rows_are_averaged():
 
 
 SIXTY = """\
+bits per character
+3.73   ⠐
+
+        ⡁⡀
+        ⠈⠢⡄
+          ⠈⠲⢄⣀                        xz -9e 2.453
+     ⠄ ⠄ ⠄ ⠄ ⠄⠉⠝⠓⠖⠶⠶⡤⡤⣤⢤⠤⠤⠤⠤⠤⢄⣀⣄⣀⣄⣀⣄⣀ held-out 2.337
+                        ⠁⠁⠉⠈⠁⠁⠉⠈⠁⠂⠒⠐⠂ training 2.272
+1.92 ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂  n-gram, order 6 2.020
+     0                     40 updates
 """
 
 ONE_TWENTY = """\
+bits per character
+3.73        ⠂
+
+              ⣁ ⢀
+               ⠉⠑⠢⠤⣄⡀
+                    ⠈⠑⠒⠴⠤⠤⣀⣀⣀⣀⡀                                                                   xz -9e 2.453
+     ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄ ⠄⠈⠍⠉⠍⠉⠏⠉⠗⠒⠶⠒⠖⠖⠖⠖⠖⠲⠤⢤⠤⠤⡤⠤⢤⠤⢤⠤⠤⡤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⢄⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀⣄⣀ held-out 2.337
+                                                            ⠁ ⠈ ⠈  ⠁ ⠈ ⠈  ⠁ ⠁ ⠈  ⠁ ⠁ ⠐ ⠐  ⠂ ⠐ ⠐   training 2.272
+1.92 ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂ ⠂  n-gram, order 6 2.020
+     0                                                                                 40 updates
 """
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from charrnn_core.chart import Chart, Line, Mark, Point, short, spread, ticks
+from charrnn_core.chart import Chart, Line, Mark, short, spread, ticks
 from charrnn_core.page.frame import escaped
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a7500", "#6b7280")
@@ -111,13 +111,19 @@ class _Drawing:
                 f"{_dashes(line.look)}/>"
             )
         if len(line.points) <= (_MOST_MARKED if not line.thin else 1):
-            yield from (self._dot(point, line.look) for point in line.points)
+            yield from self._dots(line)
 
-    def _dot(self, point: Point, look: int) -> str:
-        x, y = self._x(point.x), self._y(point.y)
-        text = f"<title>{escaped(point.text)}</title>" if point.text else ""
-        fill = f'style="fill:{_colour(look)}"'
-        return f'<circle cx="{_px(x)}" cy="{_px(y)}" r="2.5" {fill}>{text}</circle>'
+    def _dots(self, line: Line) -> Iterable[str]:
+        """Mark the points: with their words, or all at once."""
+        if not any(point.text for point in line.points):
+            dots = "".join(f"M{self._at(point.x, point.y)}h0" for point in line.points)
+            round_ = "stroke-width:5;stroke-linecap:round"
+            yield f'<path d="{dots}" style="stroke:{_colour(line.look)};{round_}"/>'
+            return
+        for point in line.points:
+            x, y = self._x(point.x), self._y(point.y)
+            place = f'cx="{_px(x)}" cy="{_px(y)}" r="2.5" style="fill:{_colour(line.look)}"'
+            yield f"<circle {place}><title>{escaped(point.text)}</title></circle>"
 
     def _mark(self, mark: Mark) -> str:
         """Draw a diamond, which may lie on the edge of the plot, over its interval."""

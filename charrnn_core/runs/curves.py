@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from charrnn_core.chart import Chart, Level, Line, Mark, Point
 from charrnn_core.runs.course import Course, Stage
@@ -14,9 +14,13 @@ AXES = ("updates", "characters", "minutes")
 _MOST_POINTS = 240
 """The most points of a line; more are averaged."""
 
+MOST_WITH_TRAINING, MOST_WITH_INTERVALS = 8, 4
+"""How many runs a chart may have that shows their training losses, and intervals."""
+
 _MOST_BITS = 64.0
 _STEEP = 1.6
 _ROOM = 0.06
+_MOST_CHARACTERS = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +58,17 @@ class Curve:
     look: int = 0
     unit: str = "character"
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a result that can be drawn."""
+        return self.result is not None and math.isfinite(self.result.nats / math.log(2))
+
 
 def chart(curves: Sequence[Curve], by: str = "updates", most: int = _MOST_POINTS) -> Chart | None:
     """Return the learning curves of runs in bits, or None if nothing has been measured.
 
     Losses that are not finite are left out. A curve falls steeply at first; what is much above the
-    rest is cut off.
+    rest is cut off. Many runs are drawn without training losses and intervals.
 
     Arguments:
         curves: the runs.
@@ -72,8 +81,10 @@ def chart(curves: Sequence[Curve], by: str = "updates", most: int = _MOST_POINTS
     (['training', 'held-out'], 'updates')
     """
     alone = len(curves) == 1
-    lines = [line for curve in curves for line in _lines(curve, by, most, alone)]
+    lines = [line for curve in curves for line in _lines(curve, by, most, len(curves))]
     marks = [mark for curve in curves for mark in _marks(curve, by, alone)]
+    if len(curves) > MOST_WITH_INTERVALS:
+        lines = [replace(line, points=list(map(_plain, line.points))) for line in lines]
     if not any(line.points for line in lines) and not marks:
         return None
     levels = list(_levels(curves))
@@ -90,52 +101,68 @@ def chart(curves: Sequence[Curve], by: str = "updates", most: int = _MOST_POINTS
     )
 
 
-def _lines(curve: Curve, by: str, most: int, alone: bool) -> Iterator[Line]:
+def _lines(curve: Curve, by: str, most: int, runs: int) -> Iterator[Line]:
     """Yield the line of the training loss and, above it, that of the held-out loss."""
-    train = [Point(x, stage.train / math.log(2)) for stage, x in _placed(curve, by)]
-    train = _thinned([point for point in train if math.isfinite(point.y)], most)
-    yield Line(name="training" if alone else "", points=train, look=curve.look + alone, thin=True)
-    held_out = [
+    alone, placed = runs == 1, list(_placed(curve, by))
+    if runs <= MOST_WITH_TRAINING:
+        points = [Point(x, stage.train / math.log(2)) for stage, x in placed]
+        name = "training" if alone else ""
+        yield Line(name=name, points=_shown(points, most), look=curve.look + alone, thin=True)
+    points = [
         _point(x, stage.held_out, stage.interval, f"update {stage.step:,}")
-        for stage, x in _placed(curve, by)
-        if stage.held_out is not None and math.isfinite(stage.held_out)
+        for stage, x in placed
+        if stage.held_out is not None
     ]
-    name = "held-out" if alone else "" if curve.result else curve.name
-    yield Line(name=name, points=_thinned(held_out, most), look=curve.look)
+    name = "" if curve.has_result else "held-out" if alone else curve.name
+    yield Line(name=name, points=_shown(points, most), look=curve.look)
 
 
 def _marks(curve: Curve, by: str, alone: bool) -> Iterator[Mark]:
     """Yield the result on all of the held-out text."""
     result = curve.result
-    if result is None or not math.isfinite(result.nats):
+    if result is None or not curve.has_result:
         return
     placed = list(_placed(curve, by))
     xs = [x for stage, x in placed if result.step is None or stage.step <= result.step]
-    text = "all of the held-out text"
-    if xs or not placed:
-        point = _point(xs[-1] if xs else 0.0, result.nats, result.interval, text)
-        yield Mark(name="" if alone else curve.name, point=point, look=curve.look)
+    if placed:
+        x = xs[-1] if xs else placed[0][1]
+        point = _point(x, result.nats, result.interval, "all of the held-out text")
+        yield Mark(name="held-out" if alone else curve.name, point=point, look=curve.look)
 
 
 def _point(x: float, nats: float, interval: tuple[float, float] | None, what: str) -> Point:
     bits = nats / math.log(2)
-    low, high = (end / math.log(2) for end in interval) if interval else (None, None)
-    span = "" if low is None or high is None else f", {number(low, 3)} to {number(high, 3)}"
-    return Point(x, bits, low, high, f"{what}: {number(bits, 3)} bits{span}")
+    text, ends = f"{what}: {number(bits, 3)} bits", [end / math.log(2) for end in interval or ()]
+    if not ends or not all(map(math.isfinite, ends)):
+        return Point(x, bits, text=text)
+    low, high = ends
+    return Point(x, bits, low, high, f"{text}, {number(low, 3)} to {number(high, 3)}")
+
+
+def _plain(point: Point) -> Point:
+    """Return a point without its interval and its words."""
+    return Point(point.x, point.y)
 
 
 def _placed(curve: Curve, by: str) -> Iterator[tuple[Stage, float]]:
     """Yield the stages of a run, each with its place on an axis, if it has one there."""
     for stage in curve.course.stages:
-        if by == "minutes":
-            if stage.seconds is not None:
-                yield stage, stage.seconds / 60
+        if by == "updates":
+            x = float(stage.step)
+        elif by == "characters":
+            x = float(min(stage.characters, _MOST_CHARACTERS))
         else:
-            yield stage, float(stage.step if by == "updates" else stage.characters)
+            x = math.nan if stage.seconds is None else round(stage.seconds / 60, 6)
+        if math.isfinite(x) and x >= 0:
+            yield stage, x
 
 
-def _thinned(points: list[Point], most: int) -> list[Point]:
-    """Return at most so many points; each but the first and the last stands for its neighbours."""
+def _shown(points: Iterable[Point], most: int) -> list[Point]:
+    """Return at most so many points that are finite.
+
+    Each but the first and the last stands for its neighbours.
+    """
+    points = [point for point in points if math.isfinite(point.y)]
     if len(points) <= most:
         return points
     edges = [round(i * (len(points) - 2) / (most - 2)) + 1 for i in range(most - 1)]
@@ -145,6 +172,8 @@ def _thinned(points: list[Point], most: int) -> list[Point]:
 
 def _mean(points: list[Point]) -> Point:
     middle = points[len(points) // 2]
+    if middle.text:  # it is one evaluation
+        return middle
     return middle._replace(y=sum(point.y for point in points) / len(points))
 
 
@@ -166,14 +195,17 @@ def _heights(
     lines: Iterable[Line], levels: Iterable[Level], marks: Iterable[Mark]
 ) -> tuple[float, float]:
     """Return the heights to show: everything, but for the beginning of a steep fall."""
-    ys = sorted(min(point.y, _MOST_BITS) for line in lines for point in line.points)
-    others = [level.y for level in levels] + [mark.point.y for mark in marks]
+    ys = sorted(_bounded(point.y) for line in lines for point in line.points)
+    others = [_bounded(y) for y in (*(x.y for x in levels), *(mark.point.y for mark in marks))]
     lowest = min([*ys[:1], *others])
     typical = max([*ys[: max(1, round(0.9 * len(ys)))][-1:], *others])
     highest = min(max([*ys[-1:], *others]), lowest + _STEEP * (typical - lowest))
-    highest = min(highest, _MOST_BITS)
     room = _ROOM * (highest - lowest) or 0.1
-    return lowest - room, max(highest, lowest) + room
+    return lowest - room, highest + room
+
+
+def _bounded(bits: float) -> float:
+    return min(max(bits, -_MOST_BITS), _MOST_BITS)
 
 
 def _title(curves: Sequence[Curve], by: str) -> str:

@@ -104,4 +104,3 @@ def _evaluation(directory: RunDirectory, table: Mapping[str, Any]) -> Mapping[st
     with contextlib.suppress(CharRNNError, ValueError, KeyError):
         return directory.evaluation(table["loop"]["step"])
     return None
-

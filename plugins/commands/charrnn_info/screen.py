@@ -17,9 +17,7 @@ _MOST_SYMBOLS = 120
 _ELSEWHERE = (*_COMPONENTS, "cell", "source", "alphabet", "embedding", "tied", "split")
 
 
-def lines(
-    table: Mapping[str, Any], width: int | None, curve: Sequence[str] = ()
-) -> list[str]:
+def lines(table: Mapping[str, Any], width: int | None, curve: Sequence[str] = ()) -> list[str]:
     """Return the lines of all parts, each part under a heading.
 
     Arguments:

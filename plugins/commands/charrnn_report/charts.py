@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from charrnn_core.page.curves import svg
-from charrnn_core.runs.curves import AXES, chart
+from charrnn_core.runs.curves import AXES, MOST_WITH_INTERVALS, MOST_WITH_TRAINING, chart
 from charrnn_report.shown import Shown
 
 _WIDE, _NARROW = (760, 400), (400, 340)
-_MOST_POINTS, _OF_ALL = 240, 1500
-"""The most points of a line, and of the lines of all runs together."""
+_FEWEST_POINTS, _MOST_POINTS, _OF_ALL = 10, 240, 600
+"""The points of a line, at least and at most, and of a line of every run together."""
 
 STYLE = """
 .axes label { margin-right: 1rem; }
 .by { display: none; }
 .by > .narrow { display: none; }
-.by svg { width: 100%; max-width: 60rem; }
+.by > div > svg { width: 100%; }
 @media (max-width: 40rem) {
   .by > .wide { display: none; }
   .by > .narrow { display: block; }
@@ -27,7 +27,7 @@ def charts(runs: Sequence[Shown]) -> tuple[str, str]:
 
     The buttons need no script: what they show is said by the style sheet.
     """
-    most = max(12, min(_MOST_POINTS, _OF_ALL // len(runs)))
+    most = max(_FEWEST_POINTS, min(_MOST_POINTS, _OF_ALL // len(runs)))
     curves = [run.curve for run in runs]
     drawn = {by: found for by in AXES if (found := chart(curves, by, most)) is not None}
     if not drawn:
@@ -52,10 +52,12 @@ def charts(runs: Sequence[Shown]) -> tuple[str, str]:
 def _caption(runs: Sequence[Shown]) -> str:
     """Say how to read the curves."""
     parts = []
-    if len(runs) > 1:
+    if len(runs) > MOST_WITH_TRAINING:
+        parts.append("Held-out losses; every run has a colour and dashes.")
+    elif len(runs) > 1:
         parts.append("Every run has a colour and dashes; its thin line is the training loss.")
     stages = [stage for run in runs for stage in run.history.course.stages]
-    if any(stage.interval for stage in stages):
+    if len(runs) <= MOST_WITH_INTERVALS and any(stage.interval for stage in stages):
         parts.append(
             "The band around a held-out loss is its 95 % interval: how much it would vary with "
             "another text of this kind and length. Points of one line are measured on the same "

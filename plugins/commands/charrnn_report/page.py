@@ -19,7 +19,7 @@ from charrnn_report.tables import (
 MARK = "<!-- a report of charrnn -->"
 """What tells a report from other pages, which are never replaced."""
 
-_MOST_RUNS = 60
+_MOST_RUNS = 40
 
 _STYLE = """
 pre { font-size: 0.875rem; max-height: 22rem; overflow-y: auto; }

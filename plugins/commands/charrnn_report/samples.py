@@ -1,6 +1,7 @@
 """What the models of a report wrote while they learnt."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from charrnn_core.page.frame import escaped
@@ -9,7 +10,7 @@ from charrnn_core.terminal import number, printable
 from charrnn_report.shown import Shown
 
 _MOST, _OF_ALL = 8, 120
-_LONGEST, _LETTERS_OF_ALL = 2000, 150_000
+_LONGEST, _BYTES_OF_ALL = 4000, 160_000
 
 
 def samples(runs: Sequence[Shown]) -> str:
@@ -18,7 +19,7 @@ def samples(runs: Sequence[Shown]) -> str:
     if not found:
         return "<p>No samples were kept: runs keep them in samples.jsonl.</p>"
     most = max(1, min(_MOST, _OF_ALL // len(found)))
-    longest = min(_LONGEST, _LETTERS_OF_ALL // (most * len(found)))
+    longest = min(_LONGEST, _BYTES_OF_ALL // (most * len(found)))
     parts = []
     for run in found:
         chosen = spread_out(run.history.samples, most)
@@ -51,6 +52,13 @@ def _sample(run: Shown, sample: Sample, longest: int) -> str:
     ]
     if losses and math.isfinite(losses[-1]):
         heading += f", held-out {number(losses[-1] / math.log(2), 3)} bits"
-    prompt, text = (escaped(printable(part[:longest])) for part in (sample.prompt, sample.text))
-    more = "…" if max(len(sample.prompt), len(sample.text)) > longest else ""
-    return f"<h3>{heading}</h3><pre><b>{prompt}</b>{text}{more}</pre>"
+    prompt, text = _cut(sample.prompt, longest // 4), _cut(sample.text, longest)
+    return f"<h3>{heading}</h3><pre><b>{prompt}</b>{text}</pre>"
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return text as HTML of about so many bytes at most."""
+    whole = escaped(printable(text[:longest])).encode()
+    if len(whole) <= longest >= len(text):
+        return whole.decode()
+    return re.sub("&[^;]*$", "", whole[:longest].decode(errors="ignore")) + "…"

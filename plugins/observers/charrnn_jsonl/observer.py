@@ -39,9 +39,10 @@ class JSONLObserver:
             CheckpointError: `state` did not return this state.
         """
         table = state if isinstance(state, dict) else {}
-        # There were no samples in a run of before they were logged.
-        for key, length in {"bytes": None, "samples": 0, **table}.items():
-            if key in _FILES and (type(length) is not int or length < 0):
+        # A run of before samples were logged has none.
+        lengths = {"bytes": table.get("bytes"), "samples": table.get("samples", 0)}
+        for key, length in lengths.items():
+            if type(length) is not int or length < 0:
                 raise CheckpointError(
                     f"the checkpoint's length of {_FILES[key]} is {shown(length)}; expected a "
                     "number of bytes: use another checkpoint"

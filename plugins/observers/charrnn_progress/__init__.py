@@ -8,5 +8,5 @@ def charrnn_observers():
     yield ObserverPlugin(
         name="progress",
         target="charrnn_progress.observer:progress",
-        summary="shows a bar with loss, speed, time left and samples; in a notebook a curve, in a file lines",
+        summary="shows loss, speed, time left and samples: a bar; a curve in a notebook",
     )
