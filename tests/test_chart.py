@@ -160,6 +160,6 @@ def test_a_single_point_is_shown():
         title="", x_name="x", y_name="y", lines=[Line(name="one", points=[point])],
         levels=[Level(name="level", y=0.25)], marks=[Mark(name="mark", point=point)],
     )  # fmt: skip
-    assert "<circle" in svg(drawn)
+    assert "h0" in svg(drawn)
     lines = curve_lines(drawn, 60, encoding="utf-8")
     assert any("one 0.500" in line for line in lines)

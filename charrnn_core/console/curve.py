@@ -81,20 +81,26 @@ def _beside(chart: Chart, labels: list[tuple[str, float]], rows: int) -> list[st
 def _dots(chart: Chart, width: int, rows: int) -> list[str]:
     from plotille import Canvas  # here, for --help is to be quick
 
+    size = chart.high - chart.low
+
+    def near(y: float) -> float:
+        # A line of plotille takes as long as it is, also where it cannot be seen.
+        return min(max(y, chart.low - size), chart.high + size)
+
     canvas = Canvas(width, rows, 0.0, chart.low, chart.farthest * 1.001, chart.high)
     across = [chart.farthest * i / (2 * width) for i in range(0, 2 * width, _EVERY)]
     for level in chart.levels:
         for x in across:
-            canvas.point(x, level.y)
+            canvas.point(x, near(level.y))
     for line in chart.lines:
-        _draw(canvas, line)
+        _draw(canvas, line, [(point.x, near(point.y)) for point in line.points])
     return canvas.plot("\n").replace(_NO_DOTS, " ").splitlines()
 
 
-def _draw(canvas: "Canvas", line: Line) -> None:
-    if line.thin or len(line.points) == 1:
-        for point in line.points:
-            canvas.point(point.x, point.y)
+def _draw(canvas: "Canvas", line: Line, points: list[tuple[float, float]]) -> None:
+    if line.thin or len(points) == 1:
+        for x, y in points:
+            canvas.point(x, y)
         return
-    for one, other in zip(line.points, line.points[1:], strict=False):
-        canvas.line(one.x, one.y, other.x, other.y)
+    for (x, y), (to_x, to_y) in zip(points, points[1:], strict=False):
+        canvas.line(x, y, to_x, to_y)

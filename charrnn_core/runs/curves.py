@@ -20,7 +20,7 @@ MOST_WITH_TRAINING, MOST_WITH_INTERVALS = 8, 4
 _MOST_BITS = 64.0
 _STEEP = 1.6
 _ROOM = 0.06
-_MOST_CHARACTERS = 2**63
+_FARTHEST = 2**53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +147,12 @@ def _plain(point: Point) -> Point:
 def _placed(curve: Curve, by: str) -> Iterator[tuple[Stage, float]]:
     """Yield the stages of a run, each with its place on an axis, if it has one there."""
     for stage in curve.course.stages:
-        if by == "updates":
-            x = float(stage.step)
-        elif by == "characters":
-            x = float(min(stage.characters, _MOST_CHARACTERS))
-        else:
+        if by == "minutes":
             x = math.nan if stage.seconds is None else round(stage.seconds / 60, 6)
-        if math.isfinite(x) and x >= 0:
-            yield stage, x
+        else:
+            x = stage.step if by == "updates" else stage.characters
+        if 0 <= x <= _FARTHEST:
+            yield stage, float(x)
 
 
 def _shown(points: Iterable[Point], most: int) -> list[Point]:
@@ -182,9 +180,9 @@ def _levels(curves: Sequence[Curve]) -> Iterator[Level]:
     by_name: dict[str, dict[str, list[str]]] = {}
     for curve in curves:
         for name, nats in curve.levels.items():
-            if math.isfinite(nats):
-                bits = number(nats / math.log(2), 3)
-                by_name.setdefault(name, {}).setdefault(bits, []).append(curve.name)
+            if math.isfinite(bits := nats / math.log(2)):
+                same = by_name.setdefault(name, {}).setdefault(number(bits, 3), [])
+                same.append(curve.name)
     for name, values in by_name.items():
         for bits, whose in values.items():
             label = f"{name} ({', '.join(whose)})" if len(values) > 1 else name

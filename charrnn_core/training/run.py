@@ -85,11 +85,8 @@ class TrainingRun:
             reason = training.loop.status
             evaluation = self._evaluate_at_the_end(training)
             if evaluation is not None:
-                about = {
-                    "step": training.loop.step,
-                    "reason": reason,
-                    **training.time.spent.table(),
-                }
+                about = {"step": training.loop.step, "reason": reason}
+                about |= training.time.spent.table()
                 self._writer.write_evaluation({**about, **evaluation.table()})
         finally:
             self._comparison.cancel()

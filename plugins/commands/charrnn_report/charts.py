@@ -7,11 +7,11 @@ from charrnn_core.runs.curves import AXES, MOST_WITH_INTERVALS, MOST_WITH_TRAINI
 from charrnn_report.shown import Shown
 
 _WIDE, _NARROW = (760, 400), (400, 340)
-_FEWEST_POINTS, _MOST_POINTS, _OF_ALL = 10, 240, 600
+_FEWEST_POINTS, _MOST_POINTS, _OF_ALL = 8, 240, 400
 """The points of a line, at least and at most, and of a line of every run together."""
 
 STYLE = """
-.axes label { margin-right: 1rem; }
+.axes label { margin-right: 0.6rem; }
 .by { display: none; }
 .by > .narrow { display: none; }
 .by > div > svg { width: 100%; }

@@ -19,7 +19,7 @@ from charrnn_report.tables import (
 MARK = "<!-- a report of charrnn -->"
 """What tells a report from other pages, which are never replaced."""
 
-_MOST_RUNS = 40
+_MOST_RUNS = 30
 
 _STYLE = """
 pre { font-size: 0.875rem; max-height: 22rem; overflow-y: auto; }
@@ -27,7 +27,8 @@ h3 { font-size: 1rem; margin: 1rem 0 0.25rem; }
 details { margin: 0.5rem 0; }
 summary { cursor: pointer; }
 table { font-size: 0.9rem; }
-td { overflow-wrap: anywhere; min-width: 3rem; }
+td, th { white-space: nowrap; }
+.settings td { white-space: normal; overflow-wrap: break-word; min-width: 8rem; max-width: 24rem; }
 """
 
 

@@ -10,7 +10,7 @@ from charrnn_core.terminal import number, printable
 from charrnn_report.shown import Shown
 
 _MOST, _OF_ALL = 8, 120
-_LONGEST, _BYTES_OF_ALL = 4000, 160_000
+_LONGEST, _BYTES_OF_ALL = 4000, 100_000
 
 
 def samples(runs: Sequence[Shown]) -> str:

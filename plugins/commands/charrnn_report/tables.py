@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from charrnn_core.page.table import html_table
@@ -12,8 +13,8 @@ from charrnn_core.runs.overview import spec
 from charrnn_core.terminal import number, printable
 from charrnn_report.shown import Shown
 
-_MOST_STAGES, _OF_ALL = 24, 400
-_LONGEST = 300
+_MOST_STAGES, _OF_ALL = 24, 240
+_LONGEST = 120
 
 
 def overview_table(runs: Sequence[Shown]) -> str:
@@ -33,7 +34,7 @@ def overview_table(runs: Sequence[Shown]) -> str:
             _figure(about.bits, 4),
             _figure(about.nats, 4),
             _plain(cell),
-            _plain(about.text or ""),
+            _plain(Path(about.text or "").name),  # of a file, which may lie deep down
             "" if about.parameters is None else f"{about.parameters:,}",
             f"{stages[-1].characters:,}" if stages else "",
             "" if seconds is None else f"{seconds / 60:.1f}",
@@ -60,7 +61,7 @@ def environment_table(runs: Sequence[Shown]) -> str:
     if not rows:
         return "<p>Not known: there is no checkpoint yet.</p>"
     if len(runs) > 1 and all(len(set(row[1:])) == 1 for row in rows):
-        return _wide(html_table([row[:2] for row in rows]))
+        return _wide(html_table([row[:2] for row in rows]), "settings")
     return _compared(runs, rows)
 
 
@@ -114,7 +115,7 @@ def _in_words(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _compared(runs: Sequence[Shown], rows: Sequence[Sequence[str]]) -> str:
     head = ("", *(run.heading for run in runs)) if len(runs) > 1 else ()
-    return _wide(html_table(rows, head))
+    return _wide(html_table(rows, head), "settings")
 
 
 def _plain(text: str) -> str:
@@ -130,6 +131,6 @@ def _bits(nats: float) -> str:
     return number(nats / math.log(2), 3)
 
 
-def _wide(table: str) -> str:
+def _wide(table: str, kind: str = "") -> str:
     """Let a table scroll sideways where it is too wide, also by keyboard."""
-    return f'<div class="wide" tabindex="0">{table}</div>'
+    return f'<div class="{f"wide {kind}".strip()}" tabindex="0">{table}</div>'
