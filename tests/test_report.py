@@ -55,7 +55,8 @@ def test_a_page_has_curves_samples_settings_and_results(run, trained):
     assert len(samples) > 5 and samples[-1]["prompt"] == "Ann "
     for part in (
         "finished", "elman:4", "n-gram, order 6", "batch", "jax", "processor",
-        f"update {samples[-1]['step']}", f"Ann {samples[-1]['text'][:10].strip()}", f"{trained.held_out.bits_per_char:.4f}",
+        f"update {samples[-1]['step']}", f"Ann {samples[-1]['text'][:10].strip()}",
+        f"{trained.held_out.bits_per_char:.4f}",
     ):  # fmt: skip
         assert part in text, part
     bits = [row[0] for row in trained.held_out.cells()]
