@@ -68,6 +68,8 @@ class NotebookProgress:
         self._show()
 
     def on_end(self, event: Ended) -> None:
+        if event.reason == "finished":
+            self._line.progress = 1.0  # a budget of minutes leaves time for the end
         self._incidents.append(f"{event.reason} after {event.seconds:.0f} s")
         self._show()
 
