@@ -25,6 +25,7 @@ def svg(chart: Chart, width: int = 720, height: int = 340) -> str:
         chart: the chart.
         width, height: of the drawing; a narrow one has fewer ticks and shorter labels.
 
+    >>> from charrnn_core.chart import Point
     >>> line = Line(name="held-out", points=[Point(1, 3.0), Point(2, 2.5)])
     >>> drawn = svg(Chart(title="Loss", x_name="updates", y_name="bits", lines=[line], high=4.0))
     >>> drawn.startswith('<svg viewBox="0 0 720 340"'), "held-out</text>" in drawn
