@@ -46,7 +46,7 @@ def charrnn_recipes():
         settings={
             "cell": {"use": "lstm", "features": 768, "dropout": 0.2},
             "average": 0.999,
-            "optimizer": {"use": "nadam", "learning_rate": 3e-3},
+            "optimizer": {"use": "adam", "learning_rate": 3e-3},
             "minutes": 20,
         },
     )
