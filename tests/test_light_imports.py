@@ -9,9 +9,10 @@ import pytest
 HEAVY = {"jax", "jaxlib", "flax", "optax", "numpy", "rich", "urllib3", "msgpack", "asyncio"}
 INSTANT = [
     "--help", "--version", "plugins", "plugins show source gutenberg",
-    "plugins show sampler temperature", "run --help", "doctor --help", "sample --help", "novelty --help",
+    "plugins show sampler temperature", "run --help", "sample --help", "novelty --help",
     "eval --help", "score --help", "bench --help", "install --help", "uninstall --help",
     "new-plugin --help", "info --help", "check --help", "resume --help",
+    "doctor --help",
 ]  # fmt: skip
 PROGRAM = """
 import contextlib, io, json, sys

@@ -1,8 +1,8 @@
 """Mojibake: UTF-8 that was once decoded as Windows-1252 or Latin-1. Standard library only.
 
-Such a text has "Ã©" for "é". A line is taken for mojibake if encoding it again gives valid UTF-8 with
-fewer characters, which decode to something that people write. In genuine text that does not happen:
-every single accented letter on the line would make the bytes invalid.
+Such a text has "Ã©" for "é". A line is taken for mojibake if encoding it again gives valid UTF-8,
+and that something that people write. In genuine text it does not: a single accented letter on the
+line makes the bytes invalid.
 """
 
 import re

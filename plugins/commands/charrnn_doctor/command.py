@@ -1,4 +1,4 @@
-"""The command ``charrnn doctor``; it imports what reads a text when it runs, to keep --help fast."""
+"""The command ``charrnn doctor``; what reads a text is imported when it runs."""
 
 import sys
 import time

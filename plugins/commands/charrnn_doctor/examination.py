@@ -36,6 +36,7 @@ class Examination:
         copies: what occurs twice.
         floor: what counting achieves.
         notes: what the source told the user.
+        is_whole: whether all of the text was looked at.
         default: what a run would do with it; None if that was not asked.
     """
 
@@ -47,12 +48,8 @@ class Examination:
     copies: Copies
     floor: Floor
     notes: tuple[str, ...]
+    is_whole: bool
     default: "Default | None" = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of the text was looked at."""
-        return len(self.text.original) < MOST
 
     @property
     def must_mend(self) -> bool:
@@ -126,4 +123,5 @@ def examine(settings: RunConfig, registry: Registry) -> Examination:
         copies=copies,
         floor=count(text, split),
         notes=reading.notes,
+        is_whole=len(reading.text) < MOST,
     )

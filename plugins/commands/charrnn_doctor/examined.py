@@ -1,10 +1,8 @@
 """The text that is examined, and where in the user's text something of it is."""
 
-import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -19,26 +17,36 @@ class Examined:
     """A text without its wrapper.
 
     Arguments:
-        original: the text with it.
-        removed: the places of the wrapper in it, in order.
+        body: the text.
+        cuts: where something was cut: for each, the lines of the body before it, and its own.
 
-    >>> text = Examined("a licence\\na tale\\nof joy", ((0, 10),))
+    >>> text = Examined.without("a licence\na tale\nof joy", [(0, 10)])
     >>> text.body, text.line(7), text.quote(7, 13)
-    ('a tale\\nof joy', 3, "line 3 'of joy'")
+    ('a tale\nof joy', 3, "line 3 'of joy'")
     """
 
-    original: str
-    removed: Sequence[tuple[int, int]] = ()
+    body: str
+    cuts: tuple[tuple[int, int], ...] = ()
 
-    @cached_property
-    def body(self) -> str:
-        """The text without its wrapper."""
-        if not self.removed:
-            return self.original
-        ends = [0, *(place for span in self.removed for place in span), len(self.original)]
-        return "".join(
-            self.original[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)
-        )
+    @classmethod
+    def without(cls, text: str, spans: Sequence[tuple[int, int]]) -> "Examined":
+        """Cut something from a text, given its places, in order."""
+        body, cuts, position, lines = [], [], 0, 0
+        for start, end in spans:
+            body.append(text[position:start])
+            lines += text.count("\n", position, start)
+            if end < len(text):  # no line comes after the end
+                cuts.append((lines, text.count("\n", start, end)))
+            position = end
+        return cls("".join([*body, text[position:]]), tuple(cuts))
+
+    def with_lines(self, others: Iterable[tuple[int, str, str]]) -> "Examined":
+        """Return the text with other lines, given where each begins, the line and the other."""
+        pieces, position = [], 0
+        for start, line, other in others:
+            pieces += [self.body[position:start], other]
+            position = start + len(line)
+        return Examined("".join([*pieces, self.body[position:]]), self.cuts)
 
     @cached_property
     def symbols(self) -> str:
@@ -61,17 +69,9 @@ class Examined:
         return sum(int(self.counts[self.symbols.index(symbol)]) for symbol in symbols)
 
     def line(self, place: int) -> int:
-        """Return the number of the line, from 1, that a place of the body has in the original."""
-        kept = [
-            start - before for (start, _), before in zip(self.removed, self._before, strict=False)
-        ]
-        moved = self._before[bisect.bisect_right(kept, place)]
-        return self.original.count("\n", 0, place + moved) + 1
-
-    @cached_property
-    def _before(self) -> list[int]:
-        """How much was removed before the first span, before the second, .. and in all."""
-        return list(accumulate((end - start for start, end in self.removed), initial=0))
+        """Return the number, from 1, that the line of a place has in the text before any cut."""
+        number = self.body.count("\n", 0, place)
+        return number + 1 + sum(lines for before, lines in self.cuts if before <= number)
 
     def quote(self, start: int, end: int) -> str:
         """Return a place of the body with its line: the beginning of what is there."""

@@ -1,7 +1,12 @@
 """Read a text as a run would, and find what is wrong with its bytes."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
 
 from charrnn_core.errors import CorpusError
 from charrnn_core.registry.registry import Registry
@@ -11,7 +16,6 @@ from charrnn_core.text.decode import encode_text
 from charrnn_core.text.load import read_corpus
 from charrnn_core.text.recognition import (
     is_binary,
-    is_mostly_utf8,
     kind_of_file,
     likely_encoding,
     wide_encoding,
@@ -64,8 +68,12 @@ def read(source: Ref, registry: Registry) -> Reading:
     if _takes(source, registry, "newlines"):
         notes.clear()  # what the source tells of line ends is told below
         kept = _beginning(source.with_options({"newlines": "keep"}), registry, notes)
-        normalises = getattr(registry.options("source", source), "newlines") == "normalise"
-        findings += _line_ends(kept, normalises)
+        normalises = registry.options("source", source).newlines == "normalise"
+        ends = _line_ends(kept, normalises, {"newlines": "normalise"})
+        findings += ends
+        if ends and not normalises:
+            source = source.with_options(ends[0].options)
+            corpus = read_corpus(source, registry, lambda line: None)
     else:
         findings += _line_ends(_first(corpus), normalises=False)
     told = dict.fromkeys(line.removeprefix("note: ") for line in notes)
@@ -115,24 +123,24 @@ def _encoding(source: Ref, registry: Registry, error: CorpusError) -> Finding:
     wide = wide_encoding(data)
     if wide is None and is_binary(data[:_BEGINNING]):
         raise error
-    wrong, first = _not_utf8(data)
-    given = source.options.get("encoding", "utf-8")
-    if wide is None and wrong and is_mostly_utf8(data):
+    fault, known = _Fault.of(data), str(error).partition(";")[0]
+    if wide is None and fault.wrong < fault.right and fault.wrong:
         return Finding(
             name="encoding",
-            what=f"{wrong:,} bytes are not UTF-8, as the rest is, the first in {_place(data, first)}",
-            share=wrong / len(data),
+            what=f"{known}; {fault.wrong:,} bytes in all are wrong, and the rest is UTF-8",
+            share=fault.wrong / len(data),
+            examples=(_place(data, fault.first),),
             remedy="repair them; with --source-opt errors=replace they are read as U+FFFD",
             options={"errors": "replace", "encoding": "utf-8"},
         )
-    found = wide or (likely_encoding(data, first) if wrong else "utf-8")
-    if found is None or found == given:
+    found = wide or (likely_encoding(data, fault.first) if fault.wrong else "utf-8")
+    if found is None or found == source.options.get("encoding", "utf-8"):
         raise error
-    bad = f", such as those in {_place(data, first)}" if wrong and wide is None else ""
     return Finding(
         name="encoding",
-        what=f"the text is not {given}{bad}; it looks like {found}",
+        what=f"{known.removesuffix(f'it looks like {found}').rstrip(': ')}; it looks like {found}",
         share=1.0,
+        examples=(_place(data, fault.first),) if fault.wrong and wide is None else (),
         remedy=f"read it with --source-opt encoding={found}",
         options={"encoding": found},
     )
@@ -144,7 +152,7 @@ def _is_utf8(source: Ref, registry: Registry) -> list[Finding]:
     if given.lower().replace("_", "-") in ("utf-8", "utf8"):
         return []
     data = _bytes(source, registry)
-    if data is None or data.isascii() or _not_utf8(data)[0] or wide_encoding(data):
+    if data is None or data.isascii() or _Fault.of(data).wrong or wide_encoding(data):
         return []
     return [
         Finding(
@@ -157,14 +165,29 @@ def _is_utf8(source: Ref, registry: Registry) -> list[Finding]:
     ]
 
 
-def _not_utf8(data: bytes) -> tuple[int, int]:
-    """Return how many bytes are not UTF-8, and where the first is."""
-    try:
-        data.decode()
-        return 0, 0
-    except UnicodeDecodeError as error:
-        text = data.decode("utf-8", "surrogateescape")
-        return sum("\udc80" <= symbol <= "\udcff" for symbol in text), error.start
+class _Fault(NamedTuple):
+    """What of some bytes is not UTF-8.
+
+    Fields:
+        wrong: how many bytes are not.
+        right: how many characters are, besides ASCII.
+        first: where the first wrong byte is.
+    """
+
+    wrong: int
+    right: int
+    first: int
+
+    @classmethod
+    def of(cls, data: bytes) -> "_Fault":
+        try:
+            data.decode()
+            return cls(0, 0, 0)
+        except UnicodeDecodeError as error:
+            text = data.decode("utf-8", "surrogateescape")
+            points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+            wrong = int(np.count_nonzero((points >= 0xDC80) & (points <= 0xDCFF)))
+            return cls(wrong, int(np.count_nonzero(points > 0x7F)) - wrong, error.start)
 
 
 def _place(data: bytes, at: int) -> str:
@@ -175,22 +198,25 @@ def _place(data: bytes, at: int) -> str:
     return f"line {number:,} {around!r}"
 
 
-def _line_ends(text: str, normalises: bool) -> list[Finding]:
-    """Find line ends other than a line feed in a text that was read as it is."""
+def _line_ends(
+    text: str, normalises: bool, options: Mapping[str, str] = MappingProxyType({})
+) -> list[Finding]:
+    """Find line ends other than a line feed, in a text that was read as it is."""
     both = text.count("\r\n")
     lone, lines = text.count("\r") - both, text.count("\n") - both
     if not both and not lone:
         return []
     counts = [f"{n:,} {what}" for n, what in ((both, "CR LF"), (lone, "CR"), (lines, "LF")) if n]
+    first = text.index("\r")
+    shown = text[max(0, first - _AROUND) : first + 2]
     return [
         Finding(
             name="line-ends",
             what=f"line ends are {' and '.join(counts)}",
             share=(both + lone) / len(text),
-            remedy="nothing: they are read as LF"
-            if normalises
-            else "make them LF, which every text has, so that the model need not learn them",
+            examples=(f"line {text.count(chr(10), 0, first) + 1:,} {shown!r}",),
+            remedy="nothing, as they are read as LF" if normalises else "make them all LF",
             mend=not normalises,
-            options={} if normalises else {"newlines": "normalise"},
+            options={} if normalises else options,
         )
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from charrnn_core.console.layout import alarm, folded, heading, labelled
+from charrnn_core.console.layout import alarm, folded, labelled
 from charrnn_core.text.passages import PASSAGE
 from charrnn_doctor.examination import Examination
 from charrnn_doctor.finding import Finding
@@ -34,9 +34,9 @@ def lines(found: Examination, command: str, width: int | None) -> Iterator[str]:
 
 def _facts(found: Examination) -> Iterator[tuple[str, str]]:
     text, copies, floor = found.text, found.copies, found.floor
-    whole = "" if found.is_whole else f", of which the first {len(text.original):,} were looked at"
-    total = f"{found.corpus.characters:,} characters" if found.is_whole else "a long text"
-    yield "text", f"{found.corpus.name}: {total}{whole}, {len(text.symbols):,} symbols"
+    part = "" if found.is_whole else " at the beginning of a longer text"
+    total = f"{len(text.body):,} characters{part}, {len(text.symbols):,} symbols"
+    yield "text", f"{found.corpus.name}: {total}"
     rarest = (f"{symbol!r} {n:,} (line {line:,})" for symbol, n, line in found.rarest())
     yield "rarest", ", ".join(rarest)
     yield (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charrnn_core.text.mojibake import find_mojibake
+from charrnn_core.text.mojibake import Mojibake, find_mojibake
 from charrnn_core.text.two_forms import find_two_forms
 from charrnn_doctor.examined import Examined
 from charrnn_doctor.finding import Finding
@@ -28,7 +28,10 @@ _IDEOGRAPHIC_SPACE = "\u3000"
 
 def about_symbols(text: Examined) -> Iterator[Finding]:
     """Yield what is wrong with the characters of a text."""
-    for check in (_controls, _replaced, _invisible, _spaces, _two_forms, _mojibake, _long_lines):
+    if found := list(find_mojibake(text.body)):
+        yield _mojibake(text, found)
+        text = text.with_lines(found)  # what else is odd there is odd for that reason
+    for check in (_controls, _replaced, _invisible, _spaces, _two_forms, _long_lines):
         yield from check(text)
 
 
@@ -126,13 +129,10 @@ def _two_forms(text: Examined) -> Iterator[Finding]:
     )
 
 
-def _mojibake(text: Examined) -> Iterator[Finding]:
-    found = list(find_mojibake(text.body))
-    if not found:
-        return
+def _mojibake(text: Examined, found: list[Mojibake]) -> Finding:
     lost = sum(len(line) - len(mended) for _, line, mended in found)
     share = sum(len(line) for _, line, _ in found) / len(text.body)
-    yield Finding(
+    return Finding(
         name="mojibake",
         what=f"{len(found):,} lines are UTF-8 that was once read as Windows-1252 or Latin-1: "
         f"{lost:,} characters too many",

@@ -16,7 +16,7 @@ def without_wrapper(text: str, source: Ref, registry: Registry) -> tuple[Examine
     wrapper = find_wrapper(text, registry)
     if wrapper is None:
         return Examined(text), []
-    return Examined(text, wrapper.spans), [_finding(text, wrapper, source)]
+    return Examined.without(text, wrapper.spans), [_finding(text, wrapper, source)]
 
 
 def _finding(text: str, wrapper: Wrapper, source: Ref) -> Finding:
