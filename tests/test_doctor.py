@@ -14,9 +14,10 @@ import pytest
 from charrnn_doctor.examination import Examination, examine
 from charrnn_doctor.prescription import prescribe
 
-from charrnn_core import CorpusError, RunConfig
+from charrnn_core import CorpusError, PluginError, RunConfig, SourcePlugin, hookimpl
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
+from charrnn_core.text.wrappers import Wrapper, find_wrapper
 from tests.conftest import SHARED
 
 _WORDS = 6000
@@ -39,7 +40,7 @@ def prose(seed: int = 0, letters: str = "etaoinsrhldcumfpgwyb") -> str:
 
 CLEAN = prose()
 ACCENTED = CLEAN.replace("be", "bé").replace("ou", "où")
-SPACED = CLEAN.replace(" a", "\xa0a").replace(" b", " b")
+SPACED = CLEAN.replace(" a", "\xa0a")
 
 HEADER = """The Project Gutenberg EBook of Joy, by A. Nobody
 
@@ -71,7 +72,7 @@ def two_forms(text: str) -> str:
 FAULTS: dict[str, tuple[str, str, bytes]] = {
     "latin-1": ("encoding", "mend", ACCENTED.encode("latin-1")),
     "utf-16": ("encoding", "mend", ACCENTED.encode("utf-16")),
-    "a few bad bytes": ("encoding", "mend", ACCENTED.encode().replace(b"cat", b"c\xfft", 9)),
+    "a few bad bytes": ("encoding", "mend", ACCENTED.encode().replace(b"te", b"t\xffe", 9)),
     "CR LF": ("line-ends", "note", CLEAN.replace("\n", "\r\n").encode()),
     "mixed line ends": ("line-ends", "note", CLEAN.replace("a\n", "a\r\n").encode()),
     "CR alone": ("line-ends", "note", CLEAN.replace("\n", "\r").encode()),
@@ -269,3 +270,41 @@ def test_without_a_probe_jax_is_not_imported(tmp_path):
     path = written(tmp_path, CLEAN.encode())
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+def test_a_licence_in_a_file_with_old_line_ends(tmp_path):
+    text = (HEADER + ACCENTED + FOOTER).replace("\n", "\r").encode("latin-1")
+    found = looked_at(written(tmp_path, text))
+    assert [each.name for each in found.findings] == ["encoding", "wrapper", "line-ends"]
+    command = prescribe(found.source, found.findings, ["--cell", "gru"], Registry.installed())
+    assert command.endswith("run --source - --cell gru")
+    steps = command.rpartition(" | ")[0]
+    done = subprocess.run(["sh", "-c", steps], capture_output=True, check=True)
+    assert not looked_at(written(tmp_path, done.stdout)).findings
+    assert done.stdout.decode().strip() == ACCENTED.strip()
+
+
+def wrapped(spans: object) -> Registry:
+    """The registry with a source that tells of this wrapper, whatever the text."""
+    registry = Registry()
+    plugin = SourcePlugin(name="theirs", target=print, wrapper=lambda text: spans)  # pyright: ignore
+
+    class Theirs:
+        @staticmethod
+        @hookimpl
+        def charrnn_sources():
+            yield plugin
+
+    registry.add(lambda: Theirs, "theirs")
+    return registry
+
+
+def test_a_source_of_theirs_tells_of_its_wrapper():
+    assert find_wrapper("a text", wrapped([(0, 2)])) == Wrapper("theirs", ((0, 2),))
+    assert find_wrapper("a text", wrapped([])) is None
+
+
+@pytest.mark.parametrize("spans", [[(2, 1)], [(0, 99)], [(3, 4), (0, 1)], 7, [("a", "b")]])
+def test_a_source_that_tells_nonsense_is_blamed(spans):
+    with pytest.raises(PluginError, match="theirs"):
+        find_wrapper("a text", wrapped(spans))

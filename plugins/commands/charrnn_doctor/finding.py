@@ -18,6 +18,7 @@ class Finding:
         mend: whether it should be mended before a training.
         options: options of the source that mend it.
         filters: shell commands that mend it, each from standard input to standard output.
+        preparing: those that are needed before any other, if there is another.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Finding:
     mend: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
     filters: tuple[str, ...] = ()
+    preparing: tuple[str, ...] = ()
 
     def table(self) -> dict[str, Any]:
         """Return the plain form, for JSON."""

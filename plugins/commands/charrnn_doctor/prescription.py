@@ -26,14 +26,17 @@ def prescribe(
         given: the options of the run that the user chose.
         registry: the plugins.
     """
-    filters = [each for finding in findings if finding.mend for each in finding.filters]
+    found = list(findings)
+    filters = [each for finding in found if finding.mend for each in finding.filters]
     usual = registry.resolve("source", Ref(source.use, source.argument)).options
     options = {name: str(v) for name, v in source.options.items() if str(v) != str(usual[name])}
     if not filters or not _is_plain_file(source):
         where = source.argument if source.use == "file" else source.table()["use"]
         return _run(str(where), options, given)
+    # The filters read lines, in UTF-8.
+    filters = [each for finding in found for each in finding.preparing] + filters
     encoding = options.pop("encoding", None)
-    if encoding is not None:  # the filters read UTF-8
+    if encoding is not None:
         filters.insert(0, f"iconv -f {shlex.quote(encoding)} -t utf-8")
     first, *others = filters
     steps = [f"{first} < {shlex.quote(str(source.argument))}", *others]

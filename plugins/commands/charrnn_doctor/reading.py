@@ -218,5 +218,6 @@ def _line_ends(
             remedy="nothing, as they are read as LF" if normalises else "make them all LF",
             mend=not normalises,
             options={} if normalises else options,
+            preparing=(r"perl -0777 -pe 's/\r\n?/\n/g'",),
         )
     ]
