@@ -54,14 +54,14 @@ def read(source: Ref, registry: Registry) -> Reading:
     Raises:
         SourceError, CorpusError: there is no text, or nothing tells its encoding.
     """
-    notes, findings = list[str](), list[Finding]()
+    notes, findings, corpus = list[str](), list[Finding](), None
     try:
         corpus = read_corpus(source, registry, notes.append)
     except CorpusError as error:
         findings.append(_encoding(source, registry, error))
     else:
         findings += _is_utf8(source, registry)
-    if findings:
+    if corpus is None or findings:
         notes.clear()
         source = source.with_options(findings[0].options)
         corpus = read_corpus(source, registry, notes.append)
