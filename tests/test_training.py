@@ -257,7 +257,7 @@ def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, regi
     module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
     mine = Registry.installed()
     mine.add(lambda: module, "watched")
-    timed = dataclasses.replace(config, characters=None, minutes=0.2, optimizer=Ref("watched"))
+    timed = dataclasses.replace(config, characters=None, minutes=0.1, optimizer=Ref("watched"))
     recorder = Recorder()
     result = train(timed, out=tmp_path / "run", observers=[recorder], registry=mine)
     assert result.reason == "finished"
