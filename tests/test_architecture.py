@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
     "sampling": {"engine", "network", "text"},
+    "javascript": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "registry", "runs", "sampling", "text"},
     "training": {

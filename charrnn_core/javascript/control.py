@@ -6,8 +6,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from charrnn_core.javascript.block import Block, copied
-from charrnn_core.javascript.nodes import Node, Operand, Stored
 from charrnn_core.javascript.movement import put_together
+from charrnn_core.javascript.nodes import Node, Operand, Stored
 from charrnn_core.javascript.operations import Operation, lowers, stored
 
 _SHORT = 16

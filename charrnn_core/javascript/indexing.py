@@ -1,10 +1,8 @@
 """Reading and writing at places that the step computes: gathers, scatters and dynamic slices."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from jax.lax import GatherScatterMode
 
 from charrnn_core.javascript.block import copied, looped
