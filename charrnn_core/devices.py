@@ -7,7 +7,7 @@ from pathlib import Path
 
 _MOST = 8
 
-_WIDE, _NARROW, _ACCELERATOR = 6e10, 2.75e10, 1e12
+_WIDE, _NARROW, _ACCELERATOR = 7.5e10, 2.75e10, 1e12
 """Operations a second of a core with AVX-512, of another core, and of an accelerator."""
 
 
@@ -59,8 +59,8 @@ def operations_per_second(backend: str, lines: list[str] | None = None) -> float
     """Return about how many floating-point operations a device makes in a second of training.
 
     It follows from the kind of the device, not from a clock, which would make every run another. On
-    the three kinds of processors that were looked at (EPYC of the families 23, 25 and 25 with
-    AVX-512, two cores each) it is right within a third; for an accelerator it is a guess.
+    the four kinds of processors that were looked at (EPYC of the families 23, 25 and 25 with
+    AVX-512, Xeon with AMX, two cores each) it is right within a third; for an accelerator it is a guess.
 
     Arguments:
         backend: what jax calls the device, such as ``cpu``.

@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
     "sampling": {"engine", "network", "text"},
+    "javascript": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "page", "registry", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "page", "registry", "runs", "sampling", "text"},
     "training": {

@@ -296,6 +296,8 @@ UNGUARDED = {
     "plugins/commands/charrnn_install/pip.py": {"read_text"},  # a temporary directory of its own
     "charrnn_core/devices.py": {"read_text"},  # /proc/cpuinfo
     "plugins/sources/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
+    "charrnn_core/page/frame.py": {"read_text"},  # a package's
+    "charrnn_core/javascript/bundle.py": {"read_text"},  # a package's
     "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null
     "charrnn_core/console/stdio.py": {"os.open"},  # /dev/null
     "charrnn_core/testing/recipes.py": {"write_text"},  # a temporary directory of its own

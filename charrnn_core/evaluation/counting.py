@@ -39,6 +39,23 @@ Counted = tuple[tuple[Row, ...], tuple[str, ...]]
 """The rows of baselines, and remarks on those that are missing."""
 
 
+def seconds_to_count(
+    training: Ids,
+    pieces: Sequence[Piece],
+    seconds_per_work: float = _SECONDS_PER_WORK,
+    done: float = 0.0,
+) -> float:
+    """Estimate how long counting the baselines of a text takes, or the rest of it.
+
+    >>> import numpy as np
+    >>> seconds_to_count(np.zeros(MOST_CHARACTERS, int), [Piece(0, np.zeros(1, int))])
+    0.0
+    """
+    if len(training) + count_characters(pieces) > MOST_CHARACTERS:
+        return 0.0
+    return seconds_per_work * max(0.0, work_of(training, pieces) - done)
+
+
 class Counting:
     """Counts baselines in a thread, which does not keep the process alive.
 
@@ -102,11 +119,8 @@ class Counting:
         """An estimate of how long the rest of the counting takes if nothing else is done."""
         if self._done.is_set():
             return 0.0
-        done, training, pieces = self._done_work, *self._text[:2]
-        if len(training) + count_characters(pieces) > MOST_CHARACTERS:
-            return 0.0
-        each = self._busy / done if done else _SECONDS_PER_WORK
-        return each * max(0.0, work_of(training, pieces) - done)
+        each = self._busy / self._done_work if self._done_work else _SECONDS_PER_WORK
+        return seconds_to_count(*self._text[:2], each, self._done_work)
 
     def _count(self) -> None:
         self._is_modest = _set_modest(self._thread, True)

@@ -11,7 +11,7 @@ from charrnn_core.evaluation.row import Row
 from charrnn_core.evaluation.scoring import STREAMS, WARM_UP, Scorer
 from charrnn_core.network.network import Network
 
-_OF_TRAINING = 0.5
+OF_TRAINING = 0.5
 """Scoring a character takes about a third of the time that training on it does."""
 
 
@@ -76,6 +76,6 @@ class HeldOut:
             seconds_per_character: how long training on a character takes; used until something
                 has been scored twice.
         """
-        guess = _OF_TRAINING * seconds_per_character
+        guess = OF_TRAINING * seconds_per_character
         each = min(guess, self._seconds_per_character or guess)
         return each * (self.text.characters + STREAMS * WARM_UP)

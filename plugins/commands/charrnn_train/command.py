@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
 from charrnn_core.console.curve import curve_in_terminal
@@ -30,6 +31,7 @@ from charrnn_core.terminal import emit, say, to_stderr
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
 _ALIASES = {"characters": ("--chars",), "parameters": ("--params",)}
+_PLACEHOLDERS = {"init_from": "RUN"}
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,7 +46,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
             command = click.option(
                 f"--{name}/--no-{name}" if flag else f"--{name}",
                 *_ALIASES.get(field.name, ()),
-                metavar=None if flag else placeholder(kind),
+                metavar=None if flag else _PLACEHOLDERS.get(field.name, placeholder(kind)),
                 help=help,
                 **flag,
             )(command)
@@ -52,7 +54,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Naming(click.Option):
-    """An option whose help lists the available names, looked up when help is requested."""
+    """An option whose help lists the available names, and that a shell completes with them."""
 
     def __init__(self, *args: Any, names: Callable[[Registry], list[str]], **kwargs: Any) -> None:
         self._names = names
@@ -62,6 +64,10 @@ class Naming(click.Option):
         record = super().get_help_record(ctx)
         names = ", ".join(self._names(Registry.installed()))
         return record and (record[0], f"{record[1]}: {names}.")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = self._names(Registry.installed())
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _default(value: Any) -> str:
