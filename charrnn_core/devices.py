@@ -60,7 +60,8 @@ def operations_per_second(backend: str, lines: list[str] | None = None) -> float
 
     It follows from the kind of the device, not from a clock, which would make every run another. On
     the four kinds of processors that were looked at (EPYC of the families 23, 25 and 25 with
-    AVX-512, Xeon with AMX, two cores each) it is right within a third; for an accelerator it is a guess.
+    AVX-512, Xeon with AMX, two cores each) it is right within a third; for an accelerator it is a
+    guess.
 
     Arguments:
         backend: what jax calls the device, such as ``cpu``.

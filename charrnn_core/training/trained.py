@@ -83,6 +83,7 @@ class Trained:
             f"sample    {directory.command('sample', self.directory, '--length', 500)}",
             f"evaluate  {directory.command('eval', self.directory)}",
             f"report    {directory.command('report', self.directory)}",
+            f"export    {directory.command('export', self.directory)}",
         ]
 
     def _repr_html_(self) -> str:
