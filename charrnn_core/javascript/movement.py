@@ -53,6 +53,14 @@ def _concatenate(op: Operation) -> Sequence[Operand]:
     return [op.result(*(put_together(op, nodes, places) for nodes in parts))]
 
 
+@lowers("stack")
+def _stack(op: Operation) -> Sequence[Operand]:
+    numbers = np.arange(int(np.prod(op.shapes[0]))).reshape(op.shapes[0])
+    places = list(np.moveaxis(numbers, op.params["axis"], 0))
+    parts = zip(*(x.nodes for x in op.inputs), strict=True)
+    return [op.result(*(put_together(op, nodes, places) for nodes in parts))]
+
+
 @lowers("pad")
 def _pad(op: Operation) -> Sequence[Operand]:
     operand, padding = op.inputs

@@ -1,9 +1,9 @@
 """The page of a model: what it says of the run, and the controls that its script brings to life."""
 
 import math
+from importlib.metadata import version
 from importlib.resources import files
 
-import charrnn_core
 from charrnn_core.javascript.bundle import engine, model_data
 from charrnn_core.page.frame import escaped, page
 from charrnn_export.variant import Variant
@@ -104,7 +104,7 @@ def _facts(variant: Variant) -> list[tuple[str, str]]:
         ("Held-out text", held_out),
         ("Table of counts", counts),
         ("Numbers", "float16" if variant.float16 else "float32"),
-        ("Made with", f"charrnn {charrnn_core.__version__}"),
+        ("Made with", f"charrnn {version('charrnn')}"),
     ]
 
 
