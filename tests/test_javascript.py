@@ -101,8 +101,11 @@ class Turns(Awkward):
     @nn.compact
     def __call__(self, z: Any, x: Any) -> Any:
         angle = self.param("angle", nn.initializers.normal(1.0), (self.features,))
-        z = 0.9 * jnp.exp(1j * angle) * z + nn.Dense(self.features)(x)
-        y = jnp.fft.irfft(jnp.fft.rfft(z.real) * (1 + 0.5j), n=self.features)
+        turn = lax.complex(0.9 * jnp.cos(angle), 0.9 * jnp.sin(angle))[None]
+        read = nn.Dense(self.features)(x)
+        z = turn * z + lax.complex(read, jnp.zeros_like(read))
+        waves = jnp.fft.rfft(z.real)
+        y = jnp.fft.irfft(waves * waves, n=self.features)
         return z, nn.Conv(2, (3,))(jnp.stack([y, z.imag], -1)).reshape(len(y), -1)
 
     @nn.nowrap
@@ -115,7 +118,7 @@ class Inverts(Awkward):
 
     @nn.compact
     def __call__(self, h: Any, x: Any) -> Any:
-        matrix = jnp.eye(self.features) + h[:, :, None] * h[:, None, :]
+        matrix = jnp.eye(self.features)[None] + h[:, :, None] * h[:, None, :]
         return jnp.linalg.solve(matrix, nn.Dense(self.features)(x)[..., None])[..., 0], h
 
 

@@ -3,6 +3,7 @@
 import math
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import PurePath
 
 from charrnn_core.javascript.bundle import engine, model_data
 from charrnn_core.page.frame import escaped, page
@@ -81,7 +82,7 @@ def html(variant: Variant) -> str:
         f"It reads one {unit} after another and says which comes next."
     )
     return page(
-        f"{model.config.cell} on {_text(variant)}",
+        f"{_cell(variant)} on {_text(variant)}",
         _BODY.format(about=about, legend=legend, rows=rows),
         style=_file("page.css"),
         script=code + _file("page.js"),
@@ -97,7 +98,7 @@ def _facts(variant: Variant) -> list[tuple[str, str]]:
         held_out = f"{nats['export'] / math.log(2):.3f} bits per {model.alphabet.unit}"
     counts = {True: "included", False: "left out"}[variant.has_counts] if variant.counts else "none"
     return [
-        ("Cell", str(model.config.cell)),
+        ("Cell", _cell(variant)),
         ("Text", _text(variant)),
         ("Parameters", f"{model.parameters:,}"),
         ("Alphabet", f"{len(model.alphabet):,} symbols"),
@@ -108,8 +109,16 @@ def _facts(variant: Variant) -> list[tuple[str, str]]:
     ]
 
 
+def _cell(variant: Variant) -> str:
+    """Return the cell's name with its options, without those that are off."""
+    cell = variant.model.config.cell
+    options = ", ".join(f"{key}={value}" for key, value in cell.options.items() if value)
+    return f"{cell.use}: {options}" if options else cell.use
+
+
 def _text(variant: Variant) -> str:
-    return str(variant.model.table["corpus"].get("name") or variant.model.config.source)
+    """Return the name of the text; of a file, not the folder, which is nobody's business."""
+    return PurePath(str(variant.model.table["corpus"]["name"])).name
 
 
 def _file(name: str) -> str:
