@@ -43,7 +43,6 @@ MAY_IMPORT = {
     "registry": {"console", "files"},
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
-    "javascript": {"engine", "network", "text"},
     "sampling": {"engine", "network", "text"},
     "javascript": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "page", "registry", "sampling", "text"},
