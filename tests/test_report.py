@@ -230,9 +230,9 @@ def test_a_page_that_is_not_live_is_not_read_again(run):
     assert re.search(r"every\s+7 seconds", report_page([read_history(run)], refresh=7))
 
 
-def test_the_end_of_a_training_names_the_report(trained):
-    lines = trained.lines()
-    assert lines[-1].startswith("report ") and lines[-1].endswith(f"report {trained.directory}")
+def test_the_end_of_a_training_names_what_can_be_made_of_it(trained):
+    for line, command in zip(trained.lines()[-2:], ("report", "export"), strict=True):
+        assert line.startswith(f"{command} ") and line.endswith(f"{command} {trained.directory}")
 
 
 @pytest.mark.parametrize("columns", [60, 120])
