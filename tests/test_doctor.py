@@ -14,7 +14,8 @@ import pytest
 from charrnn_doctor.examination import Examination, examine
 from charrnn_doctor.prescription import prescribe
 
-from charrnn_core import CorpusError, PluginError, RunConfig, SourcePlugin, hookimpl
+from charrnn_core import CorpusError, RunConfig, SourcePlugin, hookimpl
+from charrnn_core.errors import PluginError
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.text.wrappers import Wrapper, find_wrapper
