@@ -20,9 +20,9 @@ class Examined:
         body: the text.
         cuts: where something was cut: for each, the lines of the body before it, and its own.
 
-    >>> text = Examined.without("a licence\na tale\nof joy", [(0, 10)])
+    >>> text = Examined.without("a licence\\na tale\\nof joy", [(0, 10)])
     >>> text.body, text.line(7), text.quote(7, 13)
-    ('a tale\nof joy', 3, "line 3 'of joy'")
+    ('a tale\\nof joy', 3, "line 3 'of joy'")
     """
 
     body: str
