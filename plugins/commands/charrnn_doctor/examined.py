@@ -75,6 +75,7 @@ class Examined:
 
     def quote(self, start: int, end: int) -> str:
         """Return a place of the body with its line: the beginning of what is there."""
+        start += len(self.body[start:end]) - len(self.body[start:end].lstrip())
         quoted = " ".join(self.body[start : min(end, start + 2 * _SHOWN)].split()) or " "
         more = " ..." if len(quoted) > _SHOWN or end > start + 2 * _SHOWN else ""
         return f"line {self.line(start):,} {quoted[:_SHOWN]!r}{more}"

@@ -54,17 +54,9 @@ def read(source: Ref, registry: Registry) -> Reading:
     Raises:
         SourceError, CorpusError: there is no text, or nothing tells its encoding.
     """
-    notes, findings, corpus = list[str](), list[Finding](), None
-    try:
-        corpus = read_corpus(source, registry, notes.append)
-    except CorpusError as error:
-        findings.append(_encoding(source, registry, error))
-    else:
-        findings += _is_utf8(source, registry)
-    if corpus is None or findings:
-        notes.clear()
-        source = source.with_options(findings[0].options)
-        corpus = read_corpus(source, registry, notes.append)
+    notes = list[str]()
+    source, findings = _in_its_encoding(source, registry)
+    corpus = read_corpus(source, registry, notes.append)
     if _takes(source, registry, "newlines"):
         notes.clear()  # what the source tells of line ends is told below
         kept = _beginning(source.with_options({"newlines": "keep"}), registry, notes)
@@ -78,6 +70,16 @@ def read(source: Ref, registry: Registry) -> Reading:
         findings += _line_ends(_first(corpus), normalises=False)
     told = dict.fromkeys(line.removeprefix("note: ") for line in notes)
     return Reading(source, corpus, _first(corpus), tuple(told), tuple(findings))
+
+
+def _in_its_encoding(source: Ref, registry: Registry) -> tuple[Ref, list[Finding]]:
+    """Return a source with the encoding that its text is in, and what was wrong with it."""
+    try:
+        _beginning(source, registry, [])
+        findings = _is_utf8(source, registry)
+    except CorpusError as error:
+        findings = [_encoding(source, registry, error)]
+    return source.with_options(findings[0].options) if findings else source, findings
 
 
 def _takes(source: Ref, registry: Registry, *names: str) -> bool:
