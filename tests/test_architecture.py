@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "sampling": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "registry", "runs", "sampling", "text"},
+    "inspection": {"engine", "network", "text"},
     "training": {
         "engine",
         "evaluation",
