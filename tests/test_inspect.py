@@ -1,10 +1,8 @@
 """``charrnn inspect``: the page, what it says, and what a visitor does with it."""
 
-import base64
 import json
 import random
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from charrnn_core import RunConfig, train
+from charrnn_core import load
 from charrnn_core.evaluation.chosen_text import choose_text
 from charrnn_core.inspection.reading import ReadText
 from charrnn_core.inspection.units import Unit
-
-
-def made(out, source, **settings):
-    given = dict(
-        cell="lstm:6", embedding=5, context=3, batch=4, window=16, characters=6000, observers=(),
-        sample_length=5,
-    )  # fmt: skip
-    config = RunConfig(source=str(source), **(given | settings))
-    return train(config, out=out, note=lambda line: None)
+from tests.inspected import data_of, made, unpacked
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +40,6 @@ def page(tmp_path_factory, run):
     done = in_process(["inspect", run, "text.txt", "--units", "9"], folder, {})
     assert done.returncode == 0, done.stderr
     return folder / "inspect.html", text
-
-
-def data_of(path: Path) -> dict:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())
-    assert found
-    return json.loads(found[1])
-
-
-def unpacked(text: str, kind: str) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind)
 
 
 def test_the_page_has_the_text_and_the_bits_that_score_says(page, run, charrnn):
