@@ -438,7 +438,7 @@ def test_the_command_of_a_plugin(charrnn, tmp_path):
         "run = hello_cmd:hello\n"
     )
     env = {"PYTHONPATH": str(tmp_path)}
-    assert "(from charrnn-hello 1.2)" in charrnn("--help", env=env).stdout
+    assert "\ncharrnn-hello 1.2:\n" in charrnn("--help", env=env).stdout
     assert charrnn("hello", env=env).stdout == "hello there\n"
     assert_fails(charrnn("gone", env=env), 1, "command 'gone' (from charrnn-hello 1.2)")
     assert "Train a model" in charrnn("run", "--help", env=env).stdout

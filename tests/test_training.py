@@ -290,7 +290,7 @@ def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
         train(timed, out=tmp_path / "b", registry=mine)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "adamw", "rmsprop", "sgd:0.5", "muon"])
 def test_every_optimizer_learns(config, tmp_path, optimizer):
     recorder = Recorder()
     ref = Ref.parse(optimizer).with_options({"warmup": 5})
@@ -433,10 +433,24 @@ def test_the_carry_starts_afresh_with_every_epoch(registry):
     assert losses[:2] == losses[2:]  # nothing is learnt, so a second epoch repeats the first
 
 
-def test_adamw_is_its_formula(registry):
-    values = {"warmup": 0, "clip": 0, "schedule": "constant", "weight_decay": 0.1}
-    options = registry.options("optimizer", Ref("adamw", "0.5", {**values, "b1": 0.8, "b2": 0.7}))
-    optimizer = registry.load("optimizer", Ref("adamw"))(options, 10)
+def adamw_by_hand(g, n, m, v, w):
+    """The step of AdamW after n gradients, the last of which is g; `nadam_by_hand`: of NAdam."""
+    return m / (1 - 0.8**n) / (np.sqrt(v / (1 - 0.7**n)) + 1e-8) + 0.1 * w
+
+
+def nadam_by_hand(g, n, m, v, w):
+    ahead = 0.8 * m / (1 - 0.8 ** (n + 1)) + 0.2 * g / (1 - 0.8**n)
+    return ahead / (np.sqrt(v / (1 - 0.7**n)) + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand", "own"),
+    [("adamw", adamw_by_hand, {"weight_decay": 0.1}), ("nadam", nadam_by_hand, {})],
+)
+def test_an_optimizer_is_its_formula(registry, name, by_hand, own):
+    values = {"warmup": 0, "clip": 0, "schedule": "constant", "b1": 0.8, "b2": 0.7, **own}
+    options = registry.options("optimizer", Ref(name, "0.5", values))
+    optimizer = registry.load("optimizer", Ref(name))(options, 10)
     w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
     params = jnp.asarray(w, jnp.float32)
     state = optimizer.init(params)
@@ -446,7 +460,7 @@ def test_adamw_is_its_formula(registry):
             updates, state = optimizer.update(jnp.asarray(grad, jnp.float32), state, params)
         params = optax.apply_updates(params, updates)
         m, v = 0.8 * m + 0.2 * grad, 0.7 * v + 0.3 * grad**2
-        w = w - 0.5 * (m / (1 - 0.8**n) / (np.sqrt(v / (1 - 0.7**n)) + 1e-8) + 0.1 * w)
+        w = w - 0.5 * by_hand(grad, n, m, v, w)
         np.testing.assert_allclose(params, w, rtol=1e-5, atol=1e-6)  # float32 near zero
 
 

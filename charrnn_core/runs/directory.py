@@ -11,12 +11,15 @@ from charrnn_core.errors import StorageError
 from charrnn_core.files.atomic import explained, is_locked, user_path
 from charrnn_core.files.regular import check_own_directory, read_own
 from charrnn_core.files.typed import check
+from charrnn_core.runs.checkpoint_names import checkpoint_name, step_of
 from charrnn_core.runs.loop_state import Seconds, Step
-from charrnn_core.runs.recovery import checkpoint_name, step_of
 from charrnn_core.text.kept import KEPT_NAME
 
 CHECKPOINTS = "checkpoints"
 """The name of the directory that holds a run's checkpoints."""
+
+FOLDER = Path("runs")
+"""The folder that holds the runs whose directories nobody has named."""
 
 _LONGEST_OWNER = 4096
 

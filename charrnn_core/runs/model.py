@@ -18,6 +18,7 @@ from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.checkpoint_names import checkpoint_name
 from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.components import make
@@ -30,7 +31,6 @@ from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.opening import Opened, open_model
 from charrnn_core.runs.programs import Programs
 from charrnn_core.runs.rates import decided
-from charrnn_core.runs.recovery import checkpoint_name
 from charrnn_core.sampling.chain import Chain
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.alphabet import Alphabet

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
 from charrnn_core.console.stdio import dispensable
@@ -29,6 +30,7 @@ from charrnn_core.terminal import say, to_stderr
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
 _ALIASES = {"characters": ("--chars",), "parameters": ("--params",)}
+_PLACEHOLDERS = {"init_from": "RUN"}
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,7 +45,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
             command = click.option(
                 f"--{name}/--no-{name}" if flag else f"--{name}",
                 *_ALIASES.get(field.name, ()),
-                metavar=None if flag else placeholder(kind),
+                metavar=None if flag else _PLACEHOLDERS.get(field.name, placeholder(kind)),
                 help=help,
                 **flag,
             )(command)
@@ -51,7 +53,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Naming(click.Option):
-    """An option whose help lists the available names, looked up when help is requested."""
+    """An option whose help lists the available names, and that a shell completes with them."""
 
     def __init__(self, *args: Any, names: Callable[[Registry], list[str]], **kwargs: Any) -> None:
         self._names = names
@@ -61,6 +63,10 @@ class Naming(click.Option):
         record = super().get_help_record(ctx)
         names = ", ".join(self._names(Registry.installed()))
         return record and (record[0], f"{record[1]}: {names}.")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = self._names(Registry.installed())
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _default(value: Any) -> str:
