@@ -39,7 +39,8 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert output.count(f"unroll: {ENGINE}\n") == 1
     heading = r"\nupdate [\d,]+, held-out \d\.\d{3} nats:\n    Ann "
     assert len(re.findall(heading, output)) == 10
-    held_out, model, *table, warning, time, run, sample, evaluate = output.splitlines()[-11:]
+    last = output.splitlines()[-12:]
+    held_out, model, *table, warning, time, run, sample, evaluate, report = last
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
     assert re.fullmatch(r"model from update \d+, the last and the best of 10 evaluations", model)
     names = [re.split(r"  +|, order", row)[0] for row in table]
@@ -52,6 +53,7 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     program, *words = sample.split()[1:4]
     assert program.endswith("charrnn") and words == ["sample", str(directory)]
     assert evaluate.split()[1:] == [program, "eval", str(directory)]
+    assert report.split()[1:] == [program, "report", str(directory)]
 
 
 def test_run_leaves_the_files_others_rely_on(run_directory):
@@ -63,7 +65,7 @@ def test_run_leaves_the_files_others_rely_on(run_directory):
     rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
     assert {
         "step", "epoch", "characters", "train_nats_per_char", "held_out_nats_per_char",
-        "characters_per_second", *TimeSpent().table(),
+        "held_out_interval", "characters_per_second", *TimeSpent().table(),
     } == rows[-1].keys()  # fmt: skip
     assert list((directory / "checkpoints").glob("*.crn"))
 

@@ -25,7 +25,8 @@ from charrnn_core.errors import (
     StorageError,
     TrainingError,
 )
-from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.row import Row
 from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepped
 from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.randomness import random_key
@@ -42,6 +43,7 @@ from tests.agreement import agree
 from tests.recorder import Recorder
 
 B, T, V = 3, 4, 6
+ROW = Row(name="model", nats_per_char=1.0)
 
 
 def make_trainer(registry, total_steps=100, make_optimizer=None) -> Trainer:
@@ -222,6 +224,7 @@ def test_the_run_directory_is_complete(trained, config):
     assert {item.name for item in directory.iterdir()} == {
         "config.toml",
         "metrics.jsonl",
+        "samples.jsonl",
         "evaluation.json",
         "checkpoints",
         ".lock",
@@ -257,7 +260,7 @@ def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, regi
     module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
     mine = Registry.installed()
     mine.add(lambda: module, "watched")
-    timed = dataclasses.replace(config, characters=None, minutes=0.2, optimizer=Ref("watched"))
+    timed = dataclasses.replace(config, characters=None, minutes=0.1, optimizer=Ref("watched"))
     recorder = Recorder()
     result = train(timed, out=tmp_path / "run", observers=[recorder], registry=mine)
     assert result.reason == "finished"
@@ -490,7 +493,7 @@ def test_evaluations_have_a_budget(registry, each, fewest, most):
     def evaluate(params):
         clock.now += 5.0 if not calls else each
         calls.append(clock.now)
-        return 1.0
+        return ROW
 
     events = watch(
         trainer, batches, Budget(None, 0.0, deadline=40.0, clock=clock), evaluate,
@@ -511,7 +514,7 @@ def test_nothing_is_evaluated_after_the_first_update(registry, start_up, evaluat
     trainer, batches = make_trainer(registry, total_steps=None), make_batches()
     clock, seen = Clock(start_up), []
     budget = Budget(None, 0.0, deadline=60.0, clock=clock)
-    for event in watch(trainer, batches, budget, lambda params: 1.0, should_stop=clock.pass_time):
+    for event in watch(trainer, batches, budget, lambda params: ROW, should_stop=clock.pass_time):
         if isinstance(event, Stepped) and event.held_out_nats_per_char is not None:
             assert event.step > 1
             seen.append(event.progress)
@@ -524,7 +527,7 @@ def test_intervals_that_are_asked_for_are_kept(registry):
 
     def evaluate(params):
         clock.now += 3.0
-        return 1.0
+        return ROW
 
     events = watch(
         trainer, batches, Budget(None, 0.0, deadline=60.0, clock=clock), evaluate,

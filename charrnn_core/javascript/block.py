@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.javascript.nodes import (
@@ -126,10 +125,11 @@ class Block:
     def _statement(self, statement: Statement) -> Sequence[str]:
         for result in statement.outputs:
             self._names[result] = self.program.array(result.size, result.dtype)
-        return statement.write(
+        lines = statement.write(
             *(self.name(node) for node in statement.inputs),
             *(self._names[node] for node in statement.outputs),
         )
+        return ["\n".join(lines)]  # one item, for a long list of lines may be cut anywhere
 
     def _loop(self, run: Sequence[Elementwise], users: dict[Node, set[Any]]) -> list[str]:
         """Return the lines of one loop over the elements."""

@@ -90,7 +90,7 @@ def carry_leaves(carry: Any) -> tuple[CarryLeaf, ...]:
         name, value = jax.tree_util.keystr(path), np.asarray(leaf)
         parts = {"": value}
         if is_complex(value.dtype.name):
-            parts = {", real part": value.real, ", imaginary part": value.imag}
+            parts = {", real part": np.real(value), ", imaginary part": np.imag(value)}
         kind = real_type(value.dtype.name)
         for part, numbers in parts.items():
             start = as_stored(numbers.reshape(-1), kind)
@@ -122,7 +122,7 @@ def emit(found: Split, carry: tuple[CarryLeaf, ...], symbols: int) -> Compiled:
     nodes = [block.whole(node) for operand in results for node in operand.nodes]
     lines = block.write(nodes)
     homes = [*_stored([logits]), *_stored([known[value] for value in found.carry])]
-    lines += assigned(homes, [block.name(node) for node in nodes])
+    lines.append("\n".join(assigned(homes, [block.name(node) for node in nodes])))
     code = _module(program, lines, symbol.name, homes[1:], homes[0].name)
     return Compiled(code, tuple(program.constants), carry, symbols)
 

@@ -37,7 +37,7 @@ class SavedEvaluation(TypedDict):
 class RunDirectory:
     """The directory of one training, as its readers see it.
 
-    It holds ``config.toml``, ``metrics.jsonl``, ``evaluation.json`` and ``checkpoints/``;
+    It holds ``config.toml``, the logs, ``evaluation.json`` and ``checkpoints/``;
     `charrnn_core.runs.writer` writes to it.
     """
 
@@ -53,6 +53,11 @@ class RunDirectory:
     @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def samples_file(self) -> Path:
+        """What the model wrote while it learnt, one JSON object per line."""
+        return self.path / "samples.jsonl"
 
     @property
     def evaluation_file(self) -> Path:

@@ -228,8 +228,9 @@ class RunWriter(RunDirectory):
             for folder in (self.checkpoints, self.plugins):
                 if folder.exists():
                     shutil.rmtree(folder)
-            files = (self.metrics_file, self.evaluation_file, self.incidents_file, self.kept_file)
-            for file in (*files, self.config_file, self._owner, self._lock):
+            logs = (self.metrics_file, self.samples_file, self.incidents_file)
+            files = (*logs, self.evaluation_file, self.kept_file, self.config_file)
+            for file in (*files, self._owner, self._lock):
                 file.unlink(missing_ok=True)
             if left := sorted(os.listdir(self.path)):
                 return left

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
+from charrnn_core.console.curve import curve_in_terminal
 from charrnn_core.console.stdio import dispensable
 from charrnn_core.devices import use_every_core
 from charrnn_core.registry.options import annotations, placeholder
@@ -25,7 +26,7 @@ from charrnn_core.runs.settings import (
     source_with,
 )
 from charrnn_core.signals import Interrupt
-from charrnn_core.terminal import say, to_stderr
+from charrnn_core.terminal import emit, say, to_stderr
 
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
@@ -141,7 +142,7 @@ def run(
     # The directory is claimed before jax is imported, so that a second run fails at once.
     with RunWriter.claim(settings, out, registry) as writer:
         more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
-        _train(lambda api, **how: api.train(**more, **how))
+        _train(lambda api, **how: api.train(**more, **how), quiet=given["quiet"])
 
 
 @click.command()
@@ -182,16 +183,18 @@ def resume(
             "watch": observer,
             "source": source_with(source, source_opt),
         }
-        _train(lambda api, **more: api.resume(writer, **how, **more))
+        _train(lambda api, **more: api.resume(writer, **how, **more), quiet=quiet)
 
 
-def _train(call: Callable[..., Any]) -> None:
+def _train(call: Callable[..., Any], quiet: bool) -> None:
     """Train, print the result, and exit with the code that a shell expects after a signal."""
     from charrnn_core import api
 
     interrupt = Interrupt(lambda line: say(line, err=True))
     with dispensable() as lost:
         trained = call(api, started=program.STARTED, observers=[interrupt], stop=interrupt)
+        if not quiet:
+            emit("".join(f"{line}\n" for line in curve_in_terminal(trained.curve())))
         say("\n".join(trained.lines()))
     for error in lost:
         to_stderr(f"note: {error}; the run is saved in {trained.directory}")
