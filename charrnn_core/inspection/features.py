@@ -109,7 +109,7 @@ def _run_lengths(goes_on: Iterable[bool]) -> list[int]:
     return found
 
 
-def _in_lines(feature: Callable[[str], list[int]]) -> Callable[[str], Iterable[float]]:
+def _in_lines(feature: Callable[[str], list[int]]) -> Callable[[str], list[int]]:
     """Return a feature of lines, which a text without any does not have."""
     return lambda text: feature(text) if "\n" in text else [0] * len(text)
 
