@@ -94,7 +94,8 @@ def test_everything_is_done_by_keyboard(page):
     for _ in range(200):
         press(page, "Tab")
         name = page.evaluate(
-            "(e => e.id || e.dataset.unit || e.name || '')(document.activeElement)"
+            "(e => e === document.body ? '' : e.id || e.dataset.unit || e.name || 'scrolled')"
+            "(document.activeElement)"
         )
         if not name:
             break
@@ -103,7 +104,7 @@ def test_everything_is_done_by_keyboard(page):
         "button:not(:disabled), select, input, textarea, [tabindex='0']",
         "all => all.filter(e => e.type !== 'radio' && e.checkVisibility()).length",
     )
-    assert len(reached) - reached.count("view") == every
+    assert len([name for name in reached if name not in ("view", "scrolled")]) == every
     page.focus("#text")
     press(page, "Control+Home", "ArrowRight", "ArrowRight", "ArrowLeft")
     assert at(page) == 1
@@ -141,7 +142,7 @@ def test_a_prediction_is_seen_to_depend_on_what_came_before(page):
     page.check('[value="depends"]')
     page.focus("#text")
     press(page, "Control+Home", *["ArrowRight"] * 20)
-    row = unpacked(data["depends"], "u1").reshape(-1, 64)[21]
+    row = unpacked(data["depends"], "u1").reshape(-1, 64)[21].astype(float)
     seen = levels(classes(page))
     np.testing.assert_allclose(seen[20::-1], row[:21] * 31 / 15, atol=0.51)
     assert not seen[21:].any() and seen.max() == 31
@@ -186,7 +187,7 @@ def test_letters_can_be_read_on_every_colour(page, scheme):
         const pair = (level) => {
             const e = document.querySelector("#text").appendChild(document.createElement("span"));
             e.className = level;
-            const c = document.createElement("canvas").getContext("2d");
+            const c = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
             const rgb = (colour) => {
                 c.fillStyle = colour;
                 c.fillRect(0, 0, 1, 1);

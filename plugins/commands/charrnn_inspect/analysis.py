@@ -22,7 +22,7 @@ from charrnn_core.text.split import Piece, first_characters
 BEST = 5
 """How many units are named for a feature."""
 
-_STRETCHES, _STRETCH = 64, 256
+_STRETCHES, _STRETCH = 64, 255
 """A text that is one document is read from so many places, so far, to see a carry fill."""
 
 _INTERVAL = 1.96
