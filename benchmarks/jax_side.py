@@ -73,7 +73,7 @@ class LinenNetwork(Network):
             rnn: Any = linen.RNN(cell.module, time_major=True, return_carry=True)
             c, x = rnn.apply({"params": {"cell": p}}, x, initial_carry=c)
             after.append(c)
-        return self._read_out(params, x), after
+        return self.read_out(params, x), after
 
     def _inputs(self, params: Any, inputs: jax.Array) -> jax.Array:
         return jax.nn.one_hot(inputs, self.symbols)
@@ -99,7 +99,7 @@ class NnxNetwork(LinenNetwork):
             rnn: Any = nnx.RNN(nnx.merge(graph, state), time_major=True, return_carry=True)
             c, x = rnn(x, initial_carry=c)
             after.append(c)
-        return self._read_out(params, x), after
+        return self.read_out(params, x), after
 
 
 class NnxStack(Stack):

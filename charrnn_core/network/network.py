@@ -165,7 +165,7 @@ class Network:
         carry, reset, rows, hashes, tails = self.reading.find(carry, inputs, reset)
         if lookup is None and rows is not None:
             lookup = Lookup(rows)
-        xs = self._what_is_read(params, inputs, lookup, key)
+        xs = self.what_is_read(params, inputs, lookup, key)
         if self._has_own_sequence(training=key is not None):
             carry, ys = self._own_sequence(params, carry, xs, reset, key)
         else:
@@ -184,7 +184,7 @@ class Network:
             )
         if key is not None and self.dropouts.output:
             ys = self.dropouts.drop(jax.random.fold_in(key, OUTPUT), self.dropouts.output, ys)
-        logits = self.counts.mixed(self._read_out(params, ys), params.get(COUNTS), inputs, hashes)
+        logits = self.counts.mixed(self.read_out(params, ys), params.get(COUNTS), inputs, hashes)
         return logits, self.reading.join(carry, tails)
 
     def mixed(self, table: Table | None, carry: Carry, inputs: Ids, logits: Logits) -> Logits:
@@ -242,8 +242,8 @@ class Network:
             if begins is not None:
                 carry = restart(begins[0], carry, fresh)
             lookup = None if rows is None else Lookup(rows[0])
-            carry, y = read(carry, self._what_is_read(params, ids, lookup))
-            logits, table = self._read_out(params, y)[None], params.get(COUNTS)
+            carry, y = read(carry, self.what_is_read(params, ids, lookup))
+            logits, table = self.read_out(params, y)[None], params.get(COUNTS)
             logits = self.counts.mixed(logits, table, ids[None], hashes)[0]
             return logits, self.reading.join(carry, tails)
 
@@ -252,7 +252,7 @@ class Network:
     def _fresh(self, params: Params, batch: int) -> Carry:
         return begin(self.cell, params["cell"], (batch, self.in_features))
 
-    def _what_is_read(
+    def what_is_read(
         self, params: Params, ids: Ids, lookup: Lookup | None, key: Key | None = None
     ) -> Tree:
         """Return what a step reads: ids, and with a context the sum of its rows."""
@@ -271,7 +271,7 @@ class Network:
         return ids, jax.ShapeDtypeStruct((*shape, self.in_features), jnp.float32)
 
     def _read(self, params: Params, carry: Carry, item: Tree) -> tuple[Carry, Outputs]:
-        return take_step(self.cell, params["cell"], carry, self._embed(params, item))
+        return take_step(self.cell, params["cell"], carry, self.embed(params, item))
 
     @property
     def _draws(self) -> bool:
@@ -284,7 +284,7 @@ class Network:
         return self._noisy_step(window), (xs, bits)
 
     def _noisy_step(self, window: Array) -> Step:
-        return noisy_step(self.cell, self.dropouts, self._embed, window)
+        return noisy_step(self.cell, self.dropouts, self.embed, window)
 
     def _has_own_sequence(self, training: bool) -> bool:
         if self.unroll_mode not in ("auto", "parallel") or not isinstance(self.cell, SequenceCell):
@@ -298,18 +298,19 @@ class Network:
         assert isinstance(self.cell, SequenceCell)
         if reset is None:
             reset = jnp.zeros(jax.tree.leaves(items)[0].shape, bool)
-        xs, rate = self._embed(params, items), self.dropouts.input
+        xs, rate = self.embed(params, items), self.dropouts.input
         if key is not None and rate:
             xs = self.dropouts.drop(jax.random.fold_in(key, INPUT), rate, xs)
         return own_sequence(self.cell, params["cell"], carry, xs, reset)
 
-    def _embed(self, params: Params, item: Tree) -> Inputs:
+    def embed(self, params: Params, item: Tree) -> Inputs:
         """Return x from what a step, or a sequence, reads."""
         ids, added = item if self.context.tables else (item, None)
         x = params["embedding"][ids] if self.embedding else jax.nn.one_hot(ids, self.symbols)
         return x if added is None else x + added
 
-    def _read_out(self, params: Params, ys: Outputs) -> Logits:
+    def read_out(self, params: Params, ys: Outputs) -> Logits:
+        """Return o from the outputs of steps: the logits, without what counts say."""
         product: Array = rows_times(ys, params["readout"]["kernel"])
         if self.tied:
             product = rows_times(product, params["embedding"].T)
