@@ -327,7 +327,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--split", "last-1%"), 2, ["no split named 'last-1%'", "last-10%"]),
         (("--recipe", "notebok"), 2, ["no recipe named", "did you mean 'notebook'"]),
         (("--batch", "many"), 2, ["option 'batch' of the run is 'many'; expected int"]),
-        (("--lr", "0"), 2, ["option 'learning_rate' of optimizer 'adam' is 0.0"]),
+        (("--lr", "0"), 2, ["option 'learning_rate' of optimizer 'nadam' is 0.0"]),
         (("--source", "gutenberg:abc"), 1, ["'gutenberg:abc' does not name", "gutenberg:520"]),
         (("--source", "gutenberg:../x"), 1, ["'gutenberg:../x' does not name a book"]),
         (("--source", "gutenberg:99999"), 1, ["CHARRNN_OFFLINE"]),
