@@ -104,6 +104,10 @@ _SLOW = (
     "test_settings_of_networks.py::test_a_model_of_lines_knows_nothing_of_the_line_before",
     "test_training.py::test_devices_share_the_streams",
     "test_typing.py::test_a_users_program[mypy",
+    "test_inspection.py::test_a_text_is_read_as_step_by_step[one-hot",
+    "test_inspection.py::test_a_text_is_read_as_step_by_step[stacked",
+    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[one-hot",
+    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[stacked",
 )
 """Variations, of many seconds each, of what is tested beside them; ``pytest -m slow`` has them."""
 

@@ -39,8 +39,8 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert output.count(f"unroll: {ENGINE}\n") == 1
     heading = r"\nupdate [\d,]+, held-out \d\.\d{3} nats:\n    Ann "
     assert len(re.findall(heading, output)) == 10
-    last = output.splitlines()[-12:]
-    held_out, model, *table, warning, time, run, sample, evaluate, report = last
+    last = output.splitlines()[-13:]
+    held_out, model, *table, warning, time, run, sample, evaluate, report, export = last
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
     assert re.fullmatch(r"model from update \d+, the last and the best of 10 evaluations", model)
     names = [re.split(r"  +|, order", row)[0] for row in table]
@@ -54,6 +54,7 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert program.endswith("charrnn") and words == ["sample", str(directory)]
     assert evaluate.split()[1:] == [program, "eval", str(directory)]
     assert report.split()[1:] == [program, "report", str(directory)]
+    assert export.split()[1:] == [program, "export", str(directory)]
 
 
 def test_run_leaves_the_files_others_rely_on(run_directory):
