@@ -41,7 +41,7 @@ def in_quotation(text: str) -> list[bool]:
     one mark too many does not turn the rest of a text inside out.
 
     >>> "".join("x" if inside else "." for inside in in_quotation('a "b" “c” "d\\n\\n"e"'))
-    '..xx..xx..xx..xx.'
+    '..xx..xx..xxx.xx.'
     """
     inside, found = False, []
     for i, character in enumerate(text):

@@ -24,8 +24,8 @@ def correlations(units: Matrix, features: Matrix) -> Columns:
     Returns:
         ``float64[U,F]``.
 
-    >>> correlations(np.array([[0.0], [1], [2]]), np.array([[1.0, 5], [0, 5], [-1, 5]])).tolist()
-    [[-1.0, 0.0]]
+    >>> correlations(np.array([[0.0], [1], [2]]), np.array([[1.0, 5], [0, 5], [-1, 5]])).round(3)
+    array([[-1.,  0.]])
     """
     return standardised(units).T @ standardised(features) / max(1, len(units))
 
