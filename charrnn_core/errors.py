@@ -9,6 +9,7 @@
   |  + UnknownSymbolError      text holds symbols the alphabet lacks
   + PluginError                a plugin is missing, broken or breaks its contract
   + EngineError                the unroll engine was requested and cannot read a cell's step
+  + ExportError                a model cannot be exported: there is no code for an operation
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot continue (a loss that is not finite)
@@ -107,6 +108,10 @@ class EngineError(CharRNNError, NotImplementedError):
 
 class EngineWarning(RuntimeWarning):
     """The unroll engine failed on a cell's step, so a plain scan runs instead."""
+
+
+class ExportError(CharRNNError, NotImplementedError):
+    """A model cannot be exported: its step has an operation for which there is no code."""
 
 
 @public

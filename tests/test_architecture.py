@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "registry": {"console", "files"},
     "text": {"console", "files", "registry"},
     "network": {"engine", "files", "registry"},
+    "javascript": {"engine", "network", "text"},
     "sampling": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "registry", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "registry", "runs", "sampling", "text"},

@@ -1,6 +1,6 @@
 """A step's equations: what tracing finds, nested jits in place, in a form to sort and to run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -97,8 +97,21 @@ def wanted(equations: Sequence[Equation], results: Sequence[Atom]) -> list[Equat
     return kept[::-1]
 
 
+Inside: TypeAlias = Callable[[JaxprEqn], ClosedJaxpr | None]
+"""What an equation calls, to be put in its place; None for an equation that stays."""
+
+
+def called_by_jit(equation: JaxprEqn) -> ClosedJaxpr | None:
+    """Return what a nested jit calls; None for any other equation."""
+    return equation.params.get(_INLINED.get(equation.primitive.name, ""))
+
+
 def flatten(
-    closed: ClosedJaxpr, arguments: Sequence[Atom], constants: Env, into: list[Equation]
+    closed: ClosedJaxpr,
+    arguments: Sequence[Atom],
+    constants: Env,
+    into: list[Equation],
+    inside: Inside = called_by_jit,
 ) -> list[Atom]:
     """Append the equations of a jaxpr, those of nested jits in place, and return its results.
 
@@ -106,6 +119,7 @@ def flatten(
         arguments: what its inputs are called outside.
         constants: gets the values that it closed over.
         into: gets the equations.
+        inside: says what is put in the place of an equation.
     """
     jaxpr = closed.jaxpr
     env: dict[Any, Atom] = dict(zip(jaxpr.invars, arguments, strict=True))
@@ -118,9 +132,8 @@ def flatten(
 
     for equation in jaxpr.eqns:
         inputs = tuple(map(atom, equation.invars))
-        inner = equation.params.get(_INLINED.get(equation.primitive.name, ""))
-        if inner is not None:
-            results = flatten(inner, inputs, constants, into)
+        if (inner := inside(equation)) is not None:
+            results = flatten(inner, inputs, constants, into, inside)
             env.update(zip(equation.outvars, results, strict=True))
             continue
         kind = max((item.kind for item in inputs), default=FIXED)

@@ -7,7 +7,18 @@ from typing import TypeAlias
 import jax
 
 from charrnn_core.arrays import Array, Carry, Params, Structure, Tree
-from charrnn_core.engine.equations import BEFORE, LOOP, ONCE, Atom, Equation, Value, flatten, wanted
+from charrnn_core.engine.equations import (
+    BEFORE,
+    LOOP,
+    ONCE,
+    Atom,
+    Equation,
+    Inside,
+    Value,
+    called_by_jit,
+    flatten,
+    wanted,
+)
 
 Step: TypeAlias = Callable[[Params, Carry, Tree], tuple[Carry, Tree]]
 """``step(params, carry, x) -> (carry, y)``, a pure function."""
@@ -37,8 +48,14 @@ class Traced:
     structure: Structure
 
 
-def trace(step: Step, params: Params, carry: Carry, x: Tree) -> Traced:
-    """Trace a step; the arguments may be arrays or shapes."""
+def trace(
+    step: Step, params: Params, carry: Carry, x: Tree, inside: Inside = called_by_jit
+) -> Traced:
+    """Trace a step; the arguments may be arrays or shapes.
+
+    Arguments:
+        inside: as for `flatten`.
+    """
     closed, shapes = jax.make_jaxpr(step, return_shape=True)(params, carry, x)
     groups = [jax.tree.leaves(tree) for tree in (params, carry, x)]
     kinds = [k for k, leaves in zip((ONCE, LOOP, BEFORE), groups, strict=True) for _ in leaves]
@@ -46,7 +63,7 @@ def trace(step: Step, params: Params, carry: Carry, x: Tree) -> Traced:
     arguments = [Value(v.aval, kind) for v, kind in zip(invars, kinds, strict=True)]
     constants: dict[Value, Array] = {}
     equations: list[Equation] = []
-    results = flatten(closed, arguments, constants, equations)
+    results = flatten(closed, arguments, constants, equations, inside)
     by_kind = {kind: tuple(a for a in arguments if a.kind == kind) for kind in (ONCE, LOOP, BEFORE)}
     count = len(by_kind[LOOP])
     return Traced(

@@ -103,6 +103,12 @@ def check(
     useless = any(outcome.status == "not run" for outcome in outcomes)
     if kind == "cell" and performance and not only and not useless:
         table["performance"] = _performance(name, as_json)
+    if kind == "cell" and not only and not useless:
+        from charrnn_check.exporting import why_not_exported
+
+        table["cannot_be_exported"] = reason = why_not_exported(name)
+        if not as_json:
+            say(f"can be exported to a page: {'yes' if reason is None else f'no: {reason}'}")
     took = time.monotonic() - began
     if as_json:
         say_json(table)
