@@ -99,7 +99,7 @@ def test_a_model_of_bytes_and_of_documents(tmp_path, text_file, charrnn):
     done = charrnn("inspect", run, "text.txt")
     assert done.returncode == 0, done.stderr
     data, text = data_of(tmp_path / "inspect.html"), (tmp_path / "inspect.html").read_text()
-    shown = "".join(data["symbols"][i] for i in unpacked(data["ids"], "<u4")[:5])
+    shown = "".join(data["symbols"][i] for i in unpacked(data["ids"], "<u4")[:4])
     assert shown == "ZoC3AB" and "counted from the beginning of the document" in text
     assert "bytes of text.txt" in text and "in brackets" in text
 
@@ -149,7 +149,7 @@ def test_loss_since_the_beginning_falls_as_a_carry_fills(run):
     found = analyse(model, part.pieces, 100)
     first, *_, last = found.settling
     assert (first.first, first.last) == (1, 1) and last.last == 256
-    assert first.mean > last.mean > 0 and first.margin > 0
+    assert first.mean > last.mean > 0 and last.margin > 0
     assert found.reach[0].mean > found.reach[-1].mean and found.reach[-1].last == 64
 
 
