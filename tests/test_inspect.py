@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from charrnn_inspect.analysis import Followed, analyse
-from charrnn_inspect.packing import LEVELS, as_levels, as_shades
+from charrnn_inspect.rounding import LEVELS, as_levels, as_shades
 from charrnn_inspect.selection import choose_units
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,19 +46,19 @@ def test_the_page_has_the_text_and_the_bits_that_score_says(page, run, charrnn):
     path, text = page
     data = data_of(path)
     symbols = [{"↵": "\n"}.get(symbol, symbol) for symbol in data["symbols"]]
-    assert "".join(symbols[i] for i in unpacked(data["ids"], "<u4")) == text
+    assert "".join(symbols[i] for i in unpacked(data)["ids"]) == text
     done = charrnn("score", run, path.parent / "text.txt")
     bits = [json.loads(line)["bits"] for line in done.stdout.splitlines()]
-    np.testing.assert_allclose(unpacked(data["bits"], "<f4"), bits, atol=1e-3)
+    np.testing.assert_allclose(unpacked(data)["bits"], bits, atol=1e-3)
     assert f"{np.mean(bits):.3f} bits per character" in path.read_text()
 
 
 def test_the_likeliest_have_the_chances_that_their_bits_say(page):
     data = data_of(page[0])
-    top = unpacked(data["top"], "<u4").reshape(-1, 5)
-    bits = unpacked(data["bits"], "<f4")
-    ids = unpacked(data["ids"], "<u4")
-    chances = unpacked(data["chances"], "u1").reshape(-1, 5) / 255
+    top = unpacked(data)["top"].reshape(-1, 5)
+    bits = unpacked(data)["bits"]
+    ids = unpacked(data)["ids"]
+    chances = unpacked(data)["chances"].reshape(-1, 5) / 255
     hits = [(t, list(top[t - 1]).index(ids[t])) for t in range(1, len(ids)) if ids[t] in top[t - 1]]
     assert len(hits) > len(ids) / 2
     for t, place in hits:
@@ -99,7 +99,7 @@ def test_a_model_of_bytes_and_of_documents(tmp_path, text_file, charrnn):
     done = charrnn("inspect", run, "text.txt")
     assert done.returncode == 0, done.stderr
     data, text = data_of(tmp_path / "inspect.html"), (tmp_path / "inspect.html").read_text()
-    shown = "".join(data["symbols"][i] for i in unpacked(data["ids"], "<u4")[:4])
+    shown = "".join(data["symbols"][i] for i in unpacked(data)["ids"][:4])
     assert shown == "ZoC3AB" and "counted from the beginning of the document" in text
     assert "bytes of text.txt" in text and "in brackets" in text
 
