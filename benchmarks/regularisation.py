@@ -28,6 +28,7 @@ use_every_core()
 from machine import machine, print_machine  # noqa: E402 - jax reads the number of devices once
 
 from charrnn_core.evaluation.comparison import ScoredPart  # noqa: E402
+from charrnn_core.evaluation.row import Row  # noqa: E402
 from charrnn_core.evaluation.unknown import Unknown  # noqa: E402
 from charrnn_core.events import Evaluated, Incident  # noqa: E402
 from charrnn_core.network.counts import with_counts  # noqa: E402
@@ -71,8 +72,8 @@ class Glances:
         )
         self.alone: list[float] = []
 
-    def evaluate(self, params: Params) -> float:
-        self.alone.append(self._alone.glance(params))
+    def evaluate(self, params: Params) -> Row:
+        self.alone.append(self._alone.glance(params).nats_per_char)
         return self._mixed.glance(params)
 
     def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:

@@ -1,12 +1,13 @@
 """This machine's cores, speed and memory. Imports no jax: some of it has to run before jax does."""
 
 import os
+import platform
 from collections.abc import MutableMapping
 from pathlib import Path
 
 _MOST = 8
 
-_WIDE, _NARROW, _ACCELERATOR = 6e10, 2.75e10, 1e12
+_WIDE, _NARROW, _ACCELERATOR = 7.5e10, 2.75e10, 1e12
 """Operations a second of a core with AVX-512, of another core, and of an accelerator."""
 
 
@@ -42,21 +43,34 @@ def processor_lines(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
         return []
 
 
-def operations_per_second(platform: str, lines: list[str] | None = None) -> float:
+def processor() -> str:
+    """Return the name of this machine's processor.
+
+    >>> processor() != ""
+    True
+    """
+    for line in processor_lines():
+        if "model name" in line:
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def operations_per_second(backend: str, lines: list[str] | None = None) -> float:
     """Return about how many floating-point operations a device makes in a second of training.
 
     It follows from the kind of the device, not from a clock, which would make every run another. On
-    the three kinds of processors that were looked at (EPYC of the families 23, 25 and 25 with
-    AVX-512, two cores each) it is right within a third; for an accelerator it is a guess.
+    the four kinds of processors that were looked at (EPYC of the families 23, 25 and 25 with
+    AVX-512, Xeon with AMX, two cores each) it is right within a third; for an accelerator it is a
+    guess.
 
     Arguments:
-        platform: what jax calls the device, such as ``cpu``.
+        backend: what jax calls the device, such as ``cpu``.
         lines: from `processor_lines`, of this machine if None.
 
     >>> operations_per_second("cpu", ["flags : avx2 avx512f"]) > operations_per_second("cpu", [])
     True
     """
-    if platform != "cpu":
+    if backend != "cpu":
         return _ACCELERATOR
     lines = processor_lines() if lines is None else lines
     return _WIDE if any("avx512f" in line.split() for line in lines) else _NARROW

@@ -9,7 +9,7 @@
   |  + UnknownSymbolError      text holds symbols the alphabet lacks
   + PluginError                a plugin is missing, broken or breaks its contract
   + EngineError                the unroll engine was requested and cannot read a cell's step
-  + ExportError                a model cannot be exported: there is no code for an operation
+  + ExportError                a model cannot be exported: its step does what has no code there
   + SourceError                a corpus source cannot deliver its text
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot continue (a loss that is not finite)

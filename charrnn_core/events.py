@@ -93,6 +93,8 @@ class Stepped:
         progress: share of the budget used, 0 to 1.
         seconds_left: estimated time until the budget is used up.
         spent: where the time of the run has gone so far.
+        held_out_interval: the middle 95 % of that loss, see
+            `charrnn_core.evaluation.report.Tally`; None if it is not known.
     """
 
     step: int
@@ -104,6 +106,35 @@ class Stepped:
     progress: float
     seconds_left: float
     spent: TimeSpent = TimeSpent()
+    held_out_interval: tuple[float, float] | None = None
+
+    def table(self) -> dict[str, Any]:
+        """Return the row of the metrics log, for JSON, which has no NaN.
+
+        What is not finite is left out, like what was not measured.
+
+        >>> row = Stepped(step=9, epoch=0.5, characters=90, train_nats_per_char=2.0,
+        ...               held_out_nats_per_char=math.nan, characters_per_second=45.0,
+        ...               progress=0.5, seconds_left=2.0).table()
+        >>> list(row)[:5]
+        ['step', 'epoch', 'characters', 'train_nats_per_char', 'characters_per_second']
+        """
+        row: dict[str, float | None] = {
+            "step": self.step,
+            "epoch": round(self.epoch, 6),
+            "characters": self.characters,
+            "train_nats_per_char": self.train_nats_per_char,
+            "held_out_nats_per_char": self.held_out_nats_per_char,
+            "characters_per_second": round(self.characters_per_second, 1),
+            **self.spent.table(),
+        }
+        known: dict[str, Any] = {
+            key: value for key, value in row.items() if value is not None and math.isfinite(value)
+        }
+        interval = self.held_out_interval
+        if interval is not None and all(map(math.isfinite, interval)):
+            known["held_out_interval"] = list(interval)
+        return known
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What all tests share: a strict JAX, the registry, the real command line, the shared texts."""
 
+import gc
 import importlib.metadata
 import os
 import subprocess
@@ -14,13 +15,15 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has its controller's dir
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Compiling is most of what tests do, and runs of a moment need no fast code: LLVM does less to it,
-# and XLA makes it the way that is quicker to compile. What is computed stays the same program.
+# and XLA makes it the way that is quicker to compile, in one piece. What is computed is the same.
 # `.ci/newest` compiles as charrnn does when it is used. XLA dies of flags that it does not know.
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
     if importlib.metadata.version("jaxlib").startswith("0.10."):
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+        flags = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+        os.environ.setdefault("XLA_FLAGS", flags)
 # Some of the commands are killed while they write such a program down; others then make it anew.
 os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
+gc.set_threshold(50_000)  # as charrnn.cli does: tracing makes many objects, and few circles
 
 import hypothesis  # noqa: E402  # jax reads the environment when it is imported
 import jax  # noqa: E402
@@ -101,6 +104,10 @@ _SLOW = (
     "test_settings_of_networks.py::test_a_model_of_lines_knows_nothing_of_the_line_before",
     "test_training.py::test_devices_share_the_streams",
     "test_typing.py::test_a_users_program[mypy",
+    "test_inspection.py::test_a_text_is_read_as_step_by_step[one-hot",
+    "test_inspection.py::test_a_text_is_read_as_step_by_step[stacked",
+    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[one-hot",
+    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[stacked",
 )
 """Variations, of many seconds each, of what is tested beside them; ``pytest -m slow`` has them."""
 

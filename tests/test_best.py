@@ -10,6 +10,7 @@ import pytest
 
 from charrnn_core import RunConfig, evaluate, load, resume, train
 from charrnn_core.errors import CheckpointError
+from charrnn_core.evaluation.row import Row
 from charrnn_core.events import Evaluated
 from charrnn_core.files.checkpoint import load_checkpoint
 from charrnn_core.registry.spec import Ref
@@ -134,7 +135,8 @@ def test_without_a_held_out_loss_it_is_the_last_and_a_note_says_so(config, tmp_p
 def test_who_interrupts_is_told_of_the_best_so_far(config, tmp_path, monkeypatch):
     longer = dataclasses.replace(config, characters=20_000)
     recorder, asked, figures = Recorder(), iter(range(10**6)), iter([1.5, 1.25, 1.75, 2.0, 2.0])
-    monkeypatch.setattr(HeldOut, "glance", lambda self, params: next(figures))
+    rows = (Row(name="model", nats_per_char=figure) for figure in figures)
+    monkeypatch.setattr(HeldOut, "glance", lambda self, params: next(rows))
     result = train(
         longer, out=tmp_path / "run", observers=[recorder], note=quiet, updates_per_call=25,
         stop=lambda: next(asked) > 13,
@@ -153,7 +155,7 @@ def test_the_last_is_the_best_if_all_of_the_text_says_so(config, tmp_path, monke
 
     def glance(self, params):
         seen.append(params)
-        return 1.0 + len(seen)
+        return Row(name="model", nats_per_char=1.0 + len(seen))
 
     with monkeypatch.context() as patch:
         patch.setattr(HeldOut, "glance", glance)

@@ -39,7 +39,8 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     assert output.count(f"unroll: {ENGINE}\n") == 1
     heading = r"\nupdate [\d,]+, held-out \d\.\d{3} nats:\n    Ann "
     assert len(re.findall(heading, output)) == 10
-    held_out, model, *table, warning, time, run, sample, evaluate = output.splitlines()[-11:]
+    last = output.splitlines()[-13:]
+    held_out, model, *table, warning, time, run, sample, evaluate, report, export = last
     assert held_out.startswith("held-out  ") and " (valid part of last-10%, " in held_out
     assert re.fullmatch(r"model from update \d+, the last and the best of 10 evaluations", model)
     names = [re.split(r"  +|, order", row)[0] for row in table]
@@ -52,6 +53,8 @@ def test_run_prints_progress_samples_and_the_result(run_directory):
     program, *words = sample.split()[1:4]
     assert program.endswith("charrnn") and words == ["sample", str(directory)]
     assert evaluate.split()[1:] == [program, "eval", str(directory)]
+    assert report.split()[1:] == [program, "report", str(directory)]
+    assert export.split()[1:] == [program, "export", str(directory)]
 
 
 def test_run_leaves_the_files_others_rely_on(run_directory):
@@ -63,7 +66,7 @@ def test_run_leaves_the_files_others_rely_on(run_directory):
     rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
     assert {
         "step", "epoch", "characters", "train_nats_per_char", "held_out_nats_per_char",
-        "characters_per_second", *TimeSpent().table(),
+        "held_out_interval", "characters_per_second", *TimeSpent().table(),
     } == rows[-1].keys()  # fmt: skip
     assert list((directory / "checkpoints").glob("*.crn"))
 
@@ -325,7 +328,7 @@ RUN = ("run", "--quiet", "--characters", 2000)
         (("--split", "last-1%"), 2, ["no split named 'last-1%'", "last-10%"]),
         (("--recipe", "notebok"), 2, ["no recipe named", "did you mean 'notebook'"]),
         (("--batch", "many"), 2, ["option 'batch' of the run is 'many'; expected int"]),
-        (("--lr", "0"), 2, ["option 'learning_rate' of optimizer 'adam' is 0.0"]),
+        (("--lr", "0"), 2, ["option 'learning_rate' of optimizer 'nadam' is 0.0"]),
         (("--source", "gutenberg:abc"), 1, ["'gutenberg:abc' does not name", "gutenberg:520"]),
         (("--source", "gutenberg:../x"), 1, ["'gutenberg:../x' does not name a book"]),
         (("--source", "gutenberg:99999"), 1, ["CHARRNN_OFFLINE"]),
@@ -438,7 +441,7 @@ def test_the_command_of_a_plugin(charrnn, tmp_path):
         "run = hello_cmd:hello\n"
     )
     env = {"PYTHONPATH": str(tmp_path)}
-    assert "(from charrnn-hello 1.2)" in charrnn("--help", env=env).stdout
+    assert "\ncharrnn-hello 1.2:\n" in charrnn("--help", env=env).stdout
     assert charrnn("hello", env=env).stdout == "hello there\n"
     assert_fails(charrnn("gone", env=env), 1, "command 'gone' (from charrnn-hello 1.2)")
     assert "Train a model" in charrnn("run", "--help", env=env).stdout

@@ -14,7 +14,8 @@ import pytest
 from tests.resuming import bits
 
 RUN = (
-    "run --cell lstm:6 --batch 4 --window 8 --chars 3000 --sample-length 5 --observer jsonl --quiet"
+    "run --cell elman:6 --context 0 --counts 0 --batch 4 --window 8 --chars 3000 --sample-length 5 "
+    "--observer jsonl --quiet"
 ).split()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from charrnn_core import RunConfig, evaluate, load, resume, train
 from charrnn_core.evaluation.diagnosis import diagnose
-from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.row import Row
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.course import Course
 from charrnn_core.runs.metrics import read_course

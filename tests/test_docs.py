@@ -77,7 +77,7 @@ def test_every_plugin_is_complete(page):
 
 
 def test_every_command_is_on_the_page_of_commands():
-    shown = set(re.findall(r"`charrnn ([a-z-]+)`", (DOCS / "cli.md").read_text()))
+    shown = set(re.findall(r"`charrnn ([a-z][a-z-]*)`", (DOCS / "cli.md").read_text()))
     assert shown == command_names()
 
 

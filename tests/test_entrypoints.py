@@ -8,6 +8,7 @@ from charrnn_install.distributions import find
 from charrnn_install.distributions import installed as distributions
 
 from charrnn_core.errors import PluginError, UnknownNameError
+from charrnn_core.registry.commands import SECTIONS
 from charrnn_core.registry.entrypoints import COMMANDS, PLUGINS, Entry, installed
 from charrnn_core.registry.listing import list_plugins, list_requirements
 from charrnn_core.registry.registry import Registry
@@ -128,7 +129,7 @@ def test_an_entry_point_that_names_nothing(site, value, group):
         from charrnn.cli import cli
         from click.testing import CliRunner
 
-        assert "(from charrnn-odd 1.0)" in CliRunner().invoke(cli, ["--help"]).output
+        assert "\ncharrnn-odd 1.0:\n" in CliRunner().invoke(cli, ["--help"]).output
         refused = CliRunner().invoke(cli, ["odd"])
         assert refused.exit_code == 1 and "'odd' (from charrnn-odd 1.0) cannot" in refused.output
 
@@ -184,10 +185,13 @@ def test_one_that_is_no_plugin_any_more_hides_the_old_one(site, tmp_path, monkey
 
 
 def test_it_finds_what_the_standard_library_finds():
-    for group in (PLUGINS, COMMANDS):
+    sections = {f"{COMMANDS}.{section}": section for section in SECTIONS}
+    for group, section in {PLUGINS: "", COMMANDS: "", **sections}.items():
         found = {
             (point.dist.name, point.name, point.value)
             for point in importlib.metadata.entry_points(group=group)
             if point.dist is not None
         }
-        assert found == {(e.distribution, e.name, e.value) for e in installed().group(group)}
+        ours = installed().group(COMMANDS if section else group)
+        told = {(e.distribution, e.name, e.value) for e in ours if e.section == section}
+        assert found == told, group

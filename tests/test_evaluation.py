@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
+from charrnn_core.evaluation.report import Evaluation, Tally, tally
+from charrnn_core.evaluation.row import Row
 
 
 def normal(characters, seed=0):

@@ -4,7 +4,7 @@ import json
 
 import click
 import pytest
-from charrnn.cli import Commands, _taking_plugins, cli
+from charrnn.cli import Commands, _equipped, cli
 from click.testing import CliRunner
 
 from charrnn_core.errors import UnknownNameError
@@ -108,7 +108,7 @@ def test_every_command_below_a_group_takes_plugins(file):
         def get_command(self, ctx, cmd_name):
             return click.Command("leaf", callback=lambda: click.echo("here"))
 
-    outer = _taking_plugins(click.Group("outer", {"late": Late("late")}))
+    outer = _equipped(click.Context(cli), click.Group("outer", {"late": Late("late")}))
     result = CliRunner().invoke(outer, ["late", "leaf", "--plugin", str(file)])
     assert result.output == "here\n", result.output
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from charrnn_inspect.analysis import Followed, analyse
+from charrnn_inspect.enclosed import enclosed
 from charrnn_inspect.rounding import LEVELS, as_levels, as_shades
 from charrnn_inspect.selection import choose_units
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from charrnn_core import load
+from charrnn_core.errors import ExportError
 from charrnn_core.evaluation.chosen_text import choose_text
 from charrnn_core.inspection.reading import ReadText
 from charrnn_core.inspection.units import Unit
@@ -73,6 +75,30 @@ def test_the_held_out_text_is_the_default(run, charrnn, tmp_path):
     text, data = (tmp_path / "a.html").read_text(), data_of(tmp_path / "a.html")
     assert "60 characters of" in text and "the valid part of last-10%" in text
     assert len(data["units"]) == 3 and "3 of 12 units are on this page" in text
+
+
+def test_the_model_is_in_the_page_where_there_is_room_or_by_request(run, charrnn, tmp_path):
+    found = {}
+    for words in ((), ("--no-model",), ("--model", "--characters", "20")):
+        done = charrnn("inspect", run, "--characters", 30, *words)
+        assert done.returncode == 0, done.stderr
+        found[words] = data_of(tmp_path / "inspect.html")["model"]
+    assert [model is not None for model in found.values()] == [True, False, True]
+
+
+def test_a_model_without_room_or_without_a_counterpart_is_left_out_and_the_page_says_why(
+    run, monkeypatch
+):
+    model = load(run)
+    small = enclosed(model, None, 100)
+    assert small.data is None and re.search(r"it would add \d+\.\d MB; with --model", small.words)
+
+    def refuse(network, params):
+        raise ExportError("cell.py:7: what it does cannot be exported to JavaScript")
+
+    monkeypatch.setattr("charrnn_inspect.enclosed.compile_step", refuse)
+    refused = enclosed(model, True, 10**9)
+    assert refused.data is None and "cannot be read here: cell.py:7: what" in refused.words
 
 
 def test_a_text_from_a_pipe_in_a_process(charrnn_process, run, tmp_path):

@@ -226,6 +226,15 @@ def test_a_constant_goes_with_nothing():
     assert correlations(units, np.arange(9.0)[:, None]).tolist() == [[0.0]]
 
 
+def test_a_unit_that_overflows_goes_with_nothing_and_spoils_nothing():
+    rng = np.random.default_rng(7)
+    units, feature = rng.normal(size=(60, 3)), rng.normal(size=(60, 1))
+    good = correlations(units, feature)[:, 0]
+    units[:, 1][[3, 9]] = np.inf, np.nan
+    assert correlations(units, feature)[:, 0].tolist() == [good[0], 0, good[2]]
+    assert np.isfinite(probe(units, feature)).all()
+
+
 def test_chance_is_the_best_under_shifts_that_go_round():
     rng = np.random.default_rng(3)
     units, feature = rng.normal(size=(97, 4)), rng.normal(size=(97, 1))

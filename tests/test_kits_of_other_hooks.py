@@ -70,14 +70,14 @@ def test_more_samplers(check: Callable[[], None]) -> None:
     check()
 
 
-@parametrize_checks("optimizer", "adam", "muon")
+@parametrize_checks("optimizer", "nadam", "muon")
 def test_optimizers(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize_checks(
-    "optimizer", "adamw", "rmsprop", "sgd", {"use": "adam", "schedule": "exponential"}
+    "optimizer", "adam", "adamw", "rmsprop", "sgd", {"use": "adam", "schedule": "exponential"}
 )
 def test_more_optimizers(check: Callable[[], None]) -> None:
     check()

@@ -4,11 +4,12 @@ import re
 import sys
 
 import pytest
-from charrnn_info.screen import component, lines
+from charrnn_info.screen import lines
 from charrnn_plugins.screen import for_programs, for_terminal
 
 from charrnn_core.console import layout
 from charrnn_core.console.layout import alarm, folded, heading, labelled, room, wants_colours
+from charrnn_core.registry.words import component
 from tests.terminals import in_terminal
 
 WIDTHS = [60, 80, 120]

@@ -11,7 +11,8 @@ INSTANT = [
     "--help", "--version", "plugins", "plugins show source gutenberg",
     "plugins show sampler temperature", "run --help", "sample --help", "novelty --help",
     "eval --help", "score --help", "bench --help", "install --help", "uninstall --help",
-    "new-plugin --help", "info --help", "check --help", "resume --help",
+    "new-plugin --help", "info --help", "check --help", "resume --help", "report --help",
+    "doctor --help", "export --help", "inspect --help",
 ]  # fmt: skip
 PROGRAM = """
 import contextlib, io, json, sys

@@ -201,5 +201,7 @@ def test_a_training_with_such_an_observer_can_be_read(text_file, tmp_path):
     left_out = [note for note in notes if "Counting failed and was removed" in note]
     assert len(left_out) == 1 and made[0].heard == 0
     _, checkpoint = open_checkpoint(out, notes.append)
-    log = out / "metrics.jsonl"
-    assert checkpoint.table["observers"] == {"jsonl": {"bytes": log.stat().st_size}}
+    metrics, samples = (out / name for name in ("metrics.jsonl", "samples.jsonl"))
+    assert checkpoint.table["observers"] == {
+        "jsonl": {"bytes": metrics.stat().st_size, "samples": samples.stat().st_size}
+    }

@@ -108,7 +108,7 @@ def test_another_plugin(run):
                 record["version"] = "0.0.1"
 
     rewrite(run, older)
-    expected = "provider of optimizer 'adam' has changed: it was 'charrnn 0.0.1, .*'charrnn 0"
+    expected = "provider of optimizer 'nadam' has changed: it was 'charrnn 0.0.1, .*'charrnn 0"
     with pytest.raises(ResumeError, match=f"{expected}.* --allow-change plugins"):
         resume(run, note=quiet)
     assert resume(run, allow=["plugins"], note=quiet).reason == "finished"

@@ -181,9 +181,10 @@ def test_other_words_are_refused(rate, expected):
         RunConfig.read({"dropout_output": rate})
 
 
-def test_the_command(charrnn_process, text_file, tmp_path):
-    options = ("--cell", "elman:8", "--chars", 600_000, "--shards", 1, "--patience", 0)
-    done = charrnn_process(
+def test_the_command(charrnn, text_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(regularisation, "_CHARACTERS_OF_HALF", 1000)
+    options = ("--cell", "elman:8", "--chars", 20_000, "--shards", 1, "--patience", 0)
+    done = charrnn(
         "run", "--source", text_file, *options, "--dropout-output", "0.125",
         "--dropout-context", "auto", "--out", tmp_path / "run",
     )  # fmt: skip

@@ -1,8 +1,6 @@
 """What a run asks of its network: size, documents, and recipes that do as other systems did."""
 
 import dataclasses
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -170,7 +168,7 @@ def test_a_model_of_lines_knows_nothing_of_the_line_before(tmp_path):
     assert set(api.generate(model, length=40, seed=1)[1::2]) == {"\n"}
 
 
-def test_bad_settings_are_one_line(tmp_path):
+def test_bad_settings_are_one_line(charrnn, tmp_path):
     text = tmp_path / "a.txt"
     text.write_text("abcd efgh " * 30)
     for given, code, expected in (
@@ -181,10 +179,6 @@ def test_bad_settings_are_one_line(tmp_path):
         (["--documents", "#"], 2, "'#'"),
         (["--dropout-output", "1"], 2, "expected a value < 1"),
     ):
-        ran = subprocess.run(
-            [sys.executable, "-m", "charrnn.cli", "run", "--source", text, "--out", tmp_path / "o"]
-            + given,
-            capture_output=True, text=True,
-        )  # fmt: skip
+        ran = charrnn("run", "--source", text, "--out", tmp_path / "o", *given)
         assert (ran.returncode, ran.stderr.count("\n")) == (code, 1), ran.stderr
         assert expected in ran.stderr

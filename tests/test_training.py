@@ -25,7 +25,8 @@ from charrnn_core.errors import (
     StorageError,
     TrainingError,
 )
-from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.row import Row
 from charrnn_core.events import Ended, Evaluated, Sampled, Saved, Started, Stepped
 from charrnn_core.network.network import Dropouts, Network
 from charrnn_core.randomness import random_key
@@ -42,6 +43,7 @@ from tests.agreement import agree
 from tests.recorder import Recorder
 
 B, T, V = 3, 4, 6
+ROW = Row(name="model", nats_per_char=1.0)
 
 
 def make_trainer(registry, total_steps=100, make_optimizer=None) -> Trainer:
@@ -222,6 +224,7 @@ def test_the_run_directory_is_complete(trained, config):
     assert {item.name for item in directory.iterdir()} == {
         "config.toml",
         "metrics.jsonl",
+        "samples.jsonl",
         "evaluation.json",
         "checkpoints",
         ".lock",
@@ -257,7 +260,7 @@ def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, regi
     module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
     mine = Registry.installed()
     mine.add(lambda: module, "watched")
-    timed = dataclasses.replace(config, characters=None, minutes=0.2, optimizer=Ref("watched"))
+    timed = dataclasses.replace(config, characters=None, minutes=0.1, optimizer=Ref("watched"))
     recorder = Recorder()
     result = train(timed, out=tmp_path / "run", observers=[recorder], registry=mine)
     assert result.reason == "finished"
@@ -290,7 +293,7 @@ def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
         train(timed, out=tmp_path / "b", registry=mine)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd:0.5", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "adamw", "rmsprop", "sgd:0.5", "muon"])
 def test_every_optimizer_learns(config, tmp_path, optimizer):
     recorder = Recorder()
     ref = Ref.parse(optimizer).with_options({"warmup": 5})
@@ -433,10 +436,24 @@ def test_the_carry_starts_afresh_with_every_epoch(registry):
     assert losses[:2] == losses[2:]  # nothing is learnt, so a second epoch repeats the first
 
 
-def test_adamw_is_its_formula(registry):
-    values = {"warmup": 0, "clip": 0, "schedule": "constant", "weight_decay": 0.1}
-    options = registry.options("optimizer", Ref("adamw", "0.5", {**values, "b1": 0.8, "b2": 0.7}))
-    optimizer = registry.load("optimizer", Ref("adamw"))(options, 10)
+def adamw_by_hand(g, n, m, v, w):
+    """The step of AdamW after n gradients, the last of which is g; `nadam_by_hand`: of NAdam."""
+    return m / (1 - 0.8**n) / (np.sqrt(v / (1 - 0.7**n)) + 1e-8) + 0.1 * w
+
+
+def nadam_by_hand(g, n, m, v, w):
+    ahead = 0.8 * m / (1 - 0.8 ** (n + 1)) + 0.2 * g / (1 - 0.8**n)
+    return ahead / (np.sqrt(v / (1 - 0.7**n)) + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand", "own"),
+    [("adamw", adamw_by_hand, {"weight_decay": 0.1}), ("nadam", nadam_by_hand, {})],
+)
+def test_an_optimizer_is_its_formula(registry, name, by_hand, own):
+    values = {"warmup": 0, "clip": 0, "schedule": "constant", "b1": 0.8, "b2": 0.7, **own}
+    options = registry.options("optimizer", Ref(name, "0.5", values))
+    optimizer = registry.load("optimizer", Ref(name))(options, 10)
     w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
     params = jnp.asarray(w, jnp.float32)
     state = optimizer.init(params)
@@ -446,7 +463,7 @@ def test_adamw_is_its_formula(registry):
             updates, state = optimizer.update(jnp.asarray(grad, jnp.float32), state, params)
         params = optax.apply_updates(params, updates)
         m, v = 0.8 * m + 0.2 * grad, 0.7 * v + 0.3 * grad**2
-        w = w - 0.5 * (m / (1 - 0.8**n) / (np.sqrt(v / (1 - 0.7**n)) + 1e-8) + 0.1 * w)
+        w = w - 0.5 * by_hand(grad, n, m, v, w)
         np.testing.assert_allclose(params, w, rtol=1e-5, atol=1e-6)  # float32 near zero
 
 
@@ -476,7 +493,7 @@ def test_evaluations_have_a_budget(registry, each, fewest, most):
     def evaluate(params):
         clock.now += 5.0 if not calls else each
         calls.append(clock.now)
-        return 1.0
+        return ROW
 
     events = watch(
         trainer, batches, Budget(None, 0.0, deadline=40.0, clock=clock), evaluate,
@@ -497,7 +514,7 @@ def test_nothing_is_evaluated_after_the_first_update(registry, start_up, evaluat
     trainer, batches = make_trainer(registry, total_steps=None), make_batches()
     clock, seen = Clock(start_up), []
     budget = Budget(None, 0.0, deadline=60.0, clock=clock)
-    for event in watch(trainer, batches, budget, lambda params: 1.0, should_stop=clock.pass_time):
+    for event in watch(trainer, batches, budget, lambda params: ROW, should_stop=clock.pass_time):
         if isinstance(event, Stepped) and event.held_out_nats_per_char is not None:
             assert event.step > 1
             seen.append(event.progress)
@@ -510,7 +527,7 @@ def test_intervals_that_are_asked_for_are_kept(registry):
 
     def evaluate(params):
         clock.now += 3.0
-        return 1.0
+        return ROW
 
     events = watch(
         trainer, batches, Budget(None, 0.0, deadline=60.0, clock=clock), evaluate,

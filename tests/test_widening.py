@@ -64,7 +64,7 @@ def test_a_run_and_its_resumption_have_one_width(text_file, tmp_path, monkeypatc
     monkeypatch.setattr(widening, "_WIDER", ((2000, 2.0),))
     config = RunConfig(
         source=str(text_file), cell="elman", batch=4, window=8, observers=(), shards=1,
-        characters=1000, sample_length=5,
+        characters=1000, sample_length=5, context=0, counts=0,
     )  # fmt: skip
     lines = []
     long = dataclasses.replace(config, characters=3000)

@@ -163,4 +163,7 @@ def _retrace(
         values = [jax.numpy.asarray(read(env, atom)) for atom in results]
         return values[: len(own)], values[len(own) :]
 
-    return trace(step, *([v.aval for v in values] for values in (whole.params, carry, inputs)))
+    of_params, of_carry, of_inputs = (
+        [v.aval for v in values] for values in (whole.params, carry, inputs)
+    )
+    return trace(step, of_params, of_carry, of_inputs)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from charrnn_core.errors import CorpusError
-from charrnn_core.evaluation.report import Row
+from charrnn_core.evaluation.row import Row
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
 from charrnn_core.text.kneser_ney import after_longest, followers
 from charrnn_core.text.ngrams import ORDER, n_gram_levels

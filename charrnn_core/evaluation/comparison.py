@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from charrnn_core.evaluation.counting import Counting
-from charrnn_core.evaluation.report import Evaluation, Row, Tally, tally
+from charrnn_core.evaluation.report import Evaluation, Tally, tally
+from charrnn_core.evaluation.row import Row
 from charrnn_core.evaluation.scoring import Nats
 from charrnn_core.evaluation.unknown import Unknown
 from charrnn_core.runs.chosen import Chosen

@@ -17,7 +17,7 @@ from typing import TypedDict
 
 from charrnn_core.errors import CorpusError, StorageError
 from charrnn_core.evaluation.baselines import MOST_CHARACTERS, Interrupted, baselines, work_of
-from charrnn_core.evaluation.report import Row
+from charrnn_core.evaluation.row import Row
 from charrnn_core.files.atomic import cache_directory, make_directory, write_atomically
 from charrnn_core.files.regular import read_own
 from charrnn_core.files.typed import check
@@ -37,6 +37,23 @@ _SECONDS_BETWEEN_CHECKS = 0.1
 
 Counted = tuple[tuple[Row, ...], tuple[str, ...]]
 """The rows of baselines, and remarks on those that are missing."""
+
+
+def seconds_to_count(
+    training: Ids,
+    pieces: Sequence[Piece],
+    seconds_per_work: float = _SECONDS_PER_WORK,
+    done: float = 0.0,
+) -> float:
+    """Estimate how long counting the baselines of a text takes, or the rest of it.
+
+    >>> import numpy as np
+    >>> seconds_to_count(np.zeros(MOST_CHARACTERS, int), [Piece(0, np.zeros(1, int))])
+    0.0
+    """
+    if len(training) + count_characters(pieces) > MOST_CHARACTERS:
+        return 0.0
+    return seconds_per_work * max(0.0, work_of(training, pieces) - done)
 
 
 class Counting:
@@ -102,11 +119,8 @@ class Counting:
         """An estimate of how long the rest of the counting takes if nothing else is done."""
         if self._done.is_set():
             return 0.0
-        done, training, pieces = self._done_work, *self._text[:2]
-        if len(training) + count_characters(pieces) > MOST_CHARACTERS:
-            return 0.0
-        each = self._busy / done if done else _SECONDS_PER_WORK
-        return each * max(0.0, work_of(training, pieces) - done)
+        each = self._busy / self._done_work if self._done_work else _SECONDS_PER_WORK
+        return seconds_to_count(*self._text[:2], each, self._done_work)
 
     def _count(self) -> None:
         self._is_modest = _set_modest(self._thread, True)

@@ -9,7 +9,8 @@ from charrnn_core.evaluation.chosen_text import ChosenText, Scored, choose_text
 from charrnn_core.evaluation.comparison import Comparison
 from charrnn_core.evaluation.dynamic import Dynamic
 from charrnn_core.evaluation.mixing import Mixture
-from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.row import Row
 from charrnn_core.evaluation.scoring import Nats, Scorer
 from charrnn_core.network.counts import COUNTS, without_counts
 from charrnn_core.public import public

@@ -1,7 +1,6 @@
 """The result of an evaluation: nats per character, a confidence interval, and comparisons."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,61 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.evaluation.diagnosis import diagnose
+from charrnn_core.evaluation.row import Row
+from charrnn_core.page.frame import escaped
+from charrnn_core.page.table import html_table
 from charrnn_core.public import public
 from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.course import Course
-from charrnn_core.terminal import aligned, number
+from charrnn_core.runs.curves import Curve, Result
+from charrnn_core.terminal import aligned, number, printable
 
 _BLOCK = 1000
 _FEWEST_BLOCKS, _MOST_BLOCKS = 20, 2000
 _RESAMPLES = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One predictor's result on a text.
-
-    Arguments:
-        name: the predictor.
-        nats_per_char: mean negative log-likelihood per character.
-        interval: the middle 95 % of the resampled means, see `Tally`.
-
-    >>> Row(name="a fair coin", nats_per_char=math.log(2)).bits_per_char
-    1.0
-    """
-
-    name: str
-    nats_per_char: float
-    interval: tuple[float, float] | None = None
-
-    @property
-    def bits_per_char(self) -> float:
-        return self.nats_per_char / math.log(2)
-
-    @property
-    def perplexity(self) -> float:
-        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
-
-    def table(self) -> dict[str, Any]:
-        """Return the plain form, for JSON."""
-        return {
-            "name": self.name,
-            "nats_per_char": _plain(self.nats_per_char),
-            "bits_per_char": _plain(self.bits_per_char),
-            "perplexity": _plain(self.perplexity),
-            "interval": None if self.interval is None else [*map(_plain, self.interval)],
-        }
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the row as it is printed."""
-        span = " to ".join(number(end, 4) for end in self.interval or ())
-        numbers = number(self.nats_per_char, 4), number(self.bits_per_char, 4)
-        return (self.name, *numbers, number(self.perplexity, 3), span)
-
-
-def _plain(value: float) -> float | None:
-    """Return a number for JSON, which has no infinities and no NaN: None for those."""
-    return value if math.isfinite(value) else None
+_COMPARED = ("n-gram", "xz")
+"""How the names of the baselines begin that a curve is compared with."""
 
 
 class Tally:
@@ -144,6 +102,7 @@ class Evaluation:
         remarks: what a reader of the figures has to know.
         course: how the training went, if that has a bearing on the result.
 
+    >>> import math
     >>> row = Row(name="model", nats_per_char=math.log(2))
     >>> Evaluation(model=row, characters=8, split="all", part="train").bits_per_char
     1.0
@@ -186,6 +145,58 @@ class Evaluation:
         others = (self.last, self.alone, self.mixed, self.dynamic, self.dynamic_mixed)
         return (self.model, *(row for row in others if row is not None), *self.baselines)
 
+    @classmethod
+    def read(cls, table: Mapping[str, Any], course: Course | None = None) -> "Evaluation":
+        """Read an evaluation that `table` returned, such as that of a run.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not such a table.
+
+        >>> row = Row(name="model", nats_per_char=2.0)
+        >>> Evaluation.read(Evaluation(model=row, characters=8).table()).nats_per_char
+        2.0
+        """
+        chosen = table.get("model")
+        others = {
+            name: None if table.get(name) is None else Row.read(table[name])
+            for name in ("last", "alone", "mixed", "dynamic", "dynamic_mixed")
+        }
+        return cls(
+            model=Row.read(table, "model"),
+            characters=int(table["characters"]),
+            split=str(table.get("split", "")),
+            part=str(table.get("part", "")),
+            symbol=str(table.get("symbol", "character")),
+            chosen=None if chosen is None else Chosen(**chosen),
+            **others,
+            baselines=tuple(map(Row.read, table.get("baselines", ()))),
+            remarks=tuple(map(str, table.get("remarks", ()))),
+            course=course,
+        )
+
+    def curve(self, name: str = "", look: int = 0, *, is_whole: bool = True) -> Curve:
+        """Return what is drawn of the training that ended with this result.
+
+        Arguments:
+            name, look: of the run, see `Curve`.
+            is_whole: whether it is of all of the held-out text, not of an excerpt.
+        """
+        step = None if self.chosen is None else self.chosen.step
+        return Curve(
+            course=self.course or Course(),
+            name=name,
+            levels={
+                row.name: row.nats_per_char
+                for row in self.baselines
+                if row.name.startswith(_COMPARED)
+            },
+            result=Result(nats=self.nats_per_char, interval=self.interval, step=step)
+            if is_whole
+            else None,
+            look=look,
+            unit=self.symbol,
+        )
+
     def line(self) -> str:
         """Return the model's result as one line."""
         where = "whole text" if self.part == "all" else f"{self.part} part of {self.split}"
@@ -197,10 +208,9 @@ class Evaluation:
 
     def lines(self) -> list[str]:
         """Return the lines for the user: result, model, comparison, remarks and warnings."""
-        head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
-        compared = [head, *(row.cells() for row in self.rows)] if len(self.rows) > 1 else []
-        if not compared and self.interval is not None:
-            compared = [head, self.model.cells()]
+        compared = self.cells()
+        if len(compared) == 2 and self.interval is None:
+            compared = []
         remarks = [f"note: {remark}" for remark in self.remarks]
         model = [] if self.chosen is None else [f"model from {self.chosen}"]
         return [
@@ -210,6 +220,19 @@ class Evaluation:
             *remarks,
             *self.warnings(),
         ]
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Return the comparison as it is printed: a head, and every row."""
+        head = (f"per {self.symbol}", "nats", "bits", "perplexity", "95 % interval, nats")
+        return [head, *(row.cells() for row in self.rows)]
+
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook or a page."""
+        head, *rows = self.cells()
+        remarks = [f"note: {remark}" for remark in self.remarks]
+        lines = [self.line(), *remarks, *self.warnings()]
+        first, *others = (f"<p>{escaped(printable(line))}</p>" for line in lines)
+        return f"{first}{html_table(rows, head, numbers=True)}{''.join(others)}"
 
     def warnings(self) -> list[str]:
         """Return at most one line, the diagnosis of `charrnn_core.evaluation.diagnosis`."""

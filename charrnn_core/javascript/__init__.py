@@ -4,7 +4,6 @@
 each character into loops over typed arrays, one kind of operation to a module, and `block` orders
 these loops and writes them down. ``runtime/*.js`` is plain JavaScript that any page may use.
 
-May import: `engine`, `network`, `text`, and modules at the root.
-Imported by: `testing`.
-Start reading with `step`; `nodes` says what code is made of.
+May import: `engine`, `network`, `text`. Imported by: `testing`. Start reading with `step`; `nodes`
+says what code is made of.
 """

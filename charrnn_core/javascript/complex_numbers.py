@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from charrnn_core.javascript.nodes import Constant, Node, Operand, is_complex, real_type
+from charrnn_core.javascript.nodes import Constant, Node, Operand, is_complex, real_type, view
 from charrnn_core.javascript.operations import Operation
 
 _OF_ONE = {
@@ -52,7 +52,7 @@ def lower_complex(op: Operation) -> Sequence[Operand]:
         return op.elementwise(kind, template.format, *names, size=size)
 
     if op.name == "complex":
-        return [op.result(*(operand.node for operand in op.inputs))]
+        return [op.result(*(_whole(op, operand) for operand in op.inputs))]
     if not is_complex(op.dtypes[0]):
         return [op.result(loop(_TO_REAL[op.name]))]
     if op.name == "integer_pow":
@@ -62,6 +62,11 @@ def lower_complex(op: Operation) -> Sequence[Operand]:
         return [op.result(loop(turn("cos")), loop(turn("sin")))]
     pair = (_OF_ONE if len(op.inputs) == 1 else _OF_TWO)[op.name]
     return [op.result(*map(loop, pair))]
+
+
+def _whole(op: Operation, operand: Operand) -> Node:
+    """Return a node with as many elements as the result, of an operand that may have one."""
+    return view(operand.node, np.broadcast_to(operand.numbers, op.shapes[0]))
 
 
 def _parts(operand: Operand) -> tuple[Node, ...]:

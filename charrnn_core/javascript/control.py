@@ -36,7 +36,7 @@ def _cond(op: Operation) -> Sequence[Operand]:
     branches = op.params["branches"]
     code = _Code(op)
     (index, *seen) = code.seen([which, *operands])
-    shapes = [(v.aval.shape, v.aval.dtype.name) for v in op.equation.outvars]
+    shapes = zip(op.shapes, op.dtypes, strict=True)
     state = [stored(op.block.program, *each) for each in shapes]
     last = len(branches) - 1
     lines = [f"switch(Math.min(Math.max({code.name(index.node)}[0],0),{last})){{"]
@@ -59,7 +59,7 @@ def _scan(op: Operation) -> Sequence[Operand]:
     here = f"{length - 1}-{turn}" if q["reverse"] else turn
     views = [code.item(x, here) for x in code.seen(items)]
     body, results = code.part(q["jaxpr"], [*code.seen(held), *state, *views])
-    shapes = [(v.aval.shape, v.aval.dtype.name) for v in op.equation.outvars[count:]]
+    shapes = list(zip(op.shapes, op.dtypes, strict=True))[count:]
     collected = [stored(op.block.program, *each) for each in shapes]
     split = len(_nodes(state))
     lines = [

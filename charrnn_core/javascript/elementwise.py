@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from charrnn_core.javascript.block import number
 from charrnn_core.javascript.nodes import Expression, Operand
 from charrnn_core.javascript.operations import Operation, lowers
@@ -133,7 +135,7 @@ def element_by_element(op: Operation, expression: Expression) -> Operand:
     """Return the result of an operation on each element of operands that are not complex."""
     dtype = op.dtypes[0]
     nodes = [operand.node for operand in op.inputs]
-    size = max((node.size for node in nodes), default=1) if 0 not in op.shapes[0] else 0
+    size = int(np.prod(op.shapes[0]))
     return op.result(op.elementwise(dtype, in_type(dtype, expression), *nodes, size=size))
 
 

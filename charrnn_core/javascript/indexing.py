@@ -183,7 +183,7 @@ class _Windows:
         numbers = np.arange(int(np.prod(windowed))).reshape(windowed)
         outer = [axis for axis in range(len(windowed)) if axis not in in_window]
         self._into = numbers.transpose(*outer, *in_window).reshape(self.count, self.width)
-        places = np.indices(rows).reshape(len(rows), -1)
+        places = np.indices(rows).reshape(len(rows), self.count)
         self._of_batch = sum(
             (places[row] * strides[axis] for axis, row in batch), np.zeros(self.count, int)
         )

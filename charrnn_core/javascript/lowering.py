@@ -1,6 +1,7 @@
 """Compiles equations into a block, one after the other; what is known is computed right away."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from charrnn_core.javascript import (  # noqa: F401  # they fill the table of op
 )
 from charrnn_core.javascript.block import Block
 from charrnn_core.javascript.complex_numbers import COMPLEX, lower_complex
+from charrnn_core.javascript.elementwise import ELEMENTWISE
 from charrnn_core.javascript.inside import called
-from charrnn_core.javascript.nodes import Operand
+from charrnn_core.javascript.nodes import Operand, view
 from charrnn_core.javascript.operations import LOWERINGS, Operation
 
 Known = Mapping[Value, Operand]
@@ -63,11 +65,29 @@ def _lowered(equation: Equation, inputs: Sequence[Operand], block: Block) -> Seq
         values = equation(*(operand.value for operand in inputs))  # type: ignore[arg-type]
         return [Operand.known(np.asarray(value)) for value in values]
     op = Operation(equation.source, inputs, block, lower_inside)
+    if op.name in ELEMENTWISE | COMPLEX:
+        stretched = [_stretched(operand, op.shapes[0]) for operand in inputs]
+        op = replace(op, inputs=stretched)
     if op.name in COMPLEX and op.has_complex:
         return lower_complex(op)
     if op.name not in LOWERINGS:
         raise op.refused("it cannot be")
     return LOWERINGS[op.name](op)
+
+
+def _stretched(operand: Operand, shape: tuple[int, ...]) -> Operand:
+    """Return an operand in the shape of a result: it may have one element along an axis.
+
+    >>> column = Operand.known(np.array([[1], [2]], np.int32))
+    >>> _stretched(column, (2, 3)).node.value.tolist()
+    [1, 1, 1, 2, 2, 2]
+    """
+    if operand.size == 1 or operand.shape == shape:
+        return operand
+    table = np.broadcast_to(operand.numbers, shape)
+    nodes = tuple(view(node, table) for node in operand.nodes)
+    value = None if operand.value is None else np.broadcast_to(operand.value, shape)
+    return Operand(shape, operand.dtype, nodes, value)
 
 
 def lower_inside(closed: ClosedJaxpr, operands: Sequence[Operand], block: Block) -> list[Operand]:

@@ -12,7 +12,7 @@ from charrnn_core.javascript.operations import Operation, lowers
 from charrnn_core.javascript.places import place
 
 MOVES = frozenset(
-    {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "rev", "slice"}
+    {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "rev", "slice", "tile"}
 )
 """Primitives whose result has elements of their operand."""
 
@@ -26,6 +26,8 @@ def _move(op: Operation) -> Sequence[Operand]:
         table = np.broadcast_to(numbers.reshape(wide), shape)
     elif op.name == "transpose":
         table = numbers.transpose(q["permutation"])
+    elif op.name == "tile":
+        table = np.tile(numbers, q["reps"])
     elif op.name == "rev":
         table = np.flip(numbers, q["dimensions"])
     elif op.name == "slice":
@@ -55,10 +57,16 @@ def _concatenate(op: Operation) -> Sequence[Operand]:
 
 @lowers("stack")
 def _stack(op: Operation) -> Sequence[Operand]:
-    numbers = np.arange(int(np.prod(op.shapes[0]))).reshape(op.shapes[0])
-    places = list(np.moveaxis(numbers, op.params["axis"], 0))
+    size = int(np.prod(op.shapes[0]))
+    numbers = np.moveaxis(np.arange(size).reshape(op.shapes[0]), op.params["axis"], 0)
     parts = zip(*(x.nodes for x in op.inputs), strict=True)
-    return [op.result(*(put_together(op, nodes, places) for nodes in parts))]
+    return [op.result(*(put_together(op, nodes, list(numbers)) for nodes in parts))]
+
+
+@lowers("unstack")
+def _unstack(op: Operation) -> Sequence[Operand]:
+    pieces = np.moveaxis(op.inputs[0].numbers, op.params["axis"], 0)
+    return [op.moved(op.inputs[0], table, i) for i, table in enumerate(pieces)]
 
 
 @lowers("pad")

@@ -159,7 +159,7 @@ class Operand:
         """
         name = value.dtype.name
         if is_complex(name):
-            parts = (Constant(value.real), Constant(value.imag))
+            parts = (Constant(np.real(value)), Constant(np.imag(value)))
         elif ARRAYS.get(name) == "Float32Array":
             parts = (Constant(np.asarray(value, np.float32), name),)
         else:

@@ -72,12 +72,16 @@ class Operation:
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Return the shapes of the results."""
-        return [v.aval.shape for v in self.equation.outvars]
+        return [found.shape for found in self._outputs]
 
     @property
     def dtypes(self) -> list[str]:
         """Return the types of the results."""
-        return [self.checked(v.aval.dtype.name) for v in self.equation.outvars]
+        return [self.checked(found.dtype.name) for found in self._outputs]
+
+    @property
+    def _outputs(self) -> list[Any]:
+        return [variable.aval for variable in self.equation.outvars]
 
     @property
     def has_complex(self) -> bool:

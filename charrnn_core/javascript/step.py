@@ -90,7 +90,7 @@ def carry_leaves(carry: Any) -> tuple[CarryLeaf, ...]:
         name, value = jax.tree_util.keystr(path), np.asarray(leaf)
         parts = {"": value}
         if is_complex(value.dtype.name):
-            parts = {", real part": value.real, ", imaginary part": value.imag}
+            parts = {", real part": np.real(value), ", imaginary part": np.imag(value)}
         kind = real_type(value.dtype.name)
         for part, numbers in parts.items():
             start = as_stored(numbers.reshape(-1), kind)

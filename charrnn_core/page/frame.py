@@ -12,7 +12,7 @@ _HTML = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{title}</title>
+{refresh}<title>{title}</title>
 <style>
 {style}</style>
 <body>
@@ -22,7 +22,15 @@ _HTML = """<!doctype html>
 """
 
 
-def page(title: str, body: str, *, style: str = "", script: str = "", data: Any = None) -> str:
+def page(
+    title: str,
+    body: str,
+    *,
+    style: str = "",
+    script: str = "",
+    data: Any = None,
+    refresh: int | None = None,
+) -> str:
     """Return an HTML file that needs nothing else, and that can reach nothing else.
 
     Arguments:
@@ -32,6 +40,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "", data: Any 
         script: JavaScript, run once the body is there. Nothing in it may come from a run: that is
             what `data` is for.
         data: plain data, which the script has as ``DATA``; left out if None.
+        refresh: after how many seconds the browser reads the file again; None for never.
 
     >>> '<h1>A run</h1>' in page("A run", "<h1>A run</h1>")
     True
@@ -45,6 +54,7 @@ def page(title: str, body: str, *, style: str = "", script: str = "", data: Any 
         parts.append(f"<script>{code}</script>\n")
     return _HTML.format(
         policy=_policy(code),
+        refresh="" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">\n',
         title=escaped(title),
         style=base_style() + style,
         body=body,

@@ -4,7 +4,7 @@ A class says everything about its kind that is not code of its own: what users c
 that yields it, and the contract. Tables of kinds anywhere are derived from `KINDS`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -54,11 +54,17 @@ class CellPlugin(Component):
 
 
 @public
+@dataclass(frozen=True, kw_only=True)
 class SourcePlugin(Component):
     """A corpus source. Target: ``(argument, options, context) -> Corpus``.
 
     `argument` is the text after the colon (None if there was no colon), `options` an instance of
     the options class, `context` a `SourceContext`. Bad input raises `SourceError`.
+
+    A source whose publisher puts something around its texts, such as a licence, cuts that. With
+    ``wrapper``, ``"package.module:attribute"`` of ``text -> [(start, end), ...]``, it also tells
+    where that is in the text of another source, such as a file that was saved by hand; see
+    `charrnn_core.text.wrappers`.
 
     A complete plugin, ``charrnn_rot13/__init__.py``::
 
@@ -87,6 +93,8 @@ class SourcePlugin(Component):
 
     kind = "source"
     hook = "charrnn_sources"
+
+    wrapper: str | Callable[[str], Sequence[tuple[int, int]]] | None = None
 
 
 @public

@@ -22,7 +22,7 @@ PLUGINS = "charrnn"
 """The group of entry points that name modules with hooks."""
 
 COMMANDS = "charrnn.commands"
-"""The group of entry points that add commands."""
+"""The group of entry points that add commands; one in a section has the section behind a dot."""
 
 GROUPS = (PLUGINS, COMMANDS)
 """The groups of entry points that make a distribution a plugin."""
@@ -40,6 +40,7 @@ class Entry:
         group, name: one of `GROUPS`, and its name there.
         value: ``"package.module"`` or ``"package.module:attribute"``.
         distribution, version: the distribution's.
+        section: ``"judge"`` for a command in the group ``charrnn.commands.judge``.
     """
 
     group: str
@@ -47,6 +48,13 @@ class Entry:
     value: str
     distribution: str
     version: str
+    section: str = ""
+
+    @classmethod
+    def of(cls, point: importlib.metadata.EntryPoint, distribution: str, version: str) -> "Entry":
+        """Return an entry point of a distribution."""
+        group, section = _split(point.group)
+        return cls(group, point.name, point.value, distribution, version, section)
 
     @property
     def module(self) -> str:
@@ -104,14 +112,20 @@ def installed() -> Installed:
                 name, version = metadata.name_and_version()
                 if metadata.stands_behind(taken.get(canonical(name), ())):
                     continue
-                entries += [Entry(p.group, p.name, p.value, name, version) for p in points]
+                entries += [Entry.of(point, name, version) for point in points]
         except PluginError as error:
             what = ", ".join(point.name for point in points) or _FILE
             faults.append(Fault(name, "unknown", what, str(error)))
             continue
         taken.setdefault(canonical(name), []).append(metadata)
-    entries.sort(key=lambda entry: (entry.group, entry.distribution, entry.name))
+    entries.sort(key=lambda entry: (entry.group, entry.distribution, entry.name, entry.section))
     return Installed(tuple(entries), tuple(faults))
+
+
+def _split(group: str) -> tuple[str, str]:
+    """Split the name of a group of commands into `COMMANDS` and the section."""
+    section = group.removeprefix(f"{COMMANDS}.")
+    return (group, "") if section == group else (COMMANDS, section)
 
 
 class _Metadata(NamedTuple):
@@ -141,7 +155,8 @@ class _Metadata(NamedTuple):
             # Most distributions are not about charrnn, and are not parsed.
             if PLUGINS not in (self.distribution.read_text(_FILE) or ""):
                 return []
-            return [point for point in self.distribution.entry_points if point.group in GROUPS]
+            points = self.distribution.entry_points
+            return [point for point in points if _split(point.group)[0] in GROUPS]
         except Exception as error:  # the reader trusts what it reads to be well-formed
             if not self._speaks_of_us():
                 return []

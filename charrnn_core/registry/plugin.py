@@ -125,13 +125,20 @@ class Component(Plugin):
         Raises:
             PluginError: the import string is malformed, or importing it fails.
         """
-        if callable(self.target):
-            return self.target
-        module, colon, attribute = self.target.partition(":")
+        return self.imported("target", self.target)
+
+    def imported(self, what: str, target: str | Callable[..., Any]) -> Callable[..., Any]:
+        """Import what a field names, the target or another; `what` is the field's name.
+
+        Raises:
+            PluginError: the import string is malformed, or importing it fails.
+        """
+        if callable(target):
+            return target
+        module, colon, attribute = target.partition(":")
         if not colon:
             raise PluginError(
-                f"{self.kind} {self.name!r}: target {self.target!r} is not "
-                "'package.module:attribute'"
+                f"{self.kind} {self.name!r}: {what} {target!r} is not 'package.module:attribute'"
             )
         try:
             with kept_clean():
@@ -143,7 +150,7 @@ class Component(Plugin):
             SystemExit,
         ) as error:  # the plugin's fault, whatever it is
             raise PluginError(
-                f"{self.kind} {self.name!r} cannot be imported from {self.target!r}: "
+                f"{self.kind} {self.name!r} cannot be imported from {target!r}: "
                 f"{type(error).__name__}: {error}"
             ) from error
         return found

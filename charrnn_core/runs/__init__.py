@@ -1,6 +1,7 @@
 """A run on disk: its configuration (the only place for defaults), directory, manifest and model.
 
-May import: `console`, `files`, `network`, `registry`, `sampling`, `text`, and modules at the root.
+May import: `console`, `files`, `network`, `page`, `registry`, `sampling`, `text`, and modules
+at the root.
 Imported by: `evaluation`, `training`, `testing`.
 It knows nothing of training. Start reading with `config`, then `directory` (readers) and `writer`.
 """

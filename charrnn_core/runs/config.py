@@ -112,7 +112,7 @@ class RunConfig:
         lt=1,
     )
     loss: RefField = opt(Ref("crossentropy"), help="the training loss")
-    optimizer: RefField = opt(Ref("adam"), help="the optimizer")
+    optimizer: RefField = opt(Ref("nadam"), help="the optimizer")
     alphabet: Literal["chars", "bytes"] = opt(
         "chars", help="what the model predicts: characters, or the bytes of the text in UTF-8"
     )

@@ -1,8 +1,11 @@
 """The losses of a training over time: the rows of its metrics log."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from charrnn_core.events import TimeSpent
 
 _SPANS = 10
 
@@ -15,12 +18,16 @@ class Stage(NamedTuple):
         characters: characters trained on so far.
         train: mean training loss since the previous row, in nats per character.
         held_out: held-out loss at this update, if it was measured.
+        interval: the middle 95 % of that loss, if it is known.
+        seconds: the time that the run had taken, if it is known.
     """
 
     step: int
     characters: int
     train: float
     held_out: float | None = None
+    interval: tuple[float, float] | None = None
+    seconds: float | None = None
 
 
 class Span(NamedTuple):
@@ -59,13 +66,16 @@ class Course:
         Raises:
             KeyError, TypeError, ValueError: it is not such a row.
         """
-        held_out = row.get("held_out_nats_per_char")
+        held_out, interval = row.get("held_out_nats_per_char"), row.get("held_out_interval")
+        spent = [float(row[name]) for name in TimeSpent().table() if name in row]
         self.stages.append(
             Stage(
                 int(row["step"]),
                 int(row["characters"]),
-                float(row["train_nats_per_char"]),
+                float(row.get("train_nats_per_char", math.nan)),
                 None if held_out is None else float(held_out),
+                None if interval is None else (float(interval[0]), float(interval[1])),
+                sum(spent) if spent else None,
             )
         )
 

@@ -11,12 +11,15 @@ from charrnn_core.errors import StorageError
 from charrnn_core.files.atomic import explained, is_locked, user_path
 from charrnn_core.files.regular import check_own_directory, read_own
 from charrnn_core.files.typed import check
+from charrnn_core.runs.checkpoint_names import checkpoint_name, step_of
 from charrnn_core.runs.loop_state import Seconds, Step
-from charrnn_core.runs.recovery import checkpoint_name, step_of
 from charrnn_core.text.kept import KEPT_NAME
 
 CHECKPOINTS = "checkpoints"
 """The name of the directory that holds a run's checkpoints."""
+
+FOLDER = Path("runs")
+"""The folder that holds the runs whose directories nobody has named."""
 
 _LONGEST_OWNER = 4096
 
@@ -34,7 +37,7 @@ class SavedEvaluation(TypedDict):
 class RunDirectory:
     """The directory of one training, as its readers see it.
 
-    It holds ``config.toml``, ``metrics.jsonl``, ``evaluation.json`` and ``checkpoints/``;
+    It holds ``config.toml``, the logs, ``evaluation.json`` and ``checkpoints/``;
     `charrnn_core.runs.writer` writes to it.
     """
 
@@ -50,6 +53,11 @@ class RunDirectory:
     @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def samples_file(self) -> Path:
+        """What the model wrote while it learnt, one JSON object per line."""
+        return self.path / "samples.jsonl"
 
     @property
     def evaluation_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""The versions that results depend on, down to the last bit."""
+"""The versions and the machine that results depend on, down to the last bit."""
 
 import functools
 import platform
@@ -7,10 +7,13 @@ from importlib.metadata import version
 
 import jax
 
+from charrnn_core.devices import processor
+
 
 @functools.cache
 def environment() -> dict[str, str]:
-    """Return the versions that results depend on, down to the last bit."""
+    """Return the versions and the machine that results depend on, down to the last bit."""
+    backend = jax.default_backend()
     return {
         "python": platform.python_version(),
         "jax": jax.__version__,
@@ -18,14 +21,15 @@ def environment() -> dict[str, str]:
         "optax": version("optax"),
         "flax": version("flax"),
         "platform": platform.platform(),
-        "backend": jax.default_backend(),
+        "backend": backend,
+        "processor": processor() if backend == "cpu" else jax.devices()[0].device_kind,
     }
 
 
 def note_environment(then: Mapping[str, str], note: Callable[[str], None]) -> None:
-    """Note every version that differs from the one the checkpoint was made with."""
+    """Note whatever differs from what the checkpoint was made with, as far as that says."""
     for name, now in environment().items():
-        if then.get(name) != now:
+        if then.get(name, now) != now:
             note(
                 f"note: {name} was {then.get(name)} and is now {now}; results may differ from "
                 "those of an uninterrupted run in the last bits"

@@ -1,8 +1,8 @@
-"""Reading the metrics log of a run."""
+"""Reading the logs of a run."""
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,20 @@ def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Co
         course.best, course.best_step = loop.get("best"), loop.get("best_step")
         course.last = loop.get("held_out")
         course.ended = loop.get("status") in ("finished", "stopped early")
-    for line in _read(file).splitlines() if file else ():
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            course.add(json.loads(line))
+    for row in read_rows(file) if file else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError, IndexError, OverflowError):
+            course.add(row)
     course.forget_after(step if isinstance(step, int) else 0)
     return course
+
+
+def read_rows(file: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a log, which need not exist; lines that cannot be read are ignored."""
+    for line in _read(file).splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            row = json.loads(line)
+            if isinstance(row, dict):
+                yield row
 
 
 def _read(file: Path) -> bytes:

@@ -1,5 +1,6 @@
 """A model, which is a network with its parameters and alphabet, and loading it from a run."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,24 +16,28 @@ from charrnn_core.network.counts import Counts, with_counts, without_counts
 from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
+from charrnn_core.page.curves import svg
+from charrnn_core.page.table import html_table
 from charrnn_core.public import public
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
+from charrnn_core.runs.checkpoint_names import checkpoint_name
 from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.components import make
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.course import Course
+from charrnn_core.runs.curves import Curve, chart
 from charrnn_core.runs.directory import CHECKPOINTS, RunDirectory
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.opening import Opened, open_model
+from charrnn_core.runs.overview import spec
 from charrnn_core.runs.programs import Programs
 from charrnn_core.runs.rates import decided
-from charrnn_core.runs.recovery import checkpoint_name
 from charrnn_core.sampling.chain import Chain
-from charrnn_core.terminal import to_stderr
+from charrnn_core.terminal import number, printable, to_stderr
 from charrnn_core.text.alphabet import Alphabet
 
 
@@ -74,6 +79,23 @@ class Model:
     def chosen(self) -> Chosen:
         """Which of the models of its run it is."""
         return Chosen.of(self.table, self.newest)
+
+    def _repr_html_(self) -> str:
+        """Return what it is, and its learning curve, for a notebook."""
+        corpus, nats = self.table.get("corpus", {}), self.table.get("held_out_nats_per_char")
+        rows = [
+            ("cell", spec(self.config.cell.table()) or ""),
+            ("parameters", f"{self.parameters:,}"),
+            ("alphabet", f"{len(self.alphabet):,} symbols"),
+            ("text", str(corpus.get("name", ""))),
+            ("model", f"from {self.chosen}"),
+        ]
+        if isinstance(nats, float):
+            bits = f"{number(nats / math.log(2), 4)} bits per {self.alphabet.unit}"
+            rows.append(("held-out", f"{number(nats, 4)} nats, {bits}"))
+        drawn = chart([Curve(course=self.course(), unit=self.alphabet.unit)])
+        shown = html_table((name, printable(text)) for name, text in rows)
+        return f"<div>{shown}{'' if drawn is None else svg(drawn)}</div>"
 
     def course(self) -> Course:
         """Return the losses of its whole training, as far as its run directory has them."""

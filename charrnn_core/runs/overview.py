@@ -68,7 +68,7 @@ def overview(path: Path) -> Overview:
     """Return an overview of a run, whatever state it is in."""
     directory = RunDirectory(path)
     size, changed = _on_disk(path)
-    state, header = _newest(directory)
+    state, header = newest(directory)
     table: Mapping[str, Any] = header.table if header else {}
     loop = table.get("loop", {})
     return Overview(
@@ -102,7 +102,7 @@ def spec(component: Any) -> str | None:
     return str(component.get("use")) if width is None else f"{component.get('use')}:{width}"
 
 
-def _newest(directory: RunDirectory) -> tuple[str, Header | None]:
+def newest(directory: RunDirectory) -> tuple[str, Header | None]:
     """Return the state of a run, and the header of its newest checkpoint that has a usable one."""
     live = directory.is_live()
     try:

@@ -27,12 +27,13 @@ from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.files.regular import check_own_directory, own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.single_file import keep_copies
+from charrnn_core.runs.checkpoint_names import step_of
 from charrnn_core.runs.config import RunConfig
-from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.directory import FOLDER, RunDirectory
 from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.naming import label, new_directory
 from charrnn_core.runs.opening import open_checkpoint
-from charrnn_core.runs.recovery import first_good, step_of
+from charrnn_core.runs.recovery import first_good
 from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.terminal import to_stderr
 
@@ -80,11 +81,11 @@ class RunWriter(RunDirectory):
         registry = registry or Registry.installed()
         config = config.resolve(registry)  # report a wrong name before anything is created
         out = None if out is None else user_path(out)
-        with explained("create", out or "runs"):  # a name may be too long
+        with explained("create", out or FOLDER):  # a name may be too long
             is_new = out is None or not out.exists()
             if out is not None and not is_new and not out.is_dir():
                 raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
-        run = cls(new_directory(Path("runs"), label(config)) if out is None else out)
+        run = cls(new_directory(FOLDER, label(config)) if out is None else out)
         try:
             with run.writing():
                 run._check_unused()
@@ -227,8 +228,9 @@ class RunWriter(RunDirectory):
             for folder in (self.checkpoints, self.plugins):
                 if folder.exists():
                     shutil.rmtree(folder)
-            files = (self.metrics_file, self.evaluation_file, self.incidents_file, self.kept_file)
-            for file in (*files, self.config_file, self._owner, self._lock):
+            logs = (self.metrics_file, self.samples_file, self.incidents_file)
+            files = (*logs, self.evaluation_file, self.kept_file, self.config_file)
+            for file in (*files, self._owner, self._lock):
                 file.unlink(missing_ok=True)
             if left := sorted(os.listdir(self.path)):
                 return left

@@ -48,8 +48,8 @@ class ObserverSubject(Subject):
 
     >>> with ObserverSubject.of("observer", "jsonl").scene() as scene:
     ...     scene.hear(training(scene.directory))
-    ...     [path.name for path in scene.directory.glob("*.jsonl")]
-    ['metrics.jsonl']
+    ...     [path.name for path in sorted(scene.directory.glob("*.jsonl"))]
+    ['metrics.jsonl', 'samples.jsonl']
     """
 
     def observer(self) -> Any:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from charrnn_core.cell import Params
-from charrnn_core.evaluation.report import Row
+from charrnn_core.evaluation.row import Row
 from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.training.held_out import HeldOut

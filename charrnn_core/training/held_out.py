@@ -6,11 +6,12 @@ from collections.abc import Callable
 from charrnn_core.cell import Params
 from charrnn_core.evaluation.comparison import ScoredPart
 from charrnn_core.evaluation.excerpt import Excerpt
-from charrnn_core.evaluation.report import Row, Tally, tally
+from charrnn_core.evaluation.report import Tally, tally
+from charrnn_core.evaluation.row import Row
 from charrnn_core.evaluation.scoring import STREAMS, WARM_UP, Scorer
 from charrnn_core.network.network import Network
 
-_OF_TRAINING = 0.5
+OF_TRAINING = 0.5
 """Scoring a character takes about a third of the time that training on it does."""
 
 
@@ -46,8 +47,8 @@ class HeldOut:
                 self._completed(params), [len(piece.ids) for piece in self.excerpt.pieces]
             )
 
-    def glance(self, params: Params) -> float:
-        """Return the nats per character of the excerpt."""
+    def glance(self, params: Params) -> Row:
+        """Return the result of the excerpt."""
         began = time.monotonic()
         nats = self._score(self._completed(params), self.excerpt.pieces)
         self._tally = tally(self.excerpt.counted(nats), self.excerpt.characters)
@@ -55,7 +56,7 @@ class HeldOut:
         each = (time.monotonic() - began) / len(self.excerpt.counts)
         # The first time may include compilation.
         self._seconds_per_character = min(each, self._seconds_per_character or each)
-        return self._tally.mean
+        return self._tally.row("model")
 
     def latest(self, name: str) -> Row | None:
         """Return the latest result of the excerpt; None if it was not scored in this session."""
@@ -75,6 +76,6 @@ class HeldOut:
             seconds_per_character: how long training on a character takes; used until something
                 has been scored twice.
         """
-        guess = _OF_TRAINING * seconds_per_character
+        guess = OF_TRAINING * seconds_per_character
         each = min(guess, self._seconds_per_character or guess)
         return each * (self.text.characters + STREAMS * WARM_UP)

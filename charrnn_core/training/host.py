@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from charrnn_core.cell import Params
+from charrnn_core.evaluation.row import Row
 from charrnn_core.events import Incident
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.training.state import TrainState
@@ -12,8 +13,8 @@ from charrnn_core.training.state import TrainState
 class Host(Protocol):
     """What the loop needs from the run it trains for."""
 
-    def evaluate(self, params: Params) -> float | None:
-        """Return the nats per character of an excerpt of the held-out text; None without one."""
+    def evaluate(self, params: Params) -> Row | None:
+        """Score an excerpt of the held-out text; None without one."""
         ...
 
     def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:

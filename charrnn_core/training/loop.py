@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.errors import TrainingError
+from charrnn_core.evaluation.row import Row
 from charrnn_core.events import Evaluated, Event, Incident, Sampled, Saved, Stepped
 from charrnn_core.runs.loop_state import LoopState, Status
 from charrnn_core.training.advance import MOST_SKIPS, advance
@@ -248,14 +249,14 @@ class TrainingLoop:
     def _epoch(self) -> float:
         return self.loop.step / self.batching.steps_per_epoch
 
-    def _evaluate(self) -> Generator[Event, None, float | None]:
+    def _evaluate(self) -> Generator[Event, None, Row | None]:
         """Score the held-out text, if there is one; stop early if nothing more is to be won."""
         loop = self.loop
         with self.time.charged("evaluation"):
-            nats = self.host.evaluate(self.state.learnt)
-        if nats is None:
+            row = self.host.evaluate(self.state.learnt)
+        if row is None:
             return None
-        self._evaluated = True
+        nats, self._evaluated = row.nats_per_char, True
         loop.evaluated(nats, loop.row_nats / loop.row_characters if loop.row_characters else None)
         yield Evaluated(
             step=loop.step,
@@ -266,9 +267,9 @@ class TrainingLoop:
         if self.policy.has_seen_enough(loop, self._epoch):
             loop.status = "stopped early"
             self._over = True
-        return nats
+        return row
 
-    def _row(self, held_out: float | None, progress: float, seconds_left: float) -> Stepped:
+    def _row(self, held_out: Row | None, progress: float, seconds_left: float) -> Stepped:
         """Return the next row of the metrics log."""
         loop = self.loop
         return Stepped(
@@ -276,7 +277,8 @@ class TrainingLoop:
             epoch=self._epoch,
             characters=loop.characters + loop.row_characters,
             train_nats_per_char=loop.row_nats / loop.row_characters,
-            held_out_nats_per_char=held_out,
+            held_out_nats_per_char=None if held_out is None else held_out.nats_per_char,
+            held_out_interval=None if held_out is None else held_out.interval,
             progress=progress,
             characters_per_second=loop.row_characters / max(loop.row_seconds, 1e-9),
             seconds_left=seconds_left,

@@ -13,7 +13,8 @@ from charrnn_core.ahead import begun
 from charrnn_core.cell import Params
 from charrnn_core.errors import CharRNNError, SamplingError
 from charrnn_core.evaluation.comparison import Comparison, ScoredPart
-from charrnn_core.evaluation.report import Evaluation, Row
+from charrnn_core.evaluation.report import Evaluation
+from charrnn_core.evaluation.row import Row
 from charrnn_core.evaluation.unknown import Unknown
 from charrnn_core.events import Ended, Event, Incident, Started, Stepped
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
@@ -84,11 +85,8 @@ class TrainingRun:
             reason = training.loop.status
             evaluation = self._evaluate_at_the_end(training)
             if evaluation is not None:
-                about = {
-                    "step": training.loop.step,
-                    "reason": reason,
-                    **training.time.spent.table(),
-                }
+                about = {"step": training.loop.step, "reason": reason}
+                about |= training.time.spent.table()
                 self._writer.write_evaluation({**about, **evaluation.table()})
         finally:
             self._comparison.cancel()
@@ -193,7 +191,7 @@ class TrainingRun:
         if isinstance(event, Incident):
             self._incidents[event.action] += 1
         if isinstance(event, Stepped):
-            self._course.add(vars(event))
+            self._course.add(event.table())
         self._observers.notify(event)
 
     def _evaluate_at_the_end(self, training: TrainingLoop) -> Evaluation | None:
@@ -259,7 +257,7 @@ class TrainingRun:
     def should_stop(self) -> bool:
         return self._context.stop()
 
-    def evaluate(self, params: Params) -> float | None:
+    def evaluate(self, params: Params) -> Row | None:
         return self._held_out.glance(params) if self._held_out.text.characters else None
 
     def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:

@@ -1,19 +1,23 @@
 """The result of a training, and the lines that report it."""
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from charrnn_core.chart import Chart
 from charrnn_core.evaluation.diagnosis import diagnose
 from charrnn_core.evaluation.report import Evaluation
 from charrnn_core.events import TimeSpent
+from charrnn_core.page.curves import svg
+from charrnn_core.page.frame import escaped
 from charrnn_core.public import public
 from charrnn_core.runs.course import Course
+from charrnn_core.runs.curves import Curve, chart
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import Model
+from charrnn_core.terminal import printable
 from charrnn_core.training.policy import Policy
 
 _INCIDENTS = {
@@ -54,13 +58,22 @@ class Trained:
 
     def lines(self) -> list[str]:
         """Return what the user should see: the result, and what to do next."""
+        return [*self._result(), *self.remarks, *self._next()]
+
+    def curve(self) -> Chart | None:
+        """Return the learning curve; None if nothing was measured."""
+        course = self.course or Course()
+        if self.held_out is None:
+            return chart([Curve(course=course)])
+        held_out = replace(self.held_out, course=course)
+        return chart([held_out.curve(is_whole=self.reason != "interrupted")])
+
+    def _next(self) -> list[str]:
+        """Return what the training took, where it is, and what to do with it."""
         directory = RunDirectory(self.directory)
         made = "1 update" if self.updates == 1 else f"{self.updates:,} updates"
-        time = f"time      {self.spent.line()}; {made}"
         lines = [
-            *self._result(),
-            *self.remarks,
-            time,
+            f"time      {self.spent.line()}; {made}",
             f"run       {shlex.quote(str(self.directory))}",
         ]
         if self.reason == "interrupted":
@@ -69,14 +82,26 @@ class Trained:
             *lines,
             f"sample    {directory.command('sample', self.directory, '--length', 500)}",
             f"evaluate  {directory.command('eval', self.directory)}",
+            f"report    {directory.command('report', self.directory)}",
+            f"export    {directory.command('export', self.directory)}",
         ]
+
+    def _repr_html_(self) -> str:
+        """Return the result and the learning curve for a notebook."""
+        drawn, held_out = self.curve(), self.held_out
+        result = "" if held_out is None else replace(held_out, course=self.course)._repr_html_()
+        lines = "\n".join([*self.remarks, *self._next()])
+        return (
+            f"<div>{'' if drawn is None else svg(drawn)}{result}"
+            f"<pre>{escaped(printable(lines))}</pre></div>"
+        )
 
     def _result(self) -> list[str]:
         course = self.course or Course(best=self.best, best_step=self.best_step)
         if self.held_out is None:
             found = diagnose(None, course=course)
             return [] if found is None else [found.line]
-        first, *others = dataclasses.replace(self.held_out, course=course).lines()
+        first, *others = replace(self.held_out, course=course).lines()
         return [f"held-out  {first}", *others]
 
 

@@ -4,7 +4,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from charrnn_core.devices import processor_lines
+from charrnn_core.devices import processor
 
 _PACKAGES = ("charrnn", "jax", "jaxlib", "flax", "optax")
 
@@ -15,14 +15,7 @@ def describe_machine() -> str:
     >>> " CPUs, " in describe_machine()
     True
     """
-    return f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
-
-
-def _processor() -> str:
-    for line in processor_lines():
-        if "model name" in line:
-            return line.partition(":")[2].strip()
-    return platform.processor() or "unknown processor"
+    return f"{processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
 
 
 def versions() -> dict[str, str]:

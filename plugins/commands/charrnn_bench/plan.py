@@ -13,6 +13,7 @@ from charrnn_core.errors import OptionError
 from charrnn_core.files.atomic import sha256
 from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.runs.config import BUDGETS, RunConfig
+from charrnn_core.runs.directory import FOLDER
 from charrnn_core.runs.settings import read_settings
 
 DEFAULT_SEEDS = 3
@@ -93,7 +94,7 @@ class Plan:
         source = self.settings.source
         named = f"{source.use}-{Path(source.argument or '').stem}"
         digest = sha256(json.dumps(self._requested(), sort_keys=True).encode())
-        return Path("runs") / f"bench-{label(named)}-{digest[:8]}"
+        return FOLDER / f"bench-{label(named)}-{digest[:8]}"
 
 
 def _shown(value: Any) -> str:

@@ -44,15 +44,19 @@ class Checks(click.Group):
         if args and args[0] in self.commands:
             command = self.get_command(click.Context(self), args[0])
             assert command is not None
-            return command.make_context(f"{info_name} {args[0]}", args[1:], parent)
+            return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
+
+
+def _kinds_and_commands(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    return [word for word in (*KINDS, *check.commands) if word.startswith(begun)]
 
 
 @click.command(
     cls=Checks, invoke_without_command=True, subcommand_metavar="",
     epilog=f"KIND is {', '.join(KINDS)}.",
 )  # fmt: skip
-@click.argument("kind", metavar="KIND")
+@click.argument("kind", metavar="KIND", shell_complete=_kinds_and_commands)
 @click.argument("name", metavar="NAME[:ARGUMENT]")
 @click.option(
     "--only", multiple=True, metavar="CHECK", help="Run only this check; may be repeated."

@@ -30,4 +30,16 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     if as_json:
         say_json(for_json(table))
     else:
-        emit("".join(f"{line}\n" for line in lines(table, room())))
+        emit("".join(f"{line}\n" for line in lines(table, room(), _curve(run))))
+
+
+def _curve(run: Path) -> list[str]:
+    """Return the lines of the learning curve; none for a file, or if there is no terminal."""
+    if room() is None or not run.is_dir():
+        return []
+    from charrnn_core.console.curve import curve_in_terminal
+    from charrnn_core.evaluation.saved import learning_curve
+    from charrnn_core.runs.curves import chart
+    from charrnn_core.runs.history import read_history
+
+    return curve_in_terminal(chart([learning_curve(read_history(run))]))

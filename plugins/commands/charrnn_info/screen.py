@@ -1,13 +1,13 @@
 """The contents of a checkpoint on the screen: the result first, then the model."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from charrnn_core.console.layout import heading, labelled
 from charrnn_core.network.explain import summary
+from charrnn_core.registry.words import component, setting
 from charrnn_core.runs.chosen import Chosen
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.terminal import number
@@ -17,12 +17,13 @@ _MOST_SYMBOLS = 120
 _ELSEWHERE = (*_COMPONENTS, "cell", "source", "alphabet", "embedding", "tied", "split")
 
 
-def lines(table: Mapping[str, Any], width: int | None) -> list[str]:
+def lines(table: Mapping[str, Any], width: int | None, curve: Sequence[str] = ()) -> list[str]:
     """Return the lines of all parts, each part under a heading.
 
     Arguments:
         table: from `charrnn_core.runs.model.describe_run`.
         width: the width of the terminal; None does not wrap lines.
+        curve: the lines of the learning curve, which follow the result.
     """
     parts = {
         "result": _result(table),
@@ -35,6 +36,8 @@ def lines(table: Mapping[str, Any], width: int | None) -> list[str]:
     for name, rows in parts.items():
         if rows := [(label, text) for label, text in rows if text]:
             shown += ["", heading(name), *labelled(rows, width, "  ")]
+        if name == "result" and curve:
+            shown += ["", heading("learning curve"), *curve]
     return shown[1:]
 
 
@@ -121,7 +124,7 @@ def _options(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     config, usual = table["config"], RunConfig().table()
     rows = [(name, component(config.get(name))) for name in _COMPONENTS]
     others = [
-        (name, _value(value))
+        (name, setting(value))
         for name, value in config.items()
         if name not in _ELSEWHERE and value != usual.get(name)
     ]
@@ -148,32 +151,3 @@ def _origin(table: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _items(value: Any) -> Iterable[tuple[Any, Any]]:
     return value.items() if isinstance(value, Mapping) else ()
-
-
-def component(value: Any) -> str:
-    """Format a component with its options, or a list of components.
-
-    >>> component({"use": "lstm", "features": 8, "layer_norm": False})
-    'lstm: features=8, layer_norm=false'
-    >>> component({"use": "stacked", "layers": [{"use": "gru", "features": 8}] * 2})
-    'stacked: layers=(gru: features=8; gru: features=8)'
-    """
-    if isinstance(value, list):
-        return "; ".join(map(component, value))
-    if not isinstance(value, Mapping):
-        return _value(value)
-    options = [f"{key}={_value(item)}" for key, item in value.items() if key != "use"]
-    name = _value(value.get("use"))
-    return f"{name}: {', '.join(options)}" if options else name
-
-
-def _value(value: Any) -> str:
-    """Return an option's value as a user would type it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping | list):
-        return f"({component(value)})"
-    text = str(value)
-    return text if text and text == "".join(text.split()) else json.dumps(text, ensure_ascii=False)

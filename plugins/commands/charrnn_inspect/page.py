@@ -120,17 +120,12 @@ def shown_symbol(number: int, alphabet: Alphabet) -> str:
         return f"{number:02X}"
     if symbol == "\t":
         return "⇥"
-    if number_of_control(symbol) is not None:
-        return chr(0x2400 + ord(symbol)) if ord(symbol) < 0x20 else "␡"
+    if symbol < " ":
+        return chr(0x2400 + ord(symbol))  # a picture of the control character
     kind = unicodedata.category(symbol)
     if kind in ("Cf", "Cs", "Co", "Cn", "Cc", "Zl", "Zp"):
         return "\ufffd"
     return f"◌{symbol}" if kind.startswith("M") else symbol
-
-
-def number_of_control(symbol: str) -> int | None:
-    """Return the number of a control character that has a picture; None for any other."""
-    return ord(symbol) if ord(symbol) < 0x20 or ord(symbol) == 0x7F else None
 
 
 def _colours() -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
+from charrnn_core.console.curve import curve_in_terminal
 from charrnn_core.console.stdio import dispensable
 from charrnn_core.devices import use_every_core
 from charrnn_core.registry.options import annotations, placeholder
@@ -24,11 +26,12 @@ from charrnn_core.runs.settings import (
     source_with,
 )
 from charrnn_core.signals import Interrupt
-from charrnn_core.terminal import say, to_stderr
+from charrnn_core.terminal import emit, say, to_stderr
 
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
 _ALIASES = {"characters": ("--chars",), "parameters": ("--params",)}
+_PLACEHOLDERS = {"init_from": "RUN"}
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,7 +46,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
             command = click.option(
                 f"--{name}/--no-{name}" if flag else f"--{name}",
                 *_ALIASES.get(field.name, ()),
-                metavar=None if flag else placeholder(kind),
+                metavar=None if flag else _PLACEHOLDERS.get(field.name, placeholder(kind)),
                 help=help,
                 **flag,
             )(command)
@@ -51,7 +54,7 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Naming(click.Option):
-    """An option whose help lists the available names, looked up when help is requested."""
+    """An option whose help lists the available names, and that a shell completes with them."""
 
     def __init__(self, *args: Any, names: Callable[[Registry], list[str]], **kwargs: Any) -> None:
         self._names = names
@@ -61,6 +64,10 @@ class Naming(click.Option):
         record = super().get_help_record(ctx)
         names = ", ".join(self._names(Registry.installed()))
         return record and (record[0], f"{record[1]}: {names}.")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = self._names(Registry.installed())
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _default(value: Any) -> str:
@@ -135,7 +142,7 @@ def run(
     # The directory is claimed before jax is imported, so that a second run fails at once.
     with RunWriter.claim(settings, out, registry) as writer:
         more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
-        _train(lambda api, **how: api.train(**more, **how))
+        _train(lambda api, **how: api.train(**more, **how), quiet=given["quiet"])
 
 
 @click.command()
@@ -176,16 +183,18 @@ def resume(
             "watch": observer,
             "source": source_with(source, source_opt),
         }
-        _train(lambda api, **more: api.resume(writer, **how, **more))
+        _train(lambda api, **more: api.resume(writer, **how, **more), quiet=quiet)
 
 
-def _train(call: Callable[..., Any]) -> None:
+def _train(call: Callable[..., Any], quiet: bool) -> None:
     """Train, print the result, and exit with the code that a shell expects after a signal."""
     from charrnn_core import api
 
     interrupt = Interrupt(lambda line: say(line, err=True))
     with dispensable() as lost:
         trained = call(api, started=program.STARTED, observers=[interrupt], stop=interrupt)
+        if not quiet:
+            emit("".join(f"{line}\n" for line in curve_in_terminal(trained.curve())))
         say("\n".join(trained.lines()))
     for error in lost:
         to_stderr(f"note: {error}; the run is saved in {trained.directory}")

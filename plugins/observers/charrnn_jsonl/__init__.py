@@ -8,5 +8,5 @@ def charrnn_observers():
     yield ObserverPlugin(
         name="jsonl",
         target="charrnn_jsonl.observer:JSONLObserver",
-        summary="writes metrics.jsonl, one object per line, into the run directory",
+        summary="writes metrics.jsonl and samples.jsonl, one object per line, into a run",
     )

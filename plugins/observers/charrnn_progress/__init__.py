@@ -7,6 +7,6 @@ from charrnn_core import ObserverPlugin, hookimpl
 def charrnn_observers():
     yield ObserverPlugin(
         name="progress",
-        target="charrnn_progress.observer:ProgressObserver",
-        summary="shows a bar with loss, speed and time left, and samples; plain lines in a file",
+        target="charrnn_progress.observer:progress",
+        summary="shows loss, speed, time left and samples: a bar; a curve in a notebook",
     )

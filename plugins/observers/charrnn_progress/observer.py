@@ -12,9 +12,16 @@ from rich.text import Text
 from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
 from charrnn_core.terminal import number, outlet, printable
 from charrnn_progress.line import Line, clock
+from charrnn_progress.notebook import NotebookProgress, in_notebook
+from charrnn_progress.words import introduction, sample_heading
 
 _SECONDS_BETWEEN_LINES = 10.0
 _INDENT = 4
+
+
+def progress(options: object) -> object:
+    """Return the observer that shows progress where this process runs."""
+    return NotebookProgress() if in_notebook() else ProgressObserver(options)
 
 
 class ProgressObserver:
@@ -40,22 +47,8 @@ class ProgressObserver:
         self._said = time.monotonic()
 
     def on_start(self, event: Started) -> None:
-        cell, source = event.config["cell"]["use"], event.config["source"]["use"]
-        unit = "bytes" if event.config["alphabet"] == "bytes" else "characters"
-        self._say(
-            f"{cell} with {event.parameters:,} parameters on {source}: {event.symbols} symbols, "
-            f"{event.train_characters:,} {unit} to learn from, "
-            f"{event.held_out_characters:,} held out ({event.config['split']})"
-        )
-        if event.step:
-            self._say(f"resuming from update {event.step:,}")
-        if event.unroll:
-            self._say(f"unroll: {event.unroll}")
-        if 0 < event.scored_characters < event.held_out_characters:
-            self._say(
-                f"held-out losses are of {event.scored_characters:,} evenly spread {unit} until "
-                "the end, and then of all"
-            )
+        for line in introduction(event):
+            self._say(line)
         if self._moves:
             self._bar.start()
 
@@ -80,11 +73,7 @@ class ProgressObserver:
         self._say(event.line())
 
     def on_sample(self, event: Sampled) -> None:
-        losses = (("held-out", self._held_out), ("train", self._train))
-        known = [
-            f", {name} {number(nats, 3)} nats" for name, nats in losses if not math.isnan(nats)
-        ]
-        heading = f"update {event.step:,}{''.join(known[:1])}"
+        heading = sample_heading(event, self._held_out, self._train)
         lines = printable(event.prompt + event.text).splitlines()
         if self.console.is_terminal:
             self._show(Rule(Text(heading), align="left", style="dim"))

@@ -19,5 +19,6 @@ def charrnn_sources():
         name="gutenberg",
         target="charrnn_gutenberg.source:gutenberg",
         options=GutenbergOptions,
+        wrapper="charrnn_gutenberg.wrapper:find_wrapper",
         summary="a book of Project Gutenberg by its number, such as gutenberg:520",
     )

@@ -74,6 +74,32 @@ def strip_wrapper(text: str) -> Stripped:
     return Stripped(body if found_start or found_end else text, found_start, found_end)
 
 
+def find_wrapper(text: str) -> list[tuple[int, int]]:
+    """Return where a text has wrappers: around it, and between books that were joined.
+
+    >>> header = "*** START OF THE PROJECT GUTENBERG EBOOK JOY ***"
+    >>> footer = "*** END OF THE PROJECT GUTENBERG EBOOK JOY ***"
+    >>> book = f"{header}\\n{'Ho ho ho.' * 999}\\n{footer}\\nA licence.\\n"
+    >>> text = book + book
+    >>> [text[start:end].count("\\n") for start, end in find_wrapper(text)]
+    [1, 2, 3]
+    """
+    if "gutenber" not in text.lower():  # far quicker than all the patterns
+        return []
+    try:
+        body = strip_wrapper(text).text
+    except CorpusError:  # it has markers that cannot be trusted
+        return []
+    first = text.find(body)
+    last = first + len(body)
+    spans = [(0, first)]
+    for footer in END.finditer(text, first, last):
+        header = START.search(text, footer.end(), min(last, footer.end() + LONGEST_WRAPPER))
+        if footer["starred"] and footer.start() > spans[-1][1] and header is not None:
+            spans.append((footer.start(), _after_credits(text, header.end())))
+    return [(start, end) for start, end in (*spans, (last, len(text))) if end > start]
+
+
 def trim_blank_lines(text: str) -> str:
     """Return the text without blank lines at its start and its end.
 

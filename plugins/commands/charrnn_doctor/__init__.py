@@ -1,0 +1,1 @@
+"""The command ``charrnn doctor``: look at a text before a training."""

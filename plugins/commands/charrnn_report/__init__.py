@@ -1,0 +1,1 @@
+"""The command ``charrnn report``: one page about one run or several."""
