@@ -26,5 +26,10 @@ def data_of(path: Path) -> dict:
     return json.loads(found[1])
 
 
-def unpacked(text: str, kind: str) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind)
+def unpacked(data: dict) -> dict[str, np.ndarray]:
+    """The arrays of a page by name, as `charrnn_core.javascript.packing` packs them."""
+    buffer, at, found = zlib.decompress(base64.b64decode(data["packed"]["base64"])), 0, {}
+    for name, (kind, length) in zip(data["names"], data["packed"]["arrays"], strict=True):
+        found[name] = np.frombuffer(buffer, kind, length, at)
+        at += -(-found[name].nbytes // 8) * 8
+    return found

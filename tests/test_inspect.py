@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from charrnn_inspect.analysis import Followed, analyse
-from charrnn_inspect.packing import LEVELS, as_levels, as_shades
+from charrnn_inspect.enclosed import enclosed
+from charrnn_inspect.rounding import LEVELS, as_levels, as_shades
 from charrnn_inspect.selection import choose_units
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from charrnn_core import load
+from charrnn_core.errors import ExportError
 from charrnn_core.evaluation.chosen_text import choose_text
 from charrnn_core.inspection.reading import ReadText
 from charrnn_core.inspection.units import Unit
@@ -46,19 +48,19 @@ def test_the_page_has_the_text_and_the_bits_that_score_says(page, run, charrnn):
     path, text = page
     data = data_of(path)
     symbols = [{"↵": "\n"}.get(symbol, symbol) for symbol in data["symbols"]]
-    assert "".join(symbols[i] for i in unpacked(data["ids"], "<u4")) == text
+    assert "".join(symbols[i] for i in unpacked(data)["ids"]) == text
     done = charrnn("score", run, path.parent / "text.txt")
     bits = [json.loads(line)["bits"] for line in done.stdout.splitlines()]
-    np.testing.assert_allclose(unpacked(data["bits"], "<f4"), bits, atol=1e-3)
+    np.testing.assert_allclose(unpacked(data)["bits"], bits, atol=1e-3)
     assert f"{np.mean(bits):.3f} bits per character" in path.read_text()
 
 
 def test_the_likeliest_have_the_chances_that_their_bits_say(page):
     data = data_of(page[0])
-    top = unpacked(data["top"], "<u4").reshape(-1, 5)
-    bits = unpacked(data["bits"], "<f4")
-    ids = unpacked(data["ids"], "<u4")
-    chances = unpacked(data["chances"], "u1").reshape(-1, 5) / 255
+    top = unpacked(data)["top"].reshape(-1, 5)
+    bits = unpacked(data)["bits"]
+    ids = unpacked(data)["ids"]
+    chances = unpacked(data)["chances"].reshape(-1, 5) / 255
     hits = [(t, list(top[t - 1]).index(ids[t])) for t in range(1, len(ids)) if ids[t] in top[t - 1]]
     assert len(hits) > len(ids) / 2
     for t, place in hits:
@@ -73,6 +75,30 @@ def test_the_held_out_text_is_the_default(run, charrnn, tmp_path):
     text, data = (tmp_path / "a.html").read_text(), data_of(tmp_path / "a.html")
     assert "60 characters of" in text and "the valid part of last-10%" in text
     assert len(data["units"]) == 3 and "3 of 12 units are on this page" in text
+
+
+def test_the_model_is_in_the_page_where_there_is_room_or_by_request(run, charrnn, tmp_path):
+    found = {}
+    for words in ((), ("--no-model",), ("--model", "--characters", "20")):
+        done = charrnn("inspect", run, "--characters", 30, *words)
+        assert done.returncode == 0, done.stderr
+        found[words] = data_of(tmp_path / "inspect.html")["model"]
+    assert [model is not None for model in found.values()] == [True, False, True]
+
+
+def test_a_model_without_room_or_without_a_counterpart_is_left_out_and_the_page_says_why(
+    run, monkeypatch
+):
+    model = load(run)
+    small = enclosed(model, None, 100)
+    assert small.data is None and re.search(r"it would add \d+\.\d MB; with --model", small.words)
+
+    def refuse(network, params):
+        raise ExportError("cell.py:7: what it does cannot be exported to JavaScript")
+
+    monkeypatch.setattr("charrnn_inspect.enclosed.compile_step", refuse)
+    refused = enclosed(model, True, 10**9)
+    assert refused.data is None and "cannot be read here: cell.py:7: what" in refused.words
 
 
 def test_a_text_from_a_pipe_in_a_process(charrnn_process, run, tmp_path):
@@ -99,7 +125,7 @@ def test_a_model_of_bytes_and_of_documents(tmp_path, text_file, charrnn):
     done = charrnn("inspect", run, "text.txt")
     assert done.returncode == 0, done.stderr
     data, text = data_of(tmp_path / "inspect.html"), (tmp_path / "inspect.html").read_text()
-    shown = "".join(data["symbols"][i] for i in unpacked(data["ids"], "<u4")[:4])
+    shown = "".join(data["symbols"][i] for i in unpacked(data)["ids"][:4])
     assert shown == "ZoC3AB" and "counted from the beginning of the document" in text
     assert "bytes of text.txt" in text and "in brackets" in text
 
@@ -148,7 +174,7 @@ def test_loss_since_the_beginning_falls_as_a_carry_fills(run):
     part = choose_text(model, None, None, "error", lambda line: None)
     found = analyse(model, part.pieces, 100)
     first, *_, last = found.settling
-    assert (first.first, first.last) == (1, 1) and last.last == 255
+    assert (first.first, first.last) == (1, 1) and last.last == 256
     assert first.mean > last.mean > 0 and last.margin > 0
     assert found.reach[0].mean > found.reach[-1].mean and found.reach[-1].last == 64
 

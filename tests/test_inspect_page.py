@@ -6,6 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn_core import load
+from charrnn_core.inspection.reading import read_text
+from charrnn_core.network.counts import without_counts
+from charrnn_core.sampling.prompt import encode_prompt
+from charrnn_core.text.split import Piece
 from tests.inspected import data_of, made, unpacked
 
 BROWSER = Path("/usr/bin/chromium-headless-shell")
@@ -35,7 +40,7 @@ def page(tmp_path_factory, text_file):
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
         page.wait_for_selector("body[data-ready]")
-        yield page, data_of(path)
+        yield page, data_of(path), load(folder / "run")
         browser.close()
     assert faults == [] and requests == [path.as_uri()]
 
@@ -62,21 +67,21 @@ def at(page) -> int:
 
 
 def test_the_text_has_the_colours_of_the_chosen_unit(page):
-    page, data = page
+    page, data, _ = page
     shown = page.eval_on_selector_all("#text > span", "spans => spans.map(s => s.textContent)")
     assert "".join(shown).replace("↵\n", "\n") == TEXT
-    table = unpacked(data["levels"], "i1").reshape(len(data["units"]), -1)
+    table = unpacked(data)["levels"].reshape(len(data["units"]), -1)
     for unit in (1, 0):
         page.select_option("#unit", str(unit))
         assert (levels(classes(page)) == table[unit]).all() and np.ptp(table[unit]) > 20
     page.check('[value="surprise"]')
-    bits = unpacked(data["bits"], "<f4")
+    bits = unpacked(data)["bits"]
     np.testing.assert_allclose(levels(classes(page)), np.minimum(31, bits * 31 / 8), atol=0.51)
     page.check('[value="unit"]')
 
 
 def test_signs_are_seen_without_colour(page):
-    page, _ = page
+    page, _, _ = page
     lines = "spans => spans.map(s => getComputedStyle(s).textDecorationLine)"
     for on in (True, False):
         page.set_checked("#signs", on)
@@ -88,7 +93,7 @@ def test_signs_are_seen_without_colour(page):
 
 
 def test_everything_is_done_by_keyboard(page):
-    page, data = page
+    page, data, _ = page
     page.focus('[name="view"]:checked')  # what comes first in the page
     reached = []
     for _ in range(200):
@@ -122,35 +127,57 @@ def test_everything_is_done_by_keyboard(page):
 
 
 def test_a_character_is_told_with_its_bits_its_unit_and_what_may_follow(page):
-    page, data = page
+    page, data, _ = page
     page.focus("#text")
     press(page, "Control+Home", "ArrowRight", "ArrowRight")
     told = page.inner_text("#character")
-    bits, unit = unpacked(data["bits"], "<f4")[2], data["units"][int(page.input_value("#unit"))]
+    bits, unit = unpacked(data)["bits"][2], data["units"][int(page.input_value("#unit"))]
     assert told.startswith(f"n (3 of {len(TEXT)}) cost {bits:.3f} bits. {unit['name']} is ")
     value = float(re.search(r" is (.*)\.$", told)[1].replace("−", "-"))
     level = levels(classes(page))[2]
     assert value == pytest.approx(unit["origin"] + level * unit["scale"] / 31, abs=0.06)
     rows = page.eval_on_selector_all("#next tr", "rows => rows.map(r => r.innerText)")
-    top = unpacked(data["top"], "<u4").reshape(-1, 5)[2]
+    top = unpacked(data)["top"].reshape(-1, 5)[2]
     names = [{" ": "␣"}.get(data["symbols"][i], data["symbols"][i]) for i in top]
     assert [row.split("\t")[0] for row in rows] == names
 
 
 def test_a_prediction_is_seen_to_depend_on_what_came_before(page):
-    page, data = page
+    page, data, _ = page
     page.check('[value="depends"]')
     page.focus("#text")
     press(page, "Control+Home", *["ArrowRight"] * 20)
-    row = unpacked(data["depends"], "u1").reshape(-1, 64)[21].astype(float)
+    row = unpacked(data)["depends"].reshape(-1, 64)[21].astype(int)
     seen = levels(classes(page))
     np.testing.assert_allclose(seen[20::-1], row[:21] * 31 / 15, atol=0.51)
     assert not seen[21:].any() and seen.max() == 31
     page.check('[value="unit"]')
 
 
+def test_a_text_that_is_typed_is_read_as_by_the_network(page):
+    page, _, model = page
+    own = 'Dee sees "Bob".☃'
+    page.fill("#typed", own)
+    page.click("#read")
+    page.wait_for_function("document.querySelector('#said').textContent.includes('average')")
+    assert "lacks: ☃" in page.inner_text("#said") and page.is_disabled("#depends")
+    ids = model.alphabet.encode(own, "skip")
+    [before] = encode_prompt(model.alphabet, "")
+    read = read_text(model.network, without_counts(model.params), [Piece(int(before), ids)])
+    unit = int(page.input_value("#unit"))
+    given = page.evaluate("unit => DATA.units[unit]", unit)
+    at = read.units.index(tuple(given["name"].rsplit(" ", 1)[:1]) + (given["number"],))
+    shown = given["origin"] + levels(classes(page)) * given["scale"] / 31
+    wanted = np.clip(read.values[:, at], -given["scale"], given["scale"])
+    np.testing.assert_allclose(shown, wanted, atol=given["scale"] / 31)
+    bits = page.evaluate("[...text.read.bits]")
+    np.testing.assert_allclose(bits, read.nats / np.log(2), atol=0.02)  # in float16
+    page.click("#given")
+    assert len(classes(page)) == len(TEXT) and not page.is_disabled("#depends")
+
+
 def test_a_pointer_shows_and_a_click_chooses(page):
-    page, _ = page
+    page, _, _ = page
     page.focus("#text")
     press(page, "Control+Home")
     spans = page.locator("#text > span")
@@ -164,7 +191,7 @@ def test_a_pointer_shows_and_a_click_chooses(page):
 
 
 def test_buttons_colour_by_the_unit_they_name(page):
-    page, data = page
+    page, data, _ = page
     button = page.locator("table.features button").nth(3)
     button.click()
     assert page.input_value("#unit") == button.get_attribute("data-unit")
@@ -181,13 +208,14 @@ def test_buttons_colour_by_the_unit_they_name(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_letters_can_be_read_on_every_colour(page, scheme):
-    page, _ = page
+    page, _, _ = page
     page.emulate_media(color_scheme=scheme)
     found = page.evaluate("""() => {
         const pair = (level) => {
             const e = document.querySelector("#text").appendChild(document.createElement("span"));
             e.className = level;
-            const c = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+            const options = { willReadFrequently: true };
+            const c = document.createElement("canvas").getContext("2d", options);
             const rgb = (colour) => {
                 c.fillStyle = colour;
                 c.fillRect(0, 0, 1, 1);
@@ -215,7 +243,7 @@ def luminance(rgb: list[int]) -> float:
 
 def test_everything_has_a_name_and_a_place(page):
     """What axe-core finds no fault with; it was asked by hand."""
-    page, _ = page
+    page, _, _ = page
     assert page.locator("main").count() == page.locator("h1").count() == 1
     unnamed = page.eval_on_selector_all(
         "button, select, input, textarea",
@@ -235,6 +263,6 @@ def test_everything_has_a_name_and_a_place(page):
 
 @pytest.mark.parametrize("width", [400, 800, 1400])
 def test_nothing_sticks_out(page, width):
-    page, _ = page
+    page, _, _ = page
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= width

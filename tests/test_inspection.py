@@ -76,10 +76,11 @@ def network(request):
 def step_by_step(network, params, piece):
     """The log-probabilities of each character, and the cell's carry after it, one at a time."""
     carry, found = network.initial_carry(params, 1), []
-    logits, carry = network.step(params, carry, jnp.array([piece.before], jnp.int32))
+    step = jax.jit(network.step)
+    logits, carry = step(params, carry, jnp.array([piece.before], jnp.int32))
     for symbol in piece.ids:
         log_p = jax.nn.log_softmax(logits[0])
-        logits, carry = network.step(params, carry, jnp.array([symbol], jnp.int32))
+        logits, carry = step(params, carry, jnp.array([symbol], jnp.int32))
         after = jax.nn.log_softmax(logits[0])
         found.append((-log_p[symbol], after, network.reading.cell_carry(carry)))
     return found
@@ -223,6 +224,15 @@ def test_correlations_are_numpys(seed, length, columns):
 def test_a_constant_goes_with_nothing():
     units = np.full((9, 1), 0.1, np.float32)
     assert correlations(units, np.arange(9.0)[:, None]).tolist() == [[0.0]]
+
+
+def test_a_unit_that_overflows_goes_with_nothing_and_spoils_nothing():
+    rng = np.random.default_rng(7)
+    units, feature = rng.normal(size=(60, 3)), rng.normal(size=(60, 1))
+    good = correlations(units, feature)[:, 0]
+    units[:, 1][[3, 9]] = np.inf, np.nan
+    assert correlations(units, feature)[:, 0].tolist() == [good[0], 0, good[2]]
+    assert np.isfinite(probe(units, feature)).all()
 
 
 def test_chance_is_the_best_under_shifts_that_go_round():

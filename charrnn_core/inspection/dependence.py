@@ -122,8 +122,8 @@ class _Window:
         _, pull = jax.vjp(log_p, xs)
         [gradients] = jax.vmap(pull)(jnp.eye(new, dtype=jnp.float32))
         norms = jnp.sqrt((gradients.astype(jnp.float32) ** 2).sum(axis=(2, 3)))
-        at = jnp.arange(new)[:, None] + self.back - 1 - jnp.arange(self.back)[None, :]
-        return carry, jnp.take_along_axis(norms, at, axis=1)
+        at = np.arange(new)[:, None] + self.back - 1 - np.arange(self.back)
+        return carry, jnp.take_along_axis(norms, jnp.asarray(at), axis=1)
 
     def _find(
         self, params: Params, carry: Carry, ids: Ids, first: Reset

@@ -109,20 +109,20 @@ def _run_lengths(goes_on: Iterable[bool]) -> list[int]:
     return found
 
 
-def _in_lines(feature: Callable[[str], list[int]]) -> Callable[[str], list[int]]:
-    """Return a feature of lines, which a text without any does not have."""
-    return lambda text: feature(text) if "\n" in text else [0] * len(text)
+def _in_lines(text: str) -> list[int]:
+    """Return `since_newline`, or zeros for a text without lines."""
+    return since_newline(text) if "\n" in text else [0] * len(text)
 
 
 _FEATURES: dict[str, Callable[[str], Iterable[float]]] = {
     "in quotation": in_quotation,
     "in brackets": lambda text: np.minimum(depth_of_brackets(text), 1),
     "depth of brackets": depth_of_brackets,
-    "position in line": _in_lines(since_newline),
+    "position in line": _in_lines,
     "position in word": lambda text: _run_lengths(map(str.isalpha, text)),
     "upper case": lambda text: map(str.isupper, text),
     "digit": lambda text: map(str.isdigit, text),
     "speaker or heading": in_heading,
-    "time since a newline, log": lambda text: np.log1p(_in_lines(since_newline)(text)),
+    "time since a newline, log": lambda text: np.log1p(_in_lines(text)),
     "next is a space": lambda text: [after == " " for after in [*text[1:], ""]][: len(text)],
 }

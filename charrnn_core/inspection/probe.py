@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from charrnn_core.inspection.ranking import Columns, Matrix, correlations
+from charrnn_core.inspection.ranking import Columns, Matrix, correlations, where_finite
 
 _STRENGTHS = np.logspace(-8, 2, 21)
 """The penalties that are tried, in terms of the largest eigenvalue of the units' covariance."""
@@ -27,7 +27,7 @@ def probe(units: Matrix, features: Matrix) -> Columns:
     >>> probe(units, units @ np.arange(10).reshape(5, 2)).round(3).tolist()
     [1.0, 1.0]
     """
-    half = len(units) // 2
+    half, units = len(units) // 2, where_finite(units)
     early, late = units[:half].astype(np.float64), units[half:].astype(np.float64)
     centre, spread = early.mean(axis=0), early.std(axis=0)
     spread[spread == 0] = np.inf  # a unit that does not change says nothing

@@ -58,10 +58,16 @@ def best_by_chance(units: Matrix, features: Matrix) -> Columns:
 
 
 def standardised(columns: Matrix) -> Columns:
-    """Return columns with mean 0 and deviation 1; those that never change are 0."""
+    """Return columns with mean 0 and deviation 1; 0 for those that never change or overflow."""
+    columns = where_finite(columns)
     centred = columns.astype(np.float64)
     centred -= centred.mean(axis=0)
     deviation = np.sqrt((centred**2).mean(axis=0))
     # What rounding leaves of a constant is not a deviation.
     size = np.abs(columns).max(axis=0, initial=0.0) * np.finfo(np.float64).eps * len(columns)
     return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > size)
+
+
+def where_finite(columns: Matrix) -> Matrix:
+    """Return columns with zeros in the place of those that have infinities, or no numbers."""
+    return np.where(np.isfinite(columns).all(axis=0), columns, 0)

@@ -17,7 +17,10 @@ def engine(compiled: Compiled) -> str:
     ``engine()`` returns the functions of ``runtime/*.js`` that pages use: ``makeModel(data)`` with
     what `model_data` returns, ``server(model, data, post, milliseconds)``, ``encode`` and others.
     """
-    names = "makeModel, server, encode, encodePrompt, writing, reading, unpack, randomNumbers, draw"
+    names = (
+        "makeModel, server, encode, encodePrompt, writing, reading, unpack, randomNumbers, draw, "
+    )
+    names += "logProbabilities, likeliestFew"
     parts = [*map(runtime, _RUNTIME), compiled.code, f"return {{{names}}};"]
     return "function engine() {\n" + "\n".join(parts) + "\n}\n"
 

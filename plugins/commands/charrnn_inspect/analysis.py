@@ -22,7 +22,7 @@ from charrnn_core.text.split import Piece, first_characters
 BEST = 5
 """How many units are named for a feature."""
 
-_STRETCHES, _STRETCH = 64, 255
+_STRETCHES, _STRETCH = 64, 256
 """A text that is one document is read from so many places, so far, to see a carry fill."""
 
 _INTERVAL = 1.96
@@ -87,7 +87,7 @@ class Analysis:
         means = self.depends.mean(axis=0, dtype=np.float64)
         return [
             Span(first, last, float(means[first - 1 : last].mean()))
-            for first, last in _doubling(1, self.depends.shape[1])
+            for first, last in _doubling(self.depends.shape[1])
         ]
 
 
@@ -161,7 +161,7 @@ def _settling(model: Model, pieces: Sequence[Piece], read: ReadText) -> dict[str
 def _by_position(nats: npt.NDArray[Any], places: npt.NDArray[Any]) -> list[Span]:
     """Return the mean bits over spans of positions that double, with intervals."""
     bits, spans = nats.astype(np.float64) / math.log(2), []
-    for first, last in _doubling(1, int(places.max()) + 1):
+    for first, last in _doubling(int(places.max()) + 1):
         some = bits[(places >= first - 1) & (places < last)]
         if len(some):
             margin = _INTERVAL * some.std() / math.sqrt(len(some))
@@ -169,14 +169,14 @@ def _by_position(nats: npt.NDArray[Any], places: npt.NDArray[Any]) -> list[Span]
     return spans
 
 
-def _doubling(first: int, end: int) -> list[tuple[int, int]]:
-    """Cut ``first .. end`` into spans that double.
+def _doubling(end: int) -> list[tuple[int, int]]:
+    """Cut ``1 .. end`` into spans that end at 1, 2, 4, 8 and so on.
 
-    >>> _doubling(1, 10)
-    [(1, 1), (2, 3), (4, 7), (8, 10)]
+    >>> _doubling(10)
+    [(1, 1), (2, 2), (3, 4), (5, 8), (9, 10)]
     """
-    spans = []
+    spans, first, last = [], 1, 1
     while first <= end:
-        spans.append((first, min(2 * first - 1, end)))
-        first *= 2
+        spans.append((first, min(last, end)))
+        first, last = last + 1, 2 * last
     return spans

@@ -36,6 +36,13 @@ from charrnn_core.terminal import say, to_stderr
     show_default=True,
     help="Put the values of so many units into the page.",
 )
+@click.option(
+    "--model/--no-model",
+    "wanted",
+    default=None,
+    help="Put the model into the page, which then reads what a visitor types "
+    "(default: put it there if the page stays below 1 MB).",
+)
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of TEXT.")
 @click.option("--split", metavar="NAME", help="What to read: train, valid, test, all, or a split.")
 @click.option(
@@ -57,6 +64,7 @@ def inspect(
     out: Path,
     characters: int,
     units: int,
+    wanted: bool | None,
     source_opt: tuple[str, ...],
     split: str | None,
     unknown: str,
@@ -77,6 +85,7 @@ def inspect(
     from charrnn_core.evaluation.chosen_text import choose_text
     from charrnn_core.files.atomic import user_path, write_atomically
     from charrnn_inspect.analysis import analyse
+    from charrnn_inspect.enclosed import MOST_BYTES, enclosed
     from charrnn_inspect.page import inspection_page
     from charrnn_inspect.subject import subject_of
 
@@ -88,6 +97,12 @@ def inspect(
         for remark in part.remarks():
             to_stderr(f"note: {remark}")
         found = analyse(model, part.pieces, characters)
-    page = inspection_page(subject_of(model, run, part, source), found, units).encode()
+    subject = subject_of(model, run, part, source)
+    bare = len(inspection_page(subject, found, units).encode())
+    with kept_clean():
+        reader = enclosed(model, wanted, MOST_BYTES - bare)
+    page = inspection_page(subject, found, units, reader).encode()
     write_atomically(user_path(out), [page])
+    if reader.data is None and wanted is not False:
+        to_stderr(f"note: {reader.words}")
     say(f"{out}: {len(page) / 1000:,.0f} kB; open it in any browser, it needs nothing else")

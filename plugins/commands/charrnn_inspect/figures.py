@@ -6,7 +6,7 @@ from charrnn_core.inspection.gates import CLOSED, OPEN, GateUse
 from charrnn_core.page.frame import escaped
 from charrnn_inspect.analysis import Span
 
-_BAR, _HEIGHT, _FOOT, _LEFT = 44, 150, 34, 8
+_BAR, _HEIGHT, _FOOT, _LEFT = 54, 150, 34, 8
 _SIDE, _EDGE = 180, 34
 
 
@@ -58,7 +58,7 @@ def gate_plot(use: GateUse) -> str:
     name = escaped(use.name)
     return (
         f'<figure><svg class="gate" role="img" aria-label="Gate {name}: {means}" '
-        f'viewBox="0 0 {size} {size}">{axes}{dots}</svg>'
+        f'viewBox="0 {_EDGE - 10} {size} {size - _EDGE + 10}">{axes}{dots}</svg>'
         f"<figcaption><code>{name}</code>: {means}</figcaption></figure>"
     )
 

@@ -9,27 +9,34 @@ from typing import Any
 import numpy as np
 
 from charrnn_core.inspection.units import Unit
+from charrnn_core.javascript.bundle import runtime
+from charrnn_core.javascript.packing import pack
 from charrnn_core.page.frame import escaped, page
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
 from charrnn_inspect.analysis import Analysis, Followed
+from charrnn_inspect.enclosed import Enclosed
 from charrnn_inspect.figures import bars, gate_plot
-from charrnn_inspect.packing import LEVELS, as_levels, as_shades, packed
+from charrnn_inspect.rounding import LEVELS, as_levels, as_shades
 from charrnn_inspect.selection import choose_units, most_alike
 from charrnn_inspect.subject import Subject
 
-_SCRIPTS = ("data", "text", "choice", "units", "start")
+_SCRIPTS = ("data", "text", "choice", "units", "typed", "start")
 _STRONGEST = 50
 """The most of a colour, in percent, that is mixed with the paper: letters stay easy to read."""
 
+_NO_MODEL = Enclosed("", None, "The model is not in this page.")
 _MARKED = LEVELS // 3
 """From this level on a unit's sign is marked."""
 
 
-def inspection_page(subject: Subject, analysis: Analysis, count: int) -> str:
+def inspection_page(
+    subject: Subject, analysis: Analysis, count: int, model: Enclosed = _NO_MODEL
+) -> str:
     """Return the page.
 
     Arguments:
         count: how many units it has the values of.
+        model: what reads a text that a visitor types.
     """
     chosen = choose_units(analysis.read, analysis.followed, count)
     place = {unit: at for at, unit in enumerate(chosen)}
@@ -37,6 +44,7 @@ def inspection_page(subject: Subject, analysis: Analysis, count: int) -> str:
     body = "\n".join([
         _head(subject, analysis, len(chosen)),
         _text_part(names, analysis.depends.shape[1]),
+        _typing_part(model),
         _features_part(analysis.followed, analysis.read.units, place),
         _gates_part(analysis),
         _looking_back_part(analysis),
@@ -46,8 +54,8 @@ def inspection_page(subject: Subject, analysis: Analysis, count: int) -> str:
         f"What the units of {subject.run} do",
         f"<main>\n{body}\n</main>",
         style=_file("page.css") + _colours(),
-        script='"use strict";\n' + "".join(_file(f"{name}.js") for name in _SCRIPTS),
-        data=_data(subject, analysis, chosen),
+        script="\n".join([runtime("arrays"), model.code, *map(_script, _SCRIPTS)]),
+        data={**_data(subject, analysis, chosen), "model": model.data},
     )
 
 
@@ -55,30 +63,41 @@ def _file(name: str) -> str:
     return (files(__package__ or "") / "browser" / name).read_text(encoding="utf-8")
 
 
+def _script(name: str) -> str:
+    return _file(f"{name}.js")
+
+
 def _data(subject: Subject, analysis: Analysis, chosen: Sequence[int]) -> dict[str, Any]:
     read = analysis.read
     values = read.values[:, chosen]
     rounded = [as_levels(column) for column in values.T]
+    leaves = list(dict.fromkeys(unit.leaf for unit in read.units))
     units = [
         {
             "name": _named(read.units[unit]),
+            "leaf": leaves.index(read.units[unit].leaf),
+            "number": read.units[unit].number,
             "origin": each.origin,
             "scale": each.scale,
             "like": like,
         }
         for unit, each, like in zip(chosen, rounded, most_alike(values), strict=True)
     ]
+    arrays = {
+        "ids": read.ids.astype(np.uint32),
+        "bits": (read.nats / math.log(2)).astype(np.float32),
+        "top": read.top.astype(np.uint32),
+        "chances": np.rint(read.top_p * 255).astype(np.uint8),
+        "levels": np.stack([each.levels for each in rounded]).reshape(-1),
+        "depends": as_shades(analysis.depends).reshape(-1),
+    }
     return {
         "symbols": [shown_symbol(i, subject.alphabet) for i in range(len(subject.alphabet))],
-        "ids": packed(read.ids.astype(np.uint32)),
-        "bits": packed((read.nats / math.log(2)).astype(np.float32)),
-        "top": packed(read.top.astype(np.uint32)),
-        "chances": packed(np.rint(read.top_p * 255).astype(np.uint8)),
-        "topCount": read.top.shape[1],
+        "names": list(arrays),
+        "packed": pack([*arrays.values()]),
         "units": units,
-        "levels": packed(np.stack([each.levels for each in rounded])),
+        "topCount": read.top.shape[1],
         "back": analysis.depends.shape[1],
-        "depends": packed(as_shades(analysis.depends)),
         "most": LEVELS,
     }
 
@@ -101,17 +120,12 @@ def shown_symbol(number: int, alphabet: Alphabet) -> str:
         return f"{number:02X}"
     if symbol == "\t":
         return "⇥"
-    if number_of_control(symbol) is not None:
-        return chr(0x2400 + ord(symbol)) if ord(symbol) < 0x20 else "␡"
+    if symbol < " ":
+        return chr(0x2400 + ord(symbol))  # a picture of the control character
     kind = unicodedata.category(symbol)
     if kind in ("Cf", "Cs", "Co", "Cn", "Cc", "Zl", "Zp"):
         return "\ufffd"
     return f"◌{symbol}" if kind.startswith("M") else symbol
-
-
-def number_of_control(symbol: str) -> int | None:
-    """Return the number of a control character that has a picture; None for any other."""
-    return ord(symbol) if ord(symbol) < 0x20 or ord(symbol) == 0x7F else None
 
 
 def _colours() -> str:
@@ -162,7 +176,8 @@ def _text_part(names: Sequence[Unit], back: int) -> str:
 <fieldset><legend>Colour by</legend>
 <label><input type="radio" name="view" value="unit" checked> a unit</label>
 <label><input type="radio" name="view" value="surprise"> surprise</label>
-<label><input type="radio" name="view" value="depends"> what the next one depends on</label>
+<label><input type="radio" name="view" value="depends" id="depends">
+what the next one depends on</label>
 </fieldset>
 <label>Unit <select id="unit">{options}</select></label>
 <button type="button" id="before">Previous unit</button>
@@ -185,6 +200,18 @@ shows it, a click chooses it.
 With “what the next one depends on”, the {back} characters up to the chosen one are shaded.</p>"""
 
 
+def _typing_part(model: Enclosed) -> str:
+    if model.data is None:
+        return f'<p class="faint">{escaped(model.words)}</p>'
+    return f"""<h2 id="typing">A text of your own</h2>
+<p><label for="typed">Type or paste a text</label>
+<textarea id="typed" rows="3" spellcheck="false"></textarea></p>
+<p><button type="button" class="main" id="read">Read it</button>
+<button type="button" id="given">Back to the text of the page</button>
+<span id="said" role="status"></span></p>
+<p class="faint">{escaped(model.words)}</p>"""
+
+
 def _features_part(
     followed: Sequence[Followed], units: Sequence[Unit], place: dict[int, int]
 ) -> str:
@@ -197,16 +224,16 @@ chance</em> is the best |r| of any unit when the feature is moved round the text
 |r| no larger says nothing. <em>All units</em> is R of a linear function of all units, found on the
 first half of the text and judged on the second.</p>
 <div class="wide"><table class="features"><thead><tr><th scope="col">feature</th>
-<th scope="col">best units</th><th scope="col" class="number">by chance</th>
-<th scope="col" class="number">all units</th></tr></thead><tbody>{rows}</tbody></table></div>"""
+<th scope="col" class="number">by chance</th><th scope="col" class="number">all units</th>
+<th scope="col">best units</th></tr></thead><tbody>{rows}</tbody></table></div>"""
 
 
 def _feature_row(row: Followed, units: Sequence[Unit], place: dict[int, int]) -> str:
     buttons = "".join(_unit_button(units[unit], r, place.get(unit)) for unit, r in row.best)
     linear = "–" if math.isnan(row.probe) else f"{row.probe:.2f}"
     return (
-        f'<tr><th scope="row">{escaped(row.name)}</th><td>{buttons}</td>'
-        f'<td class="number">{row.chance:.2f}</td><td class="number">{linear}</td></tr>'
+        f'<tr><th scope="row">{escaped(row.name)}</th><td class="number">{row.chance:.2f}</td>'
+        f'<td class="number">{linear}</td><td>{buttons}</td></tr>'
     )
 
 

@@ -1,7 +1,7 @@
 """What a page is about, in words."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from charrnn_core.evaluation.chosen_text import ChosenText
 from charrnn_core.registry.spec import Ref
@@ -32,8 +32,9 @@ def subject_of(model: Model, run: Path, part: ChosenText, source: str | None) ->
     Arguments:
         source: the text as the user named it; None for the run's own.
     """
-    name = _spec(model.config.source) if source is None else source
-    text = "standard input" if name == "-" else name
+    name = str(model.table["corpus"]["name"]) if source is None else source
+    # The folder that a file is in is nobody's business.
+    text = "standard input" if name == "-" else PurePath(name).name
     if part.part != "all":
         text = f"{text}, the {part.part} part of {part.split}"
     network = f"{_spec(model.config.cell)} with {model.parameters:,} parameters"

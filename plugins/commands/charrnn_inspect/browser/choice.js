@@ -10,8 +10,9 @@ const VIEWS = {
     legend: () => {
       const { name, origin, scale } = DATA.units[chosen.unit];
       const at = (share) => (origin + share * scale).toPrecision(3);
-      return [`${name}: ${at(-1)}`, scaleOf(-DATA.most, DATA.most), `${at(1)}, `,
-        `without colour at ${origin ? "its mean, " + at(0) : "0"}`];
+      const middle = origin ? `its mean, ${at(0)}` : "0";
+      return [`${name}: ${at(-1)}`, scaleOf(-DATA.most, DATA.most),
+        `${at(1)}; no colour is ${middle}`];
     },
   },
   surprise: {

@@ -47,6 +47,7 @@ async function start() {
   });
   const first = document.querySelector("button.unit");
   chooseUnit(first ? +first.dataset.unit : 0);
+  await prepareTyping();
   document.body.dataset.ready = "yes";
 }
 

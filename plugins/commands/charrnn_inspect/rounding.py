@@ -1,8 +1,6 @@
-"""Numbers as a page carries them: few levels, deflated, in base64."""
+"""Numbers as a page carries them: rounded to as few levels as there are colours."""
 
-import base64
-import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +10,6 @@ LEVELS = 31
 
 FAINTEST = 15
 """How many levels a dependence has."""
-
-
-def packed(array: npt.NDArray[Any]) -> str:
-    """Return an array's bytes, little-endian, deflated, as base64.
-
-    >>> zlib.decompress(base64.b64decode(packed(np.array([1, 258], np.uint16))))
-    b'\\x01\\x00\\x02\\x01'
-    """
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return base64.b64encode(zlib.compress(little.tobytes(), 9)).decode()
 
 
 class Levels(NamedTuple):
