@@ -162,6 +162,21 @@ def test_the_page_writes_what_the_model_writes(tab, run):
     assert tab.locator("#written").text_content() == "".join(one.text for [one] in pieces)
 
 
+def test_without_workers_the_page_itself_runs_the_model(tab, run):
+    """As in a browser that makes no worker for a file."""
+    other = tab.context.browser.new_page()
+    other.add_init_script("window.Worker = class { constructor() { throw new Error('none'); } };")
+    other.goto(tab.url)
+    other.locator("#write:enabled").wait_for()
+    for field, value in (("prompt", "the "), ("temperature", "0"), ("length", "30")):
+        other.fill(f"#{field}", value)
+    other.click("#write")
+    other.locator("#status", has_text="Done: 30 characters").wait_for()
+    pieces = write(load(run), "the ", 30, sampler="greedy")
+    assert other.locator("#written").text_content() == "".join(one.text for [one] in pieces)
+    other.close()
+
+
 def test_the_page_scores_what_is_typed_as_the_command_does(tab, run):
     typed = "the cat sat on the log.\n"
     read(tab, typed)

@@ -21,6 +21,7 @@ from charrnn_core.cell import as_cell
 from charrnn_core.errors import ExportError
 from charrnn_core.javascript.bundle import engine, model_data, runtime
 from charrnn_core.javascript.packing import halved, pack
+from charrnn_core.javascript.rehearsal import Rehearsal
 from charrnn_core.javascript.step import compile_step
 from charrnn_core.network.context import Context
 from charrnn_core.network.counts import COUNTS, ROW_BITS, Counts, Table
@@ -123,6 +124,21 @@ def test_what_a_network_adds_to_a_cell(build):
     ]
     for case, found in zip(cases, in_node([case.request() for case in cases]), strict=True):
         case.check(found)
+
+
+def test_what_a_file_loses_is_measured_with_the_numbers_that_it_has(build):
+    """What JAX computes from numbers of half the size is what the file computes."""
+    case = Case(build("gru:5"), embedding=7, context=Context(3, 5))
+    data = model_data(case.compiled, Alphabet(LETTERS), (), float16=True)
+    [found] = in_node([{**case.request(), "data": data}])
+    rehearsal, numbers = Rehearsal.of(case.network, case.compiled.source, halved)
+    ids = jnp.asarray(case.ids, jnp.int32)[:, None]
+    logits, carry = rehearsal.unroll(numbers, rehearsal.initial_carry(numbers, 1), ids)
+    np.testing.assert_allclose(found["logits"], logits[:, 0], rtol=1e-4, atol=1e-5)
+    whole, _ = case.network.unroll(case.params, case.network.initial_carry(case.params, 1), ids)
+    assert np.abs(np.asarray(whole - logits)).max() > 1e-4
+    _, again = rehearsal.unroll(numbers, carry, ids)
+    assert jax.tree.structure(again) == jax.tree.structure(carry)
 
 
 def test_awkward_cells_of_others():

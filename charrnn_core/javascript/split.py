@@ -33,7 +33,8 @@ class Split:
     """A step: ``logits, carry' = step(carry, symbol)``, for one stream.
 
     Arguments:
-        carry: the leaves of the carry, ``[1, ...]`` each.
+        start: the carry before the first character, of one stream.
+        carry: its leaves, ``[1, ...]`` each.
         symbol: what is read, int32[1].
         constants: what follows from parameters alone.
         tables: what follows from the symbol, ``[V, ...]``: a row for each.
@@ -42,6 +43,7 @@ class Split:
         after: the leaves of the next carry.
     """
 
+    start: Carry
     carry: tuple[Value, ...]
     symbol: Value
     constants: dict[Value, Numbers]
@@ -56,7 +58,7 @@ def split(network: Network, params: Params, carry: Carry) -> Split:
 
     Arguments:
         network, params: any network.
-        carry: of one stream.
+        carry: the one before the first character, of one stream.
     """
     plain = replace(network, unroll_mode="scan")
 
@@ -77,9 +79,8 @@ def split(network: Network, params: Params, carry: Carry) -> Split:
     needed += [v for equation in cheap for v in equation.values_read]
     once = list(dict.fromkeys(v for v in needed if v.kind < BEFORE))
     constants, tables = _computed(traced, params, once, rows, of_symbol, network.symbols)
-    return Split(
-        traced.carry, symbol, constants, tables, tuple(equations), logits, traced.carry_out
-    )
+    after = traced.carry_out
+    return Split(carry, traced.carry, symbol, constants, tables, tuple(equations), logits, after)
 
 
 def _kind(equation: Equation) -> int:

@@ -51,12 +51,14 @@ class Compiled:
         constants: the arrays that it needs, in order.
         carry: the leaves of the carry, in order.
         symbols: V.
+        source: the equations and numbers that it was made of.
     """
 
     code: str
     constants: tuple[Numbers, ...]
     carry: tuple[CarryLeaf, ...]
     symbols: int
+    source: Split
 
 
 def compile_step(network: Network, params: Params) -> Compiled:
@@ -76,7 +78,7 @@ def compile_step(network: Network, params: Params) -> Compiled:
     """
     network = network if COUNTS in params else replace(network, counts=Counts())
     carry = network.initial_carry(jax.tree.map(jnp.asarray, params), 1)
-    return emit(split(network, params, carry), carry_leaves(carry), network.symbols)
+    return emit(split(network, params, carry), network.symbols)
 
 
 def carry_leaves(carry: Any) -> tuple[CarryLeaf, ...]:
@@ -98,7 +100,7 @@ def carry_leaves(carry: Any) -> tuple[CarryLeaf, ...]:
     return tuple(leaves)
 
 
-def emit(found: Split, carry: tuple[CarryLeaf, ...], symbols: int) -> Compiled:
+def emit(found: Split, symbols: int) -> Compiled:
     """Write the code of a step whose equations are sorted."""
     program = Program()
     block = Block(program)
@@ -124,7 +126,7 @@ def emit(found: Split, carry: tuple[CarryLeaf, ...], symbols: int) -> Compiled:
     homes = [*_stored([logits]), *_stored([known[value] for value in found.carry])]
     lines.append("\n".join(assigned(homes, [block.name(node) for node in nodes])))
     code = _module(program, lines, symbol.name, homes[1:], homes[0].name)
-    return Compiled(code, tuple(program.constants), carry, symbols)
+    return Compiled(code, tuple(program.constants), carry_leaves(found.start), symbols, found)
 
 
 def _row(program: Program, table: Numbers, symbol: str) -> Operand:

@@ -101,10 +101,10 @@ const current = { kind: "", id: 0, count: 0, nats: 0 };
 
 function request(kind, more) {
   Object.assign(current, { kind, id: ++requests, count: 0, nats: 0 });
-  ask({ id: current.id, kind, ...more });
   const writing = kind === "write";
   element("halt").disabled = !writing;
   if (writing) element("status").textContent = "Writing.";
+  ask({ id: current.id, kind, ...more }); // without a worker, a short text is done at once
 }
 
 function write() {

@@ -5,9 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import jax
 import numpy as np
 
 from charrnn_core.cell import Params
@@ -15,6 +13,7 @@ from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError
 from charrnn_core.evaluation.evaluate import evaluate
 from charrnn_core.javascript.packing import halved, pack
+from charrnn_core.javascript.rehearsal import Rehearsal
 from charrnn_core.javascript.step import Compiled, compile_step
 from charrnn_core.network.counts import COUNTS, without_counts
 from charrnn_core.runs.model import Model
@@ -67,21 +66,17 @@ class Variant:
     def nats(self) -> dict[str, float] | str:
         """Return the held-out nats per character of ``run`` and ``export``, or why there are none.
 
-        With float16, the parameters are rounded; in the file it is what was computed from them.
+        As float16, it is measured with the numbers that the file has.
         """
-        rounded = jax.tree.map(_rounded, without_counts(self.params)) if self.float16 else {}
-        exported = {**self.params, **rounded}
-
-        def measured(params: Params) -> float:
-            model = dataclasses.replace(self.model, params=params)
-            with kept_clean():
-                found = evaluate(model, baselines=False, note=lambda line: None)
-            return found.nats_per_char
-
+        network, params = self.model.network, self.params
         try:
-            whole = measured(self.model.params)
-            same = not self.float16 and self.has_counts == (COUNTS in self.model.params)
-            return {"run": whole, "export": whole if same else measured(exported)}
+            whole = _nats(self.model)
+            if self.float16:
+                network, params = Rehearsal.of(network, self.compiled.source, halved)
+            elif self.has_counts == (COUNTS in self.model.params):
+                return {"run": whole, "export": whole}
+            exported = dataclasses.replace(self.model, network=network, params=params)
+            return {"run": whole, "export": _nats(exported)}
         except CharRNNError as error:
             return str(error)
 
@@ -105,9 +100,11 @@ class Variant:
             *(["as float16"] if self.float16 else []),
         ]
         if changed:
-            line += f"; {' '.join(changed)} {export - run:+.5f} nats, from {number(run, 4)}"
+            cost = round(export - run, 5) + 0.0  # never -0
+            line += f"; {' and '.join(changed)} {cost:+.5f} nats, from {number(run, 4)}"
         yield f"held-out  {line}"
 
 
-def _rounded(array: Any) -> Any:
-    return halved(np.asarray(array)).astype(np.asarray(array).dtype)
+def _nats(model: Model) -> float:
+    with kept_clean():
+        return evaluate(model, baselines=False, note=lambda line: None).nats_per_char
