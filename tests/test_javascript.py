@@ -129,6 +129,7 @@ def test_what_a_network_adds_to_a_cell(build):
 def test_what_a_file_loses_is_measured_with_the_numbers_that_it_has(build):
     """What JAX computes from numbers of half the size is what the file computes."""
     case = Case(build("gru:5"), embedding=7, context=Context(3, 5))
+    assert case.compiled.short is None
     data = model_data(case.compiled, Alphabet(LETTERS), (), float16=True)
     [found] = in_node([{**case.request(), "data": data}])
     rehearsal, numbers = Rehearsal.of(case.network, case.compiled.source, halved)
@@ -158,6 +159,7 @@ def test_transforms_of_fourier():
 def test_half_precision_is_rounded_as_jax_rounds_it():
     """Sums are in another order, so that a rounding to eight bits may differ in the last."""
     case = Case(as_cell(awkward_cells.Half()), embedding=6)
+    assert case.compiled.short == "bfloat16"
     [found] = in_node([case.request()])
     carry = case.network.initial_carry(case.params, 1)
     want, _ = case.network.unroll(case.params, carry, jnp.asarray(case.ids, jnp.int32)[:, None])

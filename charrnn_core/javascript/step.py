@@ -60,6 +60,15 @@ class Compiled:
     symbols: int
     source: Split
 
+    @property
+    def short(self) -> str | None:
+        """Name the type of fewer than 32 bits that the step computes in; None without one.
+
+        A sum in such a type depends on its order, which is not the same in JavaScript.
+        """
+        types = [v.aval.dtype.name for e in self.source.equations for v in e.outputs]
+        return next((name for name in types if name in ("bfloat16", "float16")), None)
+
 
 def compile_step(network: Network, params: Params) -> Compiled:
     """Compile a network's step, of one stream, to JavaScript.

@@ -89,6 +89,11 @@ class Variant:
                 if self.has_counts
                 else f"counts    left out: {size}; --counts includes them"
             )
+        if self.compiled.short:
+            yield (
+                f"numbers   the cell computes in {self.compiled.short}, where a sum depends on its "
+                "order: the page's log-probabilities are off by some thousandths"
+            )
         if isinstance(self.nats, str):
             yield f"held-out  not measured: {self.nats}"
             return
