@@ -144,6 +144,15 @@ SPECS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("spec", ["top-k:900", "top-p:0.9", "typical:0.9"])
+def test_a_large_alphabet_takes_memory_in_proportion(registry, spec):
+    """In numbers for each symbol of each row; all pairs of symbols would be 3,000."""
+    sampler, shape = chain(registry, spec), jax.ShapeDtypeStruct((4, 3000), jnp.float32)
+    state = sampler.init(4)
+    compiled = jax.jit(lambda o: sampler(jax.random.key(0), o, state)[0]).lower(shape).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes <= 12 * 4 * 3000 * 4
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_distribution_is_the_reference(registry, spec):
     logits = np.random.default_rng(1).normal(size=(5, V)) * 1.5

@@ -21,7 +21,9 @@ def greedy(options: Any = None) -> Sampler:
     >>> greedy()(None, jnp.array([[1.0, 3.0, 3.0]]), None)[0].tolist()
     [[-inf, 3.0, -inf]]
     """
-    return _keeping(lambda logits: _is_one_of(jnp.argmax(logits, axis=-1)[..., None], logits))
+    return _keeping(
+        lambda logits: jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1], dtype=bool)
+    )
 
 
 def top_k(options: Any) -> Sampler:
@@ -35,7 +37,8 @@ def top_k(options: Any) -> Sampler:
     """
 
     def kept(logits: jax.Array) -> jax.Array:
-        return _is_one_of(jax.lax.top_k(logits, min(options.k, logits.shape[-1]))[1], logits)
+        most = min(options.k, logits.shape[-1])
+        return _fewest(-logits, jnp.ones(logits.shape, jnp.int32), most)
 
     return _keeping(kept)
 
@@ -52,7 +55,7 @@ def top_p(options: Any) -> Sampler:
     >>> jnp.exp(top_p(SimpleNamespace(p=0.6))(None, logits, None)[0]).round(1).tolist()
     [[0.0, 0.5, 0.300...]]
     """
-    return _keeping(lambda logits: _fewest(logits, -logits, options.p))
+    return _keeping(lambda logits: _reaching(options.p, logits, -logits))
 
 
 def min_p(options: Any) -> Sampler:
@@ -91,7 +94,7 @@ def typical(options: Any) -> Sampler:
         p = jnp.exp(log_p)
         # xlogy(p, p) is p log p, and 0 for the symbols with p = 0.
         entropy = -jnp.sum(jax.scipy.special.xlogy(p, p), axis=-1, keepdims=True)
-        return _fewest(logits, jnp.abs(-log_p - entropy), options.p)
+        return _reaching(options.p, logits, jnp.abs(-log_p - entropy))
 
     return _keeping(kept)
 
@@ -106,19 +109,38 @@ def _keeping(kept: Callable[[jax.Array], jax.Array]) -> Sampler:
     return sampler
 
 
-def _is_one_of(ids: jax.Array, logits: jax.Array) -> jax.Array:
-    """Return which symbols of each row are among its ``ids: int[B,k]``, as ``bool[B,V]``."""
-    return jax.nn.one_hot(ids, logits.shape[-1], dtype=bool).any(axis=-2)
-
-
-def _fewest(logits: jax.Array, order: jax.Array, p: float) -> jax.Array:
-    """Return the fewest symbols that sum to p when taken by ascending ``order: float[B,V]``."""
+def _reaching(p: float, logits: jax.Array, order: jax.Array) -> jax.Array:
+    """Return the fewest symbols, by ascending ``order: float[B,V]``, that are as likely as p."""
     if p >= 1:
         return jnp.ones(logits.shape, bool)
-    # Comparing all pairs is several times as fast as sorting, for an alphabet of characters.
-    one, other = order[:, :, None], order[:, None, :]
-    places = jnp.arange(order.shape[-1])
-    comes_first = (places[None, :] < places[:, None])[None]
-    before = (other < one) | ((other == one) & comes_first)
-    mass_before = jnp.sum(jnp.where(before, jax.nn.softmax(logits)[:, None, :], 0.0), axis=-1)
-    return mass_before < max(p, float(jnp.finfo(logits.dtype).tiny))
+    return _fewest(order, jax.nn.softmax(logits), max(p, float(jnp.finfo(logits.dtype).tiny)))
+
+
+def _fewest(order: jax.Array, weights: jax.Array, wanted: float) -> jax.Array:
+    """Return the fewest symbols whose weights reach a sum, by ascending ``order: float[B,V]``.
+
+    They are the symbols before a bound, and as many of those at it as are needed. The bound is the
+    largest one before which the weights do not reach the sum, found bit by bit. That takes a tenth
+    of the time of sorting, and memory for ``[B,V]`` where comparing all pairs takes ``[B,V,V]``.
+    """
+    keys = _ordered_bits(order)
+    kind, bits = keys.dtype, 8 * keys.dtype.itemsize
+
+    def with_bit(place: jax.Array, bound: jax.Array) -> jax.Array:
+        more = bound | jnp.left_shift(jnp.array(1, kind), (bits - 1 - place).astype(kind))
+        before = jnp.sum(jnp.where(keys < more, weights, 0), axis=-1, keepdims=True)
+        return jnp.where(before < wanted, more, bound)
+
+    bound = jax.lax.fori_loop(0, bits, with_bit, jnp.zeros((*order.shape[:-1], 1), kind))
+    at = jnp.where(keys == bound, weights, 0)
+    before = jnp.sum(jnp.where(keys < bound, weights, 0), axis=-1, keepdims=True)
+    return (keys < bound) | ((keys == bound) & (before + jnp.cumsum(at, axis=-1) - at < wanted))
+
+
+def _ordered_bits(numbers: jax.Array) -> jax.Array:
+    """Return unsigned integers that are ordered as the numbers are."""
+    bits = 8 * numbers.dtype.itemsize
+    kind = jnp.dtype(f"uint{bits}")
+    found = jax.lax.bitcast_convert_type(numbers + 0.0, kind)  # -0 becomes 0
+    top = jnp.array(1 << (bits - 1), kind)
+    return jnp.where(found >= top, ~found, found | top)
