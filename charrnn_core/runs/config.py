@@ -176,8 +176,8 @@ class RunConfig:
     )
     init_from: str | None = opt(
         None,
-        help="start a new training from the best parameters of this run, or from this checkpoint "
-        "(unlike resume, which continues a run)",
+        help="start a new training from the best parameters of this run, or from this checkpoint; "
+        "characters that it does not know are added (unlike resume, which continues a run)",
     )
     sampler: RefsField = opt(
         (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"

@@ -48,6 +48,15 @@ class Alphabet:
         """Return the alphabet of a text, in order of code points."""
         return cls("".join(sorted(set(text))))
 
+    def joined(self, other: "Alphabet") -> "Alphabet":
+        """Return the alphabet with the symbols of another that it lacks at its end.
+
+        >>> Alphabet("oh").joined(Alphabet("hi!"))
+        Alphabet('ohi!')
+        """
+        lacking = [symbol for symbol in other.symbols if symbol not in self.symbols]
+        return type(self)(self.symbols + "".join(lacking)) if lacking else self
+
     def __len__(self) -> int:
         return len(self.symbols)
 

@@ -121,6 +121,7 @@ def prepare(
     context: TrainingContext | None = None,
     *,
     alphabet: Alphabet | None = None,
+    grows: bool = False,
     of_text: OfText | None = None,
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
@@ -134,6 +135,7 @@ def prepare(
         config: from `RunConfig.resolve`.
         context: the plugins to use, the clock, and where notes go.
         alphabet: the symbols of an already trained model; by default those of the text.
+        grows: whether the symbols of the text that `alphabet` lacks are added to it.
         of_text: what its text told it; what that lacks is found in this one, but for owners.
         unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
         check: called with the text and its own alphabet before anything is built from them.
@@ -151,7 +153,10 @@ def prepare(
     corpus = read(config.source, registry, note)
     found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
-    alphabet = alphabet or found
+    if alphabet is None:
+        alphabet = found
+    elif grows:
+        alphabet = alphabet.joined(found)
 
     notes: list[str] = []
     config = with_documents(config, corpus, notes)

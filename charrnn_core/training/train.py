@@ -16,9 +16,8 @@ from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.environment import note_environment
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
-from charrnn_core.runs.model import learnt_params, read_config
+from charrnn_core.runs.model import read_config
 from charrnn_core.runs.of_text import OfText
-from charrnn_core.runs.opening import open_model
 from charrnn_core.runs.settings import CHANGES
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.terminal import to_stderr
@@ -26,6 +25,7 @@ from charrnn_core.text.kept import keep_text
 from charrnn_core.text.load import read_again
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
+from charrnn_core.training.origin import Origin
 from charrnn_core.training.resuming import (
     Changes,
     check_plugins,
@@ -35,7 +35,6 @@ from charrnn_core.training.resuming import (
 )
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
-from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained
 
 
@@ -160,21 +159,24 @@ def _train_from_the_start(
     config: RunConfig, writer: RunWriter, context: TrainingContext
 ) -> Trained:
     """Train in a claimed directory, from random parameters or another run's parameters."""
-    first = alphabet = of_text = None
-    if config.init_from is not None:
-        opened = open_model(Path(config.init_from), context.note)
-        first = opened.checkpoint
-        alphabet = alphabet_of(read_manifest(opened.path, first.table))
-        # Its context's rows keep their owners; another text is counted anew.
-        of_text = OfText(OfText.saved(first, len(alphabet)).owners)
-        context.note(
-            f"note: starting a new training from the parameters of {config.init_from}, "
-            f"{opened.chosen}, with a new optimizer state, schedule and data order (to continue a "
-            "run, use 'charrnn resume')"
+    if config.init_from is None:
+        setup = prepare(config, context)
+        _compile_ahead(setup, context)
+        state = setup.trainer.init()
+    else:
+        origin = Origin.open(config.init_from, context.note)
+        setup = prepare(
+            config,
+            context,
+            alphabet=origin.alphabet,
+            grows=config.unknown != "skip",
+            of_text=origin.of_text,
+            unknown=config.unknown,
         )
-    setup = prepare(config, context, alphabet=alphabet, of_text=of_text, unknown=config.unknown)
-    _compile_ahead(setup, context)
-    state = _first_state(setup, first)
+        for line in origin.lines(setup):
+            context.note(line)
+        _compile_ahead(setup, context)
+        state = setup.trainer.fresh(origin.params(setup))
     keep_text(writer.path, setup.corpus, context.note)
     writer.write_config(setup.config, context.registry)
     return TrainingRun(setup, writer, context).train(state, LoopState())
@@ -184,13 +186,6 @@ def _compile_ahead(setup: TrainingSetup, context: TrainingContext) -> None:
     """Begin to compile the update, which takes longest, while other things are made."""
     most, config = context.updates_per_call or UPDATES_PER_CALL, setup.config
     setup.trainer.compile_ahead(room_of_a_call(most, config.batch * config.window), config.window)
-
-
-def _first_state(setup: TrainingSetup, first: Checkpoint | None) -> TrainState:
-    """Return the state to start from: random parameters, or the parameters of a checkpoint."""
-    if first is None:
-        return setup.trainer.init()
-    return setup.trainer.fresh(learnt_params(first, setup.network.shapes))
 
 
 def _train_from_a_checkpoint(

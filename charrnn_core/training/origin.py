@@ -1,0 +1,90 @@
+"""Another run's parameters, from which a new training starts, also on a text with new symbols."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn_core.arrays import Params
+from charrnn_core.files.checkpoint import Checkpoint
+from charrnn_core.network.growth import grown
+from charrnn_core.runs.manifest import alphabet_of, read_manifest
+from charrnn_core.runs.model import learnt_params
+from charrnn_core.runs.of_text import OfText
+from charrnn_core.runs.opening import open_model
+from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.training.setup import TrainingSetup
+
+_NAMED = 20
+"""How many new symbols are named."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a training starts.
+
+    Arguments:
+        name: what the user called the run.
+        checkpoint: its parameters.
+        chosen: which of its models it is, in words.
+        alphabet: the symbols that it knows.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    chosen: str
+    alphabet: Alphabet
+
+    @classmethod
+    def open(cls, name: str, note: Callable[[str], None]) -> "Origin":
+        """Read the best model of a run, or a checkpoint.
+
+        Raises:
+            StorageError: there is none, or it is damaged.
+        """
+        opened = open_model(Path(name), note)
+        alphabet = alphabet_of(read_manifest(opened.path, opened.checkpoint.table))
+        return cls(name, opened.checkpoint, str(opened.chosen), alphabet)
+
+    @property
+    def of_text(self) -> OfText:
+        """What its text told it: the owners of its context's rows; another text is counted anew."""
+        return OfText(OfText.saved(self.checkpoint, len(self.alphabet)).owners)
+
+    def params(self, setup: TrainingSetup) -> Params:
+        """Return its parameters for the alphabet of what is to be trained.
+
+        Raises:
+            CheckpointError: they are of another network.
+            OptionError: a parameter cannot be carried to a larger alphabet.
+        """
+        known = len(self.alphabet)
+        network = replace(setup.network, symbols=known)
+        params = learnt_params(self.checkpoint, network.shapes)
+        if known == len(setup.alphabet):
+            return params
+        return grown(network, params, _occurrences(setup))
+
+    def lines(self, setup: TrainingSetup) -> list[str]:
+        """Say what is started from, and how much of the text its alphabet has."""
+        lines = [
+            f"note: starting a new training from the parameters of {self.name}, {self.chosen}, "
+            "with a new optimizer state, schedule and data order (to continue a run, use "
+            "'charrnn resume')"
+        ]
+        if new := setup.alphabet.symbols[len(self.alphabet) :]:
+            occurrences = _occurrences(setup)
+            share = occurrences[: len(self.alphabet)].sum() / occurrences.sum()
+            more = ", ..." if len(new) > _NAMED else ""
+            lines.append(
+                f"note: {len(self.alphabet)} symbols are known, {share:.2%} of this text; "
+                f"{len(new)} are new and start from the mean of the known: "
+                f"{', '.join(map(repr, new[:_NAMED]))}{more} (--unknown skip leaves them out)"
+            )
+        return lines
+
+
+def _occurrences(setup: TrainingSetup) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.bincount(setup.train_ids, minlength=len(setup.alphabet))
