@@ -74,7 +74,7 @@ def _data(subject: Subject, analysis: Analysis, chosen: Sequence[int]) -> dict[s
     leaves = list(dict.fromkeys(unit.leaf for unit in read.units))
     units = [
         {
-            "name": _named(read.units[unit]),
+            "name": str(read.units[unit]),
             "leaf": leaves.index(read.units[unit].leaf),
             "number": read.units[unit].number,
             "origin": each.origin,
@@ -158,14 +158,10 @@ def _head(subject: Subject, analysis: Analysis, shown: int) -> str:
     )
 
 
-def _named(unit: Unit) -> str:
-    return f"{unit.leaf} {unit.number}"
-
-
 def _text_part(names: Sequence[Unit], back: int) -> str:
     groups: dict[str, list[str]] = {}
     for at, unit in enumerate(names):
-        option = f'<option value="{at}">{escaped(_named(unit))}</option>'
+        option = f'<option value="{at}">{escaped(str(unit))}</option>'
         groups.setdefault(unit.leaf, []).append(option)
     options = "".join(
         f'<optgroup label="{escaped(leaf)}">{"".join(some)}</optgroup>'
@@ -238,7 +234,7 @@ def _feature_row(row: Followed, units: Sequence[Unit], place: dict[int, int]) ->
 
 
 def _unit_button(unit: Unit, r: float, at: int | None) -> str:
-    label = f"{escaped(_named(unit))} <b>{r:+.2f}</b>"
+    label = f"{escaped(str(unit))} <b>{r:+.2f}</b>"
     if at is None:  # there was no room for its values
         return f'<span class="unit">{label}</span>'
     return f'<button type="button" class="unit" data-unit="{at}">{label}</button>'
