@@ -46,7 +46,7 @@ def page(tmp_path_factory, text_file):
 
 
 def classes(page) -> list[str]:
-    return page.eval_on_selector_all("#text > span", "spans => spans.map(s => s.className)")
+    return page.eval_on_selector_all("#text span", "spans => spans.map(s => s.className)")
 
 
 def levels(found: list[str]) -> np.ndarray:
@@ -61,15 +61,15 @@ def press(page, *keys: str) -> None:
 
 def at(page) -> int:
     [place] = page.eval_on_selector_all(
-        "#text > span", "spans => spans.flatMap((s, i) => 'at' in s.dataset ? [i] : [])"
+        "#text span", "spans => spans.flatMap((s, i) => 'at' in s.dataset ? [i] : [])"
     )
     return place
 
 
 def test_the_text_has_the_colours_of_the_chosen_unit(page):
     page, data, _ = page
-    shown = page.eval_on_selector_all("#text > span", "spans => spans.map(s => s.textContent)")
-    assert "".join(shown).replace("↵\n", "\n") == TEXT
+    shown = page.eval_on_selector_all("#text span", "spans => spans.map(s => s.textContent)")
+    assert "".join(shown).replace("↵", "\n") == TEXT
     table = unpacked(data)["levels"].reshape(len(data["units"]), -1)
     for unit in (1, 0):
         page.select_option("#unit", str(unit))
@@ -85,7 +85,7 @@ def test_signs_are_seen_without_colour(page):
     lines = "spans => spans.map(s => getComputedStyle(s).textDecorationLine)"
     for on in (True, False):
         page.set_checked("#signs", on)
-        seen = page.eval_on_selector_all("#text > span", lines)
+        seen = page.eval_on_selector_all("#text span", lines)
         for level, line in zip(levels(classes(page)), seen, strict=True):
             strong = on and abs(level) >= 10
             assert line == (("overline" if level > 0 else "underline") if strong else "none")
@@ -180,7 +180,7 @@ def test_a_pointer_shows_and_a_click_chooses(page):
     page, _, _ = page
     page.focus("#text")
     press(page, "Control+Home")
-    spans = page.locator("#text > span")
+    spans = page.locator("#text span")
     spans.nth(5).hover()
     assert at(page) == 5
     page.mouse.move(1, 1)

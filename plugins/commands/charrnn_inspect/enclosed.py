@@ -13,9 +13,6 @@ from charrnn_core.runs.model import Model
 MOST_BYTES = 1_000_000
 """A page with 5,000 characters has at most so many, unless it is asked to enclose the model."""
 
-_BYTES_OF_A_PARAMETER = 2 * 4 / 3
-"""In float16 and base64; deflating weights saves a tenth."""
-
 
 @dataclass(frozen=True)
 class Enclosed:
@@ -40,10 +37,9 @@ def enclosed(model: Model, wanted: bool | None, room: int) -> Enclosed:
         room: bytes.
     """
     if wanted is False:
-        return _without("The model is not in this page.")
-    size = int(model.parameters * _BYTES_OF_A_PARAMETER)
-    if wanted is None and size * 0.8 > room:
-        return _too_large(size)
+        return _without(
+            "This page was made without the model; one made with --model reads what you type."
+        )
     try:
         compiled = compile_step(model.network, without_counts(model.params))
     except ExportError as error:
@@ -52,16 +48,12 @@ def enclosed(model: Model, wanted: bool | None, room: int) -> Enclosed:
     code = engine(compiled)
     size = len(code) + len(json.dumps(data))
     if wanted is None and size > room:
-        return _too_large(size)
+        return _without(
+            "To see how the network reads a text that you type, make the page with --model. The "
+            f"model is not in this one, because it would add {size / 1e6:.1f} MB."
+        )
     counts = " alone, without the counts of its text," if COUNTS in model.params else ""
     return Enclosed(code, data, f"The network{counts} reads it here; nothing is sent anywhere.")
-
-
-def _too_large(size: int) -> Enclosed:
-    return _without(
-        f"The model is not in this page, to which it would add {size / 1e6:.1f} MB; with --model "
-        "it is, and then reads a text of your own."
-    )
 
 
 def _without(words: str) -> Enclosed:
