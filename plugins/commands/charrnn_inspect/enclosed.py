@@ -7,11 +7,18 @@ from typing import Any
 from charrnn_core.errors import ExportError
 from charrnn_core.javascript.bundle import engine, model_data
 from charrnn_core.javascript.step import compile_step
-from charrnn_core.network.counts import COUNTS, without_counts
 from charrnn_core.runs.model import Model
 
 MOST_BYTES = 1_000_000
 """A page with 5,000 characters has at most so many, unless it is asked to enclose the model."""
+
+_MOST_PARAMETERS = 1_000_000
+"""More take four times as much: nobody has to compile them to see that."""
+
+_TOO_LARGE = (
+    "To see how the network reads a text that you type, make the page with --model. The model is "
+    "not in this one, which would have more than 1 MB with it."
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Enclosed:
 
 
 def enclosed(model: Model, wanted: bool | None, room: int) -> Enclosed:
-    """Return the network of a model in float16, without counts, and leave out what it cannot be.
+    """Return a model as it is, so that what it says of a typed text is what ``score`` says.
 
     Arguments:
         wanted: whether it is to be in the page; None if it is where it takes at most the room.
@@ -40,20 +47,17 @@ def enclosed(model: Model, wanted: bool | None, room: int) -> Enclosed:
         return _without(
             "This page was made without the model; one made with --model reads what you type."
         )
+    if wanted is None and model.parameters > _MOST_PARAMETERS:
+        return _without(_TOO_LARGE)
     try:
-        compiled = compile_step(model.network, without_counts(model.params))
+        compiled = compile_step(model.network, model.params)
     except ExportError as error:
         return _without(f"A text of your own cannot be read here: {error}")
-    data = model_data(compiled, model.alphabet, model.network.separator, float16=True)
+    data = model_data(compiled, model.alphabet, model.network.separator)
     code = engine(compiled)
-    size = len(code) + len(json.dumps(data))
-    if wanted is None and size > room:
-        return _without(
-            "To see how the network reads a text that you type, make the page with --model. The "
-            f"model is not in this one, because it would add {size / 1e6:.1f} MB."
-        )
-    counts = " alone, without the counts of its text," if COUNTS in model.params else ""
-    return Enclosed(code, data, f"The network{counts} reads it here; nothing is sent anywhere.")
+    if wanted is None and len(code) + len(json.dumps(data)) > room:
+        return _without(_TOO_LARGE)
+    return Enclosed(code, data, "The model is in this page and reads it here; nothing is sent.")
 
 
 def _without(words: str) -> Enclosed:
