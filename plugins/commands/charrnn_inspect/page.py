@@ -233,7 +233,7 @@ first half of the text and judged on the second.</p>
 
 def _feature_row(row: Followed, units: Sequence[Unit], place: dict[int, int]) -> str:
     buttons = "".join(_unit_button(units[unit], r, place.get(unit)) for unit, r in row.best)
-    linear = "–" if math.isnan(row.probe) else f"{row.probe:.2f}"
+    linear = "–" if math.isnan(row.probe) else _minus(f"{row.probe:.2f}")
     return (
         f'<tr><th scope="row">{escaped(row.name)}</th><td class="number">{row.chance:.2f}</td>'
         f'<td class="number">{linear}</td><td>{buttons}</td></tr>'
@@ -241,10 +241,14 @@ def _feature_row(row: Followed, units: Sequence[Unit], place: dict[int, int]) ->
 
 
 def _unit_button(unit: Unit, r: float, at: int | None) -> str:
-    label = f"{escaped(str(unit))} <b>{f'{r:+.2f}'.replace('-', '−')}</b>"
+    label = f"{escaped(str(unit))} <b>{_minus(f'{r:+.2f}')}</b>"
     if at is None:  # there was no room for its values
         return f'<span class="unit">{label}</span>'
     return f'<button type="button" class="unit" data-unit="{at}">{label}</button>'
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def _gates_part(analysis: Analysis) -> str:
