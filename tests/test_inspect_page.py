@@ -140,6 +140,8 @@ def test_a_character_is_told_with_its_bits_its_unit_and_what_may_follow(page):
     top = unpacked(data)["top"].reshape(-1, 5)[2]
     names = [{" ": "␣"}.get(data["symbols"][i], data["symbols"][i]) for i in top]
     assert [row.split("\t")[0] for row in rows] == names
+    shares = unpacked(data)["chances"].reshape(-1, 5)[2] / 255 * 100
+    assert [int(row.split("\t")[1]) for row in rows] == pytest.approx(shares, abs=0.51)
 
 
 def test_a_prediction_is_seen_to_depend_on_what_came_before(page):
@@ -159,6 +161,9 @@ def test_a_text_that_is_typed_is_read_as_by_the_network(page):
     own = 'Dee sees "Bob".☃'
     page.fill("#typed", own)
     page.click("#read")
+    page.locator("#said", has_text="average").wait_for()
+    page.click("#given")
+    page.click("#read")  # once more, from the beginning
     page.locator("#said", has_text="average").wait_for()
     assert "lacks: ☃" in page.inner_text("#said") and page.is_disabled("#depends")
     ids = model.alphabet.encode(own, "skip")

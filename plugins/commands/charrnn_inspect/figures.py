@@ -13,8 +13,12 @@ _SIDE, _EDGE = 180, 34
 def bars(spans: Sequence[Span], title: str, decimals: int = 2) -> str:
     """Draw a bar for each span, over its end, with its value above it and its interval, if any.
 
-    >>> 'aria-label="Bits: 1: 3.00, 2 to 3: 1.00"' in bars([Span(1, 1, 3.0), Span(2, 3, 1)], "Bits")
+    >>> import re
+    >>> drawn = bars([Span(1, 1, 3.0), Span(2, 3, 1.0, 0.5)], "Bits")
+    >>> 'aria-label="Bits: 1: 3.00, 2 to 3: 1.00"' in drawn
     True
+    >>> re.findall("[0-9.]+(?=</text>)", drawn), re.findall(' height="([0-9.]+)"', drawn)
+    (['3.00', '1', '1.00', '3'], ['150.0', '50.0'])
     """
     highest = max((span.mean + span.margin for span in spans), default=0.0) or 1.0
     width = _LEFT * 2 + _BAR * len(spans)
