@@ -209,14 +209,14 @@ def followed_quotation(folder: Path, longest: int, **settings) -> Followed:
 
 
 def test_a_unit_follows_quotations_and_none_does_by_chance(tmp_path):
-    row = followed_quotation(tmp_path, 3, cell="lstm:24", batch=4, characters=300_000)
+    row = followed_quotation(tmp_path, 3, cell="lstm:24", batch=4, characters=200_000)
     assert abs(row.best[0][1]) >= 0.7 and row.chance < 0.2 and row.probe > 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell, embedding", [("lstm:24", 5), ("lstm:256", 64)])
 def test_a_unit_follows_longer_quotations(tmp_path, cell, embedding):
-    """Measured, of the best unit and by chance: see docs/inspecting.md."""
+    """Measured: |r| 0.881 and 0.103 by chance with 24 units, 0.990 and 0.114 with 256."""
     row = followed_quotation(
         tmp_path, 8, cell=cell, embedding=embedding, batch=16, characters=1_000_000
     )

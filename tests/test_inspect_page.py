@@ -80,6 +80,13 @@ def test_the_text_has_the_colours_of_the_chosen_unit(page):
     page.check('[value="unit"]')
 
 
+def test_what_is_out_of_sight_is_left_alone(page):
+    """It makes a new colour quick: benchmarks/pages.py measures it."""
+    page, _, _ = page
+    skipped = "all => all.map(e => getComputedStyle(e).contentVisibility)"
+    assert set(page.eval_on_selector_all("#text > div", skipped)) == {"auto"}
+
+
 def test_signs_are_seen_without_colour(page):
     page, _, _ = page
     lines = "spans => spans.map(s => getComputedStyle(s).textDecorationLine)"
