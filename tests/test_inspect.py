@@ -91,7 +91,7 @@ def test_a_model_without_room_or_without_a_counterpart_is_left_out_and_the_page_
 ):
     model = load(run)
     small = enclosed(model, None, 100)
-    assert small.data is None and re.search(r"it would add \d+\.\d MB; with --model", small.words)
+    assert small.data is None and re.search(r"page with --model. .* more than 1 MB", small.words)
 
     def refuse(network, params):
         raise ExportError("cell.py:7: what it does cannot be exported to JavaScript")
@@ -156,7 +156,7 @@ def read_of(values: np.ndarray, units: list[Unit]) -> ReadText:
 
 def test_the_best_units_of_every_feature_have_a_place_before_lively_ones():
     values = np.random.default_rng(0).normal(size=(50, 12)).astype(np.float32)
-    units = [Unit("carry[0]" if i < 6 else "carry[1]", i % 6) for i in range(12)]
+    units = [Unit("c" if i < 6 else "h", i % 6) for i in range(12)]
     followed = [
         Followed("a", ((3, 0.9), (1, 0.5)), 0.1, 0.9),
         Followed("b", ((11, 0.9), (3, 0.5)), 0.1, 0.9),
@@ -182,36 +182,42 @@ def test_loss_since_the_beginning_falls_as_a_carry_fills(run):
 # A text in which quotations are what there is to know.
 
 
-def quotations(length: int, seed: int) -> str:
-    """Words without meaning, half of them in quotation marks, in which other words are used."""
+def quotations(length: int, seed: int, longest: int) -> str:
+    """Parts of up to so many words, half of them in quotation marks; all words are drawn alike.
+
+    The marks alone tell whether a quotation is open: the words, their number and the spaces between
+    them are the same inside and outside. Whoever forgets it expects marks that cannot come: one
+    after a space opens, and only outside; one after a word closes, and only inside.
+    """
     draw, parts, size = random.Random(seed), [], 0
     while size < length:
-        words = [draw.choice(["ba", "do", "gu", "mi"]) for _ in range(draw.randint(1, 6))]
-        part = " ".join(words)
-        if draw.random() < 0.5:
-            part = f'"{part.translate(str.maketrans("bdgm", "ptkn"))}"'
-        parts.append(part + draw.choice([" ", ", ", ".\n"]))
+        part = " ".join(draw.choices(["ba", "do", "gu", "mi"], k=draw.randint(1, longest)))
+        parts.append(f'"{part}" ' if draw.random() < 0.5 else f"{part} ")
         size += len(parts[-1])
     return "".join(parts)[:length]
 
 
-def followed_quotation(folder: Path, characters: int, cell: str, **settings) -> Followed:
-    (folder / "text.txt").write_text(quotations(120_000, 0))
-    trained = made(
-        folder / "run", folder / "text.txt", cell=cell, batch=16, window=32, counts=0, context=0,
-        characters=characters, **settings,
-    )  # fmt: skip
+def followed_quotation(folder: Path, longest: int, **settings) -> Followed:
+    (folder / "text.txt").write_text(quotations(200_000, 0, longest))
+    plain = dict(window=32, counts=0, context=0)
+    trained = made(folder / "run", folder / "text.txt", **plain, **settings)
     part = choose_text(trained.model, None, None, "error", lambda line: None)
     found = analyse(trained.model, part.pieces, 10_000)
-    return next(row for row in found.followed if row.name == "in quotation")
+    row = next(row for row in found.followed if row.name == "in quotation")
+    print(f"best r {row.best[0][1]:+.3f}, by chance {row.chance:.3f}, all units {row.probe:.3f}")
+    return row
 
 
 def test_a_unit_follows_quotations_and_none_does_by_chance(tmp_path):
-    row = followed_quotation(tmp_path, 300_000, "lstm:12")
+    row = followed_quotation(tmp_path, 3, cell="lstm:24", batch=4, characters=200_000)
     assert abs(row.best[0][1]) >= 0.7 and row.chance < 0.2 and row.probe > 0.9
 
 
 @pytest.mark.slow
-def test_a_unit_of_a_network_of_the_usual_size_follows_quotations(tmp_path):
-    row = followed_quotation(tmp_path, 1_000_000, "lstm:256", embedding=64)
+@pytest.mark.parametrize("cell, embedding", [("lstm:24", 5), ("lstm:256", 64)])
+def test_a_unit_follows_longer_quotations(tmp_path, cell, embedding):
+    """Measured: |r| 0.881 and 0.103 by chance with 24 units, 0.990 and 0.114 with 256."""
+    row = followed_quotation(
+        tmp_path, 8, cell=cell, embedding=embedding, batch=16, characters=1_000_000
+    )
     assert abs(row.best[0][1]) >= 0.7 and row.chance < 0.2 and row.probe > 0.9

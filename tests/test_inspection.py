@@ -1,8 +1,10 @@
 """What is found out about units, gates and predictions, against what is plain to see."""
 
 import functools
+from typing import NamedTuple
 
 import flax.linen as nn
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -123,11 +125,66 @@ def test_places_are_counted_from_the_beginning_of_a_document():
 
 def test_of_a_wide_carry_evenly_spread_units_are_looked_at():
     carry = {"a": jnp.zeros((1, 30)), "b": jnp.arange(70.0).reshape(1, 7, 10)}
-    units = Units.of(carry, most=10)
+    units = Units.of(carry, ["a", "b"], most=10)
     assert units.all == 100 and len(units.names) == 10
-    of_b = [number for leaf, number in units.names if "b" in leaf]
+    of_b = [number for leaf, number in units.names if leaf == "b"]
     assert len(of_b) == 7 and np.ptp(of_b) == 69 and np.ptp(np.diff(of_b)) <= 1
     assert units.row(carry)[0, 3:].tolist() == of_b
+
+
+class Memory(NamedTuple):
+    c: jax.Array
+    empty: jax.Array
+
+
+@flax.struct.dataclass
+class Both:
+    fast: jax.Array
+    slow: Memory
+
+
+class NamedCell:
+    """A cell whose carry has names, one of them of a leaf without numbers."""
+
+    def init(self, key, in_features):
+        return {}
+
+    def initial_carry(self, params, input_shape):
+        zeros = jnp.zeros((input_shape[0], 2))
+        return {"a": [zeros], "b": Both(zeros, Memory(zeros, zeros[:, :0]))}
+
+    def step(self, params, carry, x):
+        return jax.tree.map(lambda leaf: leaf + 1, carry), carry["b"].fast
+
+
+class PairCell(NamedCell):
+    def initial_carry(self, params, input_shape):
+        return 3 * (jnp.zeros((input_shape[0], 2)),)
+
+    def step(self, params, carry, x):
+        seen, h, ring = carry
+        new_seen = seen + 1
+        put = jax.vmap(lambda ring, h: ring + h)
+        return (new_seen, jnp.tanh(h), put(ring, h)), h
+
+
+@pytest.mark.parametrize(
+    "cell, names",
+    [
+        (LSTMCell(2), ["c", "h"]),
+        (nn.GRUCell(2), ["carry"]),
+        (StackedCell((as_cell(LSTMCell(2)), as_cell(LSTMCell(2)))), "1.c 1.h 2.c 2.h"),
+        (OddCell(), ["count", "h", "on", "z real", "z imaginary"]),
+        (NamedCell(), ["a.1", "b.fast", "b.slow.c"]),
+        (PairCell(), ["seen", "carry 2", "carry 3"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_units_have_the_names_that_the_author_gave(cell, names):
+    if isinstance(names, str):
+        names = [f"carry {name}" for name in names.split()]
+    units = read_text(*network_of(cell), [Piece(0, TEXT[:2])]).units
+    assert list(dict.fromkeys(unit.leaf for unit in units)) == names
 
 
 def test_dependence_is_the_gradient_of_the_log_probability(network):

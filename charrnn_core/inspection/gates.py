@@ -1,10 +1,7 @@
 """Gates: what a step passes through a logistic function, and how often it is open or closed."""
 
-import linecache
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +13,7 @@ from charrnn_core.arrays import Array, Carry, Ids, Params, Reset
 from charrnn_core.engine.equations import called_by_jit, read, run
 from charrnn_core.engine.trace import Traced, trace
 from charrnn_core.engine.unroll import restart
+from charrnn_core.inspection.names import assigned_name
 from charrnn_core.network.calling import begin, take_step
 from charrnn_core.network.network import Network
 from charrnn_core.network.program import Program
@@ -26,8 +24,6 @@ CLOSED, OPEN = 0.1, 0.9
 """A gate below the one is closed, above the other open."""
 
 _LOGISTIC = ("logistic", "sigmoid")
-_LIBRARIES = {"jax", "jaxlib", "flax", "charrnn_core"}
-_ASSIGNED = re.compile(r"\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
 _STEPS = 512
 
 
@@ -156,24 +152,6 @@ class _Gates:
 
     def _step(self, params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
         return take_step(self._network.cell, params, carry, x)
-
-
-def assigned_name(equation: JaxprEqn) -> str | None:
-    """Return the variable that the author's line assigns the result of an equation to.
-
-    The line is the innermost one outside of jax, flax and charrnn's core; None if it assigns
-    nothing, or cannot be read.
-    """
-    trace = equation.source_info.traceback
-    for frame in trace.frames if trace is not None else ():
-        if _LIBRARIES.isdisjoint(Path(frame.file_name).parts):
-            found = _ASSIGNED.match(_line(frame.file_name, frame.line_num))
-            return found[1] if found else None
-    return None
-
-
-def _line(file: str, number: int) -> str:
-    return linecache.getline(file, number)
 
 
 def _is_logistic(equation: JaxprEqn) -> bool:

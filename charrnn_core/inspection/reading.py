@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.arrays import Array, Carry, Ids, Params
+from charrnn_core.inspection.names import leaf_names
 from charrnn_core.inspection.units import Unit, Units
 from charrnn_core.network.network import Network
 from charrnn_core.network.program import Program
@@ -71,7 +72,7 @@ def read_text(network: Network, params: Params, pieces: Sequence[Piece]) -> Read
     ((5, 4), (5, 5), [0, 1, 2, 3, 4])
     """
     fresh = network.initial_carry(params, 1)
-    units = Units.of(network.reading.cell_carry(fresh))
+    units = Units.of(network.reading.cell_carry(fresh), leaf_names(network, params))
     program = Program(_Reader(network, units).read)
     of_pieces = [_read_piece(program, params, fresh, piece) for piece in pieces if len(piece.ids)]
     parts = [np.concatenate(each) for each in zip(*of_pieces, strict=True)]

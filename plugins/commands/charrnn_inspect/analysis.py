@@ -159,7 +159,12 @@ def _settling(model: Model, pieces: Sequence[Piece], read: ReadText) -> dict[str
 
 
 def _by_position(nats: npt.NDArray[Any], places: npt.NDArray[Any]) -> list[Span]:
-    """Return the mean bits over spans of positions that double, with intervals."""
+    """Return the mean bits over spans of positions that double, with intervals.
+
+    >>> spans = _by_position(np.array([1, 2, 4, 6]) * math.log(2), np.arange(4))
+    >>> [(span.first, span.last, round(span.mean, 3), round(span.margin, 3)) for span in spans]
+    [(1, 1, 1.0, 0.0), (2, 2, 2.0, 0.0), (3, 4, 5.0, 1.386)]
+    """
     bits, spans = nats.astype(np.float64) / math.log(2), []
     for first, last in _doubling(int(places.max()) + 1):
         some = bits[(places >= first - 1) & (places < last)]

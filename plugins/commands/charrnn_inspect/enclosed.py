@@ -7,14 +7,18 @@ from typing import Any
 from charrnn_core.errors import ExportError
 from charrnn_core.javascript.bundle import engine, model_data
 from charrnn_core.javascript.step import compile_step
-from charrnn_core.network.counts import COUNTS, without_counts
 from charrnn_core.runs.model import Model
 
 MOST_BYTES = 1_000_000
 """A page with 5,000 characters has at most so many, unless it is asked to enclose the model."""
 
-_BYTES_OF_A_PARAMETER = 2 * 4 / 3
-"""In float16 and base64; deflating weights saves a tenth."""
+_MOST_PARAMETERS = 1_000_000
+"""More take four times as much: nobody has to compile them to see that."""
+
+_TOO_LARGE = (
+    "To see how the network reads a text that you type, make the page with --model. The model is "
+    "not in this one, which would have more than 1 MB with it."
+)
 
 
 @dataclass(frozen=True)
@@ -33,35 +37,27 @@ class Enclosed:
 
 
 def enclosed(model: Model, wanted: bool | None, room: int) -> Enclosed:
-    """Return the network of a model in float16, without counts, and leave out what it cannot be.
+    """Return a model as it is, so that what it says of a typed text is what ``score`` says.
 
     Arguments:
         wanted: whether it is to be in the page; None if it is where it takes at most the room.
         room: bytes.
     """
     if wanted is False:
-        return _without("The model is not in this page.")
-    size = int(model.parameters * _BYTES_OF_A_PARAMETER)
-    if wanted is None and size * 0.8 > room:
-        return _too_large(size)
+        return _without(
+            "This page was made without the model; one made with --model reads what you type."
+        )
+    if wanted is None and model.parameters > _MOST_PARAMETERS:
+        return _without(_TOO_LARGE)
     try:
-        compiled = compile_step(model.network, without_counts(model.params))
+        compiled = compile_step(model.network, model.params)
     except ExportError as error:
         return _without(f"A text of your own cannot be read here: {error}")
-    data = model_data(compiled, model.alphabet, model.network.separator, float16=True)
+    data = model_data(compiled, model.alphabet, model.network.separator)
     code = engine(compiled)
-    size = len(code) + len(json.dumps(data))
-    if wanted is None and size > room:
-        return _too_large(size)
-    counts = " alone, without the counts of its text," if COUNTS in model.params else ""
-    return Enclosed(code, data, f"The network{counts} reads it here; nothing is sent anywhere.")
-
-
-def _too_large(size: int) -> Enclosed:
-    return _without(
-        f"The model is not in this page, to which it would add {size / 1e6:.1f} MB; with --model "
-        "it is, and then reads a text of your own."
-    )
+    if wanted is None and len(code) + len(json.dumps(data)) > room:
+        return _without(_TOO_LARGE)
+    return Enclosed(code, data, "The model is in this page and reads it here; nothing is sent.")
 
 
 def _without(words: str) -> Enclosed:

@@ -24,7 +24,7 @@ _SCRIPTS = ("data", "text", "choice", "units", "typed", "start")
 _STRONGEST = 50
 """The most of a colour, in percent, that is mixed with the paper: letters stay easy to read."""
 
-_NO_MODEL = Enclosed("", None, "The model is not in this page.")
+_NO_MODEL = Enclosed("", None, "")
 _MARKED = LEVELS // 3
 """From this level on a unit's sign is marked."""
 
@@ -74,7 +74,7 @@ def _data(subject: Subject, analysis: Analysis, chosen: Sequence[int]) -> dict[s
     leaves = list(dict.fromkeys(unit.leaf for unit in read.units))
     units = [
         {
-            "name": _named(read.units[unit]),
+            "name": str(read.units[unit]),
             "leaf": leaves.index(read.units[unit].leaf),
             "number": read.units[unit].number,
             "origin": each.origin,
@@ -154,18 +154,21 @@ def _head(subject: Subject, analysis: Analysis, shown: int) -> str:
     return (
         f"<h1>What the units of {escaped(subject.run)} do</h1>\n"
         f"<p>{escaped(subject.network)}, reading {len(read.ids):,} {subject.alphabet.unit}s of "
-        f"{escaped(subject.text)}: {bits:.3f} bits per {subject.alphabet.unit}. {seen}.</p>"
+        f"{escaped(subject.text)}: {bits:.3f} bits per {subject.alphabet.unit}. {seen}.</p>\n"
+        f"{_WHAT_A_UNIT_IS}"
     )
 
 
-def _named(unit: Unit) -> str:
-    return f"{unit.leaf} {unit.number}"
+_WHAT_A_UNIT_IS = """<p>A unit is one of the numbers that the network carries from character to
+character, which are its memory. Every character has the colour of the chosen unit once that
+character has been read: orange where the unit is above 0, blue where it is below. A unit that
+follows something, such as the length of a line, changes its colour with it.</p>"""
 
 
 def _text_part(names: Sequence[Unit], back: int) -> str:
     groups: dict[str, list[str]] = {}
     for at, unit in enumerate(names):
-        option = f'<option value="{at}">{escaped(_named(unit))}</option>'
+        option = f'<option value="{at}">{escaped(str(unit))}</option>'
         groups.setdefault(unit.leaf, []).append(option)
     options = "".join(
         f'<optgroup label="{escaped(leaf)}">{"".join(some)}</optgroup>'
@@ -202,7 +205,7 @@ With “what the next one depends on”, the {back} characters up to the chosen 
 
 def _typing_part(model: Enclosed) -> str:
     if model.data is None:
-        return f'<p class="faint">{escaped(model.words)}</p>'
+        return f'<h2 id="typing">A text of your own</h2>\n<p>{escaped(model.words)}</p>'
     return f"""<h2 id="typing">A text of your own</h2>
 <p><label for="typed">Type or paste a text</label>
 <textarea id="typed" rows="3" spellcheck="false"></textarea></p>
@@ -230,7 +233,7 @@ first half of the text and judged on the second.</p>
 
 def _feature_row(row: Followed, units: Sequence[Unit], place: dict[int, int]) -> str:
     buttons = "".join(_unit_button(units[unit], r, place.get(unit)) for unit, r in row.best)
-    linear = "–" if math.isnan(row.probe) else f"{row.probe:.2f}"
+    linear = "–" if math.isnan(row.probe) else _minus(f"{row.probe:.2f}")
     return (
         f'<tr><th scope="row">{escaped(row.name)}</th><td class="number">{row.chance:.2f}</td>'
         f'<td class="number">{linear}</td><td>{buttons}</td></tr>'
@@ -238,10 +241,14 @@ def _feature_row(row: Followed, units: Sequence[Unit], place: dict[int, int]) ->
 
 
 def _unit_button(unit: Unit, r: float, at: int | None) -> str:
-    label = f"{escaped(_named(unit))} <b>{r:+.2f}</b>"
+    label = f"{escaped(str(unit))} <b>{_minus(f'{r:+.2f}')}</b>"
     if at is None:  # there was no room for its values
         return f'<span class="unit">{label}</span>'
     return f'<button type="button" class="unit" data-unit="{at}">{label}</button>'
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def _gates_part(analysis: Analysis) -> str:
@@ -261,11 +268,13 @@ def _looking_back_part(analysis: Analysis) -> str:
     return f"""<h2 id="reach">How far predictions look back</h2>
 <p>The norm of the gradient of the next character’s log-probability with respect to what was read,
 by how many characters ago that was, on average over the text.</p>
-<figure>{reach}<figcaption class="faint">characters back</figcaption></figure>
+<figure>{reach}<figcaption class="faint">characters back: 1, 2, 3 to 4, 5 to 8 and so
+on</figcaption></figure>
 <h2 id="settling">Loss since the beginning</h2>
 <p>Bits per character by position, counted from {escaped(analysis.starts)}, with 95 %
 intervals.</p>
-<figure>{settling}<figcaption class="faint">position</figcaption></figure>"""
+<figure>{settling}<figcaption class="faint">position: 1, 2, 3 to 4, 5 to 8 and so
+on</figcaption></figure>"""
 
 
 def _notes() -> str:

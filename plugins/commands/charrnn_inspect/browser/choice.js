@@ -9,7 +9,7 @@ const VIEWS = {
     level: (i) => text.read.levels[chosen.unit * text.length + i],
     legend: () => {
       const { name, origin, scale } = DATA.units[chosen.unit];
-      const at = (share) => (origin + share * scale).toPrecision(3);
+      const at = (share) => written(origin + share * scale, 3);
       const middle = origin ? `its mean, ${at(0)}` : "0";
       return [`${name}: ${at(-1)}`, scaleOf(-DATA.most, DATA.most),
         `${at(1)}; no colour is ${middle}`];

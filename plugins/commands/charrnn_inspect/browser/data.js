@@ -7,6 +7,16 @@ async function givenText() {
   return Object.fromEntries(DATA.names.map((name, i) => [name, arrays[i]]));
 }
 
+// Return a number in words, to so many digits.
+function written(number, digits) {
+  return String(Number(number.toPrecision(digits))).replace("-", "−");
+}
+
+// Return a correlation in words.
+function correlation(r) {
+  return (r < 0 ? "−" : "+") + Math.abs(r).toFixed(2);
+}
+
 // Return what stands for a symbol in a sentence.
 function nameOf(id) {
   const symbol = DATA.symbols[id];

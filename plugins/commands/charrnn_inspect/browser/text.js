@@ -11,15 +11,17 @@ class Text {
     this.read = read;
     this.length = read ? read.ids.length : 0;
     this.spans = [];
-    const all = document.createDocumentFragment();
+    const lines = [];
+    let ended = true;
     for (let i = 0; i < this.length; i++) {
-      const symbol = DATA.symbols[read.ids[i]];
+      if (ended) lines.push(document.createElement("div"));
       const span = document.createElement("span");
-      span.textContent = symbol === "↵" ? "↵\n" : symbol;
+      span.textContent = DATA.symbols[read.ids[i]];
       this.spans.push(span);
-      all.append(span);
+      lines.at(-1).append(span);
+      ended = span.textContent === "↵";
     }
-    this.element.replaceChildren(all);
+    this.element.replaceChildren(...lines);
     this.places = new Map(this.spans.map((span, i) => [span, i]));
   }
 
@@ -39,36 +41,34 @@ class Text {
 
   // Scroll no further than to bring a character into view.
   reveal(i) {
-    const span = this.spans[i];
-    const box = this.element;
-    const top = span.offsetTop;
-    if (top < box.scrollTop) box.scrollTop = top - 8;
-    const below = top + span.offsetHeight - box.clientHeight;
-    if (below > box.scrollTop) box.scrollTop = below + 8;
+    this.spans[i]?.scrollIntoView({ block: "nearest" });
+  }
+
+  // Return where a character is, in the window.
+  place(i) {
+    return this.spans[i].getBoundingClientRect();
   }
 
   // Return the character so many lines below, as they are laid out, nearest to this column.
   below(i, lines) {
     const step = Math.sign(lines);
-    const left = this.spans[i].offsetLeft;
+    const away = (j) => Math.abs(this.place(j).left - left);
+    const { left } = this.place(i);
     let at = i;
     for (let line = 0; line < Math.abs(lines); line++) {
       const begin = this.edge(at, step) + step;
       if (!(begin in this.spans)) break;
       const far = this.edge(begin, step);
       at = begin;
-      for (let j = begin; j !== far + step; j += step) {
-        const nearer = Math.abs(this.spans[j].offsetLeft - left);
-        if (nearer < Math.abs(this.spans[at].offsetLeft - left)) at = j;
-      }
+      for (let j = begin; j !== far + step; j += step) if (away(j) < away(at)) at = j;
     }
     return at;
   }
 
   // Return the first (step -1) or last (step 1) character of a line.
   edge(i, step) {
-    const top = this.spans[i].offsetTop;
-    while (i + step in this.spans && Math.abs(this.spans[i + step].offsetTop - top) < 4) i += step;
+    const { top } = this.place(i);
+    while (i + step in this.spans && Math.abs(this.place(i + step).top - top) < 4) i += step;
     return i;
   }
 }

@@ -6,11 +6,10 @@ function showCharacter(i) {
   const value = origin + (levels[chosen.unit * text.length + i] * scale) / DATA.most;
   const letter = document.createElement("b");
   letter.textContent = nameOf(ids[i]);
-  const sign = value < 0 ? "−" : "+";
   byId("character").replaceChildren(
     letter,
     ` (${i + 1} of ${text.length}) cost ${bits[i].toFixed(3)} bits. `,
-    `${name} is ${sign}${Math.abs(value).toPrecision(2)}.`,
+    `${name} is ${written(value, 2)}.`,
   );
   const rows = [];
   for (let k = i * DATA.topCount; k < (i + 1) * DATA.topCount; k++) {
@@ -34,7 +33,7 @@ function showAlike() {
     button.type = "button";
     button.className = "unit";
     button.dataset.unit = unit;
-    number.textContent = (r < 0 ? "" : "+") + r.toFixed(2);
+    number.textContent = correlation(r);
     button.append(`${DATA.units[unit].name} `, number);
     return button;
   });
