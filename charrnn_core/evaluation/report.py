@@ -121,7 +121,7 @@ class Evaluation:
     dynamic_mixed: Row | None = None
     baselines: tuple[Row, ...] = ()
     remarks: tuple[str, ...] = field(default=())
-    course: Course | None = field(default=None, repr=False)
+    course: Course | None = field(default=None, repr=False, compare=False)
 
     @property
     def nats_per_char(self) -> float:
