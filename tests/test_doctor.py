@@ -74,6 +74,7 @@ FAULTS: dict[str, tuple[str, str, bytes]] = {
     "latin-1": ("encoding", "mend", ACCENTED.encode("latin-1")),
     "utf-16": ("encoding", "mend", ACCENTED.encode("utf-16")),
     "a few bad bytes": ("encoding", "mend", ACCENTED.encode().replace(b"te", b"t\xffe", 9)),
+    "a bad byte in ASCII": ("encoding", "mend", CLEAN.encode().replace(b" t", b" 4\xd7 t", 1)),
     "CR LF": ("line-ends", "note", CLEAN.replace("\n", "\r\n").encode()),
     "mixed line ends": ("line-ends", "note", CLEAN.replace("a\n", "a\r\n").encode()),
     "CR alone": ("line-ends", "note", CLEAN.replace("\n", "\r").encode()),
