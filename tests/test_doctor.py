@@ -74,6 +74,7 @@ FAULTS: dict[str, tuple[str, str, bytes]] = {
     "latin-1": ("encoding", "mend", ACCENTED.encode("latin-1")),
     "utf-16": ("encoding", "mend", ACCENTED.encode("utf-16")),
     "a few bad bytes": ("encoding", "mend", ACCENTED.encode().replace(b"te", b"t\xffe", 9)),
+    "a bad byte in ASCII": ("encoding", "mend", CLEAN.encode().replace(b" t", b" 4\xd7 t", 1)),
     "CR LF": ("line-ends", "note", CLEAN.replace("\n", "\r\n").encode()),
     "mixed line ends": ("line-ends", "note", CLEAN.replace("a\n", "a\r\n").encode()),
     "CR alone": ("line-ends", "note", CLEAN.replace("\n", "\r").encode()),
@@ -138,6 +139,19 @@ def test_a_fault_is_found_and_nothing_else(tmp_path, fault):
 def test_a_clean_text_is_clean(tmp_path, text):
     found = looked_at(written(tmp_path, text.encode()))
     assert not found.findings and not found.must_mend
+
+
+def test_what_the_held_out_part_repeats_of_itself_is_no_overlap(tmp_path):
+    end = prose(1)[:2000]
+    found = looked_at(written(tmp_path, (CLEAN + end + end).encode()))
+    assert found.copies.held_out >= 2 * len(end) and found.copies.shared_share == 0
+
+
+def test_counting_is_of_the_parts_that_a_run_has(tmp_path):
+    found = looked_at(written(tmp_path, CLEAN.encode()))
+    floor, copies = found.floor, found.copies
+    assert (floor.training, floor.held_out) == (copies.training, copies.held_out)
+    assert copies.held_out == len(CLEAN) - int(0.9 * len(CLEAN)) and not floor.sampled
 
 
 @pytest.mark.parametrize("fault", MENDED_BY_THE_COMMAND)
@@ -252,6 +266,7 @@ def test_its_json_has_what_a_run_would_do(charrnn, tmp_path):
     assert table["findings"] == [] and table["mend"] is False
     assert table["default"]["cell"] == "elman" and table["default"]["widths"] == [8]
     assert table["default"]["minutes"] > 0
+    assert table["default"]["passes"] == pytest.approx(3000 / table["training_characters"], rel=0.5)
     assert [row["name"] for row in table["baselines"]] == ["unigram", "n-gram, order 6", "xz -9e"]
 
 

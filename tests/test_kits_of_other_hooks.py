@@ -20,7 +20,15 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from charrnn_core import Corpus, OptimizerPlugin, RecipePlugin, SourceError, hookimpl, opt
+from charrnn_core import (
+    Corpus,
+    OptimizerPlugin,
+    RecipePlugin,
+    SourceError,
+    SourcePlugin,
+    hookimpl,
+    opt,
+)
 from charrnn_core.registry.registry import Registry
 from charrnn_core.testing import CheckFailed, check, check_sampler, parametrize_checks
 
@@ -97,19 +105,22 @@ def test_the_source_of_files(text_file: Path) -> None:
     outcomes = list(check("source", f"file:{text_file}"))
     assert [outcome for outcome in outcomes if not outcome.good] == []
     assert [outcome.check for outcome in outcomes if outcome.status == "skipped"] == [
-        "pieces-join-again"
-    ]
+        "pieces-join-again", "tells-of-its-wrapper"
+    ]  # fmt: skip
 
 
 def test_the_source_of_long_files(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn_text.files.LARGEST_TEXT", 1000)  # it is given in pieces from here
     outcomes = list(check("source", f"file:{text_file}"))
-    assert {outcome.status for outcome in outcomes} == {"passed"}
+    skipped = [outcome.check for outcome in outcomes if outcome.status == "skipped"]
+    assert skipped == ["tells-of-its-wrapper"] and all(outcome.good for outcome in outcomes)
 
 
 def test_the_source_of_books(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARRNN_GUTENBERG_MIRROR", str(mirror))
-    assert all(outcome.good for outcome in check("source", "gutenberg:520"))
+    outcomes = {outcome.check: outcome for outcome in check("source", "gutenberg:520")}
+    assert all(outcome.good for outcome in outcomes.values())
+    assert outcomes["tells-of-its-wrapper"].status == "passed"
 
 
 @pytest.fixture
@@ -716,6 +727,37 @@ def test_a_source_that_litters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return corpus()
 
     expect("source", source, "writes-into-the-cache-alone", "changes", "litter.txt", "cache")
+
+
+def by_turns() -> Callable[..., Any]:
+    turns = itertools.cycle([[(0, 0)], []])
+    return lambda text: next(turns)
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "parts"),
+    [
+        (lambda text: [(0, 99_999_999)], ["returned ((0, 99999999),)", "places within it"]),
+        (lambda text: [(0, len(text) // 2)], ["which has none", "publisher"]),
+        (by_turns(), ["asked twice"]),
+        (lambda text: text.missing, ["AttributeError"]),
+    ],
+    ids=["beyond", "of any text", "by turns", "broken"],
+)
+def test_a_source_that_tells_nonsense_of_its_wrapper(wrapper: Any, parts: list[str]) -> None:
+    class Theirs:
+        @staticmethod
+        @hookimpl
+        def charrnn_sources() -> Any:
+            target = lambda argument, options, context: corpus()  # noqa: E731
+            yield SourcePlugin(name="theirs", target=target, wrapper=wrapper)
+
+    registry = Registry()
+    registry.add(lambda: Theirs, "theirs")
+    [outcome] = check("source", "theirs", registry=registry, only=["tells-of-its-wrapper"])
+    assert outcome.status == "failed"
+    for part in parts:
+        assert part in outcome.message
 
 
 def test_a_source_without_its_text_is_told_of_once(tmp_path: Path) -> None:

@@ -87,3 +87,10 @@ def test_options_in_the_readme_exist(charrnn):
     help_texts = "".join(charrnn(command, "--help").stdout for command in set(commands))
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-deps"}:
         assert option in help_texts, option
+
+
+def test_it_opens_with_a_picture_that_needs_nothing_else():
+    alt, path = re.search(r"^# charrnn\n\n!\[(.+)\]\((.+)\)\n", README).groups()
+    picture = (ROOT / path).read_text()
+    assert len(alt) > 40 and len(picture) < 40_000
+    assert not re.search(r"<script|https?:(?!//www\.w3\.org/2000/svg)|url\(", picture)

@@ -54,7 +54,8 @@ def test_a_page_has_curves_samples_settings_and_results(run, trained):
     samples = [json.loads(x) for x in (run / "samples.jsonl").read_text().splitlines()]
     assert len(samples) > 5 and samples[-1]["prompt"] == "Ann "
     for part in (
-        "finished", "elman:4", "n-gram, order 6", "batch", "jax", "processor",
+        "finished", "elman:4", "n-gram, order 6", "Dotted: what counting", "batch", "jax",
+        "processor",
         f"update {samples[-1]['step']}", f"Ann {samples[-1]['text'][:10].strip()}",
         f"{trained.held_out.bits_per_char:.4f}",
     ):  # fmt: skip

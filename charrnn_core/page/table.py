@@ -20,7 +20,7 @@ def html_table(
 
     Arguments:
         rows: cells of plain text, or `Markup`.
-        head: the names of the columns; empty for none.
+        head: the names of the columns, of which some may be empty; empty for none.
         numbers: whether all columns but the first hold numbers, which end at the right.
         caption: what the table shows.
 
@@ -30,7 +30,10 @@ def html_table(
     kind = ' class="number"' if numbers else ""
     lines = []
     if head:
-        names = (f'<th scope="col"{kind if i else ""}>{html(x)}</th>' for i, x in enumerate(head))
+        names = (
+            f'<th scope="col"{kind if i else ""}>{html(x)}</th>' if x else "<td></td>"
+            for i, x in enumerate(head)
+        )
         lines.append(f"<tr>{''.join(names)}</tr>")
     for name, *cells in rows:
         data = "".join(f"<td{kind}>{html(cell)}</td>" for cell in cells)

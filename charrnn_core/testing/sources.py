@@ -7,6 +7,7 @@ downloads is kept in the user's cache.
 import contextlib
 import hashlib
 import io
+import itertools
 import os
 import re
 import tempfile
@@ -17,15 +18,18 @@ from typing import Any
 
 from charrnn_core.errors import CharRNNError
 from charrnn_core.files.atomic import cache_directory
+from charrnn_core.registry.descriptors import SourcePlugin
 from charrnn_core.testing.auditing import address, changed_paths, listening
 from charrnn_core.testing.kit import Kit, NotApplicable, fail
 from charrnn_core.testing.registration import REGISTRATION
 from charrnn_core.testing.subject import Subject
 from charrnn_core.text.corpus import Corpus, SourceContext
 from charrnn_core.text.load import read_corpus
+from charrnn_core.text.wrappers import wrapper_spans
 
 _SHOWN = 60
 _NONSENSE = ("", "\0", "no such text \N{SNOWMAN}", "x" * 5000)
+_UNWRAPPED = ("", "\n", "Ann sees Bob.\n" * 20, "\r\n\t\N{SNOWMAN}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -229,9 +233,30 @@ def writes_into_the_cache_alone(subject: SourceSubject) -> None:
         fail(f"it changes {path}", f"write only below context.cache, which is {cache}")
 
 
+def tells_of_its_wrapper(subject: SourceSubject) -> str:
+    """Its wrapper, asked about any text, returns places within it, the same ones every time."""
+    plugin = subject.provider.plugin
+    if not isinstance(plugin, SourcePlugin) or plugin.wrapper is None:
+        raise NotApplicable("it tells of no wrapper")
+    for text in (*_UNWRAPPED, "".join(itertools.islice(subject.corpus.read(), 1))):
+        one, two = (wrapper_spans(plugin, text) for _ in range(2))
+        if one != two:
+            fail(
+                f"asked twice about a text of {len(text)} characters, its wrapper returns {one} "
+                f"and {two}",
+                "make it depend on the text alone",
+            )
+        if one and text in _UNWRAPPED:
+            fail(
+                f"its wrapper returns {one} for {text!r}, which has none",
+                "return an empty list unless the marks of your publisher are there",
+            )
+    return f"{len(_UNWRAPPED)} texts without one, and its own"
+
+
 KIT = Kit(SourceSubject, (
     *REGISTRATION,
     gives_a_corpus, says_where_from, no_lone_surrogates, same_text_twice, pieces_join_again,
-    bad_arguments, offline, prints_nothing, writes_into_the_cache_alone,
+    bad_arguments, offline, prints_nothing, writes_into_the_cache_alone, tells_of_its_wrapper,
 ))  # fmt: skip
 """The kit for sources."""

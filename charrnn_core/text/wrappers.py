@@ -36,17 +36,24 @@ def find_wrapper(text: str, registry: Registry) -> Wrapper | None:
     >>> find_wrapper("*** START OF THE PROJECT GUTENBERG EBOOK ***\\n\\nJoy", Registry.installed())
     Wrapper(source='gutenberg', spans=((0, 46),))
     """
-    found: list[Wrapper] = []
-    for plugin in registry.offered(SourcePlugin):
-        if plugin.wrapper is None:
-            continue
-        target = plugin.imported("wrapper", plugin.wrapper)
-        call = Call(f"source {plugin.name!r}", target, _MUST)
-        with call:
-            spans = tuple((int(start), int(end)) for start, end in target(text))
-        ends = [0, *(place for span in spans for place in span), len(text)]
-        if ends != sorted(ends):
-            raise call.fault(f"returned {spans!r} for a text of {len(text)} characters")
-        if spans:
-            found.append(Wrapper(plugin.name, spans))
+    found = [Wrapper(plugin.name, told) for plugin in registry.offered(SourcePlugin)
+             if (told := wrapper_spans(plugin, text))]  # fmt: skip
     return max(found, key=lambda wrapper: wrapper.characters, default=None)
+
+
+def wrapper_spans(plugin: SourcePlugin, text: str) -> tuple[tuple[int, int], ...]:
+    """Ask one source where its wrapper is in a text; it may know of none.
+
+    Raises:
+        PluginError: it cannot be asked, or what it returns are no places within the text.
+    """
+    if plugin.wrapper is None:
+        return ()
+    target = plugin.imported("wrapper", plugin.wrapper)
+    call = Call(f"source {plugin.name!r}", target, _MUST)
+    with call:
+        spans = tuple((int(start), int(end)) for start, end in target(text))
+    ends = [0, *(place for span in spans for place in span), len(text)]
+    if ends != sorted(ends):
+        raise call.fault(f"returned {spans!r} for a text of {len(text)} characters")
+    return spans

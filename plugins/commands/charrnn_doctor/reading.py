@@ -27,6 +27,8 @@ MOST = 1 << 25
 
 _BEGINNING = 1 << 16
 _AROUND = 30
+_FEW_WRONG = 1e-3
+"""Bytes of no encoding that are rarer than that are damage, in a text that is ASCII else."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ def read(source: Ref, registry: Registry) -> Reading:
         SourceError, CorpusError: there is no text, or nothing tells its encoding.
     """
     notes = list[str]()
-    source, findings = _in_its_encoding(source, registry)
-    corpus = read_corpus(source, registry, notes.append)
+    source, corpus, findings = _in_its_encoding(source, registry, notes)
     if _takes(source, registry, "newlines"):
         notes.clear()  # what the source tells of line ends is told below
         kept = _beginning(source.with_options({"newlines": "keep"}), registry, notes)
@@ -72,14 +73,21 @@ def read(source: Ref, registry: Registry) -> Reading:
     return Reading(source, corpus, _first(corpus), tuple(told), tuple(findings))
 
 
-def _in_its_encoding(source: Ref, registry: Registry) -> tuple[Ref, list[Finding]]:
-    """Return a source with the encoding that its text is in, and what was wrong with it."""
+def _in_its_encoding(
+    source: Ref, registry: Registry, notes: list[str]
+) -> tuple[Ref, Corpus, list[Finding]]:
+    """Return a source with the encoding that its text is in, the text, and what was wrong."""
     try:
-        _beginning(source, registry, [])
+        corpus = read_corpus(source, registry, notes.append)
+        _first(corpus)
         findings = _is_utf8(source, registry)
+        if not findings:
+            return source, corpus, []
     except CorpusError as error:
         findings = [_encoding(source, registry, error)]
-    return source.with_options(findings[0].options) if findings else source, findings
+    notes.clear()
+    source = source.with_options(findings[0].options)
+    return source, read_corpus(source, registry, notes.append), findings
 
 
 def _takes(source: Ref, registry: Registry, *names: str) -> bool:
@@ -126,7 +134,9 @@ def _encoding(source: Ref, registry: Registry, error: CorpusError) -> Finding:
     if wide is None and is_binary(data[:_BEGINNING]):
         raise error
     fault, known = _Fault.of(data), str(error).partition(";")[0]
-    if wide is None and fault.wrong < fault.right and fault.wrong:
+    found = wide or (likely_encoding(data, fault.first) if fault.wrong else "utf-8")
+    few = fault.wrong < fault.right or (found is None and fault.wrong < _FEW_WRONG * len(data))
+    if wide is None and fault.wrong and few:
         return Finding(
             name="encoding",
             what=f"{known}; {fault.wrong:,} bytes in all are wrong, and the rest is UTF-8",
@@ -135,7 +145,6 @@ def _encoding(source: Ref, registry: Registry, error: CorpusError) -> Finding:
             remedy="repair them; with --source-opt errors=replace they are read as U+FFFD",
             options={"errors": "replace", "encoding": "utf-8"},
         )
-    found = wide or (likely_encoding(data, fault.first) if fault.wrong else "utf-8")
     if found is None or found == source.options.get("encoding", "utf-8"):
         raise error
     return Finding(

@@ -50,7 +50,7 @@ def report_page(histories: Sequence[History], refresh: int | None = None) -> str
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     curves, style = charts(runs)
     parts = [
-        f"{MARK}<h1>{escaped(title)}</h1>",
+        f"{MARK}<main><h1>{escaped(title)}</h1>",
         _live(refresh),
         overview_table(runs),
         _troubles(runs),
@@ -62,6 +62,7 @@ def report_page(histories: Sequence[History], refresh: int | None = None) -> str
         else _section("Settings that are not the default", settings_table(runs)),
         _section("Trained with", environment_table(runs)),
         _section("The curves in numbers", numbers_table(runs)),
+        "</main>",
     ]
     return page(f"{title}: charrnn", "\n".join(parts), style=_STYLE + style, refresh=refresh)
 

@@ -35,6 +35,8 @@ def spread_out(found: Sequence[Sample], most: int) -> list[Sample]:
 
     >>> [sample.step for sample in spread_out([Sample(n, "", "") for n in range(1, 10)], 3)]
     [1, 5, 9]
+    >>> spread_out([Sample(1, "", ""), Sample(2, "", "")], 1)[0].step
+    2
     """
     if len(found) <= most:
         return list(found)
