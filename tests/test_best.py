@@ -110,6 +110,19 @@ def test_info_tells_of_the_run_and_of_its_best_model(worse, charrnn):
     assert f"model update {worse.updates:,}, the last best" in shown
 
 
+def test_info_shows_the_loss_on_all_of_the_held_out_text(config, tmp_path, charrnn):
+    """And beside it the one of the excerpt that was read while the model learnt."""
+    small = dataclasses.replace(config, eval_characters=40)
+    trained = train(small, out=tmp_path / "run", note=quiet)
+    result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    excerpt = trained.model.table["held_out_nats_per_char"]
+    result["nats_per_char"] = excerpt + 0.25
+    (tmp_path / "run" / "evaluation.json").write_text(json.dumps(result))
+    shown = charrnn("info", "run").stdout
+    assert f"held-out    {excerpt + 0.25:.4f} nats" in shown
+    assert f"excerpt     {excerpt:.4f} nats" in shown
+
+
 def test_a_new_training_begins_with_the_best_parameters(worse, tmp_path):
     notes = []
     changed = dataclasses.replace(worse.model.config, init_from=str(worse.directory))

@@ -189,6 +189,7 @@ def _of_symbols(
 ) -> Finding:
     """Return a finding about certain characters; few of them need not be mended."""
     count = text.count(found)
+    what = what.replace("characters", "character", 1) if count == 1 else what
     places = [text.body.index(symbol) for symbol in found[:_EXAMPLES]]
     return Finding(
         name=name,
@@ -203,9 +204,13 @@ def _of_symbols(
 
 def _named(text: Examined, symbols: str) -> str:
     by_count = sorted(symbols, key=text.count, reverse=True)
-    shown = [f"{_names(symbol)} {text.count(symbol):,} times" for symbol in by_count[:_EXAMPLES]]
+    shown = [f"{_names(symbol)} {_times(text.count(symbol))}" for symbol in by_count[:_EXAMPLES]]
     more = [f"{len(symbols) - _EXAMPLES:,} more"] if len(symbols) > _EXAMPLES else []
     return ", ".join(shown + more)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _names(symbols: str) -> str:

@@ -1,12 +1,17 @@
 """The command ``charrnn info``; it imports what reads a run when it runs, to keep --help fast."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from charrnn_core.console.layout import room
+from charrnn_core.files.atomic import user_path
 from charrnn_core.files.typed import for_json
 from charrnn_core.terminal import emit, say_json
+
+if TYPE_CHECKING:
+    from charrnn_core.runs.history import History
 
 
 @click.command()
@@ -23,23 +28,25 @@ def info(run: Path, as_json: bool, best: bool) -> None:
     from charrnn_core.runs.opening import check_run
 
     check_run(run)
+    from charrnn_core.runs.history import read_history
     from charrnn_core.runs.model import describe_run
     from charrnn_info.screen import lines
 
     table = describe_run(run, last=not best)
     if as_json:
         say_json(for_json(table))
-    else:
-        emit("".join(f"{line}\n" for line in lines(table, room(), _curve(run))))
+        return
+    history = read_history(run) if user_path(run).is_dir() else None
+    shown = lines(table, room(), history and history.evaluation, _curve(history))
+    emit("".join(f"{line}\n" for line in shown))
 
 
-def _curve(run: Path) -> list[str]:
+def _curve(history: "History | None") -> list[str]:
     """Return the lines of the learning curve; none for a file, or if there is no terminal."""
-    if room() is None or not run.is_dir():
+    if room() is None or history is None:
         return []
     from charrnn_core.console.curve import curve_in_terminal
     from charrnn_core.evaluation.saved import learning_curve
     from charrnn_core.runs.curves import chart
-    from charrnn_core.runs.history import read_history
 
-    return curve_in_terminal(chart([learning_curve(read_history(run))]))
+    return curve_in_terminal(chart([learning_curve(history)]))

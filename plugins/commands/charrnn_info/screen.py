@@ -17,16 +17,22 @@ _MOST_SYMBOLS = 120
 _ELSEWHERE = (*_COMPONENTS, "cell", "source", "alphabet", "embedding", "tied", "split")
 
 
-def lines(table: Mapping[str, Any], width: int | None, curve: Sequence[str] = ()) -> list[str]:
+def lines(
+    table: Mapping[str, Any],
+    width: int | None,
+    evaluation: Mapping[str, Any] | None = None,
+    curve: Sequence[str] = (),
+) -> list[str]:
     """Return the lines of all parts, each part under a heading.
 
     Arguments:
         table: from `charrnn_core.runs.model.describe_run`.
         width: the width of the terminal; None does not wrap lines.
+        evaluation: the result of the run at its end, of all of the held-out text.
         curve: the lines of the learning curve, which follow the result.
     """
     parts = {
-        "result": _result(table),
+        "result": _result(table, evaluation),
         "model": _model(table),
         "text": _text(table),
         "options": _options(table),
@@ -41,11 +47,13 @@ def lines(table: Mapping[str, Any], width: int | None, curve: Sequence[str] = ()
     return shown[1:]
 
 
-def _result(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _result(
+    table: Mapping[str, Any], evaluation: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
     loop = table.get("loop") or {}
     rows = [
         ("status", str(table["status"])),
-        ("held-out", _loss(table.get("held_out_nats_per_char"), _unit(table))),
+        *_held_out(table, evaluation),
         *(_models(Chosen(**table["model"]), loop, _unit(table)) if "model" in table else ()),
     ]
     if isinstance(step := loop.get("step", table.get("step")), int):
@@ -58,6 +66,21 @@ def _result(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     if troubles := [f"{loop[key]} {key}" for key in ("skipped", "rollbacks") if loop.get(key)]:
         rows.append(("trouble", ", ".join(troubles)))
     return [*rows, ("checkpoint", str(table["checkpoint"]))]
+
+
+def _held_out(
+    table: Mapping[str, Any], evaluation: Mapping[str, Any] | None
+) -> Iterable[tuple[str, str]]:
+    """Say the loss on all of the held-out text, if this model had it measured, and as it learnt."""
+    learning, unit = table.get("held_out_nats_per_char"), _unit(table)
+    evaluation = evaluation or {}
+    whole, of = evaluation.get("nats_per_char"), evaluation.get("model", {}).get("step")
+    if not isinstance(whole, float) or of != table.get("step"):
+        yield "held-out", _loss(learning, unit)
+        return
+    yield "held-out", _loss(whole, unit)
+    if isinstance(learning, float) and abs(learning - whole) >= 1e-4:
+        yield "excerpt", f"{_loss(learning, unit)}, of what is read while it learns"
 
 
 def _loss(nats: Any, unit: str) -> str:
