@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "sampling": {"engine", "network", "text"},
     "javascript": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "page", "registry", "sampling", "text"},
+    "serving": {"engine", "network", "runs", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "page", "registry", "runs", "sampling", "text"},
     "inspection": {"engine", "network", "text"},
     "training": {
@@ -69,7 +70,7 @@ PLUGINS_MAY_IMPORT = {
     "observers": {"files", "page", "runs"},
     "optimizers": set(),
     "recipes": set(),
-    "samplers": {"console", "files", "runs", "text"},
+    "samplers": {"console", "files", "runs", "sampling", "text"},
     "sources": {"console", "files", "registry", "text"},
 }
 """Which rooms the built-in plugins need, besides the modules at the root that authors import."""

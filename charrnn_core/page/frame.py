@@ -30,6 +30,7 @@ def page(
     script: str = "",
     data: Any = None,
     refresh: int | None = None,
+    reaches_its_server: bool = False,
 ) -> str:
     """Return an HTML file that needs nothing else, and that can reach nothing else.
 
@@ -41,6 +42,7 @@ def page(
             what `data` is for.
         data: plain data, which the script has as ``DATA``; left out if None.
         refresh: after how many seconds the browser reads the file again; None for never.
+        reaches_its_server: whether the script may ask the server that the page came from.
 
     >>> '<h1>A run</h1>' in page("A run", "<h1>A run</h1>")
     True
@@ -53,7 +55,7 @@ def page(
         code = f"{code}{script}"
         parts.append(f"<script>{code}</script>\n")
     return _HTML.format(
-        policy=_policy(code),
+        policy=_policy(code, reaches_its_server),
         refresh="" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">\n',
         title=escaped(title),
         style=base_style() + style,
@@ -82,13 +84,14 @@ def _inert(data: Any) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _policy(code: str) -> str:
-    """Return a Content-Security-Policy under which this code runs, and nothing is fetched."""
+def _policy(code: str, reaches_its_server: bool) -> str:
+    """Return a Content-Security-Policy under which this code runs, and nothing else is fetched."""
     script = "'none'"
     if code:
         digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
         script = f"'sha256-{digest}' blob:"
+    reached = "connect-src 'self'; " if reaches_its_server else ""
     return (
-        f"default-src 'none'; script-src {script}; worker-src blob:; "
+        f"default-src 'none'; {reached}script-src {script}; worker-src blob:; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )

@@ -96,7 +96,7 @@ class Drawer:
         """
         apart = not isinstance(prompt, np.ndarray)
         prompts = prompt if apart else [prompt] * batch
-        places = _Places(len(prompts))
+        places = Places(len(prompts))
         params, key = jax.device_put((params, key), places.everywhere)
         state = None
         for ids, begins in read_in_pieces(prompts):
@@ -129,7 +129,7 @@ class Drawer:
             batch: the number of rows.
             apart: whether the rows continue prompts of their own.
         """
-        places = _Places(batch)
+        places = Places(batch)
         params, key = placed_shapes((params, jax.eval_shape(_any_key)), places.everywhere)
         state = None
         for ids, begins in read_in_pieces([np.zeros(prompt_length, np.int32)] * batch)[:2]:
@@ -163,7 +163,7 @@ class _Rows:
             carry, _, memory = state
         logits, carry = self.network.unroll(params, carry, ids, steps == begins)
         memory = self.sampler.observe_all(memory, ids, steps >= begins)
-        return _by_rows((carry, logits[-1], memory), rows, mesh)
+        return by_rows((carry, logits[-1], memory), rows, mesh)
 
     def write(
         self,
@@ -214,7 +214,7 @@ class _Rows:
         scores = [jnp.zeros((room, rows))] * 2 if self.scored else []
         empty = Drawn(jnp.zeros((room, rows), jnp.int32), *scores)
         state, drawn = jax.lax.fori_loop(0, times, some, (state, empty))
-        return _by_rows(state, rows, mesh), drawn
+        return by_rows(state, rows, mesh), drawn
 
     def _log_p(self, model: Logits, shaped: Logits, ids: Any) -> tuple[Any, ...]:
         """Return the log-probabilities of the ids under both distributions, if requested."""
@@ -241,7 +241,7 @@ class Generator:
         return (drawn.ids for drawn in self._draw(params, prompt, length, key, batch))
 
 
-class _Places:
+class Places:
     """Where arrays lie while `rows` rows are written: the rows are shared among devices."""
 
     def __init__(self, rows: int) -> None:
@@ -252,7 +252,7 @@ class _Places:
         )
 
 
-def _by_rows(tree: Tree, rows: int, mesh: Mesh) -> Tree:
+def by_rows(tree: Tree, rows: int, mesh: Mesh) -> Tree:
     """Share the rows of every leaf among the devices, so that one call's result fits the next."""
 
     def place(leaf: Any) -> Any:

@@ -119,7 +119,7 @@ class Ending:
         return text
 
 
-class _Sample:
+class Sample:
     """One sample: the text decoded from its draws until it ends."""
 
     def __init__(self, alphabet: Alphabet, stops: Sequence[str]) -> None:
@@ -193,11 +193,11 @@ def written(
     [['b', 'a']]
     """
     stops = read_stops(stops)
-    return _written(pieces, [_Sample(alphabet, stops) for _ in range(n)], sentence_from)
+    return _written(pieces, [Sample(alphabet, stops) for _ in range(n)], sentence_from)
 
 
 def _written(
-    pieces: Iterable[Drawn], samples: list[_Sample], sentence_from: int | None
+    pieces: Iterable[Drawn], samples: list[Sample], sentence_from: int | None
 ) -> Iterator[list[Written]]:
     done, piece = 0, Drawn(np.empty((0, len(samples)), np.int32))
     for piece in pieces:

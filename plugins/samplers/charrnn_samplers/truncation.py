@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from charrnn_core.sampling.fewest import fewest
+
 Sampler = Callable[[Any, jax.Array, None], tuple[jax.Array, None]]
 
 
@@ -38,7 +40,7 @@ def top_k(options: Any) -> Sampler:
 
     def kept(logits: jax.Array) -> jax.Array:
         most = min(options.k, logits.shape[-1])
-        return _fewest(-logits, jnp.ones(logits.shape, jnp.int32), most)
+        return fewest(-logits, jnp.ones(logits.shape, jnp.int32), most)
 
     return _keeping(kept)
 
@@ -113,34 +115,4 @@ def _reaching(p: float, logits: jax.Array, order: jax.Array) -> jax.Array:
     """Return the fewest symbols, by ascending ``order: float[B,V]``, that are as likely as p."""
     if p >= 1:
         return jnp.ones(logits.shape, bool)
-    return _fewest(order, jax.nn.softmax(logits), max(p, float(jnp.finfo(logits.dtype).tiny)))
-
-
-def _fewest(order: jax.Array, weights: jax.Array, wanted: float) -> jax.Array:
-    """Return the fewest symbols whose weights reach a sum, by ascending ``order: float[B,V]``.
-
-    They are the symbols before a bound, and as many of those at it as are needed. The bound is the
-    largest one before which the weights do not reach the sum, found bit by bit. That takes a tenth
-    of the time of sorting, and memory for ``[B,V]`` where comparing all pairs takes ``[B,V,V]``.
-    """
-    keys = _ordered_bits(order)
-    kind, bits = keys.dtype, 8 * keys.dtype.itemsize
-
-    def with_bit(place: jax.Array, bound: jax.Array) -> jax.Array:
-        more = bound | jnp.left_shift(jnp.array(1, kind), (bits - 1 - place).astype(kind))
-        before = jnp.sum(jnp.where(keys < more, weights, 0), axis=-1, keepdims=True)
-        return jnp.where(before < wanted, more, bound)
-
-    bound = jax.lax.fori_loop(0, bits, with_bit, jnp.zeros((*order.shape[:-1], 1), kind))
-    at = jnp.where(keys == bound, weights, 0)
-    before = jnp.sum(jnp.where(keys < bound, weights, 0), axis=-1, keepdims=True)
-    return (keys < bound) | ((keys == bound) & (before + jnp.cumsum(at, axis=-1) - at < wanted))
-
-
-def _ordered_bits(numbers: jax.Array) -> jax.Array:
-    """Return unsigned integers that are ordered as the numbers are."""
-    bits = 8 * numbers.dtype.itemsize
-    kind = jnp.dtype(f"uint{bits}")
-    found = jax.lax.bitcast_convert_type(numbers + 0.0, kind)  # -0 becomes 0
-    top = jnp.array(1 << (bits - 1), kind)
-    return jnp.where(found >= top, ~found, found | top)
+    return fewest(order, jax.nn.softmax(logits), max(p, float(jnp.finfo(logits.dtype).tiny)))

@@ -1,37 +1,14 @@
-// The page: what a person asks goes to the model, in a Web Worker, and what comes back is shown.
+// A page that writes: what a person asks goes to the model, and what comes back is shown.
+//
+// What stands before this code declares `connect(onReply)`, a promise of `ask(request)`, which posts
+// {id, kind: "write" or "read", ...} or {kind: "stop"}; replies {id, characters, done, ...} come to
+// `onReply`. It also declares `unknownIn(text)`, the characters that the model does not know.
 "use strict";
 
 const element = (id) => document.getElementById(id);
 const LEVELS = [1, 3, 6]; // bits
 const NAMES = { "\n": "line feed", " ": "space", "\t": "tab" };
 const START = { all: "", "top-k": 10, "top-p": 0.9, "min-p": 0.05 };
-
-// Ask the model for something: `ask(request)` posts it; replies come to `onReply`.
-function connect(onReply) {
-  return new Promise((ready, failed) => {
-    const inPage = async () => {
-      const { makeModel, server } = engine();
-      ready(server(await makeModel(DATA), DATA, onReply, 12));
-    };
-    try {
-      const source =
-        `${engine}\nconst { makeModel, server } = engine();\nlet take;\n` +
-        "onmessage = async ({ data }) => {\n" +
-        "  if (take) return take(data);\n" +
-        "  take = server(await makeModel(data), data, postMessage, 40);\n" +
-        "  postMessage({ ready: true });\n};";
-      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-      worker.onerror = () => inPage().catch(failed);
-      worker.onmessage = ({ data }) => {
-        if (data.ready) ready((request) => worker.postMessage(request));
-        else onReply(data);
-      };
-      worker.postMessage(DATA);
-    } catch {
-      inPage().catch(failed); // a browser that makes no workers from a file
-    }
-  });
-}
 
 const bits = (nats) => nats / Math.LN2;
 const level = (nats) => LEVELS.filter((bound) => bits(nats) >= bound).length;
@@ -131,7 +108,7 @@ function score() {
 
 // Characters that the alphabet lacks are skipped; say so.
 function lacking(text) {
-  const symbols = engineFunctions.encode(DATA.alphabet, text).lacking;
+  const symbols = unknownIn(text);
   return symbols.length ? ` Skipped, for the model has never seen them: ${symbols.join(" ")}` : "";
 }
 
@@ -161,7 +138,6 @@ function onReply({ id, characters, done, stopped, seconds, error }) {
   }
 }
 
-const engineFunctions = engine();
 let typed;
 element("controls").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,0 +1,183 @@
+"""Puts what is asked for into slots, and hands out what comes of it: a thread of its own."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_core.errors import CharRNNError, SamplingError
+from charrnn_core.serving.shaping import Shaping
+from charrnn_core.serving.slots import DRAW, Slots, Told, Turn, keys_of
+
+STEPS = 16
+"""K, how many symbols a call reads and writes: fewer cost more, more delay the first one."""
+
+
+class BusyError(CharRNNError):
+    """No more can wait; expected to be tried again later."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One stream: what it reads, then what it draws.
+
+    Arguments:
+        reads: the ids to read, at least one.
+        draws: how many to draw then; 0 for none.
+        seed, row: what decides on the draws, as in ``charrnn sample --seed``, and which of several
+            samples it is.
+        how: what is drawn from.
+        take: called in the batcher's thread with the next ids, in order, those that are read and
+            those that are drawn; returns whether more is wanted. It is called with None at the end
+            of what was asked for, and with an error if there is one.
+        scored: whether `take` needs the likeliest symbols.
+    """
+
+    reads: npt.NDArray[np.int32]
+    draws: int
+    take: Callable[[Told | CharRNNError | None], bool]
+    seed: int = 0
+    row: int = 0
+    how: Shaping = Shaping()
+    scored: bool = False
+    place: int = field(default=0, init=False)
+    """How many of the ids have been handed out."""
+    cancelled: bool = field(default=False, init=False)
+
+    @property
+    def length(self) -> int:
+        """How many ids it has in all."""
+        return len(self.reads) + self.draws
+
+
+class Batcher:
+    """A thread that keeps slots busy with jobs, the first that comes first.
+
+    Arguments:
+        slots: what runs on the device; nothing else may use it.
+        waiting: how many jobs may wait for a slot.
+
+    Example::
+
+        batcher = Batcher(Slots(model.network, model.params, chain, 32), waiting=128)
+        batcher.submit([Job(ids, 100, take)])
+        batcher.close()
+    """
+
+    def __init__(self, slots: Slots, waiting: int) -> None:
+        self._slots, self._most = slots, waiting
+        self._jobs: list[Job | None] = [None] * slots.count
+        self._waiting: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self.symbols = 0
+        self._keys = np.tile(keys_of(0), (slots.count, 1, 1))
+        for scored in (False, True):
+            slots(Turn.idle(STEPS, slots.count), scored)
+        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+        self._thread.start()
+
+    @property
+    def active(self) -> int:
+        """How many slots are in use."""
+        return sum(job is not None for job in self._jobs)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a slot."""
+        return len(self._waiting)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Let jobs take their turn.
+
+        Raises:
+            BusyError: so many cannot wait, or no more are taken.
+        """
+        with self._changed:
+            free = self._jobs.count(None)
+            if self._closing or len(self._waiting) + len(jobs) > self._most + free:
+                raise BusyError("the server is busy; try again later")
+            self._waiting.extend(jobs)
+            self._changed.notify()
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        """Forget jobs, whether they wait or not; their slots are free after the present call."""
+        with self._changed:
+            for job in jobs:
+                job.cancelled = True
+            self._waiting = deque(job for job in self._waiting if not job.cancelled)
+
+    def close(self) -> None:
+        """Finish what has been taken, take no more, and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._admit()
+                while not self.active:
+                    if self._closing:
+                        return
+                    self._changed.wait()
+                    self._admit()
+            try:
+                told = self._slots(self._turn(), any(job and job.scored for job in self._jobs))
+            except Exception as error:
+                self._fail(SamplingError(f"the model failed: {error}"))
+                continue
+            self._hand_out(told)
+
+    def _admit(self) -> None:
+        for slot, job in enumerate(self._jobs):
+            if job is not None and job.cancelled:
+                self._jobs[slot] = job = None
+            if job is None and self._waiting:
+                self._jobs[slot] = job = self._waiting.popleft()
+                self._keys[slot] = keys_of(job.seed)
+
+    def _turn(self) -> Turn:
+        turn = Turn.idle(STEPS, self._slots.count)
+        for slot, job in enumerate(self._jobs):
+            if job is None:
+                continue
+            some = job.reads[job.place : job.place + STEPS]
+            turn.ids[: len(some), slot] = some
+            turn.ids[len(some) :, slot] = DRAW
+            turn.begins[slot], turn.rows[slot] = job.place == 0, job.row
+            for array, number in zip(turn.how, job.how, strict=True):
+                array[slot] = number
+        return turn._replace(keys=self._keys.copy())
+
+    def _hand_out(self, told: Told) -> None:
+        for slot, job in enumerate(self._jobs):
+            if job is None or job.cancelled:
+                continue
+            count = min(STEPS, job.length - job.place)
+            self.symbols += count
+            of_slot = Told(*(None if leaf is None else leaf[:count, slot] for leaf in told))
+            job.place += count
+            impossible = np.flatnonzero(of_slot.ids < 0)
+            if len(impossible):
+                job.take(
+                    SamplingError(
+                        "cannot draw: the sampler forbids every symbol, or the model's output is "
+                        "not finite; use another sampler"
+                    )
+                )
+            elif job.take(of_slot):
+                if job.place < job.length:
+                    continue
+                job.take(None)
+            self._jobs[slot] = None
+
+    def _fail(self, error: CharRNNError) -> None:
+        for slot, job in enumerate(self._jobs):
+            if job is not None:
+                job.take(error)
+            self._jobs[slot] = None

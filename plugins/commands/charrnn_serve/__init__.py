@@ -1,0 +1,1 @@
+"""The command ``charrnn serve``: models over HTTP, as OpenAI's clients ask for completions."""
