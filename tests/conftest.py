@@ -30,10 +30,12 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 from tests.foreign import forgotten  # noqa: E402
+from tests.lowering import in_one_context  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+in_one_context()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
