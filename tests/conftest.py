@@ -3,6 +3,7 @@
 import gc
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,13 @@ SHARED = ROOT.parent / "shared"
 in_one_context()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+PLAIN = {"context": 0, "counts": 0}
+"""Settings of a network that remembers no strings: a training of it compiles a third less.
+
+For tests that are not about what a training computes.
+"""
+PLAIN_OPTIONS = ("--context", "0", "--counts", "0")
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("default")
@@ -212,9 +220,9 @@ def text_file(tmp_path_factory, small_text) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory, text_file) -> Path:
-    """A run that was interrupted at once."""
+@pytest.fixture(scope="session")
+def first_begun(tmp_path_factory, text_file) -> Path:
+    """What `begun` copies."""
     from charrnn_core import RunConfig, train
 
     out = tmp_path_factory.mktemp("begun") / "run"
@@ -224,3 +232,9 @@ def begun(tmp_path_factory, text_file) -> Path:
     )  # fmt: skip
     train(config, out=out, stop=lambda: True, note=lambda line: None)
     return out
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, first_begun) -> Path:
+    """A run that was interrupted at once, of which each file of tests has a copy."""
+    return shutil.copytree(first_begun, tmp_path_factory.mktemp("begun") / "run")
