@@ -1,5 +1,6 @@
 """What all tests share: a strict JAX, the registry, the real command line, the shared texts."""
 
+import dataclasses
 import gc
 import importlib.metadata
 import os
@@ -218,6 +219,12 @@ def text_file(tmp_path_factory, small_text) -> Path:
     path = tmp_path_factory.mktemp("text") / "small.txt"
     path.write_text(small_text)
     return path
+
+
+@pytest.fixture(scope="module")
+def plain(config):
+    """The fixture `config` of a file of tests, plain."""
+    return dataclasses.replace(config, **PLAIN)
 
 
 @pytest.fixture(scope="session")
