@@ -124,9 +124,10 @@ _SLOW = (
 
 
 _LONG = (
-    "resume", "bench", "kits_of_other_hooks", "engine_cells", "cli", "training", "live_runs",
-    "kit_of_cells", "benchmarks", "docs", "settings_of_networks", "corpora", "readme",
-    "example_plugin", "engine_random", "output", "policies", "install", "typing", "bytes",
+    "training", "cli", "programs", "live_runs", "resume", "context", "engine_cells", "bench",
+    "kits_of_other_hooks", "doctests", "counts", "inspect", "readme", "install", "held_out",
+    "doctor", "compiled", "report", "javascript", "score", "policies", "overflow",
+    "cell_reference", "fuzz", "docs", "output", "devices", "kit_of_cells", "inspection", "best",
 )  # fmt: skip
 """The files that take longest, which begin first: so no worker is left with one at the end."""
 
