@@ -1,8 +1,10 @@
 """What all tests share: a strict JAX, the registry, the real command line, the shared texts."""
 
+import dataclasses
 import gc
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,12 +32,21 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 from tests.foreign import forgotten  # noqa: E402
+from tests.lowering import in_one_context  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+in_one_context()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+PLAIN = {"context": 0, "counts": 0}
+"""Settings of a network that remembers no strings: a training of it compiles a third less.
+
+For tests that are not about what a training computes.
+"""
+PLAIN_OPTIONS = ("--context", "0", "--counts", "0")
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("default")
@@ -113,9 +124,10 @@ _SLOW = (
 
 
 _LONG = (
-    "resume", "bench", "kits_of_other_hooks", "engine_cells", "cli", "training", "live_runs",
-    "kit_of_cells", "benchmarks", "docs", "settings_of_networks", "corpora", "readme",
-    "example_plugin", "engine_random", "output", "policies", "install", "typing", "bytes",
+    "training", "cli", "programs", "live_runs", "resume", "context", "engine_cells", "bench",
+    "kits_of_other_hooks", "doctests", "counts", "inspect", "readme", "install", "held_out",
+    "doctor", "compiled", "report", "javascript", "score", "policies", "overflow",
+    "cell_reference", "fuzz", "docs", "output", "devices", "kit_of_cells", "inspection", "best",
 )  # fmt: skip
 """The files that take longest, which begin first: so no worker is left with one at the end."""
 
@@ -211,8 +223,14 @@ def text_file(tmp_path_factory, small_text) -> Path:
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory, text_file) -> Path:
-    """A run that was interrupted at once."""
+def plain(config):
+    """The fixture `config` of a file of tests, plain."""
+    return dataclasses.replace(config, **PLAIN)
+
+
+@pytest.fixture(scope="session")
+def first_begun(tmp_path_factory, text_file) -> Path:
+    """What `begun` copies."""
     from charrnn_core import RunConfig, train
 
     out = tmp_path_factory.mktemp("begun") / "run"
@@ -222,3 +240,9 @@ def begun(tmp_path_factory, text_file) -> Path:
     )  # fmt: skip
     train(config, out=out, stop=lambda: True, note=lambda line: None)
     return out
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, first_begun) -> Path:
+    """A run that was interrupted at once, of which each file of tests has a copy."""
+    return shutil.copytree(first_begun, tmp_path_factory.mktemp("begun") / "run")

@@ -41,7 +41,7 @@ from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.split import Split
 from tests.signalled import signalled
 
-SETTINGS = "batch = 4\nwindow = 16\nembedding = 8\n"
+SETTINGS = "batch = 4\nwindow = 16\nembedding = 8\ncounts = 0\n"
 ENVIRONMENT = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_core.events import TimeSpent
+from tests.conftest import PLAIN_OPTIONS
 from tests.signalled import signalled
 
 ENGINE = "engine (it has products that do not need a loop); 1 loop, 1 deferred product"
@@ -149,7 +150,7 @@ def test_info_needs_no_plugin(run_directory, charrnn, charrnn_process):
 
 def test_a_plain_scan_is_recorded_and_quiet_hides_it(charrnn, text_file):
     options = ("--source", text_file, "--cell", "elman:4", "--unroll", "scan", "--out", "run")
-    done = charrnn(*RUN, *options)
+    done = charrnn(*RUN, *PLAIN_OPTIONS, *options)
     assert done.returncode == 0 and "unroll" not in done.stdout + done.stderr
     assert re.search("\n  unroll +scan [(]asked for[)]\n", charrnn("info", "run").stdout)
 
@@ -218,7 +219,7 @@ def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path
     line = f"\nunroll: scan ({why})\n"
     assert charrnn("plugins", "show", "cell", "noisy", env=env).stdout.endswith(line)
     done = charrnn("run", "--source", text_file, "--characters", 2000, "--cell", "noisy",
-                   "--out", "run", env=env)  # fmt: skip
+                   *PLAIN_OPTIONS, "--out", "run", env=env)  # fmt: skip
     assert done.returncode == 0 and line in done.stdout, done.stderr
     assert f"  unroll    scan ({why})\n" in charrnn("info", "run").stdout
 
@@ -281,7 +282,7 @@ def test_the_main_job_on_the_book(charrnn, mirror, tmp_path):
 def test_control_c_saves_and_says_so(text_file, tmp_path):
     command = signalled(
         sys.executable, "-m", "charrnn_core", "run", "--cell", "elman:16", "--batch", 4,
-        "--source", text_file, "--out", tmp_path / "run", "--epochs", 100_000,
+        "--source", text_file, "--out", tmp_path / "run", "--epochs", 100_000, *PLAIN_OPTIONS,
     )  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while (
@@ -394,7 +395,7 @@ def test_a_damaged_checkpoint(charrnn, tmp_path, run_directory):
 def test_a_file_that_cannot_grow_ends_the_run(text_file, tmp_path):
     """A limit on file sizes stands in for a full disk: the checkpoint does not fit."""
     command = [sys.executable, "-m", "charrnn_core", "run", "--quiet", "--cell", "elman:64",
-               "--source", text_file, "--characters", "3000",
+               "--source", text_file, "--characters", "3000", *PLAIN_OPTIONS,
                "--out", tmp_path / "run"]  # fmt: skip
     limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash", *command]
     # Here compiled programs are kept as for users, not by jax, and do not fit either.
@@ -415,7 +416,7 @@ def test_a_full_disk_ends_the_run(text_file, tmp_path):
         pytest.skip("mounting needs root")
     try:
         command = [sys.executable, "-m", "charrnn_core", "run", "--quiet", "--cell", "elman:64",
-                   "--source", text_file, "--characters", "3000",
+                   "--source", text_file, "--characters", "3000", *PLAIN_OPTIONS,
                    "--out", disk / "run"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert_fails(done, 1, "cannot write", "No space left on device", "free some space")
@@ -455,7 +456,7 @@ def test_every_command_has_help(charrnn, command):
 
 def test_standard_input_is_a_source(charrnn, small_text):
     arguments = ("--cell", "elman:4", "--source", "-", "--out", "run")
-    done = charrnn(*RUN, *arguments, stdin=small_text)
+    done = charrnn(*RUN, *PLAIN_OPTIONS, *arguments, stdin=small_text)
     assert done.returncode == 0, done.stderr
 
 

@@ -19,9 +19,10 @@ import pytest
 from charrnn_core import as_cell
 from charrnn_core.engine.unroll import unroll
 from tests.commands import in_process
+from tests.conftest import PLAIN_OPTIONS
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "charrnn-irnn"
-SMALL = ["--characters", "4000", "--batch", "4", "--window", "16", "--quiet"]
+SMALL = ["--characters", "4000", "--batch", "4", "--window", "16", "--quiet", *PLAIN_OPTIONS]
 
 
 # --- the installed distribution, through the command line ---

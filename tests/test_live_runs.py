@@ -12,6 +12,7 @@ import pytest
 
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from tests.conftest import PLAIN_OPTIONS
 from tests.resuming import assert_same, bits, quiet
 from tests.signalled import signalled
 
@@ -43,6 +44,11 @@ def begin(text_file, out, characters=60_000):
             "--characters", characters, "--save-every", 1e-6, "--quiet", "--out", out)  # fmt: skip
 
 
+def without_end(text_file, out):
+    """The arguments of such a run that has to be stopped; it is compiled sooner."""
+    return (*begin(text_file, out, characters=10**9), *PLAIN_OPTIONS)
+
+
 def wait_for_step(run, step, process):
     """Wait until a checkpoint of at least this update is there."""
     for _ in range(1800):
@@ -71,7 +77,7 @@ def test_killed_again_and_again_it_ends_as_if_never_killed(start, text_file, tmp
 
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_saves_and_says_how_to_go_on(name, code, start, text_file, tmp_path):
-    process = start(*begin(text_file, "run", characters=10**9), JAX_NUM_CPU_DEVICES="1")
+    process = start(*without_end(text_file, "run"), JAX_NUM_CPU_DEVICES="1")
     wait_for_step(tmp_path / "run", 10, process)
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
@@ -82,14 +88,32 @@ def test_a_signal_saves_and_says_how_to_go_on(name, code, start, text_file, tmp_
     assert "Traceback" not in err
 
 
-def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
+SLOW = """
+import time
+
+import jax
+import optax
+from charrnn_core import OptimizerPlugin, hookimpl
+
+
+def make(options, total_steps):
+    def update(gradients, state, params=None):
+        jax.debug.callback(lambda: time.sleep(3))
+        return gradients, state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+@hookimpl
+def charrnn_optimizers():
+    yield OptimizerPlugin(name="slow", target=make)
+"""
+
+
+def test_a_second_signal_leaves_at_once(start, text_file, tmp_path):
     """With updates of seconds the first signal has to wait; the second does not."""
-    (tmp_path / "long.txt").write_text(small_text * 40)
-    process = start(
-        "run", "--source", "long.txt", "--cell", "elman:512", "--batch", 64, "--window", 2000,
-        "--context", 0, "--counts", 0,
-        "--characters", 10**9, "--save-every", 0.0001, "--quiet", "--out", "run",
-    )  # fmt: skip
+    (tmp_path / "slow.py").write_text(SLOW)
+    process = start(*without_end(text_file, "run"), "--plugin", "slow.py", "--optimizer", "slow")
     wait_for_step(tmp_path / "run", 1, process)  # what is compiled before takes any time
     time.sleep(0.3)  # into the next call
     process.send_signal(signal.SIGTERM)
@@ -103,7 +127,8 @@ def test_a_second_signal_leaves_at_once(start, small_text, tmp_path):
 
 
 def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
-    command = ["nohup", sys.executable, "-m", "charrnn_core", *map(str, begin(text_file, "run"))]
+    arguments = (*begin(text_file, "run"), *PLAIN_OPTIONS)
+    command = ["nohup", sys.executable, "-m", "charrnn_core", *map(str, arguments)]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdin=subprocess.DEVNULL, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -116,7 +141,7 @@ def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
 def test_the_second_run_in_a_directory_names_the_first(
     start, charrnn, charrnn_process, text_file, tmp_path
 ):
-    first = start(*begin(text_file, "run", characters=10**9))
+    first = start(*without_end(text_file, "run"))
     wait_for_step(tmp_path / "run", 1, first)
     for command in (begin(text_file, "run"), ("resume", "run")):
         done = charrnn_process(*command, env={"PYTHONPROFILEIMPORTTIME": "1"})
@@ -152,7 +177,7 @@ def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file
 
 
 def test_a_directory_removed_during_training(start, text_file, tmp_path):
-    process = start(*begin(text_file, "run", characters=10**9))
+    process = start(*without_end(text_file, "run"))
     wait_for_step(tmp_path / "run", 5, process)
     shutil.rmtree(tmp_path / "run", ignore_errors=True)  # the run writes in it meanwhile
     shutil.rmtree(tmp_path / "run", ignore_errors=True)

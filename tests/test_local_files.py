@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from tests.conftest import PLAIN_OPTIONS
+
 FILE = """
 from dataclasses import dataclass
 
@@ -31,7 +33,7 @@ class Cell(nn.RNNCellBase):
 def charrnn_cells():
     yield CellPlugin(name="mine", target=Cell, options=Options, argument="features")
 """
-SMALL = ["--characters", "3000", "--batch", "4", "--window", "16", "--quiet"]
+SMALL = ["--characters", "3000", "--batch", "4", "--window", "16", "--quiet", *PLAIN_OPTIONS]
 
 
 def line_of(process, code):

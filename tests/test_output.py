@@ -21,6 +21,7 @@ from charrnn_core import terminal
 from charrnn_core.errors import OutputError, ReaderLeftError
 from charrnn_core.events import Sampled, Stepped
 from charrnn_core.runs.opening import open_checkpoint
+from tests.conftest import PLAIN_OPTIONS
 from tests.resuming import quiet
 from tests.signalled import signalled
 
@@ -201,7 +202,7 @@ def trained(tmp_path_factory):
     def run(out, characters):
         return ("run", "--source", directory / "text.txt", "--cell", "elman:4", "--batch", 4,
                 "--window", 16, "--characters", characters, "--prompt", "J",
-                "--sample-length", 30, "--out", out)  # fmt: skip
+                "--sample-length", 30, *PLAIN_OPTIONS, "--out", out)  # fmt: skip
 
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     narrow, its_terminal = in_a_terminal(run("ascii", 3000), directory, **ascii_only)

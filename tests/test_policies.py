@@ -16,6 +16,7 @@ from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.settings import read_settings
+from tests.conftest import PLAIN
 from tests.resuming import quiet, rows
 
 
@@ -35,8 +36,8 @@ def evaluated(run):
     return [row["step"] for row in rows(run) if "held_out_nats_per_char" in row]
 
 
-def test_the_last_the_best_and_every_kth_are_kept(config, tmp_path):
-    changed = dataclasses.replace(config, keep_last=1, keep_every=3)
+def test_the_last_the_best_and_every_kth_are_kept(plain, tmp_path):
+    changed = dataclasses.replace(plain, keep_last=1, keep_every=3)
     train(changed, out=tmp_path / "run", note=quiet)
     evaluations = evaluated(tmp_path / "run")
     losses = [row["held_out_nats_per_char"] for row in rows(tmp_path / "run")
@@ -50,14 +51,12 @@ def diverging(config, **changes):
     """A training whose learning rate grows until the loss explodes."""
     optimizer = Ref("sgd", "3e4", {"clip": 0, "warmup": 400, "momentum": 0})
     cell = Ref("elman", "8", {"activation": "relu"})
-    return dataclasses.replace(
-        config, optimizer=optimizer, cell=cell, context=0, counts=0, **changes
-    )
+    return dataclasses.replace(config, optimizer=optimizer, cell=cell, **PLAIN, **changes)
 
 
-def test_patience_stops_early_and_keeps_the_best(config, tmp_path):
+def test_patience_stops_early_and_keeps_the_best(plain, tmp_path):
     worse = dataclasses.replace(
-        config, optimizer=Ref("sgd", "30", {"clip": 1}), patience=2, keep_last=1,
+        plain, optimizer=Ref("sgd", "30", {"clip": 1}), patience=2, keep_last=1,
         characters=20_000, eval_every=0.05,
     )  # fmt: skip
     result = train(worse, out=tmp_path / "run", note=quiet)
@@ -177,16 +176,16 @@ def test_the_end_of_skipping_does_not_depend_on_updates_per_call(config, tmp_pat
     assert loops[0] == loops[1]
 
 
-def test_nothing_held_out_means_no_patience_and_nothing_kept(config, tmp_path):
+def test_nothing_held_out_means_no_patience_and_nothing_kept(plain, tmp_path):
     notes = []
-    changed = dataclasses.replace(config, split="all", patience=2, keep_every=1, keep_last=1)
+    changed = dataclasses.replace(plain, split="all", patience=2, keep_every=1, keep_last=1)
     train(changed, out=tmp_path / "run", note=notes.append)
     assert "note: patience has no effect: split 'all' holds nothing out" in notes
     assert len(steps(tmp_path / "run")) == 1
 
 
-def test_a_run_is_extended(config, tmp_path):
-    train(config, out=tmp_path / "run", note=quiet)
+def test_a_run_is_extended(plain, tmp_path):
+    train(plain, out=tmp_path / "run", note=quiet)
     with pytest.raises(ResumeError, match="is complete: .* epochs in .* larger total budget"):
         resume(tmp_path / "run", note=quiet)
     with pytest.raises(ResumeError, match="is complete"):
@@ -201,8 +200,8 @@ def test_a_run_is_extended(config, tmp_path):
     assert "epochs = 2" in (tmp_path / "run" / "config.toml").read_text()
 
 
-def test_minutes_count_over_all_sittings(config, tmp_path):
-    timed = dataclasses.replace(config, characters=None, minutes=1000.0)
+def test_minutes_count_over_all_sittings(plain, tmp_path):
+    timed = dataclasses.replace(plain, characters=None, minutes=1000.0)
     train(timed, out=tmp_path / "run", stop=lambda: True, note=quiet)
     path, checkpoint = open_checkpoint(tmp_path / "run", quiet)
     assert 0 < checkpoint.table["loop"]["seconds"] < 600

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import gc
 import pickle
 import threading
@@ -176,26 +177,40 @@ def test_samplers_observe_the_prompt_and_no_padding(model):
     assert len({*ids[:, 2].tolist()}) > 1
 
 
+@jax.jit
+def gumbel(key, n, row):
+    return jax.random.gumbel(jax.random.fold_in(jax.random.fold_in(key, n), row), (6,))
+
+
+@pytest.fixture(scope="module")
+def stepped(registry):
+    """Networks with their parameters and their step, compiled once: ``stepped(cell, separator)``"""
+
+    @functools.cache
+    def make(cell, separator):
+        network = Network(registry.build_cell(Ref.parse(cell), as_cell), 6, separator=separator)
+        params = jax.tree.map(lambda leaf: 1.5 * leaf, network.init(jax.random.key(0)))
+        return network, params, jax.jit(network.step)
+
+    return make
+
+
 @pytest.mark.parametrize("cell", ["elman:7", "lstm:5", "minlstm:6"])
 @pytest.mark.parametrize("separator", [(), (1, 2, 1)], ids=["one text", "documents"])
 @pytest.mark.parametrize("read", [1, 16, 17, 300])
-def test_draws_are_those_of_the_network_stepped_by_hand(registry, cell, separator, read):
+def test_draws_are_those_of_the_network_stepped_by_hand(stepped, cell, separator, read):
     """Gumbel noise of (key, position, row), and every character of the prompt, one at a time."""
-    network = Network(registry.build_cell(Ref.parse(cell), as_cell), 6, separator=separator)
-    params = jax.tree.map(lambda leaf: 1.5 * leaf, network.init(jax.random.key(0)))
+    network, params, step = stepped(cell, separator)
     prompt = np.random.default_rng(read).integers(1, 3, size=read).astype(np.int32)
     key, rows, length = jax.random.key(7), 2, 90
     [drawn] = Drawer(network, Chain([]))(params, prompt, length, key, rows)
     draw_key, _ = jax.random.split(key)
-    step = jax.jit(network.step)
     for row in range(rows):
         carry, logits = network.initial_carry(params, 1), jnp.zeros((1, 6))
         for i in prompt:
             logits, carry = step(params, carry, jnp.array([i]))
         for n in range(length):
-            noise = jax.random.gumbel(
-                jax.random.fold_in(jax.random.fold_in(draw_key, n), row), (6,)
-            )
+            noise = gumbel(draw_key, n, row)
             assert int(jnp.argmax(logits[0] + noise)) == drawn.ids[n, row]
             logits, carry = step(params, carry, drawn.ids[n, row : row + 1])
 

@@ -18,6 +18,7 @@ from charrnn_core.errors import (
 from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
+from tests.conftest import PLAIN
 from tests.resuming import quiet
 
 
@@ -28,7 +29,7 @@ def begun(tmp_path_factory, small_text):
     (base / "text.txt").write_text(small_text)
     config = RunConfig(
         source=str(base / "text.txt"), cell="elman:4", batch=4, window=8, characters=2000,
-        observers="jsonl", sample_length=5, shards=1,
+        observers="jsonl", sample_length=5, shards=1, **PLAIN,
     )  # fmt: skip
     train(config, out=base / "run", stop=lambda: True, note=quiet)
     return base

@@ -53,6 +53,12 @@ def make_trainer(registry, total_steps=100, make_optimizer=None) -> Trainer:
     return Trainer(Network(cell, symbols=V), loss, make, streams=B, total_steps=total_steps)
 
 
+@pytest.fixture(scope="module")
+def timed(registry) -> Trainer:
+    """A trainer for a budget of time: it keeps the programs that it has compiled."""
+    return make_trainer(registry, total_steps=None)
+
+
 def make_batches(length=100) -> Streams:
     ids = np.random.default_rng(0).integers(V, size=length).astype(np.int32)
     return Streams(ids, streams=B, window=T)
@@ -243,7 +249,7 @@ def test_the_seed_decides_everything(config, trained, tmp_path):
     assert losses(again) == losses(trained[0]) != losses(other)
 
 
-def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, registry):
+def test_minutes_are_kept_and_the_schedule_ends_with_them(plain, tmp_path, registry):
     rates = []
 
     def watched(options, total_steps):
@@ -260,14 +266,14 @@ def test_minutes_are_kept_and_the_schedule_ends_with_them(config, tmp_path, regi
     module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
     mine = Registry.installed()
     mine.add(lambda: module, "watched")
-    timed = dataclasses.replace(config, characters=None, minutes=0.1, optimizer=Ref("watched"))
+    timed = dataclasses.replace(plain, characters=None, minutes=0.1, optimizer=Ref("watched"))
     recorder = Recorder()
     result = train(timed, out=tmp_path / "run", observers=[recorder], registry=mine)
     assert result.reason == "finished"
     assert float(rates[-1]) < 0.1 * float(rates[0])
 
 
-def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
+def test_a_schedule_that_needs_a_number_is_told_apart(plain, tmp_path):
     import types
 
     from charrnn_core import OptimizerPlugin, hookimpl
@@ -284,7 +290,7 @@ def test_a_schedule_that_needs_a_number_is_told_apart(config, tmp_path):
     )
     mine = Registry.installed()
     mine.add(lambda: module, "stiff")
-    stiff = dataclasses.replace(config, optimizer=Ref("stiff"))
+    stiff = dataclasses.replace(plain, optimizer=Ref("stiff"))
     assert train(stiff, out=tmp_path / "a", registry=mine).reason == "finished"
     timed = dataclasses.replace(stiff, characters=None, minutes=0.1)
     with pytest.raises(
@@ -358,16 +364,16 @@ def test_schedules():
     assert float(constant(0.5)(jnp.int32(0))) == 0.5
 
 
-def test_the_loop_stops_when_asked(config, tmp_path):
+def test_the_loop_stops_when_asked(plain, tmp_path):
     recorder = Recorder()
-    result = train(config, out=tmp_path / "run", observers=[recorder], stop=lambda: True)
+    result = train(plain, out=tmp_path / "run", observers=[recorder], stop=lambda: True)
     assert result.reason == recorder.of(Ended)[0].reason == "interrupted"
     assert recorder.of(Ended)[0].step == 0 and {e.step for e in recorder.of(Saved)} == {0}
 
 
-def test_a_loss_that_is_not_finite_ends_training(registry, config, tmp_path):
+def test_a_loss_that_is_not_finite_ends_training(registry, plain, tmp_path):
     diverging = dataclasses.replace(
-        config,
+        plain,
         optimizer=Ref("sgd", "1e30", {"clip": 0, "warmup": 0}),
         cell=Ref("elman", "16", {"activation": "relu"}),
     )
@@ -375,7 +381,7 @@ def test_a_loss_that_is_not_finite_ends_training(registry, config, tmp_path):
         train(diverging, out=tmp_path / "run")
 
 
-def test_an_observer_that_raises_is_left_out(config, tmp_path):
+def test_an_observer_that_raises_is_left_out(plain, tmp_path):
     class Bad:
         calls = 0
 
@@ -384,7 +390,7 @@ def test_an_observer_that_raises_is_left_out(config, tmp_path):
             raise ValueError("oops")
 
     bad, notes = Bad(), []
-    result = train(config, out=tmp_path / "run", observers=[bad], note=notes.append)
+    result = train(plain, out=tmp_path / "run", observers=[bad], note=notes.append)
     assert result.reason == "finished" and bad.calls == 1
     [note] = [line for line in notes if "(auto: " not in line]
     assert re.fullmatch(r"observer Bad failed and was removed: \S+\.py:\d+: ValueError: oops", note)
@@ -485,9 +491,9 @@ class Clock:
 @pytest.mark.parametrize(
     ("each", "fewest", "most"), [(0.05, 9, 10), (0.3, 5, 7), (1.0, 3, 4)], ids=str
 )
-def test_evaluations_have_a_budget(registry, each, fewest, most):
+def test_evaluations_have_a_budget(timed, each, fewest, most):
     """The dearer they are, the fewer; the first may include compilation and does not count."""
-    trainer, batches = make_trainer(registry, total_steps=None), make_batches()
+    trainer, batches = timed, make_batches()
     clock, calls, closing = Clock(), [], 0.3
 
     def evaluate(params):
@@ -509,9 +515,9 @@ def test_evaluations_have_a_budget(registry, each, fewest, most):
 
 
 @pytest.mark.parametrize(("start_up", "evaluations"), [(15.0, 8), (5.999, 9)])
-def test_nothing_is_evaluated_after_the_first_update(registry, start_up, evaluations):
+def test_nothing_is_evaluated_after_the_first_update(timed, start_up, evaluations):
     """Not even if the first tenth of the time ends before or during it."""
-    trainer, batches = make_trainer(registry, total_steps=None), make_batches()
+    trainer, batches = timed, make_batches()
     clock, seen = Clock(start_up), []
     budget = Budget(None, 0.0, deadline=60.0, clock=clock)
     for event in watch(trainer, batches, budget, lambda params: ROW, should_stop=clock.pass_time):
@@ -521,9 +527,9 @@ def test_nothing_is_evaluated_after_the_first_update(registry, start_up, evaluat
     assert seen[0] > 0.2 and len(seen) == evaluations
 
 
-def test_intervals_that_are_asked_for_are_kept(registry):
+def test_intervals_that_are_asked_for_are_kept(timed):
     """However little time is left for them."""
-    trainer, batches, clock = make_trainer(registry, total_steps=None), make_batches(), Clock()
+    trainer, batches, clock = timed, make_batches(), Clock()
 
     def evaluate(params):
         clock.now += 3.0
@@ -539,8 +545,8 @@ def test_intervals_that_are_asked_for_are_kept(registry):
     assert {step % 5 for step in sampled[:-1]} == {0} and len(sampled) > len(evaluated)
 
 
-def test_nothing_held_out(config, tmp_path):
-    result = train(dataclasses.replace(config, split="all"), out=tmp_path / "run")
+def test_nothing_held_out(plain, tmp_path):
+    result = train(dataclasses.replace(plain, split="all"), out=tmp_path / "run")
     assert result.held_out is None
     assert not any("held_out_nats_per_char" in row for row in rows_of(result.directory))
 
@@ -561,13 +567,13 @@ def parse(spec):
     return (Ref.parse(spec),)
 
 
-def test_a_full_disk_ends_the_run_with_one_error(config, tmp_path, monkeypatch):
+def test_a_full_disk_ends_the_run_with_one_error(plain, tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
-        train(config, out=tmp_path / "run")
+        train(plain, out=tmp_path / "run")
 
 
 def test_devices_share_the_streams(tmp_path, text_file):
@@ -593,9 +599,9 @@ print(len(jax.devices()))
     np.testing.assert_allclose(losses[2], losses[0], rtol=1e-4)
 
 
-def test_the_loop_reads_its_clock(registry):
+def test_the_loop_reads_its_clock(timed):
     """With a clock that jumps, training ends at the deadline and estimates the updates."""
-    trainer, batches = make_trainer(registry, total_steps=None), make_batches()
+    trainer, batches = timed, make_batches()
     times = iter(np.arange(0, 1000, 0.01))
     budget = Budget(None, started=0.0, deadline=20.0, clock=lambda: float(next(times)))
     events = watch(trainer, batches, budget)

@@ -38,9 +38,12 @@ from charrnn_core.runs.writer import RunWriter
 from charrnn_core.terminal import tell_of_waiting
 from charrnn_core.text.corpus import Corpus, Known, SourceContext
 from charrnn_core.text.kept import KEPT_NAME, keep_text, read_kept
+from tests.conftest import PLAIN
 from tests.resuming import quiet
 
-SETTINGS = {"cell": "elman:4", "batch": 4, "window": 8, "observers": "jsonl", "sample_length": 5}
+SETTINGS = {
+    "cell": "elman:4", "batch": 4, "window": 8, "observers": "jsonl", "sample_length": 5, **PLAIN,
+}  # fmt: skip
 
 
 class Stdin(io.TextIOWrapper):
