@@ -26,7 +26,7 @@ TOP = 5
 
 
 class Turn(NamedTuple):
-    """What the slots do in one call, as NumPy arrays.
+    """What the slots do in one call, as arrays.
 
     Fields:
         ids: int32[K,B], what each reads; `DRAW` where it draws.
@@ -36,10 +36,10 @@ class Turn(NamedTuple):
         how: what each draws from.
     """
 
-    ids: npt.NDArray[np.int32]
-    begins: npt.NDArray[np.bool_]
-    keys: npt.NDArray[np.uint32]
-    rows: npt.NDArray[np.int32]
+    ids: Any
+    begins: Any
+    keys: Any
+    rows: Any
     how: Shaping
 
     @classmethod

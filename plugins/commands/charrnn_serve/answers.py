@@ -44,7 +44,7 @@ class Answer:
         """Return all that is written."""
         parts: list[list[Piece]] = [[] for _ in range(self._writing.count)]
         async for piece in self._pieces():
-            parts[piece.index].append(piece)
+            parts[piece.number].append(piece)
         choices = [self._choice(_joined(some)) for some in parts]
         return {**self._head, "choices": choices, "usage": self._usage()}
 
@@ -61,18 +61,18 @@ class Answer:
 
     async def _pieces(self) -> AsyncIterator[Piece]:
         for index in range(self._writing.count if self._prompts else 0):
-            yield self._prompts[index // self._asked.choices]._replace(index=index, finish=None)
+            yield self._prompts[index // self._asked.choices]._replace(number=index, finish=None)
         async for piece in self._writing.pieces(self._seconds):
             self._written += len(self._unit.encode(piece.text, "skip"))
             yield piece
 
     def _choice(self, piece: Piece) -> dict[str, Any]:
-        start = self._lengths[piece.index]
-        self._lengths[piece.index] += len(piece.text)
+        start = self._lengths[piece.number]
+        self._lengths[piece.number] += len(piece.text)
         log_p = None if self._asked.top is None else log_probabilities(piece, start)
         return {
             "text": piece.text,
-            "index": piece.index,
+            "index": piece.number,
             "logprobs": log_p,
             "finish_reason": piece.finish,
         }
@@ -103,7 +103,7 @@ def log_probabilities(piece: Piece, start: int = 0) -> dict[str, Any]:
 def _joined(parts: Sequence[Piece]) -> Piece:
     last = parts[-1]
     return Piece(
-        last.index,
+        last.number,
         "".join(part.text for part in parts),
         tuple(each for part in parts for each in part.characters),
         tuple(each for part in parts for each in part.tops),

@@ -46,13 +46,13 @@ class Server:
         self._seconds, self._page = seconds, page
         self._answers: Counter[tuple[str, int]] = Counter()
         routes = [
-            Route("/", self._counted(self._show)),
-            Route("/health", self._counted(self._health)),
-            Route("/metrics", self._counted(self._metrics)),
-            Route("/v1/models", self._counted(self._list)),
-            Route("/v1/models/{name}", self._counted(self._describe)),
-            Route("/v1/completions", self._counted(self._complete), methods=["POST"]),
-            Route("/v1/score", self._counted(self._score), methods=["POST"]),
+            self._route("/", self._show),
+            self._route("/health", self._health),
+            self._route("/metrics", self._metrics),
+            self._route("/v1/models", self._list),
+            self._route("/v1/models/{name}", self._describe),
+            self._route("/v1/completions", self._complete, "POST"),
+            self._route("/v1/score", self._score, "POST"),
         ]
         self.app = Starlette(
             routes=routes,
@@ -63,8 +63,10 @@ class Server:
             exception_handlers={404: _not_found, 405: _not_found},
         )
 
-    def _counted(self, handler: Callable[[Request], Awaitable[Any]]) -> Any:
-        """Return a handler whose refusals are answers, and whose answers are counted."""
+    def _route(
+        self, path: str, handler: Callable[[Request], Awaitable[Any]], method: str = "GET"
+    ) -> Route:
+        """Return a route whose refusals are answers, and whose answers are counted."""
 
         async def handle(request: Request) -> Any:
             try:
@@ -75,10 +77,10 @@ class Server:
                 answer = _GONE
             except CharRNNError as error:
                 answer = refusal(RefusedError(500, str(error)))
-            self._answers[request.url.path, getattr(answer, "status_code", 200)] += 1
+            self._answers[path, getattr(answer, "status_code", 200)] += 1
             return answer
 
-        return handle
+        return Route(path, handle, methods=[method])
 
     async def _show(self, request: Request) -> Response:
         return HTMLResponse(self._page)

@@ -166,9 +166,10 @@ def _stops(fields: _Fields) -> tuple[str, ...]:
     stop = fields.get("stop")
     if stop is None:
         return ()
-    if not isinstance(stop, str | list) or not all(isinstance(s, str) and s for s in stop):
+    stops = [stop] if isinstance(stop, str) else stop
+    if not isinstance(stops, list) or not all(isinstance(s, str) and s for s in stops):
         raise _wrong("stop", stop, "a text, or a list of texts, none of them empty")
-    return read_stops(stop) if stop else ()
+    return read_stops(stops)
 
 
 def _shaping(fields: _Fields) -> Shaping:

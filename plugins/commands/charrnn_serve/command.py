@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from charrnn_core.devices import use_every_core
-from charrnn_core.errors import OptionError, missing_extra
+from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.registry.spec import parse_refs
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -90,7 +90,7 @@ def serve(
         import starlette  # noqa: F401  # told of before seconds of loading
         import uvicorn  # noqa: F401  # the same
     except ImportError as error:
-        raise missing_extra("charrnn serve", "serve", error) from None
+        raise CharRNNError(f"{error.name} is missing; pip install 'charrnn[serve]'") from None
     use_every_core()
     from charrnn_serve.running import Settings, run_server
 

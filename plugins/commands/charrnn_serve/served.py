@@ -29,14 +29,14 @@ class Piece(NamedTuple):
     """What comes next of one of the samples of a request.
 
     Fields:
-        index: which sample.
+        number: which sample.
         text: what is written.
         characters: its characters, if log-probabilities are asked for.
         tops: the likeliest in the place of each; empty for an alphabet of bytes.
         finish: ``"stop"`` or ``"length"`` at the end.
     """
 
-    index: int
+    number: int
     text: str
     characters: tuple[Character, ...] = ()
     tops: tuple[Likeliest, ...] = ()
@@ -61,7 +61,7 @@ class Served:
 
     @classmethod
     def of(
-        cls, name: str, model: Model, *, slots: int, waiting: int, sampler: Sequence[Ref] | None
+        cls, name: str, model: Model, *, slots: int, waiting: int, sampler: tuple[Ref, ...] | None
     ) -> "Served":
         """Compile what a model needs, and start its thread.
 
@@ -176,7 +176,7 @@ class Writing:
             async with asyncio.timeout(seconds):
                 async for piece in _until_done(self._queue, self.count):
                     if piece.finish:
-                        ended.add(piece.index)
+                        ended.add(piece.number)
                     yield piece
         except TimeoutError:
             for index in set(range(self.count)) - ended:
