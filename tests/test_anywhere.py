@@ -286,6 +286,7 @@ def test_the_example_loops(name, capsys):
     code = (Path(__file__).parent.parent / "examples/loops" / f"{name}.py").read_text()
     small = code.replace("B, T, H, STEPS = 32, 64, 256, 30", "B, T, H, STEPS = 2, 4, 8, 2")
     assert small != code
-    exec(compile(small.replace(" * 20\n", "\n"), name, "exec"), {"__name__": name})
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        exec(compile(small.replace(" * 20\n", "\n"), name, "exec"), {"__name__": name})
     nats = re.findall(r"per update, (\S+) nats", capsys.readouterr().out)
     assert len(nats) == 2 and nats[0] == nats[1]

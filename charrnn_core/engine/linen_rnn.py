@@ -107,7 +107,7 @@ class LinenRNN(nn.RNN):
             self.cell(carry, jax.lax.index_in_dim(inputs, 0, axis, keepdims=False))
         module, variables = self.cell.unbind()
 
-        def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
+        def step(params: Params, carry: Carry, x: Array) -> Any:
             return module.apply({"params": params}, carry, x)
 
         _, outputs, last = apply_over_time(

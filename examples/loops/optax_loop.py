@@ -1,4 +1,4 @@
-"""A training loop in plain optax, with ``lax.scan`` and with charrnn's ``scan``, and their times."""
+"""A training loop in plain optax, with ``lax.scan`` and charrnn's ``scan``, and their times."""
 
 import pydoc
 import time
