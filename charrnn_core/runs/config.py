@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from charrnn_core.errors import (
-    OptionError,
-)
+from charrnn_core.errors import OptionError
 from charrnn_core.public import public
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
+from charrnn_core.registry.given import provider_of
 from charrnn_core.registry.options import (
     annotations,
     check_plain,
@@ -19,10 +18,12 @@ from charrnn_core.registry.options import (
     read_options,
     settle,
 )
+from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
 from charrnn_core.registry.width import states_width
 from charrnn_core.runs.rates import AUTO, BOUNDS, Rate
+from charrnn_core.text.given import is_text, text_ref
 
 BUDGETS = ("epochs", "minutes", "characters")
 """The settings that limit the length of a run."""
@@ -34,7 +35,10 @@ _WIDTH, _WIDTH_WITH_CONTEXT = 64, 32
 @public
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """All settings of a run. Components may be given as specs or tables.
+    """All settings of a run. Components may be given as specs or tables, or as themselves.
+
+    A cell may be what `as_cell` takes; a run with such an object needs it again, see `load`. A
+    source may be a string of several lines, a list of documents, or a `Corpus`.
 
     Raises:
         SpecError, OptionError: a value has the wrong type or is out of bounds.
@@ -188,8 +192,10 @@ class RunConfig:
     seed: int = opt(0, help="random seed", ge=0, lt=2**32)
 
     def __post_init__(self) -> None:
-        if isinstance(self.source, str):
-            object.__setattr__(self, "source", source_ref(self.source))
+        source: Any = self.source
+        if is_text(source) or isinstance(source, str):
+            ref = text_ref(source) if is_text(source) else source_ref(source)
+            object.__setattr__(self, "source", ref)
         settle(self, "the run")
         try:
             json.dumps(self.table(), ensure_ascii=False, default=str).encode()
@@ -254,14 +260,21 @@ class RunConfig:
             changes["parameters"] = AUTO
         return dataclasses.replace(self, **changes)
 
+    def given(self) -> list[Provider]:
+        """Return the components that are objects of the program, as plugins."""
+        refs = [(kind, ref) for kind, ref in self._refs() if kind != "source"]
+        return [provider_of(kind, ref.given) for kind, ref in refs if ref.given is not None]
+
     def records(self, registry: Registry) -> list[dict[str, Any]]:
         """Return a checkpoint's record of every plugin used; the configuration must be resolved."""
-        refs = [(kind, getattr(self, name)) for name, kind in COMPONENTS.items()]
-        refs += [(kind, r) for name, kind in COMPONENT_LISTS.items() for r in getattr(self, name)]
         found: list[dict[str, Any]] = []
-        for kind, ref in refs:
+        for kind, ref in self._refs():
             found += [record for record in registry.records(kind, ref) if record not in found]
         return found
+
+    def _refs(self) -> list[tuple[str, Ref]]:
+        lists = [(kind, r) for name, kind in COMPONENT_LISTS.items() for r in getattr(self, name)]
+        return [(kind, getattr(self, name)) for name, kind in COMPONENTS.items()] + lists
 
     def table(self) -> dict[str, Any]:
         """Return plain data for TOML and checkpoints; settings that are None are left out."""
