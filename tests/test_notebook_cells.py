@@ -58,7 +58,7 @@ class Plain:
         return h, h
 
 
-def greedy(key, logits, state=None):
+def very_best(key, logits, state=None):
     best = jnp.max(logits, axis=-1, keepdims=True)
     return jnp.where(logits == best, logits, -jnp.inf), state
 
@@ -123,14 +123,14 @@ def test_a_cell_that_has_changed_is_refused(tmp_path):
 def test_losses_samplers_and_optimizers(tmp_path):
     import optax
 
-    parts = {"loss": twice_the_nats, "sampler": greedy, "optimizer": optax.adam(1e-2)}
+    parts = {"loss": twice_the_nats, "sampler": very_best, "optimizer": optax.adam(1e-2)}
     config = RunConfig(cell="elman:4", source=TEXT, **parts, **SMALL)
     trained = train(config, out=tmp_path / "run", **quietly([]))
     uses = trained.model.config.loss.use, trained.model.config.sampler[0].use
-    assert uses == ("twice_the_nats", "greedy")
-    model = load(tmp_path / "run", plugins=[greedy])
+    assert uses == ("twice_the_nats", "very_best")
+    model = load(tmp_path / "run", plugins=[very_best])
     assert generate(model, "the ", seed=1) == generate(model, "the ", seed=2)
-    with pytest.raises(PluginError, match=r"sampler 'greedy' .*plugins=\[greedy\]"):
+    with pytest.raises(PluginError, match=r"sampler 'very_best' .*plugins=\[very_best\]"):
         generate(load(tmp_path / "run"), "the ")
 
 

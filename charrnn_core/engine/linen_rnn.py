@@ -8,7 +8,7 @@ import jax
 
 from charrnn_core.arrays import Array, Carry, Key, Params
 from charrnn_core.cell import Cell, LinenCell
-from charrnn_core.engine.rnn import apply_over_time, refuse
+from charrnn_core.engine.sequence import apply_over_time, refuse
 from charrnn_core.errors import OptionError, shown
 from charrnn_core.public import public
 

@@ -5,7 +5,7 @@ from typing import Any
 from flax import nnx
 
 from charrnn_core.arrays import Array, Carry, Params, Tree
-from charrnn_core.engine.rnn import apply_over_time, refuse
+from charrnn_core.engine.sequence import apply_over_time, refuse
 
 
 class NnxRNN(nnx.RNN):

@@ -21,6 +21,7 @@ from charrnn_core.registry.distribution import OF_A_PROGRAM
 from charrnn_core.registry.options import NoOptions, opt
 from charrnn_core.registry.plugin import Component, Plugin
 from charrnn_core.registry.provider import Origin, Provider
+from charrnn_core.registry.spec import Ref
 from charrnn_core.registry.things import called, is_thing, name_of
 
 _CELL_METHODS = (("initialize_carry",), ("init", "initial_carry", "step"))
@@ -39,6 +40,12 @@ def providers_of(things: Iterable[Any]) -> list[Provider]:
         PluginError: one of them is none of these.
     """
     return [provider for thing in things for provider in _offers(thing)]
+
+
+def given_among(refs: Iterable[tuple[str, Ref]]) -> list[Provider]:
+    """Return the components, each with its kind, that are objects; a source is a text instead."""
+    given = [(kind, ref.given) for kind, ref in refs if kind in _MAKERS]
+    return [provider_of(kind, thing) for kind, thing in given if thing is not None]
 
 
 def provider_of(kind: str, thing: Any) -> Provider:

@@ -15,6 +15,7 @@ from charrnn_core.errors import (
 from charrnn_core.registry.catalogue import Catalogue
 from charrnn_core.registry.distribution import OF_A_PROGRAM, how_to_get, whose
 from charrnn_core.registry.options import option_values, read_options
+from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.spec import Ref
 
 _CELL_MUST = "its target is called with the options as keywords and must return a cell"
@@ -119,6 +120,13 @@ class Registry(Catalogue):
             _map_refs(visit, value)
         return found
 
+    def _in_a_file(self, kind: str, name: str) -> Provider | None:
+        """Return what offers in a single file what a program gave, and may give again."""
+        for provider in self.providers:
+            if provider.file and (provider.plugin.kind, provider.plugin.name) == (kind, name):
+                return provider
+        return None
+
     def require(self, record: Mapping[str, Any]) -> None:
         """Check that a remembered plugin is here and reads what it wrote.
 
@@ -128,8 +136,10 @@ class Registry(Catalogue):
         kind, name, distribution = record["kind"], record["name"], record["distribution"]
         came = f"{kind} {name!r} comes from {whose(distribution, record['version'])}"
         of_a_program = distribution == OF_A_PROGRAM
-        try:  # what a program gave may be in a file by now
-            provider = self.find(kind, name if of_a_program else f"{distribution}/{name}")
+        try:
+            provider = (of_a_program and self._in_a_file(kind, name)) or self.find(
+                kind, f"{distribution}/{name}"
+            )
         except UnknownNameError as error:
             if reasons := [str(fault) for fault in self.faults_of(distribution)]:
                 raise PluginError(f"{came}, but {'; '.join(reasons)}") from error

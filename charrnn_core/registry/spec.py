@@ -7,10 +7,10 @@ the core works with. A list of specs is separated by commas; ``*N`` repeats an e
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from charrnn_core.errors import SourceError, SpecError, shown
 from charrnn_core.public import public
@@ -102,7 +102,21 @@ class Ref:
         return {"use": use, **{key: _plain(item) for key, item in self.options.items()}}
 
 
-Spec: TypeAlias = str | Mapping[str, Any] | Ref | Any
+class Initialised(Protocol):
+    """A cell, or an optimizer of optax, as far as it has to be known here."""
+
+    @property
+    def init(self) -> Any: ...
+
+
+class HasText(Protocol):
+    """A `charrnn_core.Corpus`, as far as it has to be known here."""
+
+    @property
+    def sha256(self) -> str: ...
+
+
+Spec: TypeAlias = str | Mapping[str, Any] | Ref | Callable[..., Any] | Initialised
 """Whatever names a component: a spec, a table, or a `Ref`; or an object that is one."""
 
 if TYPE_CHECKING:
@@ -114,6 +128,11 @@ if TYPE_CHECKING:
         def __get__(self, instance: object, owner: type) -> Ref: ...
         def __set__(self, instance: object, value: Spec) -> None: ...
 
+    class SourceField(RefField):
+        """The same for a source, which may be a text, or what has one."""
+
+        def __set__(self, instance: object, value: Spec | Iterable[str] | HasText) -> None: ...
+
     class RefsField:
         """A field of a dataclass that becomes a tuple of `Ref` when it is set."""
 
@@ -121,7 +140,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: object, value: Spec | Iterable[Spec]) -> None: ...
 
 else:
-    RefField, RefsField = Ref, tuple[Ref, ...]
+    RefField, SourceField, RefsField = Ref, Ref, tuple[Ref, ...]
 
 
 def _plain(value: Any) -> Any:

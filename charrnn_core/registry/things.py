@@ -10,8 +10,8 @@ _PLAIN = (bool, int, float, str)
 _OF_FLAX = ("parent", "name")
 """Fields that flax linen adds to every module."""
 
-_PARTS = ("step", "update", "bind")
-"""A method of these names makes an object a cell, an optimizer or a sampler."""
+_METHODS = (("init", "step"), ("init", "update"), ("bind",))
+"""The methods by which an object is known as a cell, an optimizer or a sampler."""
 
 
 def is_thing(value: Any) -> bool:
@@ -20,7 +20,7 @@ def is_thing(value: Any) -> bool:
     >>> is_thing(len), is_thing("elman"), is_thing(None)
     (True, False, False)
     """
-    return callable(value) or any(callable(getattr(value, part, None)) for part in _PARTS)
+    return callable(value) or any(all(hasattr(value, name) for name in part) for part in _METHODS)
 
 
 def name_of(thing: Any) -> str:

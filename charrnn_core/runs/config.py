@@ -9,7 +9,7 @@ from typing import Any, Literal
 from charrnn_core.errors import OptionError
 from charrnn_core.public import public
 from charrnn_core.registry.descriptors import KINDS, RecipePlugin
-from charrnn_core.registry.given import provider_of
+from charrnn_core.registry.given import given_among
 from charrnn_core.registry.options import (
     annotations,
     check_plain,
@@ -20,10 +20,10 @@ from charrnn_core.registry.options import (
 )
 from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.registry import Registry
-from charrnn_core.registry.spec import Ref, RefField, RefsField, source_ref
+from charrnn_core.registry.spec import Ref, RefField, RefsField, SourceField, source_ref
 from charrnn_core.registry.width import states_width
 from charrnn_core.runs.rates import AUTO, BOUNDS, Rate
-from charrnn_core.text.given import is_text, text_ref
+from charrnn_core.text.given import as_source
 
 BUDGETS = ("epochs", "minutes", "characters")
 """The settings that limit the length of a run."""
@@ -35,7 +35,7 @@ _WIDTH, _WIDTH_WITH_CONTEXT = 64, 32
 @public
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """All settings of a run. Components may be given as specs or tables, or as themselves.
+    """All settings of a run. Components may be given as specs, tables, or as themselves.
 
     A cell may be what `as_cell` takes; a run with such an object needs it again, see `load`. A
     source may be a string of several lines, a list of documents, or a `Corpus`.
@@ -48,7 +48,7 @@ class RunConfig:
     ('stacked', 64, 'temperature')
     """
 
-    source: RefField = opt(
+    source: SourceField = opt(
         Ref("python-docs"),
         help="the text: a source spec, an existing path, or - for standard input (the run keeps a "
         "copy of up to 64 MiB)",
@@ -192,10 +192,7 @@ class RunConfig:
     seed: int = opt(0, help="random seed", ge=0, lt=2**32)
 
     def __post_init__(self) -> None:
-        source: Any = self.source
-        if is_text(source) or isinstance(source, str):
-            ref = text_ref(source) if is_text(source) else source_ref(source)
-            object.__setattr__(self, "source", ref)
+        object.__setattr__(self, "source", as_source(self.source))
         settle(self, "the run")
         try:
             json.dumps(self.table(), ensure_ascii=False, default=str).encode()
@@ -262,8 +259,7 @@ class RunConfig:
 
     def given(self) -> list[Provider]:
         """Return the components that are objects of the program, as plugins."""
-        refs = [(kind, ref) for kind, ref in self._refs() if kind != "source"]
-        return [provider_of(kind, ref.given) for kind, ref in refs if ref.given is not None]
+        return given_among(self._refs())
 
     def records(self, registry: Registry) -> list[dict[str, Any]]:
         """Return a checkpoint's record of every plugin used; the configuration must be resolved."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from charrnn_core.errors import CorpusError
-from charrnn_core.registry.spec import Ref
+from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.text.corpus import Corpus
 
 SOURCE = "text"
@@ -23,6 +23,17 @@ def is_text(source: Any) -> bool:
     if isinstance(source, str):
         return "\n" in source
     return isinstance(source, Corpus | list | tuple)
+
+
+def as_source(source: Any) -> Any:
+    """Return a text itself, or a string, as a source; leave anything else as it is.
+
+    Raises:
+        SourceError: a string looks like a path, but nothing exists there.
+    """
+    if is_text(source):
+        return text_ref(source)
+    return source_ref(source) if isinstance(source, str) else source
 
 
 def text_ref(text: str | Sequence[str] | Corpus) -> Ref:
