@@ -102,7 +102,7 @@ def test_resuming_is_exact(tmp_path):
     whole = train(config, out=tmp_path / "whole", **quietly([]))
     calls = iter(range(100))
     train(config, out=tmp_path / "part", stop=lambda: next(calls) >= 3, updates_per_call=2)
-    with pytest.raises(CharRNNError, match="leaky"):
+    with pytest.raises(PluginError, match=r"cell 'leaky' .*give it again: plugins=\[Leaky\]"):
         resume(tmp_path / "part")
     part = resume(tmp_path / "part", plugins=[Leaky], **quietly([]))
     assert part.updates == whole.updates and part.reason == "finished"

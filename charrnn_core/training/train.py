@@ -237,6 +237,9 @@ def _train_from_a_checkpoint(
     table, note = read_manifest(path, checkpoint.table), context.note
     loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
     context = context.resumed(loop.seconds, table["plugins"])
+    for record in table["plugins"]:
+        if record["distribution"] == OF_A_PROGRAM:  # say that it has to be given again, and how
+            context.registry.require(record)
     saved = read_config(path, table)
     config = changes.of_the_rest(writer, saved).resolve(context.registry)
     check_plugins(table["plugins"], config.records(context.registry), changes.allow)
