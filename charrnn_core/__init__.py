@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from charrnn_core.api import stream as stream
     from charrnn_core.cell import Cell as Cell
     from charrnn_core.cell import as_cell as as_cell
+    from charrnn_core.engine.linen_rnn import as_flax as as_flax
+    from charrnn_core.engine.rnn import RNN as RNN
+    from charrnn_core.engine.scan import scan as scan
     from charrnn_core.errors import CharRNNError as CharRNNError
     from charrnn_core.errors import CorpusError as CorpusError
     from charrnn_core.errors import OptionError as OptionError
@@ -66,6 +69,7 @@ _MODULES = {
     "OptimizerPlugin": "registry.descriptors",
     "OptionError": "errors",
     "PLUGIN_API": "registry.plugin",
+    "RNN": "engine.rnn",
     "RecipePlugin": "registry.descriptors",
     "Ref": "registry.spec",
     "RunConfig": "runs.config",
@@ -76,6 +80,7 @@ _MODULES = {
     "SourcePlugin": "registry.descriptors",
     "Trained": "training.trained",
     "as_cell": "cell",
+    "as_flax": "engine.linen_rnn",
     "decode_text": "text.decode",
     "evaluate": "evaluation.evaluate",
     "generate": "api",
@@ -83,6 +88,7 @@ _MODULES = {
     "load": "runs.model",
     "opt": "registry.options",
     "resume": "training.train",
+    "scan": "engine.scan",
     "score": "evaluation.evaluate",
     "stream": "api",
     "train": "training.train",
@@ -105,6 +111,7 @@ __all__ = [
     "OptimizerPlugin",
     "OptionError",
     "PLUGIN_API",
+    "RNN",
     "RecipePlugin",
     "Ref",
     "RunConfig",
@@ -115,6 +122,7 @@ __all__ = [
     "SourcePlugin",
     "Trained",
     "as_cell",
+    "as_flax",
     "decode_text",
     "evaluate",
     "generate",
@@ -122,6 +130,7 @@ __all__ = [
     "load",
     "opt",
     "resume",
+    "scan",
     "score",
     "stream",
     "train",

@@ -26,8 +26,13 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
     >>> environ["JAX_NUM_CPU_DEVICES"]
     '3'
     """
+    environ.setdefault("JAX_NUM_CPU_DEVICES", str(max(least, cores_to_use())))
+
+
+def cores_to_use() -> int:
+    """Return how many cores of this machine a training is spread over."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    environ.setdefault("JAX_NUM_CPU_DEVICES", str(max(least, min(cores or 1, _MOST))))
+    return min(cores or 1, _MOST)
 
 
 def memory_bytes() -> int:

@@ -69,3 +69,36 @@ class Interrupt:
             self.signal = byte[0]
             self._say("\nstopping after this device call; press Ctrl-C again to quit immediately")
         os.close(reader)
+
+
+class KeyboardStop:
+    """An observer that lets a first KeyboardInterrupt end a training in good order.
+
+    It is for programs and notebooks, where SIGINT raises KeyboardInterrupt, which in the middle of
+    a device call would lose the training state. A second one is raised as ever. Calling it returns
+    whether the first has come.
+    """
+
+    def __init__(self) -> None:
+        self._come = False
+        self._before: Any = None
+
+    @staticmethod
+    def is_of_use() -> bool:
+        """Return whether SIGINT would raise KeyboardInterrupt here."""
+        is_main = threading.current_thread() is threading.main_thread()
+        return is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def __call__(self) -> bool:
+        return self._come
+
+    def on_start(self, event: object) -> None:
+        self._before = signal.signal(signal.SIGINT, self._take)
+
+    def on_end(self, event: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _take(self, number: int, frame: Any) -> None:
+        if self._come:
+            raise KeyboardInterrupt
+        self._come = True

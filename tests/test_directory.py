@@ -28,7 +28,7 @@ def test_a_second_writer_is_told_who_writes(tmp_path):
     run = RunWriter(tmp_path / "run")
     with run.writing():
         assert run.is_live()
-        expected = f"is being written by process {os.getpid()} on .* since 20.*--out"
+        expected = f"is being written by process {os.getpid()} on .* since 20.*another directory"
         with pytest.raises(RunDirectoryError, match=expected):
             with run.writing():
                 pass

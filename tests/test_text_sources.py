@@ -319,4 +319,6 @@ def test_the_registrations_import_nothing_heavy():
         "print(*names, *{'numpy', 'jax', 'urllib3'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.split() == ["file", "csv", "jsonl", "python-docs", "gutenberg"], done.stderr
+    assert done.stdout.split() == ["file", "csv", "jsonl", "text", "python-docs", "gutenberg"], (
+        done.stderr
+    )

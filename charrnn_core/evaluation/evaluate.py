@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from charrnn_core.cell import Params
-from charrnn_core.errors import CharRNNError, UnknownNameError
+from charrnn_core.errors import CharRNNError, OptionError, UnknownNameError, shown
 from charrnn_core.evaluation.chosen_text import ChosenText, Scored, choose_text
 from charrnn_core.evaluation.comparison import Comparison
 from charrnn_core.evaluation.dynamic import Dynamic
@@ -18,6 +18,7 @@ from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.mixing import MIXTURES
 from charrnn_core.terminal import to_stderr
+from charrnn_core.text.given import text_ref
 from charrnn_core.text.split import Piece
 
 
@@ -93,6 +94,7 @@ def evaluate(
 @public
 def score(
     model: Model,
+    text: str | Sequence[str] | None = None,
     *,
     source: Ref | str | None = None,
     split: str | None = None,
@@ -104,22 +106,27 @@ def score(
     """Yield the bits of every character of a text, in order; their mean is `evaluate`'s result.
 
     Takes the arguments of `evaluate` and raises the same errors. With `mix` they are the bits of
-    the mixture.
+    the mixture. A `text`, or a list of documents, is scored in place of a source.
 
     Example::
 
         sum(scored.bits for scored in score(load("runs/santa"), source="letter.txt"))
+        sum(scored.bits for scored in score(load("runs/santa"), "Ho ho ho."))
     """
-    text = choose_text(model, source, split, unknown, note)
-    if text.part != "all":
-        note(f"note: scoring the {text.part} part of {text.split}")
-    for remark in text.remarks():
+    if text is not None:
+        if source is not None:
+            raise OptionError(f"score has a text and also the source {shown(source)}; give one")
+        source = text_ref(text)
+    chosen = choose_text(model, source, split, unknown, note)
+    if chosen.part != "all":
+        note(f"note: scoring the {chosen.part} part of {chosen.split}")
+    for remark in chosen.remarks():
         note(f"note: {remark}")
     nats, log_p = _predictor(model, streams)
-    mixture = _mixture(model, text, mix)
+    mixture = _mixture(model, chosen, mix)
     if mixture is None:
-        return text.scored(nats(text.pieces))
-    return text.scored(mixed for _, mixed in mixture.nats(log_p(text.pieces), text.pieces))
+        return chosen.scored(nats(chosen.pieces))
+    return chosen.scored(mixed for _, mixed in mixture.nats(log_p(chosen.pieces), chosen.pieces))
 
 
 _Predictor = Callable[[Sequence[Piece]], Iterator[Nats]]

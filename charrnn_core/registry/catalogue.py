@@ -161,6 +161,15 @@ class Catalogue:
         other._preferred = {(r["kind"], r["name"]): r["distribution"] for r in records}
         return other
 
+    def offering(self, providers: Iterable[Provider]) -> Self:
+        """Return the same plugins and these, which are preferred to others of the same name."""
+        other, added = copy.copy(self), list(providers)
+        keys = {_key(provider) for provider in added}
+        other.providers = [*(p for p in self.providers if _key(p) not in keys), *added]
+        own = {(p.plugin.kind, p.plugin.name): p.distribution for p in added}
+        other._preferred = {**self._preferred, **own}
+        return other
+
     def find(self, kind: str, use: str) -> Provider:
         """Return the provider of ``NAME`` or ``DIST/NAME``.
 
@@ -193,6 +202,10 @@ class Catalogue:
     def faults_of(self, distribution: str) -> list[Fault]:
         """Return the faults of a distribution."""
         return [fault for fault in self.faults if _same(fault.distribution, distribution)]
+
+
+def _key(provider: Provider) -> tuple[str, str, str]:
+    return provider.plugin.kind, provider.plugin.name, canonical(provider.distribution)
 
 
 def _same(one: str, other: str) -> bool:

@@ -17,6 +17,9 @@ _VERSION = (
     r"(-\d+|[-_.]?(post|rev|r)[-_.]?\d*)?([-_.]?dev[-_.]?\d*)?"
     r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?"
 )
+OF_A_PROGRAM = "this program"
+"""Where plugins come from that a program gives as objects, in place of a distribution."""
+
 _ORDINARY = r"\w[\w .+!-]*"
 
 
@@ -71,6 +74,11 @@ def how_to_get(record: Mapping[str, Any]) -> str:
     import shlex  # here, for --help is to be quick
 
     distribution, version = record["distribution"], record["version"]
+    if distribution == OF_A_PROGRAM:
+        return (
+            f"in Python, give it again: plugins=[{record['entry_point']}]; on the command line, "
+            "name a file that offers it: --plugin FILE"
+        )
     if record.get("file") and distribution == os.path.basename(distribution):
         return (
             "name it, or the copy that lies in the run's directory if you trust that: --plugin "

@@ -13,8 +13,9 @@ from charrnn_core.errors import (
     UnknownNameError,
 )
 from charrnn_core.registry.catalogue import Catalogue
-from charrnn_core.registry.distribution import how_to_get, whose
+from charrnn_core.registry.distribution import OF_A_PROGRAM, how_to_get, whose
 from charrnn_core.registry.options import option_values, read_options
+from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.spec import Ref
 
 _CELL_MUST = "its target is called with the options as keywords and must return a cell"
@@ -64,7 +65,8 @@ class Registry(Catalogue):
         def resolve_nested(inner: Ref) -> Ref:
             return self.resolve("cell", inner, depth + 1, counter)
 
-        return Ref(ref.use, argument, {k: _map_refs(resolve_nested, v) for k, v in options.items()})
+        options = {key: _map_refs(resolve_nested, value) for key, value in options.items()}
+        return Ref(ref.use, argument, options, ref.given)
 
     def options(self, kind: str, ref: Ref) -> Any:
         """Return the options object of a component."""
@@ -118,6 +120,13 @@ class Registry(Catalogue):
             _map_refs(visit, value)
         return found
 
+    def _in_a_file(self, kind: str, name: str) -> Provider | None:
+        """Return what offers in a single file what a program gave, and may give again."""
+        for provider in self.providers:
+            if provider.file and (provider.plugin.kind, provider.plugin.name) == (kind, name):
+                return provider
+        return None
+
     def require(self, record: Mapping[str, Any]) -> None:
         """Check that a remembered plugin is here and reads what it wrote.
 
@@ -126,12 +135,18 @@ class Registry(Catalogue):
         """
         kind, name, distribution = record["kind"], record["name"], record["distribution"]
         came = f"{kind} {name!r} comes from {whose(distribution, record['version'])}"
+        of_a_program = distribution == OF_A_PROGRAM
         try:
-            provider = self.find(kind, f"{distribution}/{name}")
+            provider = (of_a_program and self._in_a_file(kind, name)) or self.find(
+                kind, f"{distribution}/{name}"
+            )
         except UnknownNameError as error:
             if reasons := [str(fault) for fault in self.faults_of(distribution)]:
                 raise PluginError(f"{came}, but {'; '.join(reasons)}") from error
             gone = "a file that was not named" if record.get("file") else "which is not installed"
+            if of_a_program:
+                came = f"{kind} {name!r} is an object of the Python program that trained the run"
+                gone = "which was not given"
             raise PluginError(f"{came}, {gone}; {how_to_get(record)}") from error
         if provider.component.state_version != record["state_version"]:
             raise PluginError(

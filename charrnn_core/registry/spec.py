@@ -7,13 +7,14 @@ the core works with. A list of specs is separated by commas; ``*N`` repeats an e
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from charrnn_core.errors import SourceError, SpecError, shown
 from charrnn_core.public import public
+from charrnn_core.registry.things import is_thing, made_of, name_of
 
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[a-z][a-z0-9_-]+")
 _REPEAT = re.compile(r"(?P<spec>.*)\*(?P<times>[0-9]+)", re.DOTALL)
@@ -35,6 +36,8 @@ class Ref:
         use: the plugin's name, or ``DIST/NAME``.
         argument: the text after the colon of a spec, if there was one.
         options: option values by name; they may hold further `Ref` objects.
+        given: the component itself, or its class, if it is an object of the program; for a source
+            its `Corpus`.
 
     >>> Ref.parse("elman:256")
     Ref(use='elman', argument='256', options=mappingproxy({}))
@@ -45,6 +48,7 @@ class Ref:
     use: str
     argument: str | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: _frozen({}))
+    given: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.use):
@@ -59,8 +63,10 @@ class Ref:
         return hash((self.use, self.argument, tuple(sorted(self.options))))
 
     @classmethod
-    def parse(cls, value: "str | Mapping[str, Any] | Ref") -> "Ref":
-        """Read a spec, a table with the key ``use``, or a `Ref` itself.
+    def parse(cls, value: Any) -> "Ref":
+        """Read a spec, a table with the key ``use``, or a `Ref` itself; or take an object as it is.
+
+        An object is a component that the program has made, or a class or function that makes one.
 
         Raises:
             SpecError: the value is none of these, or its name is malformed.
@@ -74,6 +80,9 @@ class Ref:
             named = cls.parse(value["use"])
             options = {key: item for key, item in value.items() if key != "use"}
             return cls(named.use, named.argument, options)
+        if is_thing(value):
+            made, options = made_of(value)
+            return cls(name_of(made), None, options, made)
         raise SpecError(
             f"{shown(value)} does not name a component; expected a spec such as elman:256, "
             "or a table such as {use = 'elman', features = 256}"
@@ -81,7 +90,7 @@ class Ref:
 
     def with_options(self, options: Mapping[str, Any]) -> "Ref":
         """Return the component with these option values on top of its own."""
-        return Ref(self.use, self.argument, {**self.options, **options})
+        return Ref(self.use, self.argument, {**self.options, **options}, self.given)
 
     def table(self) -> dict[str, Any]:
         """Return the plain form, for TOML and checkpoints: ``{"use": ..., option: value, ...}``.
@@ -93,8 +102,22 @@ class Ref:
         return {"use": use, **{key: _plain(item) for key, item in self.options.items()}}
 
 
-Spec: TypeAlias = str | Mapping[str, Any] | Ref
-"""Whatever names a component: a spec, a table, or a `Ref`."""
+class Initialised(Protocol):
+    """A cell, or an optimizer of optax, as far as it has to be known here."""
+
+    @property
+    def init(self) -> Any: ...
+
+
+class HasText(Protocol):
+    """A `charrnn_core.Corpus`, as far as it has to be known here."""
+
+    @property
+    def sha256(self) -> str: ...
+
+
+Spec: TypeAlias = str | Mapping[str, Any] | Ref | Callable[..., Any] | Initialised
+"""Whatever names a component: a spec, a table, or a `Ref`; or an object that is one."""
 
 if TYPE_CHECKING:
     # To a type checker, a field of this type takes any spec and reads as a `Ref`, as it does.
@@ -105,6 +128,11 @@ if TYPE_CHECKING:
         def __get__(self, instance: object, owner: type) -> Ref: ...
         def __set__(self, instance: object, value: Spec) -> None: ...
 
+    class SourceField(RefField):
+        """The same for a source, which may be a text, or what has one."""
+
+        def __set__(self, instance: object, value: Spec | Iterable[str] | HasText) -> None: ...
+
     class RefsField:
         """A field of a dataclass that becomes a tuple of `Ref` when it is set."""
 
@@ -112,7 +140,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: object, value: Spec | Iterable[Spec]) -> None: ...
 
 else:
-    RefField, RefsField = Ref, tuple[Ref, ...]
+    RefField, SourceField, RefsField = Ref, Ref, tuple[Ref, ...]
 
 
 def _plain(value: Any) -> Any:
@@ -132,7 +160,7 @@ def parse_refs(value: Any) -> tuple[Ref, ...]:
     >>> [ref.use for ref in parse_refs("elman:128*2,irnn")]
     ['elman', 'elman', 'irnn']
     """
-    if isinstance(value, Ref | Mapping):
+    if isinstance(value, Ref | Mapping) or is_thing(value):
         value = [value]
     entries = value.split(",") if isinstance(value, str) else list(value)
     refs: list[Ref] = []

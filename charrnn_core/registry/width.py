@@ -23,7 +23,7 @@ def states_width(cell: Any) -> bool:
     """
     match cell:
         case Ref():
-            return states_width(cell.table())
+            return cell.given is not None or states_width(cell.table())
         case str():
             return bool(_IN_A_SPEC.search(cell))
         case Mapping():

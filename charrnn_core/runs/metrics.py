@@ -36,6 +36,11 @@ def read_course(file: Path | None, table: Mapping[str, Any], symbols: int) -> Co
     return course
 
 
+def rows_up_to(file: Path, step: int) -> tuple[Mapping[str, Any], ...]:
+    """Return the rows of a log up to an update."""
+    return tuple(row for row in read_rows(file) if row.get("step", step) <= step)
+
+
 def read_rows(file: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a log, which need not exist; lines that cannot be read are ignored."""
     for line in _read(file).splitlines():

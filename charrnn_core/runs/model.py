@@ -1,7 +1,7 @@
 """A model, which is a network with its parameters and alphabet, and loading it from a run."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from charrnn_core.network.pytree import count_parameters, from_arrays
 from charrnn_core.page.curves import svg
 from charrnn_core.page.table import html_table
 from charrnn_core.public import public
+from charrnn_core.registry.given import providers_of
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.checkpoint_names import checkpoint_name
@@ -173,6 +174,7 @@ def load(
     *,
     last: bool = False,
     note: Callable[[str], None] = to_stderr,
+    plugins: Iterable[Any] = (),
 ) -> Model:
     """Read the best model of a run; only its cell's plugins are needed, not its text.
 
@@ -185,13 +187,14 @@ def load(
         registry: the plugins to use; by default those installed.
         last: read the last model instead.
         note: takes a line for each checkpoint that could not be used.
+        plugins: the objects that it was trained with, such as the class of its cell.
 
     Raises:
         RunDirectoryError: there is no such run, or it has no checkpoint.
         CheckpointError: the checkpoint is damaged or does not fit the network.
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
-    registry = registry or Registry.installed()
+    registry = (registry or Registry.installed()).offering(providers_of(plugins))
     return restore_model(open_model(Path(run), note, last), registry)
 
 

@@ -84,7 +84,7 @@ class RunWriter(RunDirectory):
         with explained("create", out or FOLDER):  # a name may be too long
             is_new = out is None or not out.exists()
             if out is not None and not is_new and not out.is_dir():
-                raise RunDirectoryError(f"{out} is a file; choose another directory with --out")
+                raise RunDirectoryError(f"{out} is a file; choose another directory (out)")
         run = cls(new_directory(FOLDER, label(config)) if out is None else out)
         try:
             with run.writing():
@@ -107,7 +107,7 @@ class RunWriter(RunDirectory):
         """Refuse a directory that already holds a run."""
         if self.config_file.exists() or self.metrics_file.exists() or self.saved():
             raise RunDirectoryError(
-                f"{self.path} already holds a run; choose another directory with --out, or "
+                f"{self.path} already holds a run; choose another directory (out), or "
                 f"resume it with: {self.command('resume', self.path)}"
             )
 
@@ -187,7 +187,7 @@ class RunWriter(RunDirectory):
             except TimeoutError as error:
                 raise RunDirectoryError(
                     f"{self.path} is being written by {self.writer()}; wait until it has finished, "
-                    "or choose another directory with --out"
+                    "or choose another directory (out)"
                 ) from error
             check_own_directory(self.plugins)
             check_own_directory(self.checkpoints)

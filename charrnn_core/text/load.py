@@ -44,8 +44,10 @@ def read_corpus(
     >>> read_corpus("python-docs").name
     'python-docs'
     """
-    registry = registry or Registry.installed()
     ref = source_ref(source) if isinstance(source, str) else source
+    if isinstance(ref.given, Corpus):
+        return _not_empty(ref.given)
+    registry = registry or Registry.installed()
     options = registry.options("source", ref)
     offline = os.environ.get("CHARRNN_OFFLINE", "0") not in ("", "0")
     context = SourceContext(cache=cache_directory(), offline=offline, note=note, known=known)
@@ -56,8 +58,11 @@ def read_corpus(
     if not isinstance(corpus, Corpus):
         raise call.fault(f"returned {type(corpus).__name__}; expected a Corpus")
     with call:  # the plugin's code produces the pieces, too
-        characters = corpus.characters
-    if not characters:
+        return _not_empty(corpus)
+
+
+def _not_empty(corpus: Corpus) -> Corpus:
+    if not corpus.characters:
         raise CorpusError(f"{corpus.origin} is empty; expected some text")
     return corpus
 

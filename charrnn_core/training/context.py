@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.registry import Registry
+from charrnn_core.signals import KeyboardStop
 from charrnn_core.terminal import to_stderr
 
 
@@ -38,11 +40,17 @@ class TrainingContext:
         registry: Registry | None,
         observers: Iterable[object],
         started: float | None,
+        stop: Callable[[], bool] | None,
+        plugins: Iterable[Provider],
         **others: Any,
     ) -> "TrainingContext":
         """Build a context from the arguments of `train` and `resume`."""
-        if registry is not None:
-            others["registry"] = registry
+        others["registry"] = (registry or Registry.installed()).offering(plugins)
+        if stop is None and KeyboardStop.is_of_use():
+            stop = KeyboardStop()
+            observers = [*observers, stop]
+        if stop is not None:
+            others["stop"] = stop
         if started is not None:
             others["started"] = started
         return cls(observers=tuple(observers), **others)

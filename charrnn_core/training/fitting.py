@@ -1,9 +1,12 @@
 """Settings that a run leaves to its text and to the machine, and those without effect there."""
 
 import dataclasses
+import os
+from collections.abc import Callable, Mapping
 
 import jax
 
+from charrnn_core.devices import cores_to_use
 from charrnn_core.errors import OptionError
 from charrnn_core.network.context import fitting_bits
 from charrnn_core.network.mesh import fitting_shards
@@ -57,4 +60,25 @@ def note_what_has_no_effect(
     if network.separator and not occurs(network.separator, train_ids):
         notes.append(
             f"documents is {config.documents!r}, but no document ends in the training text"
+        )
+
+
+def note_fewer_devices(
+    config: RunConfig, note: Callable[[str], None], environ: Mapping[str, str] = os.environ
+) -> None:
+    """Say so if the command line would split the streams over more devices, since it asks jax to.
+
+    Arguments:
+        config: the resolved configuration.
+        note: takes the line.
+        environ: where a number of devices may be asked for.
+    """
+    if config.shards is not None or "JAX_NUM_CPU_DEVICES" in environ:
+        return
+    here = fitting_shards(config.batch, len(jax.devices()))
+    there = fitting_shards(config.batch, cores_to_use())
+    if jax.default_backend() == "cpu" and here < there:
+        note(
+            f"note: shards is {here}, where the command line would use {there} cores; to do so, "
+            f"set JAX_NUM_CPU_DEVICES={there} in the environment before jax is imported"
         )

@@ -24,7 +24,7 @@ from charrnn_core.network.pytree import count_parameters, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import RESUMING, read_manifest
-from charrnn_core.runs.metrics import read_course
+from charrnn_core.runs.metrics import read_course, rows_up_to
 from charrnn_core.runs.model import learnt_params, load
 from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.writer import RunWriter
@@ -108,6 +108,7 @@ class TrainingRun:
             ),
             updates=loop.step,
             spent=training.time.spent,
+            history=rows_up_to(self._writer.metrics_file, loop.step),
         )
 
     def _compile_ahead(self) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from charrnn_core.errors import UnknownNameError
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.public import public
+from charrnn_core.registry.distribution import OF_A_PROGRAM
+from charrnn_core.registry.given import providers_of
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.compiled import keep_programs
@@ -18,12 +20,14 @@ from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.model import read_config
 from charrnn_core.runs.of_text import OfText
+from charrnn_core.runs.replacing import replacing
 from charrnn_core.runs.settings import CHANGES
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.kept import keep_text
 from charrnn_core.text.load import read_again
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.fitting import note_fewer_devices
 from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
 from charrnn_core.training.origin import Origin
 from charrnn_core.training.resuming import (
@@ -46,10 +50,12 @@ def train(
     observers: Iterable[object] = (),
     registry: Registry | None = None,
     started: float | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] | None = None,
     note: Callable[[str], None] = to_stderr,
     updates_per_call: int | None = None,
     from_first_update: bool = False,
+    plugins: Iterable[Any] = (),
+    overwrite: bool = False,
 ) -> Trained:
     """Train a model and save it in a run directory.
 
@@ -61,11 +67,16 @@ def train(
             the configuration names.
         registry: the plugins to use; by default those installed.
         started: the reading of ``time.monotonic()`` from which ``minutes`` count; now if None.
-        stop: called between device calls; if it returns True, training saves and ends.
+        stop: called between device calls; if it returns True, training saves and ends. By default
+            an interrupt, such as Ctrl-C or a notebook's stop button, does that.
         note: takes lines for the user.
         updates_per_call: the most updates between two calls of `stop`; it does not affect what is
             learned.
         from_first_update: count minutes from the first update instead.
+        plugins: cells (or their classes), losses, samplers, optimizers and descriptors of this
+            program, to name in the configuration: ``RunConfig(cell="my-cell:32")`` for a class
+            ``MyCell``. A run that uses one needs it again.
+        overwrite: replace a run in `out`; it is lost once the new one has a checkpoint.
 
     Raises:
         CharRNNError: something is wrong, as the subclass and message say; all input is checked
@@ -79,6 +90,7 @@ def train(
     ('finished', 'last-10%')
     """
     keep_programs()
+    config = config or RunConfig()
     context = TrainingContext.of(
         registry,
         observers,
@@ -87,13 +99,18 @@ def train(
         note=note,
         updates_per_call=updates_per_call,
         from_first_update=from_first_update,
+        plugins=[*providers_of(plugins), *config.given()],
     )
     with contextlib.ExitStack() as stack:
         if not isinstance(out, RunWriter):
             path = None if out is None else Path(out)
-            claim = RunWriter.claim(config or RunConfig(), path, context.registry)
-            out = stack.enter_context(claim)
-        resolved = out.config or (config or RunConfig()).resolve(context.registry)
+            if overwrite and path is not None:
+                config.resolve(context.registry)  # report a wrong name before anything is moved
+                stack.enter_context(replacing(path))
+            out = stack.enter_context(RunWriter.claim(config, path, context.registry))
+        resolved = out.config or config.resolve(context.registry)
+        _note_what_is_needed_again(resolved, context)
+        note_fewer_devices(resolved, note)
         return _train_from_the_start(resolved, out, context)
 
 
@@ -109,9 +126,10 @@ def resume(
     observers: Iterable[object] = (),
     registry: Registry | None = None,
     started: float | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] | None = None,
     note: Callable[[str], None] = to_stderr,
     updates_per_call: int | None = None,
+    plugins: Iterable[Any] = (),
 ) -> Trained:
     """Continue a run as if it had never stopped: the same bits, on the same kind of machine.
 
@@ -126,6 +144,7 @@ def resume(
         quiet: whether to leave out the progress display from here on.
         watch: specs of additional observers from here on.
         observers, registry, started, stop, note, updates_per_call: as for `train`.
+        plugins: the objects that the run was trained with, such as the class of its cell.
 
     Raises:
         RunDirectoryError: there is no such run, its checkpoints are missing, or another process is
@@ -142,7 +161,13 @@ def resume(
             raise UnknownNameError("change to allow", name, CHANGES)
     keep_programs()
     context = TrainingContext.of(
-        registry, observers, started, stop=stop, note=note, updates_per_call=updates_per_call
+        registry,
+        observers,
+        started,
+        stop=stop,
+        note=note,
+        updates_per_call=updates_per_call,
+        plugins=providers_of(plugins),
     )
     changes = Changes(budget or {}, allow, source, quiet, watch)
     with contextlib.ExitStack() as stack:
@@ -182,6 +207,17 @@ def _train_from_the_start(
     return TrainingRun(setup, writer, context).train(state, LoopState())
 
 
+def _note_what_is_needed_again(config: RunConfig, context: TrainingContext) -> None:
+    records = config.records(context.registry)
+    names = [r["entry_point"] for r in records if r["distribution"] == OF_A_PROGRAM]
+    if names:
+        again = ", ".join(dict.fromkeys(names))
+        context.note(
+            f"note: this run needs {again} again: load(run, plugins=[{again}]); on the command "
+            "line, in a file: --plugin FILE"
+        )
+
+
 def _compile_ahead(setup: TrainingSetup, context: TrainingContext) -> None:
     """Begin to compile the update, which takes longest, while other things are made."""
     most, config = context.updates_per_call or UPDATES_PER_CALL, setup.config
@@ -196,6 +232,9 @@ def _train_from_a_checkpoint(
     table, note = read_manifest(path, checkpoint.table), context.note
     loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
     context = context.resumed(loop.seconds, table["plugins"])
+    for record in table["plugins"]:
+        if record["distribution"] == OF_A_PROGRAM:  # say that it has to be given again, and how
+            context.registry.require(record)
     saved = read_config(path, table)
     config = changes.of_the_rest(writer, saved).resolve(context.registry)
     check_plugins(table["plugins"], config.records(context.registry), changes.allow)

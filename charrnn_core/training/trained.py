@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from charrnn_core.chart import Chart
 from charrnn_core.evaluation.diagnosis import diagnose
@@ -43,6 +44,8 @@ class Trained:
         remarks: other things the user should know about this session, in lines.
         updates: the updates of the whole run.
         spent: where the time of the whole run has gone.
+        history: the rows of ``metrics.jsonl``, those of the whole run; none without the observer
+            ``jsonl``.
     """
 
     model: Model
@@ -55,6 +58,7 @@ class Trained:
     remarks: tuple[str, ...] = ()
     updates: int = 0
     spent: TimeSpent = TimeSpent()
+    history: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def lines(self) -> list[str]:
         """Return what the user should see: the result, and what to do next."""

@@ -1,4 +1,4 @@
-"""The corpus sources ``file``, ``csv``, ``jsonl`` and ``python-docs``: text on this machine."""
+"""The corpus sources ``file``, ``csv``, ``jsonl``, ``text``, ``python-docs``: text that is here."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -62,6 +62,11 @@ def charrnn_sources():
         target="charrnn_text.tables:jsonl",
         options=RowOptions,
         summary="a field of JSON Lines, each object a document: jsonl:FILE#FIELD",
+    )
+    yield SourcePlugin(
+        name="text",
+        target="charrnn_text.literal:literal",
+        summary="the text itself, after the colon; in Python also RunConfig(source=...)",
     )
     yield SourcePlugin(
         name="python-docs",
