@@ -30,18 +30,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", required=True, help="files, separated by commas")
     parser.add_argument("--cells", default="lstm,elman", help="cells, separated by commas")
+    parser.add_argument("--chars", help="how long each training is (default: charrnn's own)")
     options = parser.parse_args()
+    length = ["--chars", options.chars] if options.chars else []
     print_machine(machine())
     print("| text | cell | predicted, s | taken, s | predicted / taken |\n|---|---|---|---|---|")
     for text in options.texts.split(","):
         for cell in options.cells.split(","):
-            found = json.loads(_charrnn("doctor", text, "--cell", cell, "--json"))
+            found = json.loads(_charrnn("doctor", text, "--cell", cell, "--json", *length))
             predicted = 60 * found["default"]["minutes"]
             with tempfile.TemporaryDirectory() as folder:
                 started = time.monotonic()
-                _charrnn(
-                    "run", "--source", text, "--cell", cell, "--out", f"{folder}/run", "--quiet"
-                )
+                where = ["--out", f"{folder}/run", "--quiet"]
+                _charrnn("run", "--source", text, "--cell", cell, *where, *length)
                 taken = time.monotonic() - started
             row = [Path(text).stem, cell, f"{predicted:.1f}", f"{taken:.1f}"]
             print(f"| {' | '.join([*row, f'{predicted / taken:.2f}'])} |", flush=True)

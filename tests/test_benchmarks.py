@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from charrnn_core import RunConfig, train
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDES = {"machine.py", "peak.py", "jax_side.py", "task.py", "torch_side.py", "turns.py"}
@@ -84,6 +87,44 @@ def test_regularisation(text_file, tmp_path):
     rows = [line for line in first.splitlines() if line.startswith("| small | elman | 9,000 | ")]
     assert len(rows) == 2 and rows[0] != rows[1]  # mixed with counts, and alone
     assert all(row in again and row.count("|") == 8 for row in rows)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory, text_file) -> Path:
+    config = RunConfig(
+        source=str(text_file), cell="gru:8", embedding=4, context=2, counts=2, characters=3000,
+        batch=4, window=8, observers=(), shards=1,
+    )  # fmt: skip
+    out = tmp_path_factory.mktemp("benchmarked") / "run"
+    train(config, out=out, note=lambda line: None)
+    return out
+
+
+@pytest.mark.slow
+def test_serving(small_run):
+    printed = benchmark("serving.py", small_run, "--length", 20, "--rounds", 1)
+    assert "| one request | 32 requests |" in printed and " ms |" in printed
+
+
+@pytest.mark.slow
+def test_alphabets():
+    printed = benchmark("alphabets.py", "--symbols", 20, "--length", 8, "--rounds", 1)
+    assert "| 20 | typical:0.9 |" in printed and "| 20 | training |" in printed
+
+
+@pytest.mark.slow
+def test_forecast(text_file):
+    printed = benchmark("forecast.py", "--texts", text_file, "--cells", "elman:8", "--chars", 50000)
+    assert f"| {text_file.stem} | elman:8 | " in printed
+
+
+@pytest.mark.slow
+def test_pages(small_run, text_file):
+    pytest.importorskip("playwright")
+    if not shutil.which("chromium-headless-shell"):
+        pytest.skip("there is no chromium-headless-shell")
+    printed = benchmark("pages.py", small_run, text_file)
+    assert "recoloured in" in printed and "Done: 5000 characters" in printed
 
 
 def test_no_script_is_left_out():

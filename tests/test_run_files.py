@@ -297,7 +297,9 @@ UNGUARDED = {
     "charrnn_core/devices.py": {"read_text"},  # /proc/cpuinfo
     "plugins/sources/charrnn_text/archives.py": {"open"},  # a text may come from a pipe
     "charrnn_core/page/frame.py": {"read_text"},  # a package's
+    "charrnn_core/page/writer.py": {"read_text"},  # a package's
     "plugins/commands/charrnn_export/page.py": {"read_text"},  # a package's
+    "plugins/commands/charrnn_serve/page.py": {"read_text"},  # a package's
     "plugins/commands/charrnn_inspect/page.py": {"read_text"},  # a package's
     "charrnn_core/javascript/bundle.py": {"read_text"},  # a package's
     "charrnn_core/console/stdout.py": {"os.open"},  # /dev/null

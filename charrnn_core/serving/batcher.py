@@ -12,8 +12,8 @@ from charrnn_core.errors import CharRNNError, SamplingError
 from charrnn_core.serving.shaping import Shaping
 from charrnn_core.serving.slots import DRAW, Slots, Told, Turn, keys_of
 
-STEPS = 16
-"""K, how many symbols a call reads and writes: fewer cost more, more delay the first one."""
+FEW, MANY = 16, 64
+"""K, how many symbols a call reads and writes: few while somebody waits for a first one."""
 
 
 class BusyError(CharRNNError):
@@ -33,7 +33,7 @@ class Job:
         take: called in the batcher's thread with the next ids, in order, those that are read and
             those that are drawn; returns whether more is wanted. It is called with None at the end
             of what was asked for, and with an error if there is one.
-        scored: whether `take` needs the likeliest symbols.
+        scored: whether `take` needs log-probabilities.
     """
 
     reads: npt.NDArray[np.int32]
@@ -75,8 +75,9 @@ class Batcher:
         self._closing = False
         self.symbols = 0
         self._keys = np.tile(keys_of(0), (slots.count, 1, 1))
-        for scored in (False, True):
-            slots(Turn.idle(STEPS, slots.count), scored)
+        for steps in (FEW, MANY):
+            for scored in (False, True):
+                slots(Turn.idle(steps, slots.count), scored)
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -141,12 +142,17 @@ class Batcher:
                 self._jobs[slot] = job = self._waiting.popleft()
                 self._keys[slot] = keys_of(job.seed)
 
+    def _steps(self) -> int:
+        new = any(job is not None and job.place < len(job.reads) + FEW for job in self._jobs)
+        return FEW if new or self._waiting else MANY
+
     def _turn(self) -> Turn:
-        turn = Turn.idle(STEPS, self._slots.count)
+        steps = self._steps()
+        turn = Turn.idle(steps, self._slots.count)
         for slot, job in enumerate(self._jobs):
             if job is None:
                 continue
-            some = job.reads[job.place : job.place + STEPS]
+            some = job.reads[job.place : job.place + steps]
             turn.ids[: len(some), slot] = some
             turn.ids[len(some) :, slot] = DRAW
             turn.begins[slot], turn.rows[slot] = job.place == 0, job.row
@@ -158,7 +164,7 @@ class Batcher:
         for slot, job in enumerate(self._jobs):
             if job is None or job.cancelled:
                 continue
-            count = min(STEPS, job.length - job.place)
+            count = min(len(told.ids), job.length - job.place)
             self.symbols += count
             of_slot = Told(*(None if leaf is None else leaf[:count, slot] for leaf in told))
             job.place += count

@@ -61,14 +61,15 @@ class Told(NamedTuple):
 
     Fields:
         ids: int32[K,B]; -1 where nothing could be drawn.
-        model: float32[K,B], the log-probability of each id under the model.
+        model: float32[K,B], the log-probability of each id under the model; this and what follows
+            are None unless requested.
         sampler: float32[K,B], that under the distribution it was drawn from.
-        top_ids, top_log_p: [K,B,5], the likeliest symbols; None unless requested.
+        top_ids, top_log_p: [K,B,5], the likeliest symbols.
     """
 
     ids: Any
-    model: Any
-    sampler: Any
+    model: Any = None
+    sampler: Any = None
     top_ids: Any = None
     top_log_p: Any = None
 
@@ -110,7 +111,7 @@ class Slots:
         """Take a turn, and return what came of it as NumPy arrays.
 
         Arguments:
-            scored: whether to tell of the likeliest symbols.
+            scored: whether to tell of log-probabilities.
         """
         turn = Turn(
             *jax.device_put(
@@ -144,6 +145,7 @@ class _Rows:
         step = self.network.stepper(params, state.carry, count)
         draws = turn.ids < 0
         places = state.drawn + jnp.cumsum(draws, axis=0) - draws
+        own_wanted = jnp.any(turn.how.own)
         noise_keys, own_keys = (jax.random.wrap_key_data(turn.keys[:, i]) for i in (0, 1))
         fold = jax.vmap(jax.random.fold_in)
 
@@ -154,18 +156,18 @@ class _Rows:
         def character(state: _State, item: Tree) -> tuple[_State, Told]:
             ids, place, noise = item
             chained, memory = self._chained(fold(own_keys, place), state)
-            of_slot = jnp.where(turn.how.own[:, None], shaped(state.logits, turn.how), chained)
+            own = jax.lax.cond(own_wanted, lambda: shaped(state.logits, turn.how), lambda: chained)
+            of_slot = jnp.where(turn.how.own[:, None], own, chained)
             noisy = of_slot + noise
             best = jnp.argmax(noisy, axis=-1).astype(jnp.int32)
             possible = _at(noisy, best) > -jnp.inf  # also false for NaN
             known = jnp.where(ids < 0, jnp.where(possible, best, 0), ids)
-            log_p = jax.nn.log_softmax(state.logits)
-            told = Told(
-                jnp.where((ids < 0) & ~possible, -1, known),
-                _at(log_p, known),
-                _at(jax.nn.log_softmax(of_slot), known),
-                *(jax.lax.top_k(log_p, min(TOP, symbols))[::-1] if scored else ()),
-            )
+            told = Told(jnp.where((ids < 0) & ~possible, -1, known))
+            if scored:
+                log_p = jax.nn.log_softmax(state.logits)
+                drawn_from = _at(jax.nn.log_softmax(of_slot), known)
+                top_log_p, top_ids = jax.lax.top_k(log_p, min(TOP, symbols))
+                told = Told(told.ids, _at(log_p, known), drawn_from, top_ids, top_log_p)
             memory = self.chain.observe(memory, known)
             logits, carry = step(state.carry, known)
             return _State(carry, logits, memory, state.drawn + (ids < 0)), told

@@ -38,7 +38,7 @@ class Origin:
     alphabet: Alphabet
 
     @classmethod
-    def open(cls, name: str, note: Callable[[str], None]) -> "Origin":
+    def read(cls, name: str, note: Callable[[str], None]) -> "Origin":
         """Read the best model of a run, or a checkpoint.
 
         Raises:

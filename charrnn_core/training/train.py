@@ -189,7 +189,7 @@ def _train_from_the_start(
         _compile_ahead(setup, context)
         state = setup.trainer.init()
     else:
-        origin = Origin.open(config.init_from, context.note)
+        origin = Origin.read(config.init_from, context.note)
         setup = prepare(
             config,
             context,

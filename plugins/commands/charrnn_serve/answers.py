@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn_core.errors import CharRNNError
 from charrnn_serve.asked import Asked, RefusedError
-from charrnn_serve.served import Piece, Served, Writing
+from charrnn_serve.served import Piece, Served, Writing, joined
 
 
 class Answer:
@@ -45,7 +45,7 @@ class Answer:
         parts: list[list[Piece]] = [[] for _ in range(self._writing.count)]
         async for piece in self._pieces():
             parts[piece.number].append(piece)
-        choices = [self._choice(_joined(some)) for some in parts]
+        choices = [self._choice(joined(some)) for some in parts]
         return {**self._head, "choices": choices, "usage": self._usage()}
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
@@ -98,14 +98,3 @@ def log_probabilities(piece: Piece, start: int = 0) -> dict[str, Any]:
         "top_logprobs": [dict(top) for top in piece.tops] or None,
         "text_offset": offsets,
     }
-
-
-def _joined(parts: Sequence[Piece]) -> Piece:
-    last = parts[-1]
-    return Piece(
-        last.number,
-        "".join(part.text for part in parts),
-        tuple(each for part in parts for each in part.characters),
-        tuple(each for part in parts for each in part.tops),
-        last.finish,
-    )

@@ -43,6 +43,22 @@ class Piece(NamedTuple):
     finish: str | None = None
 
 
+def joined(parts: Sequence[Piece]) -> Piece:
+    """Return pieces of one sample as one.
+
+    >>> joined([Piece(0, "a"), Piece(0, "b", finish="stop")])
+    Piece(number=0, text='ab', characters=(), tops=(), finish='stop')
+    """
+    last = parts[-1]
+    return Piece(
+        last.number,
+        "".join(part.text for part in parts),
+        tuple(each for part in parts for each in part.characters),
+        tuple(each for part in parts for each in part.tops),
+        last.finish,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Served:
     """A model with its slots.
@@ -110,20 +126,15 @@ class Served:
         if not len(ids):
             return Piece(0, "", finish="length")
         queue: asyncio.Queue[Any] = asyncio.Queue()
-        sample = _Choice(self, 0, (), len(before), top, asyncio.get_running_loop(), queue)
-        job = Job(np.concatenate([before, ids]), 0, sample.take, scored=top > 0)
+        choice = _Choice(self, 0, (), len(before), top, asyncio.get_running_loop(), queue)
+        choice.whole = True
+        job = Job(np.concatenate([before, ids]), 0, choice.take, scored=True)
         self.submit([job])
         try:
-            parts = [piece async for piece in _until_done(queue, 1)]
+            [piece] = [piece async for piece in _until_done(queue, 1)]
+            return piece
         finally:
             self.batcher.cancel([job])
-        return Piece(
-            0,
-            "".join(part.text for part in parts),
-            tuple(each for part in parts for each in part.characters),
-            tuple(each for part in parts for each in part.tops),
-            "length",
-        )
 
     def write(self, asked: Asked) -> "Writing":
         """Begin to write what is asked for."""
@@ -150,6 +161,7 @@ class Writing:
     def __init__(self, served: Served, asked: Asked) -> None:
         self._served = served
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._choices: list[_Choice] = []
         self.count = len(asked.prompts) * asked.choices
         seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
         loop, self._jobs, self.read = asyncio.get_running_loop(), [], 0
@@ -157,10 +169,12 @@ class Writing:
             ids = served.encode(asked.prompts[index // asked.choices])
             self.read += len(ids) if index % asked.choices == 0 else 0
             choice = _Choice(served, index, asked.stops, len(ids), asked.top, loop, self._queue)
+            choice.whole = not asked.stream
+            self._choices.append(choice)
             self._jobs.append(
                 Job(
                     ids, asked.tokens, choice.take, seed, index % asked.choices, asked.how,
-                    scored=bool(asked.top),
+                    scored=asked.top is not None,
                 )
             )  # fmt: skip
         served.submit(self._jobs)
@@ -179,8 +193,9 @@ class Writing:
                         ended.add(piece.number)
                     yield piece
         except TimeoutError:
+            self.stop()
             for index in set(range(self.count)) - ended:
-                yield Piece(index, "", finish="length")
+                yield self._choices[index].so_far("length")
         finally:
             self.stop()
 
@@ -195,6 +210,8 @@ class _Choice:
     Arguments:
         skip: how many ids are read before the first that counts.
         top: how many of the likeliest to tell of; None for no log-probabilities.
+
+    With `whole` set, all is kept back until the end: handing pieces over takes as long as writing.
     """
 
     def __init__(
@@ -211,6 +228,12 @@ class _Choice:
         self._loop, self._queue = loop, queue
         self._sample = Sample(self._alphabet, stops)
         self._tops: deque[Likeliest] = deque()
+        self.whole, self._parts = False, [Piece(index, "")]
+
+    def so_far(self, finish: str | None) -> Piece:
+        """Return what has been kept back, in one piece."""
+        parts = self._parts[:]
+        return joined(parts)._replace(finish=finish)
 
     def take(self, told: Told | CharRNNError | None) -> bool:
         """Take the next ids; return whether more is wanted."""
@@ -232,14 +255,19 @@ class _Choice:
         drawn = Drawn(told.ids)
         if self._top is not None:
             drawn = Drawn(told.ids, told.model, told.sampler)
-            if told.top_ids is not None and self._alphabet.kind != "bytes":
+            if self._top and told.top_ids is not None and self._alphabet.kind != "bytes":
                 self._tops.extend(map(self._likeliest, told.top_ids, told.top_log_p))
         written = self._sample.take(drawn, last=finish is not None)
         tops = [self._tops.popleft() for _ in written.characters if self._tops]
         if self._sample.ending.ended:
             finish = "stop"
-        if written.text or finish:
-            self._put(Piece(self._index, *written, tuple(tops), finish))
+        piece = Piece(self._index, *written, tuple(tops), finish)
+        if self.whole:
+            self._parts.append(piece)
+            if finish:
+                self._put(self.so_far(finish))
+        elif written.text or finish:
+            self._put(piece)
         return finish is None
 
     def _likeliest(self, ids: Any, log_p: Any) -> Likeliest:
