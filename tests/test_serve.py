@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn_core import RunConfig, generate, load, train
+from charrnn_core import RunConfig, generate, load, resume, train
 from charrnn_core.api import score, write
 
 pytest.importorskip("starlette")
@@ -30,8 +32,14 @@ CHARRNN = str(Path(sys.executable).with_name("charrnn"))
 class Client:
     """Asks a server, a connection for each request."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, process: int = 0) -> None:
+        self.port, self.process = port, process
+
+    @property
+    def megabytes(self) -> float:
+        """The resident memory of the server."""
+        lines = Path(f"/proc/{self.process}/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1024
 
     def __call__(
         self, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
@@ -83,7 +91,7 @@ def served(run: Path, *options: str) -> Iterator[Client]:
             if line.startswith("http://"):
                 break
         assert said and said[-1].startswith("http://"), said
-        yield Client(int(said[-1].rsplit(":", 1)[1]))
+        yield Client(int(said[-1].rsplit(":", 1)[1]), process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)
 
@@ -230,6 +238,124 @@ def test_the_queue_has_an_end(ask):
     assert set(statuses) == {200, 429} and statuses.count(200) >= 10
     assert all(headers["retry-after"] == "1" for s, headers, _ in found if s == 429)
     assert ask.text(prompt="the ", max_tokens=3)
+
+
+def test_a_signal_lets_requests_end(run):
+    """What had been begun when SIGTERM came is written to its end."""
+    with served(run, "--slots", "2") as ask:
+        asked = dict(prompt="the ", max_tokens=3000, seed=1)
+        wanted = ask.text(**asked)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            found = pool.submit(ask.text, **asked)
+            while not ask.metric("charrnn_slots_active"):
+                time.sleep(0.002)
+            os.kill(ask.process, signal.SIGTERM)
+            assert found.result(20) == wanted
+
+
+@pytest.mark.slow
+def test_a_thousand_who_leave(ask):
+    """No slot is lost, and no memory: 10 MB at most after the first hundred."""
+    for _ in range(100):
+        left(ask)
+    before = ask.megabytes
+    for _ in range(1000):
+        left(ask)
+    time.sleep(1)
+    assert ask.metric("charrnn_slots_active") == ask.metric("charrnn_requests_waiting") == 0
+    print(f"memory grew by {ask.megabytes - before:.1f} MB")
+    assert ask.megabytes - before <= 10
+    assert ask.text(prompt="the ", max_tokens=5)
+
+
+@pytest.mark.slow
+def test_ten_thousand_requests_at_once(ask):
+    with concurrent.futures.ThreadPoolExecutor(200) as pool:
+        asked = dict(prompt="the ", max_tokens=20)
+        found = list(pool.map(lambda i: ask("/v1/completions", asked)[0], range(10_000)))
+    print({status: found.count(status) for status in set(found)})
+    assert set(found) <= {200, 429} and found.count(200) >= 10
+    assert ask.text(prompt="the ", max_tokens=5)
+
+
+@pytest.mark.slow
+def test_slow_readers(ask):
+    """Who does not read what is streamed does not keep others from being served."""
+    body = json.dumps(dict(prompt="the ", max_tokens=60_000, stream=True, logprobs=5)).encode()
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", ask.port)))
+            slow.sendall(f"{head}\r\n\r\n".encode() + body)
+        for seed in range(20):
+            assert len(ask.text(prompt="the ", max_tokens=50, seed=seed)) == 50
+
+
+@pytest.mark.slow
+def test_a_hundred_mixes(ask):
+    """Equal seed, equal text, whatever the neighbours."""
+    rng = np.random.default_rng(1)
+    alone: dict[int, str] = {}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for _ in range(100):
+            seeds = rng.integers(0, 40, rng.integers(1, 9)).tolist()
+            asked = [
+                dict(
+                    prompt="the dog sat on"[: 1 + seed % 14], max_tokens=10 + 3 * seed, seed=seed,
+                    **({"temperature": 0.2 + seed / 20} if seed % 3 else {}),
+                    **({"top_p": 0.8} if seed % 2 else {}),
+                )
+                for seed in seeds
+            ]  # fmt: skip
+            texts = pool.map(lambda each: ask.text(**each), asked)
+            for seed, text in zip(seeds, texts, strict=True):
+                assert alone.setdefault(seed, text) == text
+
+
+@pytest.mark.slow
+def test_a_run_is_followed_while_it_is_trained(run, tmp_path):
+    config = dataclasses.replace(load(run).config, characters=2000)
+    train(config, out=tmp_path / "grows", note=lambda line: None)
+    with served(tmp_path / "grows", "--slots", "2", "--reload") as ask:
+        before = ask("/v1/score", dict(text="the cat"))[2]["bits"]
+        resume(tmp_path / "grows", budget={"characters": 9000}, note=lambda line: None)
+        deadline = time.monotonic() + 30
+        while ask("/v1/score", dict(text="the cat"))[2]["bits"] == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        wanted = generate(load(tmp_path / "grows"), "the ", 30, seed=1)
+        assert ask.text(prompt="the ", max_tokens=30, seed=1) == wanted
+
+
+def test_the_page_writes_and_scores(ask, run):
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not shutil.which("chromium-headless-shell"):
+        pytest.skip("there is no chromium-headless-shell")
+    with playwright.sync_playwright() as player:
+        shell = shutil.which("chromium-headless-shell")
+        browser = player.chromium.launch(executable_path=shell, args=["--no-sandbox"])
+        tab, faults = browser.new_page(), []
+        tab.on("console", lambda message: faults.append(message.text))
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.goto(f"http://127.0.0.1:{ask.port}/")
+        tab.locator("#write:enabled").wait_for()
+        tab.fill("#prompt", "the ")
+        tab.fill("#temperature", "0")
+        tab.fill("#length", "100")
+        tab.click("#write")
+        tab.locator("#status", has_text="Done: 100 characters").wait_for()
+        wanted = generate(load(run), "the ", 100, sampler="greedy")
+        assert tab.locator("#written").text_content() == wanted
+        tab.fill("#own", "the cat")
+        tab.locator("#score", has_text="bits in all").wait_for()
+        bits = ask("/v1/score", dict(text="the cat"))[2]["bits"]
+        assert f"{bits:.1f} bits in all" in tab.inner_text("#score")
+        tab.fill("#prompt", "the Q")
+        tab.click("#write")
+        tab.locator("#status", has_text="The model cannot go on").wait_for()
+        assert "'Q'" in tab.inner_text("#status")
+        browser.close()
+    assert [fault for fault in faults if "400 (Bad Request)" not in fault] == []
 
 
 def test_the_client_of_openai_works_as_it_is(ask):

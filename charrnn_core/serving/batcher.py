@@ -4,7 +4,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import jax
 import numpy as np
 import numpy.typing as npt
 
@@ -43,14 +45,24 @@ class Job:
     row: int = 0
     how: Shaping = Shaping()
     scored: bool = False
+    sent: int = field(default=0, init=False)
+    """How many of the ids the device has been asked for."""
     place: int = field(default=0, init=False)
-    """How many of the ids have been handed out."""
+    """How many of them have been handed out."""
     cancelled: bool = field(default=False, init=False)
+    """Whether no more is wanted."""
 
     @property
     def length(self) -> int:
         """How many ids it has in all."""
         return len(self.reads) + self.draws
+
+
+class _Flight(NamedTuple):
+    """A call of the device: the jobs of the slots, and what will come of it."""
+
+    jobs: tuple[Job | None, ...]
+    told: Told
 
 
 class Batcher:
@@ -119,20 +131,45 @@ class Batcher:
         self._thread.join()
 
     def _run(self) -> None:
+        """Let the device write on while what it has written is handed out."""
+        before: _Flight | None = None
         while True:
             with self._changed:
                 self._admit()
-                while not self.active:
+                while not self.active and before is None:
                     if self._closing:
                         return
                     self._changed.wait()
                     self._admit()
-            try:
-                told = self._slots(self._turn(), any(job and job.scored for job in self._jobs))
-            except Exception as error:
-                self._fail(SamplingError(f"the model failed: {error}"))
-                continue
-            self._hand_out(told)
+            now = self._fly() if self.active else None
+            if before is not None:
+                self._land(before)
+            before = now
+
+    def _fly(self) -> "_Flight":
+        """Send the slots off; a job that needs nothing after this leaves its slot."""
+        jobs, turn = tuple(self._jobs), self._turn()
+        flight = _Flight(jobs, self._slots(turn, any(job and job.scored for job in jobs)))
+        for slot, job in enumerate(jobs):
+            if job is not None:
+                job.sent += len(turn.ids)
+                if job.sent >= job.length:
+                    self._jobs[slot] = None
+        return flight
+
+    def _land(self, flight: "_Flight") -> None:
+        """Hand out what came of a flight."""
+        try:
+            told = jax.device_get(flight.told)
+        except Exception as error:
+            for job in {job for job in (*flight.jobs, *self._jobs) if job is not None}:
+                job.take(SamplingError(f"the model failed: {error}"))
+                job.cancelled = True
+            self._slots.reset()
+            return
+        for slot, job in enumerate(flight.jobs):
+            if job is not None and not job.cancelled:
+                job.cancelled = not self._hand_out(job, slot, told)
 
     def _admit(self) -> None:
         for slot, job in enumerate(self._jobs):
@@ -143,7 +180,7 @@ class Batcher:
                 self._keys[slot] = keys_of(job.seed)
 
     def _steps(self) -> int:
-        new = any(job is not None and job.place < len(job.reads) + FEW for job in self._jobs)
+        new = any(job is not None and job.sent < len(job.reads) + FEW for job in self._jobs)
         return FEW if new or self._waiting else MANY
 
     def _turn(self) -> Turn:
@@ -152,38 +189,31 @@ class Batcher:
         for slot, job in enumerate(self._jobs):
             if job is None:
                 continue
-            some = job.reads[job.place : job.place + steps]
+            some = job.reads[job.sent : job.sent + steps]
             turn.ids[: len(some), slot] = some
             turn.ids[len(some) :, slot] = DRAW
-            turn.begins[slot], turn.rows[slot] = job.place == 0, job.row
+            turn.begins[slot], turn.rows[slot] = job.sent == 0, job.row
             for array, number in zip(turn.how, job.how, strict=True):
                 array[slot] = number
         return turn._replace(keys=self._keys.copy())
 
-    def _hand_out(self, told: Told) -> None:
-        for slot, job in enumerate(self._jobs):
-            if job is None or job.cancelled:
-                continue
-            count = min(len(told.ids), job.length - job.place)
-            self.symbols += count
-            of_slot = Told(*(None if leaf is None else leaf[:count, slot] for leaf in told))
-            job.place += count
-            impossible = np.flatnonzero(of_slot.ids < 0)
-            if len(impossible):
-                job.take(
-                    SamplingError(
-                        "cannot draw: the sampler forbids every symbol, or the model's output is "
-                        "not finite; use another sampler"
-                    )
+    def _hand_out(self, job: Job, slot: int, told: Told) -> bool:
+        """Give a job what is its own; return whether it wants more."""
+        count = min(len(told.ids), job.length - job.place)
+        self.symbols += count
+        of_slot = Told(*(None if leaf is None else leaf[:count, slot] for leaf in told))
+        job.place += count
+        if (of_slot.ids < 0).any():
+            job.take(
+                SamplingError(
+                    "cannot draw: the sampler forbids every symbol, or the model's output is not "
+                    "finite; use another sampler"
                 )
-            elif job.take(of_slot):
-                if job.place < job.length:
-                    continue
-                job.take(None)
-            self._jobs[slot] = None
-
-    def _fail(self, error: CharRNNError) -> None:
-        for slot, job in enumerate(self._jobs):
-            if job is not None:
-                job.take(error)
-            self._jobs[slot] = None
+            )
+            return False
+        if not job.take(of_slot):
+            return False
+        if job.place < job.length:
+            return True
+        job.take(None)
+        return False

@@ -108,7 +108,7 @@ class Slots:
         self._state = self._begin(self._params, count=count)
 
     def __call__(self, turn: Turn, scored: bool = False) -> Told:
-        """Take a turn, and return what came of it as NumPy arrays.
+        """Take a turn, and return what came of it, as arrays that may still be computed.
 
         Arguments:
             scored: whether to tell of log-probabilities.
@@ -120,7 +120,11 @@ class Slots:
             )
         )
         self._state, told = self._advance(self._params, self._state, turn, scored=scored)
-        return jax.device_get(told)
+        return told
+
+    def reset(self) -> None:
+        """Begin afresh, after a failure."""
+        self._state = self._begin(self._params, count=self.count)
 
 
 @dataclass(frozen=True)
