@@ -37,7 +37,7 @@ def _side(run: str, length: int) -> None:
 
     def play() -> float:
         began = time.perf_counter()
-        for _ in write(model, "The ", length, n=STREAMS, unknown="skip"):
+        for _ in write(model, "", length, n=STREAMS):
             pass
         return STREAMS * length / (time.perf_counter() - began)
 
@@ -47,7 +47,7 @@ def _side(run: str, length: int) -> None:
 
 def _ask(port: int, seed: int, length: int, stream: bool = False) -> float:
     """Ask for a completion; return the seconds to its first piece, or to its end."""
-    asked = {"prompt": "The ", "max_tokens": length, "seed": seed, "stream": stream}
+    asked = {"prompt": "", "max_tokens": length, "seed": seed, "stream": stream}
     began = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("POST", "/v1/completions", json.dumps(asked))
@@ -73,6 +73,26 @@ def _together(port: int, streams: int, length: int) -> float:
     return streams * length / (time.perf_counter() - began)
 
 
+def _measured(
+    server: "subprocess.Popen[str]", other: "subprocess.Popen[str]", length: int, rounds: int
+) -> dict[str, list[float]]:
+    """Return the speeds, and the delays of first characters in seconds."""
+    assert server.stdout and other.stdin and other.stdout
+    address = next(line for line in server.stdout if line.startswith("http://"))
+    port = int(address.rsplit(":", 1)[1])
+    other.stdout.readline()
+    speeds: dict[str, list[float]] = {"one": [], "all": [], "generate": [], "first": []}
+    _together(port, STREAMS, 64)
+    for _ in range(rounds):
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        speeds["generate"].append(float(other.stdout.readline()))
+        speeds["all"].append(_together(port, STREAMS, length))
+        speeds["one"].append(_together(port, 1, length))
+        speeds["first"] += [_ask(port, seed, 16, stream=True) for seed in range(10)]
+    return speeds
+
+
 def main() -> None:
     """Measure, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -89,21 +109,11 @@ def main() -> None:
     side = [sys.executable, __file__, args.run, "--length", str(args.length), "--side"]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as server, subprocess.Popen(side, **pipes) as other:
-        assert server.stdout and other.stdin and other.stdout
-        address = next(line for line in server.stdout if line.startswith("http://"))
-        port = int(address.rsplit(":", 1)[1])
-        other.stdout.readline()
-        speeds: dict[str, list[float]] = {"one": [], "all": [], "generate": [], "first": []}
-        _together(port, STREAMS, 64)
-        for _ in range(args.rounds):
-            other.stdin.write("go\n")
-            other.stdin.flush()
-            speeds["generate"].append(float(other.stdout.readline()))
-            speeds["all"].append(_together(port, STREAMS, args.length))
-            speeds["one"].append(_together(port, 1, args.length))
-            speeds["first"] += [_ask(port, seed, 16, stream=True) for seed in range(10)]
-        server.terminate()
-        other.stdin.close()
+        try:
+            speeds = _measured(server, other, args.length, args.rounds)
+        finally:
+            server.terminate()
+            other.terminate()
     one, every, plain = (median(speeds[name]) for name in ("one", "all", "generate"))
     print("| one request | 32 requests | ratio | generate, 32 | of that | first character |")
     print("|---|---|---|---|---|---|")
