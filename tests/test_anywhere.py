@@ -12,6 +12,7 @@ from flax import nnx
 
 from charrnn_core import RNN, OptionError, as_cell, as_flax, scan
 from charrnn_core.engine.unroll import choose
+from charrnn_core.javascript.inside import held_and_carried
 from tests.agreement import QUICKLY, agree, float64, normal, scalar
 
 T, B, H, V = 6, 3, 5, 4
@@ -92,7 +93,12 @@ def test_scan_uses_the_engine():
 
     def carries_of_loops(over_time):
         jaxpr = jax.make_jaxpr(jax.grad(lambda *a: outcome(over_time, *a)[0]))(params, h, xs)
-        return [e.params["num_carry"] for e in jaxpr.eqns if e.primitive.name == "scan"]
+        scans = [e for e in jaxpr.eqns if e.primitive.name == "scan"]
+        shapes = [[[v.aval.shape for v in vs] for vs in (e.invars, e.outvars)] for e in scans]
+        return [
+            held_and_carried(e.params["jaxpr"], *some)[1]
+            for e, some in zip(scans, shapes, strict=True)
+        ]
 
     assert max(carries_of_loops(scan)) < max(carries_of_loops(jax.lax.scan))
     assert choose(lambda p, h, x: (h @ params["W"],) * 2, None, h, xs).engine

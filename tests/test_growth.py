@@ -126,7 +126,8 @@ def test_a_training_goes_on_with_another_text(tmp_path):
     assert model.alphabet.symbols[: len(old.alphabet)] == old.alphabet.symbols
     assert set("dg79;!i") <= set(model.alphabet.symbols)
     skipping = dataclasses.replace(moved, unknown="skip")
-    train(skipping, out=tmp_path / "c", note=lambda line: None)
+    train(skipping, out=tmp_path / "c", note=notes.append)
+    assert any("7 characters of this text are left out wherever" in line for line in notes)
     assert load(tmp_path / "c").alphabet == old.alphabet
     whole = train(moved, out=tmp_path / "d", note=lambda line: None)
     stopped = train(moved, out=tmp_path / "e", note=lambda line: None, stop=lambda: True)

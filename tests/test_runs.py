@@ -186,3 +186,8 @@ def test_pruning(charrnn, folder):
     done = charrnn("runs", "prune", "--interrupted", "--empty", "--yes")
     assert done.returncode == 0 and "removed these 3 runs" in done.stdout
     assert sorted(path.name for path in folder.iterdir()) == ["notes", "notes.txt", "whole"]
+
+
+def test_where_nothing_was_ever_trained(charrnn):
+    assert "no runs in runs; train one with" in charrnn("runs").stdout
+    assert charrnn("runs", "--in", "elsewhere").returncode == 1

@@ -190,6 +190,7 @@ def test_a_text_ends_before_a_stop(ask):
         (dict(best_of=7), 400, "best_of is 7"),
         (dict(prompt=["a"] * 9, n=2), 400, "too many samples"),
         (dict(logprobs=9), 400, "logprobs is 9"),
+        (dict(max_token=5), 400, "did you mean 'max_tokens'"),
         (dict(stream="yes"), 400, "stream is 'yes'"),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from charrnn_core.javascript.block import Block, copied
+from charrnn_core.javascript.inside import held_and_carried
 from charrnn_core.javascript.movement import put_together
 from charrnn_core.javascript.nodes import Node, Operand, Stored
 from charrnn_core.javascript.operations import Operation, lowers, stored
@@ -51,7 +52,7 @@ def _scan(op: Operation) -> Sequence[Operand]:
     q = op.params
     if q["length"] <= _SHORT:
         return _unrolled(op)
-    held, start, items = _cut(op.inputs, q["num_consts"], q["num_carry"])
+    held, start, items = _cut(op.inputs, *_counts(op))
     length, count = q["length"], len(start)
     code = _Code(op)
     state = code.room(start)
@@ -163,11 +164,12 @@ def assigned(targets: Sequence[Stored], sources: Sequence[str]) -> list[str]:
 def _unrolled(op: Operation) -> Sequence[Operand]:
     """Return the results of a scan whose turns are written one after the other."""
     q, length = op.params, op.params["length"]
-    held, carry, items = _cut(op.inputs, q["num_consts"], q["num_carry"])
+    consts, carries = _counts(op)
+    held, carry, items = _cut(op.inputs, consts, carries)
     turns: list[list[Operand]] = []
     for turn in reversed(range(length)) if q["reverse"] else range(length):
         results = op.inside(q["jaxpr"], [*held, *carry, *(x.item(turn) for x in items)], op.block)
-        carry, collected = _cut(results, q["num_carry"])
+        carry, collected = _cut(results, carries)
         turns.append(collected)
     outputs = list(carry)
     for number, operands in enumerate(zip(*turns, strict=True), start=len(carry)):
@@ -177,6 +179,10 @@ def _unrolled(op: Operation) -> Sequence[Operand]:
         nodes = (put_together(op, nodes, list(places)) for nodes in parts)
         outputs.append(op.result(*nodes, output=number))
     return outputs
+
+
+def _counts(op: Operation) -> tuple[int, int]:
+    return held_and_carried(op.params["jaxpr"], [x.shape for x in op.inputs], op.shapes)
 
 
 def _cut(inputs: Sequence[Operand], *counts: int) -> list[list[Operand]]:

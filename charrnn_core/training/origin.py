@@ -1,6 +1,6 @@
 """Another run's parameters, from which a new training starts, also on a text with new symbols."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,13 +77,23 @@ class Origin:
         if new := setup.alphabet.symbols[len(self.alphabet) :]:
             occurrences = _occurrences(setup)
             share = occurrences[: len(self.alphabet)].sum() / occurrences.sum()
-            more = ", ..." if len(new) > _NAMED else ""
             lines.append(
-                f"note: {len(self.alphabet)} symbols are known, {share:.2%} of this text; "
-                f"{len(new)} are new and start from the mean of the known: "
-                f"{', '.join(map(repr, new[:_NAMED]))}{more} (--unknown skip leaves them out)"
+                f"note: {share:.2%} of this text are characters that the model knows; {len(new)} "
+                f"are new and start from the mean of the known: {_named(new)}"
             )
+        elif self.alphabet.kind == "chars":
+            lost = [s for s in setup.corpus.symbols if s not in self.alphabet.symbols]
+            if lost:
+                lines.append(
+                    f"note: {len(lost)} characters of this text are left out wherever they occur, "
+                    f"because the model does not know them (--unknown skip): {_named(lost)}"
+                )
         return lines
+
+
+def _named(symbols: Sequence[str]) -> str:
+    more = ", ..." if len(symbols) > _NAMED else ""
+    return f"{', '.join(map(repr, symbols[:_NAMED]))}{more}"
 
 
 def _occurrences(setup: TrainingSetup) -> np.ndarray[Any, np.dtype[np.int64]]:

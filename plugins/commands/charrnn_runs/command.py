@@ -50,7 +50,8 @@ def runs(ctx: click.Context, folder: Path, sort: str, as_json: bool) -> None:
     from charrnn_core.runs.overview import overviews
     from charrnn_runs.screen import as_plain_data, lines
 
-    found = sorted(overviews(folder), key=_ORDERS[sort])
+    never_trained = not folder.exists() and _was_not_typed(ctx, "folder")
+    found = [] if never_trained else sorted(overviews(folder), key=_ORDERS[sort])
     if as_json:
         for run in found:
             say_json(as_plain_data(run))
@@ -58,6 +59,10 @@ def runs(ctx: click.Context, folder: Path, sort: str, as_json: bool) -> None:
         emit("".join(f"{line}\n" for line in lines(found, room())))
     else:
         say(f"no runs in {folder}; train one with: charrnn run")
+
+
+def _was_not_typed(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
 
 
 @runs.command()

@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from charrnn_core.errors import UnknownNameError
 from charrnn_core.sampling.text import read_stops
 from charrnn_core.serving.shaping import Shaping
 
 MOST_TOKENS = 1 << 16
 MOST_CHOICES = 16
+_KNOWN = (
+    "best_of", "echo", "frequency_penalty", "logit_bias", "logprobs", "max_tokens", "min_p",
+    "model", "n", "presence_penalty", "prompt", "seed", "stop", "stream", "stream_options",
+    "suffix", "temperature", "top_k", "top_p", "user",
+)  # fmt: skip
 _SHAPING = ("temperature", "top_k", "top_p", "min_p")
 
 
@@ -75,6 +81,9 @@ class Asked:
             RefusedError: a field is wrong.
         """
         fields = _Fields(body)
+        for name in body:
+            if name not in _KNOWN:
+                raise RefusedError(400, str(UnknownNameError("field", name, _KNOWN)), name)
         tokens = fields.whole("max_tokens", 16, 0, MOST_TOKENS)
         options = fields.get("stream_options") or {}
         asked = cls(

@@ -102,7 +102,7 @@ class Served:
         try:
             return encode_prompt(alphabet, text, separator=separator).astype(np.int32)
         except UnknownSymbolError as error:
-            raise RefusedError(400, str(error), "prompt") from None
+            raise RefusedError(400, _without_advice(error), "prompt") from None
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Let jobs take their turn.
@@ -144,7 +144,7 @@ class Served:
         try:
             return self.model.alphabet.encode(text).astype(np.int32)
         except UnknownSymbolError as error:
-            raise RefusedError(400, str(error), "text") from None
+            raise RefusedError(400, _without_advice(error), "text") from None
 
 
 class Writing:
@@ -289,6 +289,11 @@ async def _until_done(queue: "asyncio.Queue[Any]", count: int) -> AsyncIterator[
             raise item
         count -= item.finish is not None
         yield item
+
+
+def _without_advice(error: UnknownSymbolError) -> str:
+    """Return what is wrong, without the options of commands that would help."""
+    return str(error).partition("; skip")[0]
 
 
 def _created(model: Model) -> int:
