@@ -92,6 +92,9 @@ def test_a_cell_of_this_program(tmp_path, cell, plugins, options):
     assert any(f"load(run, plugins=[{name}])" in line for line in lines), lines
     model = load(tmp_path / "run", plugins=plugins)
     assert generate(model, "the ", length=9) == generate(trained.model, "the ", length=9)
+    if not isinstance(cell, str):  # the object that it was trained with does as well
+        again = load(tmp_path / "run", plugins=[cell])
+        assert generate(again, "the ", length=9) == generate(model, "the ", length=9)
     with pytest.raises(PluginError, match=rf"give it again: plugins=\[{name}\]; .*--plugin FILE"):
         load(tmp_path / "run")
     assert [row["step"] for row in trained.history][-1] == trained.updates

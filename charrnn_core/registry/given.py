@@ -22,7 +22,7 @@ from charrnn_core.registry.options import NoOptions, opt
 from charrnn_core.registry.plugin import Component, Plugin
 from charrnn_core.registry.provider import Origin, Provider
 from charrnn_core.registry.spec import Ref
-from charrnn_core.registry.things import called, is_thing, name_of
+from charrnn_core.registry.things import called, is_thing, made_of, name_of
 
 _CELL_METHODS = (("initialize_carry",), ("init", "initial_carry", "step"))
 _PLAIN = (bool, int, float, str)
@@ -62,8 +62,8 @@ def _offers(thing: Any) -> list[Provider]:
             f"plugins has {shown(thing)}; expected a cell or its class, a loss, a sampler, an "
             "optimizer, or a descriptor such as SourcePlugin(...)"
         )
-    if _is_cell(thing):
-        return [provider_of("cell", thing)]
+    if _is_cell(thing):  # a run names the class and its options, where an object tells them
+        return [provider_of("cell", made_of(thing)[0])]
     return [provider_of(kind, thing) for kind in _MAKERS]
 
 
@@ -117,7 +117,8 @@ def _options(made: type) -> type:
 
 
 def _origin(thing: Any) -> Origin:
-    return Origin(OF_A_PROGRAM, _version(thing), called(thing))
+    is_named = isinstance(thing, type) or inspect.isroutine(thing)
+    return Origin(OF_A_PROGRAM, _version(thing), called(thing) + ("" if is_named else "(...)"))
 
 
 def _version(thing: Any) -> str:
