@@ -67,9 +67,8 @@ class Rehearsal(Network):
                 env[value] = table[symbol]
             env.update(zip(self.split.carry, (leaf[None] for leaf in leaves), strict=True))
             env = run(self.split.equations, env)
-            return [read(env, atom)[0] for atom in self.split.after], read(env, self.split.logits)[
-                0
-            ]
+            after = [read(env, atom)[0] for atom in self.split.after]
+            return after, read(env, self.split.logits)[0]
 
         leaves, logits = jax.lax.scan(jax.vmap(of_stream), jax.tree.leaves(carry), inputs)
         return logits, jax.tree.unflatten(structure, leaves)
