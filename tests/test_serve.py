@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ import pytest
 
 from charrnn_core import RunConfig, generate, load, resume, train
 from charrnn_core.api import score, write
+from charrnn_core.errors import SamplingError
+from charrnn_core.sampling.chain import Chain
+from charrnn_core.serving.batcher import Batcher, Job
+from charrnn_core.serving.slots import Slots
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -210,6 +215,29 @@ def test_bad_bodies_and_places(ask):
     assert ask("/health")[2] == {"status": "ok"}
     assert ask("/health", Host="evil.example")[0] == 400
     assert ask.text(prompt="the ", max_tokens=2)
+
+
+def test_a_failing_model_keeps_nobody_waiting(run, monkeypatch):
+    """Who is being served is told, and who comes after is served."""
+    model, told = load(run), []
+    batcher = Batcher(Slots(model.network, model.params, Chain([]), 2), waiting=4)
+    fly = Batcher._fly
+    monkeypatch.setattr(Batcher, "_fly", lambda self: 1 / 0)
+    ended = threading.Event()
+
+    def take(item):
+        told.append(item)
+        ended.set()
+        return True
+
+    ids = np.zeros(1, np.int32)
+    batcher.submit([Job(ids, 4, take)])
+    assert ended.wait(20) and isinstance(told[0], SamplingError)
+    monkeypatch.setattr(Batcher, "_fly", fly)
+    ended.clear()
+    batcher.submit([Job(ids, 4, take)])
+    batcher.close()
+    assert len(told[1].ids) == 5 and told[2] is None
 
 
 def left(ask: Client, **asked: Any) -> None:

@@ -141,9 +141,14 @@ class Batcher:
                         return
                     self._changed.wait()
                     self._admit()
-            now = self._fly() if self.active else None
-            if before is not None:
-                self._land(before)
+            now = None
+            try:
+                now = self._fly() if self.active else None
+                if before is not None:
+                    self._land(before)
+            except Exception as error:  # whatever it is, others are served after it
+                self._fail([flight for flight in (before, now) if flight], error)
+                now = None
             before = now
 
     def _fly(self) -> "_Flight":
@@ -159,17 +164,18 @@ class Batcher:
 
     def _land(self, flight: "_Flight") -> None:
         """Hand out what came of a flight."""
-        try:
-            told = jax.device_get(flight.told)
-        except Exception as error:
-            for job in {job for job in (*flight.jobs, *self._jobs) if job is not None}:
-                job.take(SamplingError(f"the model failed: {error}"))
-                job.cancelled = True
-            self._slots.reset()
-            return
+        told = jax.device_get(flight.told)
         for slot, job in enumerate(flight.jobs):
             if job is not None and not job.cancelled:
                 job.cancelled = not self._hand_out(job, slot, told)
+
+    def _fail(self, flights: Sequence[_Flight], error: Exception) -> None:
+        """End all jobs with an error, and begin afresh."""
+        jobs = [*self._jobs, *(job for flight in flights for job in flight.jobs)]
+        for job in {job for job in jobs if job is not None and not job.cancelled}:
+            job.cancelled = True
+            job.take(SamplingError(f"the model failed: {error}"))
+        self._slots.reset()
 
     def _admit(self) -> None:
         for slot, job in enumerate(self._jobs):

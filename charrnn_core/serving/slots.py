@@ -147,8 +147,8 @@ class _Rows:
         count, symbols = state.logits.shape
         state = restart(turn.begins, state, self.begin(params, count=count))
         step = self.network.stepper(params, state.carry, count)
-        draws = turn.ids < 0
-        places = state.drawn + jnp.cumsum(draws, axis=0) - draws
+        draws = (turn.ids < 0).astype(jnp.int32)
+        places = state.drawn[None] + jnp.cumsum(draws, axis=0) - draws
         own_wanted = jnp.any(turn.how.own)
         noise_keys, own_keys = (jax.random.wrap_key_data(turn.keys[:, i]) for i in (0, 1))
         fold = jax.vmap(jax.random.fold_in)
@@ -174,7 +174,7 @@ class _Rows:
                 told = Told(told.ids, _at(log_p, known), drawn_from, top_ids, top_log_p)
             memory = self.chain.observe(memory, known)
             logits, carry = step(state.carry, known)
-            return _State(carry, logits, memory, state.drawn + (ids < 0)), told
+            return _State(carry, logits, memory, state.drawn + (ids < 0).astype(jnp.int32)), told
 
         items = turn.ids, places, jax.vmap(noise_at)(places)
         state, told = jax.lax.scan(character, state, items)

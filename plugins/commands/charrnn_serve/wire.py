@@ -130,7 +130,7 @@ class Events:
         try:
             await unless_left(receive, writing())
         except (GoneError, OSError):
-            pass
+            return  # the client has left, so there is nobody to tell
         finally:
             self._close()
 
