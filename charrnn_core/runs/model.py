@@ -183,7 +183,8 @@ def load(
     was held out, the last one is read, and a note says so.
 
     Arguments:
-        run: a run directory, which may still be training, or a checkpoint file.
+        run: a run directory, which may still be training, a checkpoint file, or a file of
+            safetensors that charrnn has exported.
         registry: the plugins to use; by default those installed.
         last: read the last model instead.
         note: takes a line for each checkpoint that could not be used.
