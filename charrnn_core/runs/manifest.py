@@ -12,6 +12,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from charrnn_core.errors import CheckpointError, CorpusError
 from charrnn_core.files.typed import AlsoBytes, Count, Like, Name, check
+from charrnn_core.runs.directory import SavedEvaluation
 from charrnn_core.runs.loop_state import LoopState, Step
 from charrnn_core.text.alphabet import Alphabet, read_alphabet
 
@@ -72,6 +73,7 @@ class Manifest(TypedDict):
     environment: NotRequired[dict[str, Name]]
     unroll: NotRequired[UnrollRecord]
     held_out_nats_per_char: NotRequired[float | None]
+    evaluation: NotRequired[SavedEvaluation]
     loop: NotRequired[LoopState]
     observers: NotRequired[dict[str, Annotated[Any, AlsoBytes()]]]
 

@@ -1,0 +1,53 @@
+"""Converts a checkpoint's step to ONNX in a process of its own: ``conversion MODEL GRAPH``.
+
+Standard input has the description, in JSON, that is put into the file. jax2onnx replaces functions
+of ``jax.numpy`` for as long as its process lives; no other code may meet them.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from charrnn_core.files.atomic import write_atomically
+
+REFUSED = 3
+"""The exit code if jax2onnx cannot convert the step; the last line of the output says why."""
+
+
+def main() -> None:
+    """Do what the command line says."""
+    from charrnn_core.runs.model import load
+    from charrnn_export.step import Step
+    from charrnn_export.variant import Variant
+
+    checkpoint, graph = map(Path, sys.argv[1:])
+    step = Step(Variant.of(load(checkpoint), counts=True).split)
+    arguments, described = step.arguments, json.loads(sys.stdin.read())
+    import jax2onnx
+    import onnx
+
+    try:
+        model = jax2onnx.to_onnx(
+            lambda *arrays: tuple(step(*arrays)),
+            arguments,
+            model_name="charrnn",
+            input_names=step.inputs,
+            output_names=step.outputs,
+        )
+    except Exception as error:  # of whatever class its converters raise
+        print(json.dumps(_why(error)))  # noqa: T201
+        raise SystemExit(REFUSED) from error
+    onnx.helper.set_model_props(model, {"charrnn": json.dumps(described, ensure_ascii=False)})
+    onnx.checker.check_model(model)
+    write_atomically(graph, [model.SerializeToString()])
+
+
+def _why(error: Exception) -> dict[str, str]:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    named = re.search(r"primitive '?([\w-]+)'?", reason)
+    return {"primitive": named[1] if named else "", "reason": reason}
+
+
+if __name__ == "__main__":
+    main()
