@@ -12,7 +12,7 @@ from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolErro
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.context import Context, fitting_bits
-from charrnn_core.network.counts import Counts, with_counts, without_counts
+from charrnn_core.network.counts import COUNTS, Counts, with_counts, without_counts
 from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
@@ -285,6 +285,7 @@ def describe_run(
         "loop": loop,
         "alphabet": alphabet_of(table).symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
+        "counts": any(name.startswith(f"{COUNTS}/") for name, _ in arrays),
     }
 
 

@@ -32,4 +32,4 @@ def about(variant: Variant, step: Step) -> dict[str, Any]:
 
 def text_name(variant: Variant) -> str:
     """Return the name of the text; of a file, not the folder, which is nobody's business."""
-    return PurePath(str(variant.model.table["corpus"]["name"])).name
+    return PurePath(variant.model.table["corpus"]["name"].removeprefix("file:")).name

@@ -14,7 +14,7 @@ from charrnn_export.target import TARGETS, Target
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--to", "name", type=click.Choice(list(TARGETS)), default="html", show_default=True,
+    "--to", "target", type=click.Choice(list(TARGETS)), default="html", show_default=True,
     help=f"What to make: {'; '.join(f'{name} is {to.what}' for name, to in TARGETS.items())}.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="The file  [default: the run's name].")
@@ -32,23 +32,23 @@ from charrnn_export.target import TARGETS, Target
     help="Use the model with the least held-out loss, or the last one.",
 )
 def export(
-    run: Path, name: str, out: Path | None, float16: bool, counts: bool | None, best: bool
+    run: Path, target: str, out: Path | None, float16: bool, counts: bool | None, best: bool
 ) -> None:
-    """Make one file of the model of a RUN, which works without charrnn.
+    """Make one file of the model of a RUN: a page, or what other programs read.
 
     The command measures on held-out text what it exports, and what it leaves out.
     """
     from charrnn_core.runs.opening import check_run
 
-    target = TARGETS[name]
-    if float16 and not target.float16:
-        able = ", ".join(name for name, target in TARGETS.items() if target.float16)
+    to = TARGETS[target]
+    if float16 and not to.float16:
+        able = ", ".join(name for name, to in TARGETS.items() if to.float16)
         raise OptionError(
-            f"--float16 cannot be had with --to {name}, which keeps numbers as they are; leave it "
-            f"out, or use --to {able}"
+            f"--float16 cannot be had with --to {target}, which keeps numbers as they are; leave "
+            f"it out, or use --to {able}"
         )
     check_run(run)
-    path = _place(user_path(run), target, out, float16)
+    path = _place(user_path(run), to, out, float16)
     use_every_core()
     from charrnn_core.runs.model import load
     from charrnn_export.variant import Variant
@@ -56,12 +56,12 @@ def export(
     model = load(run, last=not best)
     if not model.chosen.is_last:
         to_stderr(f"note: model from {model.chosen}")
-    variant = Variant.of(model, counts, target.most_of_counts, float16=float16)
-    made = target.make(variant)
+    variant = Variant.of(model, counts, to.most_of_counts, float16=float16)
+    made = to.make(variant)
     write_atomically(path, [made.data])
     for line in (*variant.remarks(), *made.remarks):
         say(line)
-    say(f"wrote {path}, {len(made.data) / 1e6:.2f} MB; {target.use}")
+    say(f"wrote {path}, {len(made.data) / 1e6:.2f} MB; {to.use}")
 
 
 def _place(run: Path, target: Target, out: Path | None, float16: bool) -> Path:

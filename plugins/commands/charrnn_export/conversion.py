@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from charrnn_core.files.atomic import write_atomically
+from charrnn_core.terminal import say_json
 
 REFUSED = 3
 """The exit code if jax2onnx cannot convert the step; the last line of the output says why."""
@@ -24,8 +25,8 @@ def main() -> None:
     checkpoint, graph = map(Path, sys.argv[1:])
     step = Step(Variant.of(load(checkpoint), counts=True).split)
     arguments, described = step.arguments, json.loads(sys.stdin.read())
-    import jax2onnx
-    import onnx
+    import jax2onnx  # pyright: ignore[reportMissingImports]  # an extra
+    import onnx  # pyright: ignore[reportMissingImports]  # an extra
 
     try:
         model = jax2onnx.to_onnx(
@@ -36,7 +37,7 @@ def main() -> None:
             output_names=step.outputs,
         )
     except Exception as error:  # of whatever class its converters raise
-        print(json.dumps(_why(error)))  # noqa: T201
+        say_json(_why(error))
         raise SystemExit(REFUSED) from error
     onnx.helper.set_model_props(model, {"charrnn": json.dumps(described, ensure_ascii=False)})
     onnx.checker.check_model(model)

@@ -80,12 +80,14 @@ def _refused(split: Split, found: dict[str, str]) -> ExportError:
 
 def _reader(data: bytes, step: Step) -> Any:
     """Return a function that runs the graph, or raises `ExportError` if it cannot be read."""
-    import onnxruntime
+    import onnxruntime  # pyright: ignore[reportMissingImports]  # an extra
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session: Any = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # of classes that onnxruntime does not make public
         reason = str(error).partition("\n")[0]
         raise ExportError(

@@ -5,11 +5,12 @@ import json
 import zipfile
 from collections.abc import Sequence
 from datetime import date
+from importlib.metadata import version
 
 import jax
 from jax import export
 
-from charrnn_core.errors import ExportError
+from charrnn_core.errors import CharRNNError, ExportError
 from charrnn_export.about import about
 from charrnn_export.agreement import checked
 from charrnn_export.step import Step
@@ -35,9 +36,14 @@ def made(variant: Variant) -> Made:
 
     Raises:
         ExportError: jax.export refuses the step, or what it makes predicts something else.
+        CharRNNError: a package is missing.
 
     Source: https://docs.jax.dev/en/latest/export/export.html, Compatibility guarantees.
     """
+    try:
+        import flatbuffers  # noqa: F401  # jax.export needs it, but JAX does not install it
+    except ImportError as error:
+        raise CharRNNError(f"{error.name} is missing; pip install 'charrnn[stablehlo]'") from None
     step = Step(variant.split)
     described = about(variant, step)
     try:
@@ -47,12 +53,13 @@ def made(variant: Variant) -> Made:
         reason = str(error).strip().partition("\n")[0]
         raise ExportError(f"jax.export refuses this model: {reason}") from error
     remark = checked(variant, step, jax.jit(export.deserialize(bytearray(program)).call))
-    until = readable_until(jax.lib.__version__)
-    described |= {"jaxlib": jax.lib.__version__, "readable_until": until.isoformat()}
-    return Made(_zipped(program, described), [remark, _said(until)])
+    jaxlib = version("jaxlib")
+    until = readable_until(jaxlib)
+    described |= {"jaxlib": jaxlib, "readable_until": until.isoformat()}
+    return Made(_zipped(program, described), [remark, _said(jaxlib, until)])
 
 
-def readable_until(jaxlib: str, months: int = _MONTHS) -> date:
+def readable_until(jaxlib: str) -> date:
     """Return the day up to which JAX promises that its new versions read what this jaxlib made.
 
     Of a version that is not known here, the day is that of the newest known before it, which is too
@@ -63,15 +70,14 @@ def readable_until(jaxlib: str, months: int = _MONTHS) -> date:
     """
     numbers = tuple(int(part) for part in jaxlib.split(".")[:3] if part.isdecimal())
     _, out = max(pair for pair in _NOT_YET_OUT if pair[0] <= max(numbers, _NOT_YET_OUT[0][0]))
-    years, month = divmod(out.month - 1 + months, 12)
+    years, month = divmod(out.month - 1 + _MONTHS, 12)
     return out.replace(year=out.year + years, month=month + 1)
 
 
-def _said(until: date) -> str:
-    jaxlib = jax.lib.__version__
+def _said(jaxlib: str, until: date) -> str:
     return (
-        f"readable  by JAX with jaxlib {jaxlib} always, and by newer versions released until "
-        f"{until} (JAX promises six months)"
+        f"readable  always with jaxlib {jaxlib}, and by versions of JAX released until {until}, "
+        "as JAX promises six months"
     )
 
 

@@ -12,6 +12,7 @@ from charrnn_core.cell import Params
 from charrnn_core.console.stdout import kept_clean
 from charrnn_core.errors import CharRNNError
 from charrnn_core.evaluation.evaluate import evaluate
+from charrnn_core.evaluation.report import Evaluation
 from charrnn_core.javascript.packing import halved, pack
 from charrnn_core.javascript.rehearsal import Rehearsal
 from charrnn_core.javascript.split import Split, split_from_start
@@ -81,22 +82,29 @@ class Variant:
         return emit(self.split, self.model.network.symbols)
 
     @cached_property
-    def nats(self) -> dict[str, float] | str:
-        """Return the held-out nats per character of ``run`` and ``export``, or why there are none.
+    def results(self) -> dict[str, Evaluation] | str:
+        """Return the held-out results of ``run`` and ``export``, or why there are none.
 
         As float16, it is measured with the numbers that the file has.
         """
         network, params = self.model.network, self.params
         try:
-            whole = _nats(self.model)
+            whole = _result(self.model)
             if self.float16:
                 network, params = Rehearsal.of(network, self.split, halved)
-            elif self.has_counts == (COUNTS in self.model.params):
+            elif not self.lacks_counts:
                 return {"run": whole, "export": whole}
             exported = dataclasses.replace(self.model, network=network, params=params)
-            return {"run": whole, "export": _nats(exported)}
+            return {"run": whole, "export": _result(exported)}
         except CharRNNError as error:
             return str(error)
+
+    @property
+    def nats(self) -> dict[str, float] | str:
+        """Return the nats per character of `results`."""
+        if isinstance(self.results, str):
+            return self.results
+        return {name: result.nats_per_char for name, result in self.results.items()}
 
     def remarks(self) -> Iterator[str]:
         """Yield what a reader should know of what was exported, line by line."""
@@ -130,6 +138,6 @@ def _cost(nats: Mapping[str, float]) -> float:
     return round(nats["export"] - nats["run"], 5) + 0.0  # never -0
 
 
-def _nats(model: Model) -> float:
+def _result(model: Model) -> Evaluation:
     with kept_clean():
-        return evaluate(model, baselines=False, note=lambda line: None).nats_per_char
+        return evaluate(model, baselines=False, note=lambda line: None)

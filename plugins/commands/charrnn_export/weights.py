@@ -18,25 +18,26 @@ from charrnn_export.variant import Variant
 def made(variant: Variant) -> Made:
     """Return the file."""
     checkpoint = portable(variant.exported)
-    table = {
-        **_without_folders(checkpoint.table),
-        "exported_by": f"charrnn {version('charrnn')}",
-        **_figures(variant),
-    }
+    table = _without_folders(checkpoint.table)
+    table["exported_by"] = f"charrnn {version('charrnn')}"
+    result = _of_network(variant) if variant.lacks_counts else _of_run(variant.model)
+    if variant.lacks_counts:
+        table["config"] = {**table["config"], "counts": 0}
+        table["held_out_nats_per_char"] = None
+    if result is not None:
+        table["evaluation"] = result
     return Made(tensors_bytes(Checkpoint(table, checkpoint.arrays)))
 
 
-def _figures(variant: Variant) -> dict[str, Any]:
-    """Return the held-out results that hold for what is exported."""
-    if variant.lacks_counts:
-        nats = variant.nats
-        of_network = None if isinstance(nats, str) else nats["export"]
-        return {"held_out_nats_per_char": of_network}
-    result = _evaluation(variant.model)
-    return {} if result is None else {"evaluation": result}
+def _of_network(variant: Variant) -> Mapping[str, Any] | None:
+    """Return the result of the network alone, as a run would save it; None if it has none."""
+    if isinstance(variant.results, str):
+        return None
+    saved = {"step": variant.model.table["step"], "start_up_seconds": 0.0}
+    return {**variant.results["export"].table(), **saved}
 
 
-def _evaluation(model: Model) -> Mapping[str, Any] | None:
+def _of_run(model: Model) -> Mapping[str, Any] | None:
     """Return the result of the training on all of the held-out text, if it is of this model."""
     if model.directory is None:
         return model.table.get("evaluation")
