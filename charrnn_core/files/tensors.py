@@ -68,7 +68,7 @@ def tensors_bytes(checkpoint: Checkpoint) -> bytes:
         table = json.dumps(dict(checkpoint.table), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"cannot save the table as JSON: {error}") from error
-    metadata = {"charrnn": str(_FORMAT), "manifest": table, "sha256": _digest(arrays)}
+    metadata = {"charrnn": str(_FORMAT), "manifest": table, "sha256": _digest(checkpoint.arrays)}
     return bytes(library.serialize(specs, metadata=metadata))
 
 

@@ -11,6 +11,7 @@ from charrnn_core.evaluation.report import Evaluation
 from charrnn_core.files.atomic import user_path
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.model import describe_run
+from charrnn_core.terminal import one_line, printable
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Facts:
         table = describe_run(run, last=last)
         whole = user_path(run).resolve()
         name = whole.name if whole.is_dir() else whole.stem
-        return cls(title or name, table, _result(whole, table))
+        return cls(one_line(printable(title or name)), table, _result(whole, table))
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -34,17 +34,17 @@ def checked(variant: Variant, step: Step, call: Callable[..., Sequence[Numbers]]
     model = jax.jit(lambda carry, ids: network.step(params, carry, ids))
     carry, drawn, symbol = network.initial_carry(params, 1), np.random.default_rng(0), 0
     leaves: Sequence[Numbers] = step.start
-    largest = relative = 0.0
+    wanted, found = [], []
     for _ in range(_READ):
         logits, carry = model(carry, jnp.array([symbol], jnp.int32))
-        wanted = np.asarray(jax.nn.log_softmax(logits))
-        found, *leaves = call(np.array([symbol], np.int32), *leaves)
-        off = np.abs(np.asarray(found) - wanted)
-        largest = max(largest, float(off.max()))
-        relative = max(relative, float((off / np.maximum(1, np.abs(wanted))).max()))
-        p = np.exp(wanted[0].astype(np.float64))
+        wanted.append(np.asarray(jax.nn.log_softmax(logits)))
+        log_p, *leaves = call(np.array([symbol], np.int32), *leaves)
+        found.append(np.asarray(log_p))
+        p = np.exp(wanted[-1][0].astype(np.float64))
         symbol = int(drawn.choice(len(p), p=p / p.sum()))
-    if not relative <= _MOST:  # nor if it is not a number
+    off = np.abs(np.array(found) - np.array(wanted))
+    largest = off.max()
+    if not (off <= _MOST * np.maximum(1, np.abs(wanted))).all():  # nor if it is not a number
         raise ExportError(
             f"what was made predicts something else: over {_READ} characters, log-probabilities "
             f"are off by up to {largest:.1e}; expected at most {_MOST:.0e} of each: nothing was "
