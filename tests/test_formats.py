@@ -36,7 +36,7 @@ from tests.resuming import quiet
 TEXT = "the cat sat on the mat.\nthe dog sat on the log.\n" * 60
 CELLS = (
     "elman", "lstm", "gru", "mgu", "rhn", "mogrifier", "mlstm", "slstm", "indrnn", "mingru",
-    "minlstm", "rglru", "stacked:gru:24,elman:16", "flax:LSTMCell", "flax:GRUCell",
+    "minlstm", "rglru", "stacked:gru:48,elman:32", "flax:LSTMCell", "flax:GRUCell",
     "flax:SimpleCell", "flax:nnx.LSTMCell", "flax:nnx.GRUCell",
 )  # fmt: skip
 HAS_ONNX = all(map(importlib.util.find_spec, ("jax2onnx", "onnx", "onnxruntime")))
@@ -341,18 +341,17 @@ def test_a_name_is_nothing_but_a_name(charrnn, run):
     name = "<script>`x`|é\U0001f600: [1"
     card = charrnn("card", run, "--name", f"{name}\n---\n").stdout
     assert front_matter(card)["model-index"][0]["name"] == f"{name} ---"
-    assert f"# \\<script\\>\\`x\\`\\|é\U0001f600: \\[1 ---\n" in card
+    assert "# \\<script\\>\\`x\\`\\|é\U0001f600: \\[1 ---\n" in card
     outside_of_code = re.sub(r"```.*?```|`[^`]*`", "", card.split("---\n", 2)[2], flags=re.DOTALL)
     assert "<script>" not in outside_of_code
 
 
 def trained(cell: str, folder: Path, **settings: Any) -> Path:
-    spec = cell if ":" in cell and "flax" not in cell else f"{cell}:24"
-    (folder / "text.txt").write_text(TEXT)
+    """A run on Python's documentation: what is known by heart has log-probabilities of -100."""
+    spec = cell if ":" in cell and "flax" not in cell else f"{cell}:48"
     config = RunConfig(
-        source=str(folder / "text.txt"), cell=spec, batch=4, window=8, characters=20_000,
-        observers=(), shards=1, **settings,
-    )  # fmt: skip
+        cell=spec, source="python-docs", characters=60_000, observers=(), shards=1, **settings
+    )
     train(config, out=folder / "run", note=quiet)
     return folder / "run"
 
@@ -396,7 +395,7 @@ def test_every_cell_in_every_format(cell, settings, tmp_path):
     run = trained(cell, tmp_path, **settings)
     model = load(run)
     variant = Variant.of(model, counts=True)
-    text = "the dog sat on the mat.\n" * 10
+    text = "The statement returns the value of the last expression, or None. " * 4
     wanted = predicted(run, text)
 
     (tmp_path / "a.safetensors").write_bytes(TARGETS["safetensors"].make(variant).data)
