@@ -21,6 +21,8 @@ from charrnn_export.program import readable_until
 from charrnn_export.step import Step
 from charrnn_export.target import TARGETS
 from charrnn_export.variant import Variant
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charrnn_core import RunConfig, train
 from charrnn_core.api import load
@@ -31,6 +33,7 @@ from charrnn_core.runs.model import learnt_params
 from charrnn_core.runs.opening import open_model
 from charrnn_core.training.origin import Origin
 from tests.conftest import PLAIN
+from tests.fuzz.targets import only_ours
 from tests.resuming import quiet
 
 TEXT = "the cat sat on the mat.\nthe dog sat on the log.\n" * 60
@@ -179,6 +182,35 @@ def test_a_manifest_of_a_stranger_is_checked(file, tmp_path):
     bad.write_bytes(tampered(file, manifest=json.dumps(manifest)))
     with pytest.raises(CheckpointError, match="is not a usable checkpoint of a run: evaluation"):
         load(bad)
+
+
+_headers = st.dictionaries(
+    st.sampled_from(["__metadata__", "a", "\x1b[2J"]),
+    st.fixed_dictionaries(
+        {
+            "dtype": st.sampled_from(["U8", "F32", "F4", "F8_E5M2", "\x1b", 3]),
+            "shape": st.lists(st.sampled_from([0, 1, 2, -1, 2**63, 2**80, True]), max_size=3),
+            "data_offsets": st.lists(st.sampled_from([0, 1, 4, 8, -1, 2**64]), max_size=3),
+        }
+    )
+    | st.dictionaries(st.sampled_from(["charrnn", "manifest", "sha256"]), st.text(max_size=3)),
+)
+
+
+@given(header=_headers, rest=st.binary(max_size=9), length=st.sampled_from([0, 0, 0, 1, -1, 2**60]))
+def test_headers_of_strangers(header, rest, length, tmp_path_factory):
+    text = json.dumps(header).encode()
+    path = tmp_path_factory.getbasetemp() / "strange.safetensors"
+    path.write_bytes((len(text) + length).to_bytes(8, "little") + text + rest)
+    with only_ours(CheckpointError):
+        load_tensors(path)
+
+
+def test_a_header_that_takes_much_memory_is_not_read(tmp_path):
+    text = b'{"a":[' + b"{}," * 400_000 + b"{}]}"
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(CheckpointError, match="its header does not fit a file of 12000"):
+        load_tensors(tmp_path / "a.safetensors")
 
 
 def test_numbers_of_every_type_are_kept(tmp_path):

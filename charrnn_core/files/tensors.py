@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from charrnn_core.devices import memory_bytes
-from charrnn_core.errors import CharRNNError, CheckpointError
+from charrnn_core.errors import CharRNNError, CheckpointError, shown
 from charrnn_core.files.atomic import explained
-from charrnn_core.files.checkpoint import Arrays, Checkpoint
+from charrnn_core.files.checkpoint import Arrays, Checkpoint, longest_header
 from charrnn_core.files.regular import read_named
+from charrnn_core.terminal import one_line, printable
 
 SUFFIX = ".safetensors"
 _FORMAT = 1
+_LONGEST_REASON = 200
 _LENGTH = struct.Struct("<Q")
 _DTYPES = {
     "BOOL": "bool", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64", "U8": "uint8",
@@ -69,7 +71,10 @@ def tensors_bytes(checkpoint: Checkpoint) -> bytes:
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"cannot save the table as JSON: {error}") from error
     metadata = {"charrnn": str(_FORMAT), "manifest": table, "sha256": _digest(checkpoint.arrays)}
-    return bytes(library.serialize(specs, metadata=metadata))
+    data = bytes(library.serialize(specs, metadata=metadata))
+    if _header_is_too_long(data):
+        raise CheckpointError(f"cannot save the table: as JSON, it takes {len(table)} bytes")
+    return data
 
 
 def load_tensors(path: Path) -> Checkpoint:
@@ -84,11 +89,14 @@ def load_tensors(path: Path) -> Checkpoint:
     with explained("read", path):
         data = read_named(path, memory_bytes())
     try:
+        if _header_is_too_long(data):
+            raise ValueError(f"its header does not fit a file of {len(data)} bytes")
         found = library.deserialize(data)
         metadata = _metadata(data)
     except (library.SafetensorError, ValueError, RecursionError, OverflowError) as error:
+        reason = printable(one_line(str(error)))[:_LONGEST_REASON]
         raise CheckpointError(
-            f"{path} is damaged, or not in the format of safetensors: {error}; use another copy"
+            f"{path} is damaged, or not in the format of safetensors: {reason}; use another copy"
         ) from error
     if "manifest" not in metadata or "charrnn" not in metadata:
         raise CheckpointError(
@@ -119,6 +127,13 @@ def _library() -> ModuleType:
     return safetensors
 
 
+def _header_is_too_long(data: bytes) -> bool:
+    """Say whether a header would take much more memory, unpacked, than the file has bytes."""
+    length = int.from_bytes(data[: _LENGTH.size], "little")
+    rest = len(data) - _LENGTH.size - length
+    return rest < 0 or length > longest_header(rest)
+
+
 def _metadata(data: bytes) -> Mapping[str, str]:
     """Return the texts in the header of a file that the library has read, and so checked."""
     (length,) = _LENGTH.unpack_from(data)
@@ -128,12 +143,14 @@ def _metadata(data: bytes) -> Mapping[str, str]:
 def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     if tensor["dtype"] not in _DTYPES:
         raise CheckpointError(
-            f"{path}: {name} is of type {tensor['dtype']}; expected one of {', '.join(_DTYPES)}"
+            f"{path}: {shown(name)} is of type {shown(tensor['dtype'])}; expected one of "
+            f"{', '.join(_DTYPES)}"
         )
     kind = _DTYPES[tensor["dtype"]]
     if kind == "bfloat16":
         import ml_dtypes  # noqa: F401  # registers the name with NumPy
-    return np.frombuffer(bytes(tensor["data"]), np.dtype(kind)).reshape(tensor["shape"])
+    data = memoryview(tensor["data"]).toreadonly()
+    return np.frombuffer(data, np.dtype(kind)).reshape(tensor["shape"])
 
 
 def _table(path: Path, text: str) -> dict[str, Any]:
