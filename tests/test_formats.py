@@ -32,6 +32,7 @@ from charrnn_core.files.tensors import load_tensors, tensors_bytes
 from charrnn_core.runs.model import learnt_params
 from charrnn_core.runs.opening import open_model
 from charrnn_core.training.origin import Origin
+from tests import awkward_cells
 from tests.conftest import PLAIN
 from tests.fuzz.targets import only_ours
 from tests.resuming import quiet
@@ -106,6 +107,7 @@ def test_commands_take_the_weights_for_a_run(charrnn, run, file):
     shown = charrnn("info", file).stdout
     result = json.loads((run / "evaluation.json").read_text())
     assert f"held-out    {result['nats_per_char']:.4f} nats" in shown
+    assert "status      exported by charrnn " in shown
     refused = charrnn("resume", file)
     assert refused.returncode == 1 and "run --init-from" in refused.stderr
     assert refused.stderr.count("\n") == 1
@@ -420,6 +422,33 @@ def test_onnx_runtime_runs_the_graph(charrnn_process, run, tmp_path):
     assert np.abs(np.array(found) - predicted(run, text)).max() < 1e-5
 
 
+PLUGIN = """
+from charrnn_core import CellPlugin, hookimpl
+
+
+@hookimpl
+def charrnn_cells():
+    yield CellPlugin(name="ring", target=Remembering, summary="a cell that ONNX cannot have")
+"""
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_an_operation_that_onnx_lacks_is_named(charrnn_process, tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "ring.py").write_text(Path(awkward_cells.__file__).read_text() + PLUGIN)
+    plugin = ("--plugin", "ring.py")
+    done = charrnn_process(
+        *("run", "--source", "text.txt", "--cell", "ring", "--chars", "500", "--batch", 2),
+        *("--context", 0, "--counts", 0, "--out", "run", "--quiet", *plugin),
+    )
+    assert done.returncode == 0, done.stderr
+    result = charrnn_process("export", "run", "--to", "onnx", *plugin)
+    last = result.stderr.splitlines()[-1]
+    assert result.returncode == 1 and "ring.py:" in last and "scatter" in last
+    assert not (tmp_path / "run.onnx").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [PLAIN, {"context": 3, "counts": 2}], ids=["plain", "mixed"])
 @pytest.mark.parametrize("cell", CELLS)
@@ -447,3 +476,4 @@ def test_every_cell_in_every_format(cell, settings, tmp_path):
         off = np.abs(np.array([read(i) for i in model.alphabet.encode(text)]) - wanted).max()
         print(f"{cell}: onnx off by {off:.1e}")
         assert off < 1e-5
+        assert "jax2onnx" not in sys.modules  # it would have changed jax.numpy here

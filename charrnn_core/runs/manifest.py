@@ -70,6 +70,7 @@ class Manifest(TypedDict):
     step: Step
     charrnn: NotRequired[Name]
     created: NotRequired[Name]
+    exported_by: NotRequired[Name]
     environment: NotRequired[dict[str, Name]]
     unroll: NotRequired[UnrollRecord]
     held_out_nats_per_char: NotRequired[float | None]

@@ -273,7 +273,8 @@ def describe_run(
     opened = open_model(run, note, last)
     arrays, (table, newest) = opened.checkpoint.arrays.items(), _read_tables(opened)
     loop = (newest or table).get("loop", {})
-    status = loop.get("status", "unknown")
+    exported = table.get("exported_by")
+    status = loop.get("status", f"exported by {exported}" if exported else "unknown")
     directory = RunDirectory(run)
     if status == "running" and run.is_dir() and not directory.is_live():
         status = f"ended unexpectedly; resume it with: {directory.command('resume', run)}"

@@ -5,15 +5,14 @@ of ``jax.numpy`` for as long as its process lives; no other code may meet them.
 """
 
 import json
-import re
 import sys
 from pathlib import Path
 
 from charrnn_core.files.atomic import write_atomically
-from charrnn_core.terminal import say_json
+from charrnn_core.terminal import printable, say_json
 
 REFUSED = 3
-"""The exit code if jax2onnx cannot convert the step; the last line of the output says why."""
+"""The exit code if jax2onnx cannot convert the step; the last line of the output is the reason."""
 
 
 def main() -> None:
@@ -37,17 +36,12 @@ def main() -> None:
             output_names=step.outputs,
         )
     except Exception as error:  # of whatever class its converters raise
-        say_json(_why(error))
+        reason = printable(str(error)).strip().partition("\n")[0].rstrip(".")
+        say_json(reason or type(error).__name__)
         raise SystemExit(REFUSED) from error
     onnx.helper.set_model_props(model, {"charrnn": json.dumps(described, ensure_ascii=False)})
     onnx.checker.check_model(model)
     write_atomically(graph, [model.SerializeToString()])
-
-
-def _why(error: Exception) -> dict[str, str]:
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    named = re.search(r"primitive '?([\w-]+)'?", reason)
-    return {"primitive": named[1] if named else "", "reason": reason}
 
 
 if __name__ == "__main__":

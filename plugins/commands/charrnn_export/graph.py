@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from charrnn_export.variant import Variant
 
 _NEEDS = ("jax2onnx", "onnx", "onnxruntime")
 _ERRORS_ONLY = 3
+_OF_ANY_SENTENCE = {"and", "not", "or"}
+"""Primitives whose names say nothing."""
 
 
 def made(variant: Variant) -> Made:
@@ -66,12 +69,12 @@ def _converted(variant: Variant, described: dict[str, Any]) -> bytes:
             return read_own(graph, sys.maxsize)
 
 
-def _refused(split: Split, found: dict[str, str]) -> ExportError:
-    primitive = found["primitive"]
-    equation = next((each for each in split.equations if each.name == primitive), None)
-    where = equation and source_of(equation.source)
+def _refused(split: Split, reason: str) -> ExportError:
+    """Return the error that says why, and where that is if the reason names an operation."""
+    words = set(re.findall(r"\w+", reason)) - _OF_ANY_SENTENCE
+    places = {source_of(each.source) for each in split.equations if each.name in words}
+    where = places.pop() if len(places) == 1 else None
     place = f"{where}: " if where else ""
-    reason = f"it has no counterpart for {primitive}" if primitive else found["reason"]
     return ExportError(
         f"{place}jax2onnx cannot convert this step to ONNX: {reason}; write this part of the step "
         "with other operations of jax.numpy, or use --to stablehlo"
