@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import click
 import llm
@@ -74,7 +74,7 @@ class Run(llm.Model):
         from charrnn_core import CharRNNError, load
         from charrnn_core import stream as write
 
-        options = prompt.options
+        options = cast(Run.Options, prompt.options)
         seed = secrets.randbits(32) if options.seed is None else options.seed
         begun, count = _text(prompt.messages), 0
         try:
@@ -93,7 +93,7 @@ class Run(llm.Model):
         response.set_usage(input=len(begun), output=count)
 
 
-def _sampler(options: llm.Options) -> str | None:
+def _sampler(options: Run.Options) -> str | None:
     """Return the chain of samplers that the options ask for; None is the run's own."""
     if options.temperature is None:
         return options.sampler
