@@ -17,6 +17,7 @@ from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.settings import read_settings
 from tests.conftest import PLAIN
+from tests.event_files import assert_as_logged, scalars
 from tests.resuming import quiet, rows
 
 
@@ -109,7 +110,9 @@ def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
     notes = []
     rate = {"clip": 0, "warmup": 0, "momentum": 0, "schedule": "constant"}
     changed = diverging(config, non_finite="rollback", patience=9)  # the anchor counts once
-    changed = dataclasses.replace(changed, optimizer=Ref("sgd", "60", rate))
+    changed = dataclasses.replace(
+        changed, optimizer=Ref("sgd", "60", rate), observers="jsonl,tensorboard"
+    )
     result = train(changed, out=tmp_path / "run", note=notes.append)
     notes = [line for line in notes if "(auto: " not in line]
     loop = finite(tmp_path / "run")
@@ -120,6 +123,7 @@ def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
     assert checkpoint.arrays["scale"] == 0.5 ** loop["rollbacks"]
     found = [row["step"] for row in rows(tmp_path / "run")]
     assert found == sorted(set(found))  # what was logged before rolling back is gone
+    assert_as_logged(tmp_path / "run", scalars(tmp_path / "run"))
 
 
 def poisoned(at):
