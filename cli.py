@@ -130,6 +130,10 @@ def _plugin_option() -> click.Option:
 
             ctx.with_resource(using_local_files(files))
             ctx.meta[_FILES] = files
+            if not ctx.resilient_parsing:
+                from charrnn_core.registry.catalogue import check_files
+
+                check_files(files)
 
     return click.Option(
         ["--plugin"],
