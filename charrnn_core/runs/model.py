@@ -8,7 +8,13 @@ from typing import Any
 
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
+from charrnn_core.errors import (
+    CharRNNError,
+    CheckpointError,
+    UnknownSymbolError,
+    expect,
+    shown,
+)
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.context import Context, fitting_bits
@@ -194,6 +200,7 @@ def load(
         CheckpointError: the checkpoint is damaged or does not fit the network.
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
+    expect("run", run, str | Path, "a run directory or a checkpoint file")
     registry = (registry or Registry.installed()).offering(providers_of(plugins))
     return restore_model(open_model(Path(run), note, last), registry)
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.errors import UnknownNameError
+from charrnn_core.errors import UnknownNameError, expect
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.public import public
 from charrnn_core.registry.distribution import OF_A_PROGRAM
@@ -89,6 +89,10 @@ def train(
     >>> trained.reason, trained.held_out.split
     ('finished', 'last-10%')
     """
+    expect("config", config, RunConfig | None, "a RunConfig, such as RunConfig(cell='elman:64')")
+    expect("out", out, str | Path | RunWriter | None, "a run directory")
+    expect("observers", observers, Iterable, "a list of observers")
+    expect("plugins", plugins, Iterable, "a list of what the program offers")
     keep_programs()
     config = config or RunConfig()
     context = TrainingContext.of(
@@ -156,6 +160,7 @@ def resume(
 
         resume("runs/elman-python-docs-1", budget={"epochs": 20})
     """
+    expect("run", run, str | Path | RunWriter, "a run directory")
     for name in allow:
         if name not in CHANGES:
             raise UnknownNameError("change to allow", name, CHANGES)
