@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from charrnn_core import LossPlugin, RunConfig, evaluate, hookimpl, load, resume, train
-from charrnn_core.errors import ResumeError, TrainingError
+from charrnn_core.errors import OptionError, ResumeError, TrainingError
 from charrnn_core.files.checkpoint import save_checkpoint
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -244,6 +244,12 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
     like = read_settings(None, {"init_from": str(tmp_path / "old"), "like": "nanogpt"}, {})
     assert (like.cell, like.parameters, like.batch) == (settings.cell, None, 12)
     short = dataclasses.replace(changed, cell=Ref("elman", "9"))
-    with pytest.raises(Exception, match=r"params/cell/.* in the file; the model expects"):
+    short = dataclasses.replace(short, source=str(tmp_path / "unread.txt"))
+    (tmp_path / "unread.txt").touch()  # told before the text is read
+    refused = "old has parameters of the cell elman:8, but the cell to train is elman:9; to start"
+    with pytest.raises(OptionError, match=refused):
         train(short, out=tmp_path / "other", note=quiet)
+    with pytest.raises(OptionError, match=refused):
+        read_settings(None, {"init_from": str(tmp_path / "old"), "cell": "elman:9"}, {})
+    read_settings(None, {"init_from": str(tmp_path / "old"), "cell": "elman:8"}, {})
     assert not (tmp_path / "other").exists()

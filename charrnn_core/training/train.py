@@ -20,6 +20,7 @@ from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.model import read_config
 from charrnn_core.runs.of_text import OfText
+from charrnn_core.runs.opening import check_cell
 from charrnn_core.runs.replacing import replacing
 from charrnn_core.runs.settings import CHANGES
 from charrnn_core.runs.writer import RunWriter
@@ -195,6 +196,7 @@ def _train_from_the_start(
         state = setup.trainer.init()
     else:
         origin = Origin.read(config.init_from, context.note)
+        check_cell(origin.name, origin.cell, config.cell.table())  # sooner than the text is read
         setup = prepare(
             config,
             context,
