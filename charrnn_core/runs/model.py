@@ -77,6 +77,13 @@ class Model:
     newest: Mapping[str, Any] | None = field(repr=False, default=None)
     programs: Programs = field(init=False, repr=False, compare=False, default_factory=Programs)
 
+    def __repr__(self) -> str:
+        """Return what it is, on one line."""
+        cell, nats = spec(self.config.cell.table()), self.table.get("held_out_nats_per_char")
+        known = f", held-out {number(nats, 4)} nats" if isinstance(nats, float) else ""
+        size = f"{self.parameters:,} parameters, {len(self.alphabet):,} symbols"
+        return f"<Model {cell}: {size}, from {self.chosen}{known}>"
+
     @property
     def parameters(self) -> int:
         """The number of learned parameters."""
