@@ -30,7 +30,6 @@ from charrnn_core.text.load import read_again
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.fitting import note_fewer_devices
 from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
-from charrnn_core.training.origin import Origin
 from charrnn_core.training.resuming import (
     Changes,
     check_plugins,
@@ -40,6 +39,7 @@ from charrnn_core.training.resuming import (
 )
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
+from charrnn_core.training.starting_point import StartingPoint
 from charrnn_core.training.trained import Trained
 
 
@@ -195,7 +195,7 @@ def _train_from_the_start(
         _compile_ahead(setup, context)
         state = setup.trainer.init()
     else:
-        origin = Origin.read(config.init_from, context.note)
+        origin = StartingPoint.read(config.init_from, context.note)
         check_cell(origin.name, origin.cell, config.cell.table())  # sooner than the text is read
         setup = prepare(
             config,

@@ -22,7 +22,7 @@ _NAMED = 20
 
 
 @dataclass(frozen=True)
-class Origin:
+class StartingPoint:
     """Where a training starts.
 
     Arguments:
@@ -40,7 +40,7 @@ class Origin:
     cell: Mapping[str, Any]
 
     @classmethod
-    def read(cls, name: str, note: Callable[[str], None]) -> "Origin":
+    def read(cls, name: str, note: Callable[[str], None]) -> "StartingPoint":
         """Read the best model of a run, or a checkpoint.
 
         Raises:
