@@ -249,7 +249,8 @@ def begun(text_file: Path, out: Path, characters: int) -> subprocess.Popen:
     return process(
         "run", "--source", text_file, "--cell", "elman:4",
         "--batch", 4, "--window", 8, "--characters", characters, "--save-every", 1e-6,
-        "--observer", "tensorboard", "--sample-length", 5, "--out", out, *PLAIN_OPTIONS,
+        "--observer", "tensorboard", "--sample-length", 5, "--out", out, "--shards", 1,
+        *PLAIN_OPTIONS,
     )  # fmt: skip
 
 
