@@ -175,7 +175,7 @@ def expect(name: str, value: Any, kinds: Any, expected: str) -> None:
 
     >>> expect("prompt", 5, str, "a text")
     Traceback (most recent call last):
-    charrnn_core.errors.OptionError: prompt is 5; expected a text
+    charrnn_core.OptionError: prompt is 5; expected a text
     """
     if not isinstance(value, kinds):
         raise OptionError(f"{name} is {shown(value)}; expected {expected}")
