@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from charrnn_core.console.program import command
 from charrnn_core.errors import StorageError
@@ -31,6 +31,7 @@ class SavedEvaluation(TypedDict):
     nats_per_char: float | None
     interval: list[float] | None
     start_up_seconds: Seconds
+    model: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,11 @@ from typing import Any
 
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.errors import (
-    CharRNNError,
-    CheckpointError,
-    UnknownSymbolError,
-    expect,
-    shown,
-)
+from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, expect, shown
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.context import Context, fitting_bits
-from charrnn_core.network.counts import Counts, with_counts, without_counts
+from charrnn_core.network.counts import COUNTS, Counts, with_counts, without_counts
 from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
@@ -196,7 +190,8 @@ def load(
     was held out, the last one is read, and a note says so.
 
     Arguments:
-        run: a run directory, which may still be training, or a checkpoint file.
+        run: a run directory, which may still be training, a checkpoint file, or a file of
+            safetensors that charrnn has exported.
         registry: the plugins to use; by default those installed.
         last: read the last model instead.
         note: takes a line for each checkpoint that could not be used.
@@ -286,7 +281,8 @@ def describe_run(
     opened = open_model(run, note, last)
     arrays, (table, newest) = opened.checkpoint.arrays.items(), _read_tables(opened)
     loop = (newest or table).get("loop", {})
-    status = loop.get("status", "unknown")
+    exported = table.get("exported_by")
+    status = loop.get("status", f"exported by {exported}" if exported else "unknown")
     directory = RunDirectory(run)
     if status == "running" and run.is_dir() and not directory.is_live():
         status = f"ended unexpectedly; resume it with: {directory.command('resume', run)}"
@@ -298,6 +294,7 @@ def describe_run(
         "loop": loop,
         "alphabet": alphabet_of(table).symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
+        "counts": any(name.startswith(f"{COUNTS}/") for name, _ in arrays),
     }
 
 

@@ -8,6 +8,7 @@ from charrnn_core.errors import OptionError, RunDirectoryError, StorageError
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.files.regular import named
+from charrnn_core.files.tensors import is_tensors, load_tensors
 from charrnn_core.runs.chosen import Chosen, best_step
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import read_manifest
@@ -117,10 +118,10 @@ def _best(
 
 
 def open_checkpoint(run: Path, note: Callable[[str], None]) -> tuple[Path, Checkpoint]:
-    """Read the newest good checkpoint of a run directory, or a checkpoint file; also its path.
+    """Read the newest good checkpoint of a run directory, or a file with one; also its path.
 
     Arguments:
-        run: the run directory or checkpoint file.
+        run: the run directory, checkpoint file, or file of safetensors.
         note: takes a line for every damaged file that was skipped.
 
     Raises:
@@ -130,7 +131,7 @@ def open_checkpoint(run: Path, note: Callable[[str], None]) -> tuple[Path, Check
     run = user_path(run)
     with explained("read", run):
         if run.is_file():
-            return run, load_checkpoint(run, named)
+            return run, load_tensors(run) if is_tensors(run) else load_checkpoint(run, named)
     for _ in range(_LOOKS):
         lines: list[str] = []
         if (found := first_good(_saved(run)[::-1], lines.append)) is not None:
