@@ -97,6 +97,7 @@ def served(run: Path, *options: str) -> Iterator[Client]:
             if line.startswith("http://"):
                 break
         assert said and said[-1].startswith("http://"), said
+        assert said[0] == f"loading {run} ...\n"  # before seconds of silence
         yield Client(int(said[-1].rsplit(":", 1)[1]), process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)

@@ -105,6 +105,11 @@ class RunDirectory:
         return self.path / "plugins"
 
     @property
+    def tensorboard(self) -> Path:
+        """The event files for TensorBoard, if the observer of that name has written some."""
+        return self.path / "tensorboard"
+
+    @property
     def _lock(self) -> Path:
         return self.path / ".lock"
 

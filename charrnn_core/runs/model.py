@@ -8,7 +8,7 @@ from typing import Any
 
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
+from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, expect, shown
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.context import Context, fitting_bits
@@ -70,6 +70,13 @@ class Model:
     directory: Path | None = None
     newest: Mapping[str, Any] | None = field(repr=False, default=None)
     programs: Programs = field(init=False, repr=False, compare=False, default_factory=Programs)
+
+    def __repr__(self) -> str:
+        """Return what it is, on one line."""
+        cell, nats = spec(self.config.cell.table()), self.table.get("held_out_nats_per_char")
+        known = f", held-out {number(nats, 4)} nats" if isinstance(nats, float) else ""
+        size = f"{self.parameters:,} parameters, {len(self.alphabet):,} symbols"
+        return f"<Model {cell}: {size}, from {self.chosen}{known}>"
 
     @property
     def parameters(self) -> int:
@@ -195,6 +202,7 @@ def load(
         CheckpointError: the checkpoint is damaged or does not fit the network.
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
+    expect("run", run, str | Path, "a run directory or a checkpoint file")
     registry = (registry or Registry.installed()).offering(providers_of(plugins))
     return restore_model(open_model(Path(run), note, last), registry)
 

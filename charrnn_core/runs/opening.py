@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn_core.errors import RunDirectoryError, StorageError
+from charrnn_core.errors import OptionError, RunDirectoryError, StorageError
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.files.regular import named
@@ -12,6 +12,7 @@ from charrnn_core.files.tensors import is_tensors, load_tensors
 from charrnn_core.runs.chosen import Chosen, best_step
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import read_manifest
+from charrnn_core.runs.overview import spec
 from charrnn_core.runs.recovery import first_good, load_step
 
 _LOOKS = 5
@@ -178,6 +179,24 @@ def check_run(run: Path) -> None:
         if run.is_file():
             return
     _saved(run)
+
+
+def check_cell(origin: str, saved: Mapping[str, Any], cell: Mapping[str, Any]) -> None:
+    """Refuse to start a training of another cell from a run's parameters.
+
+    Arguments:
+        origin: what the user called the run.
+        saved: its cell, resolved.
+        cell: the cell to train, resolved.
+
+    Raises:
+        OptionError: they differ in name, width or layers.
+    """
+    if (its := spec(saved)) != (wanted := spec(cell)):
+        raise OptionError(
+            f"{origin} has parameters of the cell {its}, but the cell to train is {wanted}; to "
+            "start from it, leave the cell out or give the same one"
+        )
 
 
 def saved_network(run: Path) -> dict[str, Any]:
