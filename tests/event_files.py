@@ -22,7 +22,7 @@ COLUMNS = {
 def events(run: Path) -> list:
     """The events of a run, as a reader of TFRecords sees them."""
     found = []
-    for path in sorted((run / "tensorboard").iterdir()):
+    for path in sorted((run / "observers" / "tensorboard").iterdir()):
         data, at = path.read_bytes(), 0
         while at < len(data):
             header, size = data[at : at + 8], struct.unpack_from("<Q", data, at)[0]

@@ -119,14 +119,16 @@ def test_a_state_that_is_none(state):
         TensorBoardObserver().restore(state)
 
 
-def test_a_directory_that_is_a_link(tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "events.out.tfevents.000001.charrnn").write_text("another's")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "tensorboard").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="tensorboard is a symbolic link; expected a directory"):
+@pytest.mark.parametrize("link", ["observers", "observers/tensorboard"])
+def test_a_directory_that_is_a_link(tmp_path, link):
+    place = tmp_path / "elsewhere" / "tensorboard"
+    place.mkdir(parents=True)
+    (place / "events.out.tfevents.000001.charrnn").write_text("another's")
+    (tmp_path / "run" / link).parent.mkdir(parents=True)
+    (tmp_path / "run" / link).symlink_to(place if "/" in link else place.parent)
+    with pytest.raises(StorageError, match=f"{link} is a symbolic link; expected a directory"):
         TensorBoardObserver().on_start(started(tmp_path / "run", 0))
-    [left] = (tmp_path / "elsewhere").iterdir()
+    [left] = place.iterdir()
     assert left.read_text() == "another's"
 
 
@@ -192,7 +194,7 @@ class Life:
 
     def kill(self) -> None:
         """Die amid a write."""
-        files = sorted((self.directory / "tensorboard").glob("*"))
+        files = sorted((self.directory / "observers" / "tensorboard").glob("*"))
         if files:
             with open(files[-1], "ab") as file:
                 file.write(b"half a record")
@@ -299,7 +301,7 @@ def test_killed_at_random_moments(text_file, tmp_path):
     assert_samples_as_logged(out)
     assert len(texts(out, "settings")) == 1
     read = accumulator.EventAccumulator(
-        str(out / "tensorboard"), size_guidance={"tensors": 0, "scalars": 0}
+        str(out / "observers" / "tensorboard"), size_guidance={"tensors": 0, "scalars": 0}
     )
     read.Reload()
     found = {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in read.Tags()["scalars"]}

@@ -105,9 +105,9 @@ class RunDirectory:
         return self.path / "plugins"
 
     @property
-    def tensorboard(self) -> Path:
-        """The event files for TensorBoard, if the observer of that name has written some."""
-        return self.path / "tensorboard"
+    def observers(self) -> Path:
+        """What observers have written, each in a folder of its own; it goes when the run goes."""
+        return self.path / "observers"
 
     @property
     def _lock(self) -> Path:

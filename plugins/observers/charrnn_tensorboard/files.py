@@ -50,7 +50,8 @@ class EventFiles:
     def lengths(self) -> dict[int, int]:
         """Return the length in bytes of each file that is there, by number."""
         with explained("read", self._directory):
-            check_own_directory(self._directory)
+            for each in (self._directory.parent, self._directory):
+                check_own_directory(each)
             paths = list(self._directory.glob("*")) if self._directory.is_dir() else []
             found = ((_NAME.fullmatch(path.name), path) for path in paths)
             pairs = [(int(name[1]), path.stat().st_size) for name, path in found if name]

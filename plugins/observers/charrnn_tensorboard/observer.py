@@ -26,7 +26,7 @@ def tensorboard(options: object) -> "TensorBoardObserver":
 
 
 class TensorBoardObserver:
-    """An observer that writes event files into ``tensorboard/`` in the run directory.
+    """An observer that writes event files into ``observers/tensorboard/`` in the run directory.
 
     Each row of the metrics log is an event with its figures as scalars, at the same step; samples
     and settings are texts, and the settings are hyperparameters, too. A checkpoint stores the
@@ -69,7 +69,7 @@ class TensorBoardObserver:
         from charrnn_tensorboard.files import EventFiles
         from charrnn_tensorboard.summaries import digest, of_settings
 
-        self._files = EventFiles(RunDirectory(event.directory).tensorboard)
+        self._files = EventFiles(RunDirectory(event.directory).observers / "tensorboard")
         if self._kept is None:  # it was not there when the checkpoint was saved, or nothing was
             self._step = event.step
             self._kept = self._files.lengths() if event.step else {}
