@@ -31,7 +31,7 @@ from charrnn_core.files.checkpoint import Checkpoint, save_checkpoint
 from charrnn_core.files.tensors import load_tensors, tensors_bytes
 from charrnn_core.runs.model import learnt_params
 from charrnn_core.runs.opening import open_model
-from charrnn_core.training.origin import Origin
+from charrnn_core.training.starting_point import StartingPoint
 from tests import awkward_cells
 from tests.conftest import PLAIN
 from tests.fuzz.targets import only_ours
@@ -123,7 +123,7 @@ def test_the_network_alone_is_another_model(charrnn, run, tmp_path):
 
 
 def test_another_training_finds_its_parameters(run, file):
-    origins = [Origin.read(str(path), quiet) for path in (run, file)]
+    origins = [StartingPoint.read(str(path), quiet) for path in (run, file)]
     template = load(run).network.shapes
     assert_same(*(learnt_params(origin.checkpoint, template) for origin in origins))
     assert origins[0].of_text == origins[1].of_text
