@@ -102,11 +102,12 @@ def test_weights_and_biases(text_file, tmp_path, how):
         assert {name: row.get(name) for name in logged} == logged
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.filterwarnings("default")  # of mlflow's own
-def test_mlflow(text_file, tmp_path):
+def test_mlflow(text_file, tmp_path, how):
     mlflow = pytest.importorskip("mlflow")
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    trained = Trained(tmp_path, "mlflow", text_file, signal.SIGKILL, MLFLOW_TRACKING_URI=store)
+    trained = Trained(tmp_path, "mlflow", text_file, how, MLFLOW_TRACKING_URI=store)
     client = mlflow.MlflowClient(store)
     [run] = client.search_runs(["0"], order_by=["start_time"])
     for name in ("train_nats_per_char", "held_out_nats_per_char", "characters_per_second"):
