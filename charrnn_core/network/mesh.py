@@ -17,14 +17,17 @@ _LEAST_STREAMS = 4
 """Streams to each device; with fewer, a step is too short to be worth a second device."""
 
 
-def fitting_shards(streams: int, devices: int) -> int:
-    """Return how many devices share the streams evenly, 4 or more to each.
+def fitting_shards(streams: int, devices: int, processes: int = 1) -> int:
+    """Return how many devices share the streams evenly, 4 or more to each, as many of each process.
 
-    >>> fitting_shards(32, 2), fitting_shards(7, 2), fitting_shards(12, 8)
-    (2, 1, 3)
+    If processes cannot share them so, it is their number.
+
+    >>> fitting_shards(32, 2), fitting_shards(7, 2), fitting_shards(12, 8), fitting_shards(32, 9, 2)
+    (2, 1, 3, 8)
     """
-    most = max(1, min(devices, streams // _LEAST_STREAMS))
-    return max(n for n in range(1, most + 1) if streams % n == 0)
+    most = max(processes, min(devices, streams // _LEAST_STREAMS))
+    fitting = (n for n in range(processes, most + 1, processes) if streams % n == 0)
+    return max(fitting, default=processes)
 
 
 def data_mesh(shards: int) -> Mesh:
@@ -83,6 +86,13 @@ def fetched(leaf: Any) -> npt.NDArray[Any]:
     """
     if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
         return multihost_utils.process_allgather(leaf, tiled=True)
+    return np.asarray(leaf)
+
+
+def on_host(leaf: Array) -> Any:
+    """Return an array on the host, if NumPy has its type and no other process a part of it."""
+    if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key) or not leaf.is_fully_addressable:
+        return leaf
     return np.asarray(leaf)
 
 

@@ -18,9 +18,9 @@ from charrnn_core.blame import Call
 from charrnn_core.cell import Carry, Params
 from charrnn_core.engine.unroll import restart
 from charrnn_core.files.checkpoint import Arrays
-from charrnn_core.network.mesh import data_mesh, spread
+from charrnn_core.network.mesh import data_mesh, on_host, spread
 from charrnn_core.network.network import Network
-from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
+from charrnn_core.network.pytree import from_arrays, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
@@ -158,8 +158,7 @@ class Trainer:
     def place(self, state: TrainState) -> TrainState:
         """Lay a state out over the mesh: the carry split by streams, the rest on every device."""
         # Arrays of the host are split without a program that has to be compiled first.
-        carry = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), state.carry)
-        return spread(state._replace(carry=carry), self._layout(state))
+        return spread(state._replace(carry=jax.tree.map(on_host, state.carry)), self._layout(state))
 
     def spread(self, batches: Batch, *, several: bool = True) -> Batch:
         """Lay batches out over the mesh, or one, as other processes need it; else jax does that."""
@@ -225,7 +224,7 @@ class Trainer:
         reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
         batches = Batch(ids, ids, reset, weights)
         number = jax.ShapeDtypeStruct((), jnp.int32)
-        with jax.set_mesh(everywhere.mesh), Call("an update", None, _MUST):
+        with jax.set_mesh(data_mesh(self.shards)), Call("an update", None, _MUST):
             return advance.lower(self.shapes, batches, number, number, self._known)
 
     def _advance(
@@ -312,10 +311,9 @@ class Trainer:
                 1
             ]
 
-        everywhere = self._placed()
         batch = self.spread(batch, several=False)
-        with jax.set_mesh(everywhere.mesh):
-            grads = jax.jit(gradient, out_shardings=everywhere)(state, batch, self._known)
+        with jax.set_mesh(data_mesh(self.shards)):
+            grads = jax.jit(gradient, out_shardings=self._placed())(state, batch, self._known)
         return {
             path: float(np.linalg.norm(leaf.astype(np.float64)))
             for path, leaf in to_arrays(grads).items()
