@@ -5,6 +5,7 @@ that were given.
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,12 +30,13 @@ def run(
 ) -> None:
     """Train a model with other processes, of which the first leads."""
     from charrnn_core.runs.writer import RunWriter
-    from charrnn_core.training import train
 
     def claimed() -> contextlib.AbstractContextManager[RunWriter]:
         return RunWriter.claim(settings, out, registry)
 
     with _opened(processes, claimed, debug) as (together, writer):
+        from charrnn_core.training import train
+
         context = _context(together, registry, from_first_update=from_first_update)
         config = writer.config or settings.resolve(registry)
         _report(together, train.train_from_the_start(config, writer, context), quiet)
@@ -45,13 +47,14 @@ def resume(
 ) -> None:
     """Resume a run with other processes; only the first needs its directory."""
     from charrnn_core.runs.writer import RunWriter
-    from charrnn_core.training import train
-    from charrnn_core.training.resuming import Changes
 
     def opened() -> contextlib.AbstractContextManager[RunWriter]:
         return RunWriter.resuming(run, to_stderr)
 
     with _opened(processes, opened, debug) as (together, writer):
+        from charrnn_core.training import train
+        from charrnn_core.training.resuming import Changes
+
         context = _context(together, Registry.installed())
         _report(together, train.continue_training(writer, context, Changes(**changes)), quiet)
 
@@ -63,6 +66,8 @@ def _opened(
     debug: bool,
 ) -> Iterator[tuple[Any, Any]]:
     """Join the other processes; the leader opens the run's directory, the others know its path."""
+    # Before jax is imported: else its C++ tells in many lines, too, that a process is lost.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from charrnn_core.runs.compiled import keep_programs
     from charrnn_core.runs.writer import RunWriter
     from charrnn_core.training.joining import Joining
