@@ -27,9 +27,12 @@ class Training:
         count, devices: the processes, and how many devices each has.
         arguments: the command.
         each: more arguments, or variables, for some of the processes, by their numbers.
+        env, explicit: variables for all; whether to say on the command line who they are.
+        stdin: a file that the leader gets as its standard input.
     """
 
-    def __init__(self, folder, count, devices, *arguments, each=None, env=None, explicit=True):
+    def __init__(self, folder, count, devices, *arguments, each=None, env=None, explicit=True,
+                 stdin=None):  # fmt: skip
         self.folder, self.count = Path(folder), count
         port, each = free_port(), each or {}
         self.processes = []
@@ -40,15 +43,16 @@ class Training:
                 words += ["--coordinator", f"127.0.0.1:{port}", "--num-processes", str(count)]
                 words += ["--process-id", str(number)]
             given = {"JAX_NUM_CPU_DEVICES": str(devices), "CHARRNN_CACHE": str(folder / "cache")}
+            source = open(stdin if stdin and not number else os.devnull)
             files = [open(self.file(number, kind), "w") for kind in ("out", "err")]
             self.processes.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "charrnn_core", *words], cwd=folder,
-                    stdin=subprocess.DEVNULL, stdout=files[0], stderr=files[1],
+                    stdin=source, stdout=files[0], stderr=files[1],
                     env={**os.environ, **given, **(env or {}), **variables},
                 )
             )  # fmt: skip
-            for file in files:
+            for file in (*files, source):
                 file.close()
 
     def file(self, number, kind):

@@ -292,5 +292,94 @@ def test_minutes_count_by_the_leaders_clock(tmp_path, text):
     at = arguments.index("--chars")
     arguments[at : at + 2] = ["--minutes", 0.1]
     done(tmp_path, 2, 1, *arguments)
-    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert last["progress"] > 0.5
+    ended = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert ended["reason"] == "finished" and ended["step"] > 10
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a file that one of the processes gets as a plugin, to make it unlike the others."""
+
+    def write(name, code):
+        path = tmp_path / f"{name}.py"
+        path.write_text(code)
+        return [{number: (("--plugin", path), {})} for number in range(2)]
+
+    return write
+
+
+@pytest.mark.slow
+def test_no_clock_but_the_leaders_counts(tmp_path, text, plugin):
+    """That of the other is an hour ahead, and every look at it takes a while."""
+    late = plugin(
+        "late",
+        "import time\nreal = time.monotonic\ndef ahead():\n"
+        "    time.sleep(0.02)\n    return real() + 3600\ntime.monotonic = ahead\n",
+    )
+    done(tmp_path, 2, 1, *command("one", *PLAIN_OPTIONS))
+    done(tmp_path, 2, 1, *command("late", *PLAIN_OPTIONS), each=late[1])
+    demand_same_runs(tmp_path / "one", tmp_path / "late")
+
+
+@pytest.mark.slow
+def test_other_updates_than_the_leader_makes_are_an_error(tmp_path, text, plugin):
+    more = plugin(
+        "more",
+        "from charrnn_core.training.pace import Pace\nnext_call = Pace.next_call\n"
+        "def other(self, step, room):\n    count, total = next_call(self, step, room)\n"
+        "    return (count + 1 if step > 20 else count), total\nPace.next_call = other\n",
+    )
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS), each=more[1]) as training:
+        assert training.wait(60) == [1, 1]
+        assert "the processes are about to make different updates, up to [" in training.printed(0)
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_the_leader_ends_all(tmp_path, text, plugin):
+    full = plugin(
+        "full",
+        "import charrnn_core.files.checkpoint as checkpoint, errno\n"
+        "real = checkpoint.write_atomically\nleft = [2]\n"
+        "from charrnn_core.errors import StorageError\n"
+        "def write(path, *args):\n    left[0] -= 1\n    if left[0] < 0:\n"
+        "        raise StorageError('cannot write: no space left on device')\n"
+        "    real(path, *args)\ncheckpoint.write_atomically = write\n",
+    )
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS), each=full[0]) as all:
+        assert all.wait(60) == [1, 1]
+        assert "Error: cannot write: no space left on device" in all.printed(0)
+        assert "Error: process 0 of 2 has ended: cannot write: no space left" in all.printed(1)
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+def test_only_the_leader_writes(tmp_path, text, plugin):
+    """The other has its own working directory: nothing is written there, nor where the run is."""
+    audit = plugin(
+        "audit",
+        "import os, sys\n"
+        "def hook(event, args):\n"
+        "    if event == 'open' and isinstance(args[0], str) and '/run' in args[0]:\n"
+        "        os.write(2, f'opened {args[0]}'.encode())\n"
+        "    if event in ('os.mkdir', 'os.rename', 'os.remove') and '/run' in str(args):\n"
+        "        os.write(2, f'{event} {args}'.encode())\n"
+        "sys.addaudithook(hook)\n",
+    )
+    arguments = command(tmp_path / "run", *PLAIN_OPTIONS)
+    training = done(tmp_path, 2, 1, *arguments, each=audit[1])
+    assert training.printed(1) == ""
+    training = done(tmp_path, 2, 1, "resume", tmp_path / "run", "--chars", 12_000, each=audit[1])
+    assert training.printed(1) == ""
+
+
+@pytest.mark.slow
+def test_what_is_piped_into_the_leader_all_read(tmp_path, text):
+    arguments = list(command("piped", *PLAIN_OPTIONS))
+    arguments[arguments.index("text.txt")] = "-"
+    done(tmp_path, 2, 1, *arguments, stdin=text)
+    done(tmp_path, 2, 1, *command("read", *PLAIN_OPTIONS))
+    demand_same_runs(tmp_path / "read", tmp_path / "piped")
+    for name in ("piped", "read"):
+        done(tmp_path, 2, 1, "resume", name, "--chars", 12_000, "--quiet")
+    demand_same_runs(tmp_path / "read", tmp_path / "piped")

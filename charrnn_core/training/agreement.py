@@ -39,22 +39,34 @@ def config_of_leader(processes: Processes, make: Callable[[], RunConfig]) -> Run
     return config
 
 
-def read_in_turn(read: Callable[[], Corpus], processes: Processes) -> Corpus:
+def read_in_turn(read: Callable[[], Corpus], processes: Processes, passed: bool = False) -> Corpus:
     """Read a text in every process, in the leader first: what it downloads the others find.
 
     What can be read only once, such as standard input, the leader passes on.
+
+    Arguments:
+        read: reads the text.
+        processes: those that train together.
+        passed: whether the leader passes it on in any case, since only it has what it reads.
 
     Raises:
         OptionError: it is not the same for all.
     """
     if not processes.leads:
         about = json.loads(processes.told(None))
-        corpus = read() if about is None else Corpus(text=processes.told(None).decode(), **about)
+        corpus = read() if about is None else _passed(processes, about)
     else:
         corpus = read()
         about = {key: getattr(corpus, key) for key in ("name", "origin", "licence", "documents")}
-        processes.told(json.dumps({**about, "once": True} if corpus.once else None).encode())
-        if corpus.once and processes.has_others:
-            processes.told("".join(corpus.read()).encode())
+        passed = passed or corpus.once
+        processes.told(json.dumps(about if passed else None).encode())
+        if passed and processes.has_others:
+            processes.told("".join(corpus.read()).encode("utf-8", "surrogatepass"))
     processes.demand_same({f"the SHA-256 of {corpus.name}": corpus.sha256})
     return corpus
+
+
+def _passed(processes: Processes, about: dict[str, str | None]) -> Corpus:
+    text = processes.told(None).decode("utf-8", "surrogatepass")
+    return Corpus(text=text, name=about["name"] or "", origin=about["origin"] or "",
+                  licence=about["licence"], documents=about["documents"])  # fmt: skip

@@ -127,6 +127,7 @@ def prepare(
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
     read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
+    passed: bool = False,
 ) -> TrainingSetup:
     """Read the text, and build everything that a resolved configuration describes.
 
@@ -141,6 +142,7 @@ def prepare(
         unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
         check: called with the text and its own alphabet before anything is built from them.
         read: returns the text of a source; the default reads it for the first time.
+        passed: whether other processes get the text from this one, since they cannot read it.
 
     Raises:
         CharRNNError: the configuration or the text is wrong; the subclass and message say how.
@@ -151,7 +153,7 @@ def prepare(
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
     loss = make_loss(registry, config.loss)
     make_optimizer = optimizer_maker(registry, config.optimizer)
-    corpus = read_in_turn(lambda: read(config.source, registry, note), context.processes)
+    corpus = read_in_turn(lambda: read(config.source, registry, note), context.processes, passed)
     found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
     if alphabet is None:

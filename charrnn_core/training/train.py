@@ -295,6 +295,7 @@ def _train_from_a_checkpoint(
             record=table["corpus"],
             directory=None if changes.source or not processes.leads else writer.path,
         ),
+        passed=processes.leads and changes.source is None and writer.kept_file.exists(),
     )
     then, now = length_in_words(saved), length_in_words(config)
     check_something_is_left(writer, setup, loop, bool(changes.budget) or now != then)
