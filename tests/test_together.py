@@ -71,7 +71,16 @@ VARIATIONS = {
         0.2,
         *PLAIN_OPTIONS,
     ),
-    "zoneout": ("--cell", "lstm:16", "--cell-opt", "zoneout=0.2"),
+    "zoneout": (
+        "--cell",
+        "lstm:16",
+        "--cell-opt",
+        "zoneout_h=0.2",
+        "--cell-opt",
+        "zoneout_c=0.3",
+        "--cell-opt",
+        "dropout=0.1",
+    ),
     "documents": ("--documents", ". ", "--dropout-rare", 0.5, "--dropout-context", 0.1),
     "skips": ("--non-finite", "skip", "--cell", "stacked:elman:8,gru:8", "--embedding", 8),
     "muon": ("--optimizer", "muon", "--cell", "gru:16", *PLAIN_OPTIONS),
@@ -360,16 +369,18 @@ def test_only_the_leader_writes(tmp_path, text, plugin):
         "audit",
         "import os, sys\n"
         "def hook(event, args):\n"
-        "    if event == 'open' and isinstance(args[0], str) and '/run' in args[0]:\n"
+        "    if event == 'open' and isinstance(args[0], str) and '/written-by-one' in args[0]:\n"
         "        os.write(2, f'opened {args[0]}'.encode())\n"
-        "    if event in ('os.mkdir', 'os.rename', 'os.remove') and '/run' in str(args):\n"
+        "    if event in ('os.mkdir', 'os.rename', 'os.remove') and '/written-by-one' in str(args):\n"
         "        os.write(2, f'{event} {args}'.encode())\n"
         "sys.addaudithook(hook)\n",
     )
-    arguments = command(tmp_path / "run", *PLAIN_OPTIONS)
+    arguments = command(tmp_path / "written-by-one", *PLAIN_OPTIONS)
     training = done(tmp_path, 2, 1, *arguments, each=audit[1])
     assert training.printed(1) == ""
-    training = done(tmp_path, 2, 1, "resume", tmp_path / "run", "--chars", 12_000, each=audit[1])
+    training = done(
+        tmp_path, 2, 1, "resume", tmp_path / "written-by-one", "--chars", 12_000, each=audit[1]
+    )
     assert training.printed(1) == ""
 
 
