@@ -369,18 +369,16 @@ def test_only_the_leader_writes(tmp_path, text, plugin):
         "audit",
         "import os, sys\n"
         "def hook(event, args):\n"
-        "    if event == 'open' and isinstance(args[0], str) and '/written-by-one' in args[0]:\n"
+        "    if event == 'open' and isinstance(args[0], str) and '/by-one' in args[0]:\n"
         "        os.write(2, f'opened {args[0]}'.encode())\n"
-        "    if event in ('os.mkdir', 'os.rename', 'os.remove') and '/written-by-one' in str(args):\n"
+        "    if event in ('os.mkdir', 'os.rename', 'os.remove') and '/by-one' in str(args):\n"
         "        os.write(2, f'{event} {args}'.encode())\n"
         "sys.addaudithook(hook)\n",
     )
-    arguments = command(tmp_path / "written-by-one", *PLAIN_OPTIONS)
+    arguments = command(tmp_path / "by-one", *PLAIN_OPTIONS)
     training = done(tmp_path, 2, 1, *arguments, each=audit[1])
     assert training.printed(1) == ""
-    training = done(
-        tmp_path, 2, 1, "resume", tmp_path / "written-by-one", "--chars", 12_000, each=audit[1]
-    )
+    training = done(tmp_path, 2, 1, "resume", tmp_path / "by-one", "--chars", 12_000, each=audit[1])
     assert training.printed(1) == ""
 
 

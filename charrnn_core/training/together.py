@@ -18,7 +18,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
 from charrnn_core.errors import CharRNNError, OptionError, TrainingError, shown
+from charrnn_core.files.atomic import explained, write_atomically
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
+from charrnn_core.files.regular import own
 from charrnn_core.network.mesh import data_mesh, fetched, spread
 from charrnn_core.sharing import AXIS
 from charrnn_core.signals import Interrupt
@@ -130,11 +132,12 @@ class Together:
 
     def checkpoint(self, read: tuple[Path, Checkpoint] | None) -> Checkpoint:
         if read is not None:
-            self.told(read[0].read_bytes())
+            with explained("read", read[0]), open(read[0], "rb", opener=own) as file:
+                self.told(file.read())
             return read[1]
         with tempfile.TemporaryDirectory(prefix="charrnn-") as folder:
             path = Path(folder, "checkpoint.crn")
-            path.write_bytes(self.told(None))
+            write_atomically(path, [self.told(None)])
             return load_checkpoint(path)
 
     def demand_same(self, what: Mapping[str, object]) -> None:
