@@ -8,7 +8,20 @@ from jax.sharding import PartitionSpec
 
 from charrnn_core.arrays import Array
 
-_AXIS = "data"
+AXIS = "data"
+"""The name of the axis of the mesh along which devices share the streams."""
+
+
+def shares() -> int:
+    """Return how many devices share the streams, inside the part of a program that each runs alone.
+
+    Elsewhere it is 1.
+
+    >>> shares()
+    1
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.shape[AXIS] if AXIS in mesh.manual_axes else 1
 
 
 def shared(function: Callable[[Array], Array], stack: Array) -> Array:
@@ -27,11 +40,11 @@ def shared(function: Callable[[Array], Array], stack: Array) -> Array:
     [0.0, 2.0, 4.0]
     """
     mesh = jax.sharding.get_abstract_mesh()
-    devices = mesh.shape.get(_AXIS, 1)
+    devices = mesh.shape.get(AXIS, 1)
     if devices == 1:
         return function(stack)
     rows = len(stack)
     padding = [(0, -rows % devices)] + [(0, 0)] * (stack.ndim - 1)
-    split = jax.lax.with_sharding_constraint(jnp.pad(stack, padding), PartitionSpec(_AXIS))
-    result = jax.lax.with_sharding_constraint(function(split), PartitionSpec(_AXIS))
+    split = jax.lax.with_sharding_constraint(jnp.pad(stack, padding), PartitionSpec(AXIS))
+    result = jax.lax.with_sharding_constraint(function(split), PartitionSpec(AXIS))
     return jax.lax.with_sharding_constraint(result, PartitionSpec())[:rows]

@@ -59,16 +59,19 @@ class Interrupt:
     def _watch(self, reader: int) -> None:
         """Read the numbers of signals as they arrive, until the other end is closed."""
         while byte := os.read(reader, 1):
-            if byte[0] not in self._before:
-                continue
-            if self.signal is not None:
-                with contextlib.suppress(OSError):  # the terminal may be gone
-                    if os.isatty(2):
-                        os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
-                os._exit(128 + byte[0])
-            self.signal = byte[0]
-            self._say("\nstopping after this device call; press Ctrl-C again to quit immediately")
+            if byte[0] in self._before:
+                self.take(byte[0])
         os.close(reader)
+
+    def take(self, number: int) -> None:
+        """Note the first signal, and end the process at the second."""
+        if self.signal is not None:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                if os.isatty(2):
+                    os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
+            os._exit(128 + number)
+        self.signal = number
+        self._say("\nstopping after this device call; press Ctrl-C again to quit immediately")
 
 
 class KeyboardStop:

@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from charrnn_core.cell import Carry, Params
 from charrnn_core.errors import CorpusError
-from charrnn_core.network.mesh import data_mesh, fitting_shards
+from charrnn_core.network.mesh import data_mesh, fetched, own_mesh, spread
 from charrnn_core.network.network import Network
 from charrnn_core.network.program import Program, placed_shapes
 from charrnn_core.text.mapped import give_back
@@ -35,6 +35,9 @@ STREAMS = 64
 
 _FEWER_STREAMS = 8
 """How many for a text where so many would warm up longer than they score; or 1 for a short one."""
+
+_LEAST_STREAMS = 4
+"""Streams to each device, unless the number of devices is given."""
 
 _LEAST_WINDOW = 128
 _LEAST_CALLS = 8
@@ -116,7 +119,8 @@ class Scorer:
         streams: how many stretches to read in parallel; 1 is the literal single pass. The default
             is 64, or 8, or 1, so that few characters are read only to warm up.
         warm_up: characters a stretch reads before those it scores.
-        shards: the most devices to use; all by default.
+        shards: the devices to use, those of a run, which may belong to many processes; by default
+            as many of this process as are of use.
         characters_per_call: bounds the memory for activations; does not change the result.
 
     >>> import flax.linen as nn
@@ -163,17 +167,17 @@ class Scorer:
         if not count_characters(pieces):
             raise CorpusError("cannot score 0 characters; expected at least 1")
         plan = self._plan([len(piece.ids) for piece in pieces], numbers)
-        params = jax.device_put(params, plan.everywhere)
+        params = spread(params, plan.everywhere)
         for first in range(0, len(plan.stretches), plan.rows):
             some = plan.stretches[first : first + plan.rows]
             steps = plan.whole_windows(some)
-            block = _gather(pieces, some, (steps + 1, plan.rows))
-            carry = jax.device_put(self._begin(params, batch=plan.rows), plan.by_row)
+            block = _gather(pieces, some, (steps + 1, plan.columns))
+            carry = spread(self._begin(params, batch=plan.columns), plan.by_row)
             windows = self._windows(params, carry, block, plan, measure)
             if plan.rows > 1:  # all windows of a stretch come before the next stretch
-                windows = [np.concatenate([np.asarray(each) for each in [*windows]])]
+                windows = [np.concatenate([fetched(each) for each in [*windows]])]
             start = 0
-            for columns in map(np.asarray, windows):
+            for columns in map(fetched, windows):
                 ends = [stretch.skip + stretch.scored - start for stretch in some]
                 yield np.concatenate(
                     [
@@ -189,7 +193,7 @@ class Scorer:
         """Yield what is measured, window by window, each [T,B,...]."""
         for start in range(0, len(block) - 1, plan.window):
             ids = block[start : start + plan.window + 1].astype(np.int32)
-            ids = jax.device_put(ids, plan.by_column)
+            ids = spread(ids, plan.by_column)
             carry, measured = self._read(params, carry, ids, measure=measure)
             yield measured
 
@@ -202,8 +206,8 @@ class Scorer:
         """
         plan = self._plan(lengths)
         params = placed_shapes(params, plan.everywhere)
-        carry = self._begin.ahead(params, batch=plan.rows)
-        ids = placed_shapes(np.zeros((plan.window + 1, plan.rows), np.int32), plan.by_column)
+        carry = self._begin.ahead(params, batch=plan.columns)
+        ids = placed_shapes(np.zeros((plan.window + 1, plan.columns), np.int32), plan.by_column)
         self._read.ahead(params, placed_shapes(carry, plan.by_row), ids, measure=nats_of)
 
     def _read_window(
@@ -213,17 +217,21 @@ class Scorer:
         return carry, measure(logits, ids[1:])
 
     def _plan(self, lengths: Sequence[int], numbers: int = 1) -> "_Plan":
-        devices = self._shards or len(jax.devices())
         kept = _NUMBERS_KEPT // numbers  # characters
         fitting = min(sum(lengths), kept // 2)
-        rows = self._streams or _fitting_streams(fitting, self._warm_up, devices)
+        rows = self._streams or _fitting_streams(fitting, self._warm_up)
         stretches = cut_stretches(lengths, rows, self._warm_up, min(_MOST_STEPS, kept // rows))
         if self._streams:
             rows = min(rows, len(stretches))
         most = min(self._characters_per_call, _LOGITS_PER_CALL // self._network.symbols)
         window = max(_LEAST_WINDOW, max(map(_steps, stretches)) // _LEAST_CALLS)
         window = _power_of_two(min(window, max(1, most // rows)))
-        return _Plan(stretches, rows, window, data_mesh(fitting_shards(rows, devices)))
+        return _Plan(stretches, rows, window, self._mesh(rows))
+
+    def _mesh(self, rows: int) -> Mesh:
+        if self._shards:
+            return data_mesh(self._shards)
+        return own_mesh(max(1, min(len(jax.local_devices()), rows // _LEAST_STREAMS)))
 
 
 class _Plan:
@@ -234,10 +242,14 @@ class _Plan:
         rows: how many of them are read at once.
         window: T, characters per call.
         mesh: the devices that share the rows.
+
+    There are as many columns as rows, or a few more that nothing is read in, so that every device
+    has the same number of them.
     """
 
     def __init__(self, stretches: list[Stretch], rows: int, window: int, mesh: Mesh) -> None:
         self.stretches, self.rows, self.window = stretches, rows, window
+        self.columns = -(-rows // mesh.size) * mesh.size
         axes = ((), ("data",), (None, "data"))
         self.everywhere, self.by_row, self.by_column = (
             NamedSharding(mesh, PartitionSpec(*each)) for each in axes
@@ -257,10 +269,9 @@ def _power_of_two(most: int) -> int:
     return 1 << (most.bit_length() - 1)
 
 
-def _fitting_streams(characters: int, warm_up: int, devices: int) -> int:
-    """Return a number of streams that suits the text and divides among the devices."""
-    wanted = next((rows for rows in (STREAMS, _FEWER_STREAMS) if characters >= rows * warm_up), 1)
-    return wanted - wanted % devices if wanted > devices else wanted
+def _fitting_streams(characters: int, warm_up: int) -> int:
+    """Return a number of streams that suits the text, whatever there is to read it with."""
+    return next((rows for rows in (STREAMS, _FEWER_STREAMS) if characters >= rows * warm_up), 1)
 
 
 def _gather(pieces: Sequence[Piece], stretches: Sequence[Stretch], shape: tuple[int, int]) -> Any:

@@ -11,7 +11,7 @@ from charrnn_core.arrays import Array, Carry, Inputs, Key, Outputs, Params, Tree
 from charrnn_core.cell import Cell
 from charrnn_core.engine.trace import Step
 from charrnn_core.network.calling import training_step
-from charrnn_core.noise import Noise, dropout
+from charrnn_core.noise import Noise, dropout, random_shares
 
 _LEAST_SHARE = 0.1
 """Rows that are kept more rarely are scaled as if they were kept so often."""
@@ -49,7 +49,7 @@ class Dropouts:
         """Drop elements of ``xs: float[T,B,H]``, the same at every step if it is variational."""
         if self.variational:
             return jax.vmap(partial(dropout, key, rate))(xs)
-        return dropout(key, rate, xs)
+        return dropout(key, rate, xs, streams=1)
 
     def keep_rows(self, key: Key, rows: Array, readings: Array | None) -> Array:
         """Drop rows of a context, and scale the rest so that the mean stays, but at most by ten.
@@ -73,7 +73,7 @@ class Dropouts:
                     "be known; pass lookup=Lookup(places, readings)"
                 )
             share = share * jnp.maximum(1 - self.rare / readings, 0)
-        kept = jax.random.uniform(key, rows.shape[:-1]) < share
+        kept = random_shares(key, rows.shape[:-1], streams=1) < share
         scale = jnp.where(kept, 1 / jnp.maximum(share, _LEAST_SHARE), 0)
         return rows * scale.astype(rows.dtype)[..., None]
 

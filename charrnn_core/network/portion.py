@@ -1,5 +1,6 @@
 """The parameters that a window uses: all of them, but of the context's table the rows it reads."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,9 +95,20 @@ class RowsRead:
         return Lookup(places, None if readings is None else readings[self.rows])
 
 
-def portion_read(network: Network, carry: Carry, inputs: Ids) -> Portion:
-    """Return what a window uses, ``int32[T,B]`` after the network's carry."""
+def portion_read(
+    network: Network,
+    carry: Carry,
+    inputs: Ids,
+    placed: Callable[[Array], Array] = lambda rows: rows,
+) -> Portion:
+    """Return what a window uses, ``int32[T,B]`` after the network's carry.
+
+    Arguments:
+        placed: puts the rows where they are needed, which is everywhere if devices share the
+            streams.
+    """
     rows = network.rows_read(carry, inputs)
     if rows is None:
         return Everything()
+    rows = placed(rows)
     return RowsRead(rows, Touched.of(rows, network.context.rows))

@@ -12,6 +12,7 @@ from charrnn_core.arrays import Array, Params, Shaped, Structure, Tree
 from charrnn_core.blame import outlined
 from charrnn_core.errors import CheckpointError
 from charrnn_core.files.checkpoint import Arrays
+from charrnn_core.network.mesh import fetched
 
 _KEY_IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
 
@@ -22,7 +23,7 @@ def to_arrays(tree: Tree) -> dict[str, npt.NDArray[Any]]:
     >>> to_arrays({"cell": {"W": jax.numpy.ones(2)}})
     {'cell/W': array([1., 1.], dtype=float32)}
     """
-    return {path: np.asarray(_plain(leaf)) for path, leaf in _leaves(tree, "")}
+    return {path: fetched(_plain(leaf)) for path, leaf in _leaves(tree, "")}
 
 
 def from_arrays(arrays: Arrays, template: Tree, prefix: str) -> Tree:

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from charrnn_core.arrays import Key, Logits, Tree
 from charrnn_core.cell import Params
 from charrnn_core.errors import SamplingError
-from charrnn_core.network.mesh import data_mesh, fitting_shards
+from charrnn_core.network.mesh import fitting_shards, own_mesh
 from charrnn_core.network.network import Network
 from charrnn_core.network.program import Program, placed_shapes
 from charrnn_core.sampling.chain import Chain
@@ -245,7 +245,7 @@ class Places:
     """Where arrays lie while `rows` rows are written: the rows are shared among devices."""
 
     def __init__(self, rows: int) -> None:
-        self.mesh = data_mesh(fitting_shards(rows, len(jax.devices())))
+        self.mesh = own_mesh(fitting_shards(rows, len(jax.local_devices())))
         self.everywhere, self.by_row, self.by_column = (
             NamedSharding(self.mesh, PartitionSpec(*axes))
             for axes in ((), ("data",), (None, "data"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_core.network.mesh import fetched
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.state import Measured, Program, TrainState
 
@@ -44,7 +45,7 @@ def advance(
     """
     call = _Call(program, state, batches, np.int32(total_steps), after=state)
     measured = call.make(count)
-    nats, made, lost = (np.array(each)[:count] for each in measured[:3])
+    nats, made, lost = (np.array(fetched(each))[:count] for each in measured[:3])
     if non_finite != "skip":
         unsound = ~np.isfinite(nats)
         if non_finite == "stop":

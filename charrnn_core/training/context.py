@@ -10,6 +10,7 @@ from charrnn_core.registry.provider import Provider
 from charrnn_core.registry.registry import Registry
 from charrnn_core.signals import KeyboardStop
 from charrnn_core.terminal import to_stderr
+from charrnn_core.training.processes import Alone, Processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class TrainingContext:
         note: takes lines for the user.
         updates_per_call: the most updates between two calls of `stop`; None leaves it to the loop.
         from_first_update: whether minutes count from the first update instead.
+        processes: those that train together; by default this one alone.
     """
 
     registry: Registry = field(default_factory=Registry.installed)
@@ -33,6 +35,7 @@ class TrainingContext:
     note: Callable[[str], None] = to_stderr
     updates_per_call: int | None = None
     from_first_update: bool = False
+    processes: Processes = field(default_factory=Alone)
 
     @classmethod
     def of(

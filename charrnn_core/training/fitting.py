@@ -43,10 +43,16 @@ def with_fitting_geometry(config: RunConfig, length: int, unit: str, notes: list
             if name == "batch" and config.batching == "subsequences":
                 why = "subsequences are read one at a time"
             notes.append(f"{name} is {used} instead of {asked}: {why}")
-    shards = config.shards or fitting_shards(batch, len(jax.devices()))
+    processes = jax.process_count()
+    shards = config.shards or fitting_shards(batch, len(jax.devices()), processes)
     if batch % shards:
         raise OptionError(
             f"shards is {shards}; expected a number that divides the batch of {batch} streams"
+        )
+    if shards % processes:
+        raise OptionError(
+            f"shards is {shards}; expected a multiple of {processes}, the number of processes, "
+            f"that divides the batch of {batch} streams: set --batch to a multiple of both"
         )
     return dataclasses.replace(config, batch=batch, window=window, shards=shards)
 

@@ -21,7 +21,7 @@ class HeldOut:
     Arguments:
         text: the held-out text.
         network: the network to score it with.
-        shards: the most devices to use.
+        shards: the devices of the run, which share the streams.
         completed: returns the parameters to use, given those that are learnt.
     """
 

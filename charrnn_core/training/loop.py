@@ -1,5 +1,6 @@
 """The training loop as a generator of events; evaluations, samples and saves fall between calls."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Generator, Iterator
@@ -17,6 +18,7 @@ from charrnn_core.training.batches import Batching, stack_batches
 from charrnn_core.training.host import Host
 from charrnn_core.training.pace import Pace
 from charrnn_core.training.policy import Budget, Policy
+from charrnn_core.training.processes import Alone, Processes
 from charrnn_core.training.state import Measured, Program, TrainState
 from charrnn_core.training.timesheet import TimeSheet
 from charrnn_core.training.update import Trainer
@@ -43,6 +45,7 @@ class TrainingLoop:
     Arguments:
         trainer, batching, budget, policy: what to train, on what, for how long, and how.
         host: the run that evaluates, samples and saves.
+        processes: those that train together; most often this one alone.
         state, loop: the states of the model and of the loop; both advance during training.
         window: T, characters per window.
         prompt: the text that samples start with.
@@ -60,6 +63,7 @@ class TrainingLoop:
     budget: Budget
     policy: Policy
     host: Host
+    processes: Processes = field(default_factory=Alone)
     prompt: str = ""
     updates_per_call: int = UPDATES_PER_CALL
     from_first_update: bool = False
@@ -74,7 +78,8 @@ class TrainingLoop:
         self._pace = Pace(self.budget, self.policy, self.batching.steps_per_epoch)
         # The budget of a resumed run counts from as long ago as the run has lasted.
         began = self.budget.started + self.loop.seconds
-        self.time = TimeSheet(self.budget.clock, began, self.loop.spent)
+        own = self.processes.own_clock(self.budget.clock)
+        self.time = TimeSheet(own, began, self.loop.spent)
 
     def events(self) -> Iterator[Event]:
         """Train, and yield an event for everything that happens.
@@ -97,8 +102,8 @@ class TrainingLoop:
         self._over = self.loop.step > 0 and self._seconds_left() <= 0
         if self._over:  # the clock ran out between two sessions
             yield from self._do_what_is_due()
-        while not self._over and not self.host.should_stop():
-            with self.time.charged("updates"):
+        while not self._over and not self.processes.stops(self.host.should_stop):
+            with self._charged("updates"):
                 measured, weights = self._call(program, room)
             if (yield from self._account_for(measured, weights)):
                 # Back at an evaluation, where everything due had been done.
@@ -119,6 +124,7 @@ class TrainingLoop:
         """
         count, total = self._pace.next_call(self.loop.step, room)
         batches = stack_batches(self.batching, self.loop.step, count, room)
+        self.processes.agree(self.loop.step + count)
         began = self.budget.clock()
         self.state, measured = advance(
             program,
@@ -129,11 +135,19 @@ class TrainingLoop:
             non_finite=self.policy.non_finite,
             skipped=self.loop.skipped,
         )
+        self.processes.agree(self.loop.step)
         seconds, self._calls = self.budget.clock() - began, self._calls + 1
         self._pace.seconds_per_update = seconds / count
         self.loop.row_seconds += seconds
         weights = batches.weights[: len(measured.made)].sum(axis=(1, 2), dtype=np.int64)
         return measured, weights
+
+    @contextlib.contextmanager
+    def _charged(self, what: str) -> Iterator[None]:
+        """Charge the time of the block, and agree on what the clock reads after it."""
+        with self.time.charged(what):
+            yield
+            self.processes.agree(self.loop.step)
 
     # The results of a call.
 
@@ -222,7 +236,7 @@ class TrainingLoop:
             yield self._row(held_out, progress, seconds_left=0.0 if self._over else left)
             loop.end_row()
         if self._over or has_passed(sample_interval):
-            with self.time.charged("samples"):
+            with self._charged("samples"):
                 text = self.host.sample(self.state)
             yield Sampled(step=loop.step, epoch=self._epoch, prompt=self.prompt, text=text)
         if evaluating:
@@ -238,6 +252,8 @@ class TrainingLoop:
         if self._calls > 1:  # the first is of a single update, which tells little
             each = pace.seconds_per_update / self._characters
             pace.seconds_to_close = self.host.seconds_to_close(self.loop, each)
+            if self.budget.deadline is not None:
+                pace.seconds_to_close = self.processes.of_leader(pace.seconds_to_close)
         return pace.seconds_left(self.loop.step)
 
     @property
@@ -252,7 +268,7 @@ class TrainingLoop:
     def _evaluate(self) -> Generator[Event, None, Row | None]:
         """Score the held-out text, if there is one; stop early if nothing more is to be won."""
         loop = self.loop
-        with self.time.charged("evaluation"):
+        with self._charged("evaluation"):
             row = self.host.evaluate(self.state.learnt)
         if row is None:
             return None
@@ -296,7 +312,7 @@ class TrainingLoop:
         self.loop.status = status or self.loop.status
         self.loop.seconds = self.budget.clock() - self.budget.started
         self.loop.spent = dataclasses.asdict(self.time.spent)
-        with self.time.charged("checkpoints"):
+        with self._charged("checkpoints"):
             path = self.host.save(self.state, self.loop)
         self._saved_at = self.budget.clock()
         return Saved(step=self.loop.step, path=path)

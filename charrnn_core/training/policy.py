@@ -68,7 +68,13 @@ class Budget:
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
-    def of(cls, config: RunConfig, batching: Batching, started: float) -> "Budget":
+    def of(
+        cls,
+        config: RunConfig,
+        batching: Batching,
+        started: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "Budget":
         """Return the budget of a run that reads its text in these batches."""
         limits = []
         if (updates := updates_in(config.epochs, batching)) is not None:
@@ -79,7 +85,7 @@ class Budget:
             )
             limits.append(max(1, updates))
         deadline = None if config.minutes is None else started + 60 * config.minutes
-        return cls(min(*limits, _MOST_STEPS) if limits else None, started, deadline)
+        return cls(min(*limits, _MOST_STEPS) if limits else None, started, deadline, clock)
 
     def begun_at(self, started: float) -> "Budget":
         """Return the budget with its time counted from another reading of the clock.

@@ -10,38 +10,34 @@ from typing import Any
 import numpy as np
 
 from charrnn_core.ahead import begun
-from charrnn_core.cell import Params
 from charrnn_core.errors import CharRNNError, SamplingError
-from charrnn_core.evaluation.comparison import Comparison, ScoredPart
+from charrnn_core.evaluation.comparison import Comparison
 from charrnn_core.evaluation.report import Evaluation
-from charrnn_core.evaluation.row import Row
-from charrnn_core.evaluation.unknown import Unknown
 from charrnn_core.events import Ended, Event, Incident, Started, Stepped
-from charrnn_core.files.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_core.network.counts import with_counts
+from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn_core.network.explain import summary
+from charrnn_core.network.mesh import own
 from charrnn_core.network.pytree import count_parameters, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.runs.loop_state import LoopState
-from charrnn_core.runs.manifest import RESUMING, read_manifest
 from charrnn_core.runs.metrics import read_course, rows_up_to
-from charrnn_core.runs.model import learnt_params, load
+from charrnn_core.runs.model import load
 from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
-from charrnn_core.training.closing import better, chosen, glimpse
+from charrnn_core.training.closing import chosen, glimpse
 from charrnn_core.training.context import TrainingContext
-from charrnn_core.training.held_out import HeldOut
 from charrnn_core.training.incidents import append_incident, cut_log
-from charrnn_core.training.loop import UPDATES_PER_CALL, TrainingLoop
+from charrnn_core.training.loop import TrainingLoop
 from charrnn_core.training.observers import Observers
+from charrnn_core.training.part import Part
 from charrnn_core.training.setup import TrainingSetup
 from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained, describe_incidents, describe_stop
 
 
-class TrainingRun:
-    """Training in a run directory, with observers; the `Host` of its training loop.
+class TrainingRun(Part):
+    """Training in a run directory, with observers: the part of the process that leads.
 
     Arguments:
         setup: what to train.
@@ -50,18 +46,10 @@ class TrainingRun:
     """
 
     def __init__(self, setup: TrainingSetup, writer: RunWriter, context: TrainingContext) -> None:
+        super().__init__(setup, context)
         config, registry = setup.config, context.registry
-        self._setup, self._writer, self._context = setup, writer, context
-        self._plugins = config.records(registry)
+        self._writer, self._plugins = writer, config.records(registry)
         self._observers = Observers(config.observers, context.observers, registry, context.note)
-        text = ScoredPart(
-            alphabet=setup.alphabet,
-            split=config.split,
-            part="valid",
-            pieces=setup.held_out,
-            unknown=Unknown.none(setup.alphabet),
-        )
-        self._held_out = HeldOut(text, setup.network, config.shards, self._completed)
         self._generate = Generator(setup.network, setup.sampler)
         self._incidents = Counter[str]()
 
@@ -118,10 +106,6 @@ class TrainingRun:
         params, length = self._completed(params), setup.config.sample_length
         self._generate.ahead(params, len(setup.prompt), length)
 
-    def _completed(self, params: Params) -> Params:
-        """Return the parameters to use, given those that are learnt."""
-        return with_counts(params, self._setup.of_text().counts)
-
     def _begin(
         self, state: TrainState, loop: LoopState, remembered: Mapping[str, Any] | None
     ) -> None:
@@ -171,22 +155,6 @@ class TrainingRun:
             )
         )
 
-    def _loop(self, state: TrainState, loop: LoopState) -> TrainingLoop:
-        setup, context = self._setup, self._context
-        return TrainingLoop(
-            trainer=setup.trainer,
-            state=setup.trainer.place(state),
-            loop=loop,
-            batching=setup.batching,
-            window=setup.config.window,
-            budget=setup.budget,
-            policy=setup.policy,
-            host=self,
-            prompt=setup.config.prompt,
-            updates_per_call=context.updates_per_call or UPDATES_PER_CALL,
-            from_first_update=context.from_first_update,
-        )
-
     def _take(self, event: Event) -> None:
         """Record an event, and notify the observers."""
         if isinstance(event, Incident):
@@ -229,37 +197,15 @@ class TrainingRun:
             return dataclasses.replace(found, characters=held_out.excerpt.characters)
         return found
 
-    def _better(self, training: TrainingLoop) -> tuple[Row, Row | None]:
-        """Return the row of the model to use, and that of the last one if it is worse.
-
-        If the last one is better on all of the held-out text, a checkpoint says so.
-        """
-        loop = training.loop
-        model, last = better(self._held_out, loop, training.state.learnt, self._best(training))
-        if last is None and loop.best_step not in (None, loop.step):
-            loop.prefer_last()
-            self.save(training.state, loop)
-        return model, last
-
-    def _best(self, training: TrainingLoop) -> Params | None:
-        """Read the best parameters, unless they are the last; None if they cannot be read."""
-        loop = training.loop
-        if loop.best_step is None or loop.best_step == loop.step:
-            return None
+    def _read_best(self, step: int) -> tuple[Path, Checkpoint] | None:
+        path = self._writer.checkpoint_file(step)
         try:
-            checkpoint = load_checkpoint(self._writer.checkpoint_file(loop.best_step))
-            return learnt_params(checkpoint, training.state.learnt)
+            return path, load_checkpoint(path)
         except CharRNNError as error:  # somebody has removed it
             self._context.note(f"note: the best model is lost; the last one is used: {error}")
             return None
 
     # The methods of `charrnn_core.training.loop.Host`.
-
-    def should_stop(self) -> bool:
-        return self._context.stop()
-
-    def evaluate(self, params: Params) -> Row | None:
-        return self._held_out.glance(params) if self._held_out.text.characters else None
 
     def seconds_to_close(self, loop: LoopState, seconds_per_character: float) -> float:
         held_out = self._held_out
@@ -276,7 +222,7 @@ class TrainingRun:
         key = random_key(setup.config.seed, "sample", int(state.step))
         ids, length = [np.empty(0, np.int32)], setup.config.sample_length
         with contextlib.suppress(SamplingError):  # a sample that gets stuck ends there
-            params = self._completed(state.learnt)
+            params = self._completed(own(state.learnt))
             for piece in self._generate(params, setup.prompt, length, key):
                 ids.append(piece[:, 0])
         return setup.alphabet.decode(np.concatenate(ids))
@@ -298,15 +244,7 @@ class TrainingRun:
 
     def roll_back(self, loop: LoopState) -> tuple[TrainState, LoopState]:
         anchor = self._writer.checkpoint_file(loop.anchor)
-        checkpoint = load_checkpoint(anchor)
-        table = read_manifest(anchor, checkpoint.table, RESUMING)
-        state = self._setup.trainer.restore(checkpoint.arrays, self._context.note)
-        state = state._replace(scale=state.scale / 2)
-        restored = LoopState.read(table["loop"])
-        restored.rollbacks, restored.incident_bytes = loop.rollbacks + 1, loop.incident_bytes
-        if restored.status == "stopped early":  # it has been resumed since
-            restored.forget_patience()
-        restored.status = "running"
+        state, restored, table = self._restored((anchor, load_checkpoint(anchor)), loop)
         self._context.note(
             f"note: rolled back from update {loop.step} to {loop.anchor}; from here on the "
             f"learning rate is multiplied by {float(state.scale):.3g}"

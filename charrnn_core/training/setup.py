@@ -32,6 +32,7 @@ from charrnn_core.text.corpus import Corpus
 from charrnn_core.text.encode import encode_corpus
 from charrnn_core.text.load import read_corpus
 from charrnn_core.text.split import Piece, Split, first_characters
+from charrnn_core.training.agreement import read_in_turn
 from charrnn_core.training.batches import Batching, Streams, Subsequences
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.counting import with_its_counts
@@ -126,6 +127,7 @@ def prepare(
     unknown: str = "error",
     check: Callable[[Corpus, Alphabet], None] = lambda corpus, found: None,
     read: Callable[[Ref, Registry, Callable[[str], None]], Corpus] = read_corpus,
+    passed: bool = False,
 ) -> TrainingSetup:
     """Read the text, and build everything that a resolved configuration describes.
 
@@ -140,6 +142,7 @@ def prepare(
         unknown: what to do with characters that `alphabet` lacks: ``"error"`` or ``"skip"``.
         check: called with the text and its own alphabet before anything is built from them.
         read: returns the text of a source; the default reads it for the first time.
+        passed: whether other processes get the text from this one, since they cannot read it.
 
     Raises:
         CharRNNError: the configuration or the text is wrong; the subclass and message say how.
@@ -150,7 +153,7 @@ def prepare(
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
     loss = make_loss(registry, config.loss)
     make_optimizer = optimizer_maker(registry, config.optimizer)
-    corpus = read(config.source, registry, note)
+    corpus = read_in_turn(lambda: read(config.source, registry, note), context.processes, passed)
     found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
     if alphabet is None:
@@ -176,7 +179,7 @@ def prepare(
     held_out = first_characters(held_out, config.eval_characters)
     note_what_has_no_effect(config, held_out, network, train_ids, notes)
     batching = _batching(config, train_ids)
-    budget = Budget.of(config, batching, context.started)
+    budget = Budget.of(config, batching, context.started, context.processes.clock)
     speed = (config.shards or 1) * operations_per_second(jax.default_backend())
     exposure = exposure_of(network, batching, budget, speed)
     if (wider := widened(config, exposure.read, notes)).cell != config.cell:

@@ -1,5 +1,6 @@
 """What an update changes, what a call of updates measures, and the program that makes them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,15 +72,17 @@ class Program:
     Arguments:
         compiled: what XLA has made, which takes what is known of the training, too.
         known: that.
+        spread: lays batches out over the devices.
     """
 
     compiled: jax.stages.Compiled
     known: Known
+    spread: Callable[[Any], Any]
 
     def __call__(
         self, state: TrainState, batches: Any, count: np.int32, total_steps: np.int32
     ) -> tuple[TrainState, Measured]:
-        return self.compiled(state, batches, count, total_steps, self.known)
+        return self.compiled(state, self.spread(batches), count, total_steps, self.known)
 
     @property
     def temporary_bytes(self) -> int:

@@ -1,7 +1,7 @@
 """The verbs of training: `train` from a configuration, `resume` from a run directory."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from charrnn_core.runs.writer import RunWriter
 from charrnn_core.terminal import to_stderr
 from charrnn_core.text.kept import keep_text
 from charrnn_core.text.load import read_again
+from charrnn_core.training.agreement import config_of_leader, demand_same
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.fitting import note_fewer_devices
 from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
+from charrnn_core.training.part import Part
 from charrnn_core.training.resuming import (
     Changes,
     check_plugins,
@@ -40,6 +42,7 @@ from charrnn_core.training.resuming import (
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
 from charrnn_core.training.starting_point import StartingPoint
+from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained
 
 
@@ -116,7 +119,7 @@ def train(
         resolved = out.config or config.resolve(context.registry)
         _note_what_is_needed_again(resolved, context)
         note_fewer_devices(resolved, note)
-        return _train_from_the_start(resolved, out, context)
+        return alone(train_from_the_start(resolved, out, context))
 
 
 @public
@@ -179,17 +182,35 @@ def resume(
     with contextlib.ExitStack() as stack:
         if not isinstance(run, RunWriter):
             run = stack.enter_context(RunWriter.resuming(Path(run), note))
-        if run.newest is None:
-            note(f"note: {run.path} ended before its first checkpoint; starting it again")
-            config = changes.before_the_first_update(run, context.registry)
-            return _train_from_the_start(config, run, context)
-        return _train_from_a_checkpoint(run.newest, run, context, changes)
+        return alone(continue_training(run, context, changes))
 
 
-def _train_from_the_start(
+def alone(trained: Trained | None) -> Trained:
+    """Return what is never missing where a process trains by itself."""
+    assert trained is not None
+    return trained
+
+
+def continue_training(run: RunWriter, context: TrainingContext, changes: Changes) -> Trained | None:
+    """Continue a run that is open, see `resume`; None where another process leads."""
+    processes = context.processes
+    if processes.of_leader(float(run.newest is None)):
+        context.note(f"note: {run.path} ended before its first checkpoint; starting it again")
+        config = config_of_leader(
+            processes, lambda: changes.before_the_first_update(run, context.registry)
+        )
+        return train_from_the_start(config, run, context)
+    return _train_from_a_checkpoint(run.newest, run, context, changes)
+
+
+def train_from_the_start(
     config: RunConfig, writer: RunWriter, context: TrainingContext
-) -> Trained:
-    """Train in a claimed directory, from random parameters or another run's parameters."""
+) -> Trained | None:
+    """Train in a claimed directory, from random parameters or another run's parameters.
+
+    Returns None where another process leads.
+    """
+    demand_same(config, context)
     if config.init_from is None:
         setup = prepare(config, context)
         _compile_ahead(setup, context)
@@ -209,9 +230,25 @@ def _train_from_the_start(
             context.note(line)
         _compile_ahead(setup, context)
         state = setup.trainer.fresh(origin.params(setup))
+    return _trained(setup, writer, context, state, LoopState())
+
+
+def _trained(
+    setup: TrainingSetup,
+    writer: RunWriter,
+    context: TrainingContext,
+    state: TrainState,
+    loop: LoopState,
+    remembered: Mapping[str, Any] | None = None,
+) -> Trained | None:
+    """Train, or take part in what another process leads: then return None."""
+    context.processes.meet(setup.config.shards or 1)
+    if not context.processes.leads:
+        Part(setup, context).take_part(state, loop)
+        return None
     keep_text(writer.path, setup.corpus, context.note)
     writer.write_config(setup.config, context.registry)
-    return TrainingRun(setup, writer, context).train(state, LoopState())
+    return TrainingRun(setup, writer, context).train(state, loop, remembered)
 
 
 def _note_what_is_needed_again(config: RunConfig, context: TrainingContext) -> None:
@@ -232,10 +269,14 @@ def _compile_ahead(setup: TrainingSetup, context: TrainingContext) -> None:
 
 
 def _train_from_a_checkpoint(
-    newest: tuple[Path, Checkpoint], writer: RunWriter, context: TrainingContext, changes: Changes
-) -> Trained:
-    """Continue training from a checkpoint."""
-    path, checkpoint = newest
+    newest: tuple[Path, Checkpoint] | None,
+    writer: RunWriter,
+    context: TrainingContext,
+    changes: Changes,
+) -> Trained | None:
+    """Continue training from a checkpoint; return None where another process leads."""
+    processes = context.processes
+    path, checkpoint = newest[0] if newest else writer.path, processes.checkpoint(newest)
     table, note = read_manifest(path, checkpoint.table), context.note
     loop, alphabet = LoopState.read(table["loop"]), alphabet_of(table)
     context = context.resumed(loop.seconds, table["plugins"])
@@ -243,7 +284,9 @@ def _train_from_a_checkpoint(
         if record["distribution"] == OF_A_PROGRAM:  # say that it has to be given again, and how
             context.registry.require(record)
     saved = read_config(path, table)
-    config = changes.of_the_rest(writer, saved).resolve(context.registry)
+    config = config_of_leader(processes, lambda: changes.of_the_rest(writer, saved))
+    config = config.resolve(context.registry)
+    demand_same(config, context)
     check_plugins(table["plugins"], config.records(context.registry), changes.allow)
     note_environment(table["environment"], note)
     unknown = config.unknown if config.init_from else "error"
@@ -257,8 +300,9 @@ def _train_from_a_checkpoint(
         read=partial(
             read_again,
             record=table["corpus"],
-            directory=None if changes.source else writer.path,
+            directory=None if changes.source or not processes.leads else writer.path,
         ),
+        passed=processes.leads and changes.source is None and writer.kept_file.exists(),
     )
     then, now = length_in_words(saved), length_in_words(config)
     check_something_is_left(writer, setup, loop, bool(changes.budget) or now != then)
@@ -268,9 +312,7 @@ def _train_from_a_checkpoint(
         loop.forget_patience()
     _compile_ahead(setup, context)
     state = setup.trainer.restore(checkpoint.arrays, note)
-    keep_text(writer.path, setup.corpus, note)
-    writer.write_config(setup.config, context.registry)
-    return TrainingRun(setup, writer, context).train(state, loop, table["observers"])
+    return _trained(setup, writer, context, state, loop, table["observers"])
 
 
 def _still_true(of_text: OfText, then: RunConfig, now: RunConfig, changes: Changes) -> OfText:

@@ -18,13 +18,14 @@ from charrnn_core.blame import Call
 from charrnn_core.cell import Carry, Params
 from charrnn_core.engine.unroll import restart
 from charrnn_core.files.checkpoint import Arrays
-from charrnn_core.network.mesh import data_mesh
+from charrnn_core.network.mesh import data_mesh, on_host, spread
 from charrnn_core.network.network import Network
-from charrnn_core.network.pytree import from_arrays, is_key, to_arrays
+from charrnn_core.network.pytree import from_arrays, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
 from charrnn_core.training.rows import put_state, row_axes, take_state
+from charrnn_core.training.shards import SharedLoss
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 from charrnn_core.training.state import Known, Measured, Program, TrainState
 from charrnn_core.training.window_loss import Loss, WindowLoss
@@ -81,6 +82,11 @@ class Trainer:
     def window_loss(self) -> WindowLoss:
         """The loss of one window, and its gradient."""
         return WindowLoss(self.network, self.loss, self.streams)
+
+    @property
+    def shared_loss(self) -> SharedLoss:
+        """The same, shared by the devices of the mesh."""
+        return SharedLoss(self.window_loss, self.shards)
 
     @cached_property
     def shapes(self) -> TrainState:
@@ -152,14 +158,29 @@ class Trainer:
     def place(self, state: TrainState) -> TrainState:
         """Lay a state out over the mesh: the carry split by streams, the rest on every device."""
         # Arrays of the host are split without a program that has to be compiled first.
-        carry = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), state.carry)
-        return jax.device_put(state._replace(carry=carry), self._layout(state))
+        return spread(state._replace(carry=jax.tree.map(on_host, state.carry)), self._layout(state))
+
+    def spread(self, batches: Batch, *, several: bool = True) -> Batch:
+        """Lay batches out over the mesh, or one, as other processes need it; else jax does that."""
+        layout = self._layout_of_batches(several)
+        return batches if layout.inputs.is_fully_addressable else spread(batches, layout)
 
     def _layout(self, state: TrainState) -> TrainState:
-        mesh = data_mesh(self.shards)
-        everywhere, by_stream = (NamedSharding(mesh, PartitionSpec(*p)) for p in ((), ("data",)))
-        spread = jax.tree.map(lambda leaf: everywhere, state)
-        return spread._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
+        everywhere, by_stream = self._placed(), self._placed("data")
+        layout = jax.tree.map(lambda leaf: everywhere, state)
+        return layout._replace(carry=jax.tree.map(lambda leaf: by_stream, state.carry))
+
+    def _layout_of_batches(self, several: bool) -> Batch:
+        first = (None,) if several else ()
+        windows, streams = self._placed(*first, None, "data"), self._placed(*first, "data")
+        return Batch(windows, windows, streams, windows)
+
+    def _placed(self, *axes: str | None) -> NamedSharding:
+        return NamedSharding(data_mesh(self.shards), PartitionSpec(*axes))
+
+    @property
+    def _known(self) -> Known:
+        return Known(np.uint32(self.seed), self.readings)
 
     def compile(self, room: int, window: int) -> Program:
         """Compile ``(state, batches, count, total_steps) -> (state, Measured)`` from shapes alone.
@@ -178,20 +199,20 @@ class Trainer:
             PluginError: the cell's, the loss's or the optimizer's code fails.
         """
         if (room, window) not in self._programs:
-            lowered, known = self._lowered(room, window), Known(np.uint32(self.seed), self.readings)
-            self._programs[room, window] = begun(lambda: Program(lowered.compile(), known))
+            lowered, spread = self._lowered(room, window), self.spread
+            program = partial(Program, known=self._known, spread=spread)
+            self._programs[room, window] = begun(lambda: program(lowered.compile()))
         return self._programs[room, window]
 
     def _lowered(self, room: int, window: int) -> Any:
         """Return `_advance` for these sizes as XLA gets it."""
-        layout, mesh = self._layout(self.shapes), data_mesh(self.shards)
-        axes = ((), (None, "data"), (None, None, "data"))
-        everywhere, by_stream, windows = (NamedSharding(mesh, PartitionSpec(*a)) for a in axes)
+        layout, everywhere = self._layout(self.shapes), self._placed()
+        by_stream = self._placed(None, "data")
         advance = jax.jit(
             self._advance,
             in_shardings=(
                 layout,
-                Batch(windows, windows, by_stream, windows),
+                self._layout_of_batches(several=True),
                 everywhere,
                 everywhere,
                 everywhere,
@@ -203,9 +224,8 @@ class Trainer:
         reset = jax.ShapeDtypeStruct((room, self.streams), jnp.bool_)
         batches = Batch(ids, ids, reset, weights)
         number = jax.ShapeDtypeStruct((), jnp.int32)
-        known = Known(np.uint32(self.seed), self.readings)
-        with jax.set_mesh(mesh), Call("an update", None, _MUST):
-            return advance.lower(self.shapes, batches, number, number, known)
+        with jax.set_mesh(data_mesh(self.shards)), Call("an update", None, _MUST):
+            return advance.lower(self.shapes, batches, number, number, self._known)
 
     def _advance(
         self,
@@ -258,7 +278,7 @@ class Trainer:
         readings: jax.Array | None,
     ) -> tuple[TrainState, jax.Array, jax.Array, jax.Array]:
         """Make one update; return the state after it and its `nats`, `made` and `lost`."""
-        portion, grads, (carry, nats) = self.window_loss.gradient(
+        portion, grads, (carry, nats) = self.shared_loss.gradient(
             state.params, state.carry, batch, key, readings
         )
         axes = row_axes(optimizer, state.params, state.opt_state)
@@ -284,14 +304,16 @@ class Trainer:
 
     def gradient_norms(self, state: TrainState, batch: Batch) -> dict[str, float]:
         """Return the norm of the loss's gradient for each parameter, by its path."""
-        gradient = jax.jit(lambda *args: self.window_loss.gradient(*args)[1])
-        grads = gradient(
-            state.params,
-            state.carry,
-            jax.tree.map(jnp.asarray, batch),
-            random_key(self.seed, "dropout", state.step),
-            self.readings,
-        )
+
+        def gradient(state: TrainState, batch: Batch, known: Known) -> Params:
+            key = random_key(known.seed, "dropout", state.step)
+            return self.shared_loss.gradient(state.params, state.carry, batch, key, known.readings)[
+                1
+            ]
+
+        batch = self.spread(batch, several=False)
+        with jax.set_mesh(data_mesh(self.shards)):
+            grads = jax.jit(gradient, out_shardings=self._placed())(state, batch, self._known)
         return {
             path: float(np.linalg.norm(leaf.astype(np.float64)))
             for path, leaf in to_arrays(grads).items()

@@ -1,6 +1,7 @@
 """``charrnn run`` and ``charrnn resume``: train, print the result, exit as a shell expects."""
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
-from charrnn_core.console.curve import curve_in_terminal
-from charrnn_core.console.stdio import dispensable
 from charrnn_core.devices import use_every_core
 from charrnn_core.registry.options import annotations, placeholder
 from charrnn_core.registry.registry import Registry
@@ -26,7 +25,9 @@ from charrnn_core.runs.settings import (
     source_with,
 )
 from charrnn_core.signals import Interrupt
-from charrnn_core.terminal import emit, say, to_stderr
+from charrnn_core.terminal import say, to_stderr
+from charrnn_train import together
+from charrnn_train.report import report
 
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
@@ -100,6 +101,52 @@ def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_PROCESSES = (
+    click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
+    click.option("--num-processes", type=int, metavar="INT", help="How many train together."),
+    click.option("--process-id", type=int, metavar="INT", help="Which this is, from 0."),
+    click.option(
+        "--distributed",
+        is_flag=False,
+        flag_value="auto",
+        type=click.Choice(["auto", "slurm", "ompi", "mpi4py", "k8s"]),
+        help="Train with the other processes of this launcher.",
+    ),
+    click.option(
+        "--heartbeat",
+        type=float,
+        metavar="FLOAT",
+        help="Seconds of silence after which a process counts as lost.  [default: 20]",
+    ),
+)
+
+
+def _process_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options for training with other processes, as one dict, ``processes``."""
+
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,
+        coordinator: str | None,
+        num_processes: int | None,
+        process_id: int | None,
+        distributed: str | None,
+        heartbeat: float | None,
+        **given: Any,
+    ) -> None:
+        explicit = {"coordinator": coordinator, "count": num_processes, "number": process_id}
+        how = {name: value for name, value in explicit.items() if value is not None}
+        if distributed is not None:
+            how["launcher"] = distributed
+        if heartbeat is not None:
+            how["heartbeat"] = heartbeat
+        function(*args, processes=how, **given)
+
+    for option in reversed(_PROCESSES):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 def _check_resume(ctx: click.Context) -> click.Command:
     """Return ``charrnn check resume``, another plugin's, for its alias."""
     root = ctx.find_root()
@@ -118,6 +165,7 @@ def _check_resume(ctx: click.Context) -> click.Command:
 @click.option("--like", cls=Naming, names=imitations, metavar="NAME", help="Imitate another system")
 @click.option("--config", type=click.Path(path_type=Path), help="Read settings from a TOML file.")
 @_observer_options
+@_process_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
 @click.option("--from-first-update", is_flag=True, help="Count --minutes from the first update.")
 @click.option("--self-check-resume", is_flag=True, help="Only check that resuming is exact.")
@@ -127,6 +175,7 @@ def run(
     out: Path | None,
     from_first_update: bool,
     self_check_resume: bool,
+    processes: dict[str, Any],
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
@@ -139,6 +188,10 @@ def run(
     use_every_core(least=settings.shards or 1)
     if from_first_update and settings.minutes is None:
         raise click.UsageError("--from-first-update needs --minutes; add --minutes FLOAT")
+    if processes:
+        debug = ctx.find_root().params["debug"]
+        together.run(processes, settings, out, registry, from_first_update, given["quiet"], debug)
+        return
     # The directory is claimed before jax is imported, so that a second run fails at once.
     with RunWriter.claim(settings, out, registry) as writer:
         more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
@@ -161,6 +214,7 @@ def run(
 @click.option("--source", metavar="SPEC", help="Where the text is now, if it has moved.")
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
 @_observer_options
+@_process_options
 def resume(
     run: Path,
     allow_change: tuple[str, ...],
@@ -168,21 +222,26 @@ def resume(
     source_opt: tuple[str, ...],
     quiet: bool,
     observer: tuple[str, ...],
+    processes: dict[str, Any],
     **budget: str | None,
 ) -> None:
     """Resume a RUN exactly where it stopped, or extend it."""
     from charrnn_core.runs.writer import RunWriter
 
     given = {name: value for name, value in budget.items() if value is not None}
+    how = {
+        "budget": given,
+        "allow": allow_change,
+        "quiet": quiet,
+        "source": source_with(source, source_opt),
+    }
+    if processes:
+        debug = click.get_current_context().find_root().params["debug"]
+        together.resume(processes, run, {**how, "observers": observer}, quiet, debug)
+        return
     with RunWriter.resuming(run, to_stderr) as writer:
         use_every_core(least=writer.shards)
-        how = {
-            "budget": given,
-            "allow": allow_change,
-            "quiet": quiet,
-            "watch": observer,
-            "source": source_with(source, source_opt),
-        }
+        how["watch"] = observer
         _train(lambda api, **more: api.resume(writer, **how, **more), quiet=quiet)
 
 
@@ -191,14 +250,6 @@ def _train(call: Callable[..., Any], quiet: bool) -> None:
     from charrnn_core import api
 
     interrupt = Interrupt(lambda line: say(line, err=True))
-    with dispensable() as lost:
-        trained = call(api, started=program.STARTED, observers=[interrupt], stop=interrupt)
-        if not quiet:
-            emit("".join(f"{line}\n" for line in curve_in_terminal(trained.curve())))
-        say("\n".join(trained.lines()))
-    for error in lost:
-        to_stderr(f"note: {error}; the run is saved in {trained.directory}")
-    if trained.reason == "interrupted":
-        to_stderr("interrupted: progress so far is saved")
+    report(call(api, started=program.STARTED, observers=[interrupt], stop=interrupt), quiet)
     if interrupt():  # perhaps only while the baselines were computed
         sys.exit(interrupt.exit_code)

@@ -1,0 +1,394 @@
+"""One training by many processes: the same bits as by one, and nothing hangs."""
+
+import itertools
+import json
+import random
+import shutil
+import signal
+import time
+
+import pytest
+
+from charrnn_core.errors import OptionError
+from charrnn_core.runs.writer import RunWriter
+from charrnn_core.training.joining import Joining
+from tests.conftest import PLAIN_OPTIONS
+from tests.processes import Training, demand_same_runs, done, free_port
+
+TEXT = "".join(random.Random(0).choices("abcdefgh ij\n.", k=20_000))
+
+
+@pytest.fixture
+def text(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT)
+    return tmp_path / "text.txt"
+
+
+def command(out, *more, shards=2, cell="elman:16", chars=8000):
+    """A training of a moment: its text, its sizes and what it logs."""
+    return (
+        "run", "--out", out, "--source", "text.txt", "--cell", cell, "--chars", chars, "--batch", 8,
+        "--window", 8, "--shards", shards, "--eval-every", 0.1, "--sample-every", 0.2,
+        "--sample-length", 9, "--quiet", *more,
+    )  # fmt: skip
+
+
+def test_two_processes_train_what_one_does(tmp_path, text):
+    """Two devices, of one process or of two; only the leader prints."""
+    noise = (*PLAIN_OPTIONS, "--dropout-output", 0.3)
+    done(tmp_path, 1, 2, *command("one", *noise), explicit=False)
+    training = done(tmp_path, 2, 1, *command("two", *noise))
+    assert "sample    " in training.printed(0, "out")
+    assert [training.printed(1, kind) for kind in ("out", "err")] == ["", ""]
+    demand_same_runs(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize(("how", "message"), [
+    ({"coordinator": "here:1", "count": 2}, "all of --coordinator HOST:PORT, --num-processes N "),
+    ({"launcher": "auto", "number": 0}, "leave out the one or the others"),
+    ({"coordinator": "here:1", "count": 2, "number": 2}, "process id is 2; expected 0 to 1"),
+    ({"coordinator": "here", "count": 2, "number": 0}, "coordinator is 'here'; expected HOST:PORT"),
+    ({"launcher": "slurm", "heartbeat": 0.5}, "heartbeat is 0.5; expected 1 second or more"),
+])  # fmt: skip
+def test_what_is_said_of_the_others_has_to_make_sense(how, message):
+    with pytest.raises(OptionError, match=message):
+        Joining(**how)
+
+
+def test_the_command_line_says_so_too(charrnn):
+    done = charrnn("run", "--num-processes", 2)
+    assert done.returncode == 2 and "Error: to train with other processes, all of" in done.stderr
+
+
+VARIATIONS = {
+    "noise and averages": ("--cell", "lstm:16", "--dropout-output", 0.3, "--average", 0.9),
+    "a plain scan": (
+        "--cell",
+        "gru:16",
+        "--unroll",
+        "scan",
+        "--dropout-input",
+        0.2,
+        *PLAIN_OPTIONS,
+    ),
+    "zoneout": (
+        "--cell",
+        "lstm:16",
+        "--cell-opt",
+        "zoneout_h=0.2",
+        "--cell-opt",
+        "zoneout_c=0.3",
+        "--cell-opt",
+        "dropout=0.1",
+    ),
+    "documents": ("--documents", ". ", "--dropout-rare", 0.5, "--dropout-context", 0.1),
+    "skips": ("--non-finite", "skip", "--cell", "stacked:elman:8,gru:8", "--embedding", 8),
+    "muon": ("--optimizer", "muon", "--cell", "gru:16", *PLAIN_OPTIONS),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_four_shards_are_the_same_in_one_two_and_four_processes(tmp_path, text, name):
+    for count in (1, 2, 4):
+        arguments = command(str(count), *VARIATIONS[name], shards=4, chars=16_000)
+        done(tmp_path, count, 4 // count, *arguments, explicit=count > 1)
+    demand_same_runs(tmp_path / "1", tmp_path / "2")
+    demand_same_runs(tmp_path / "1", tmp_path / "4")
+
+
+@pytest.mark.slow
+def test_subsequences_are_one_stream_that_two_processes_cannot_share(tmp_path, text):
+    more = ("--batching", "subsequences", "--stretch", 200)
+    with Training(tmp_path, 2, 1, *command("two", *more, shards=2)) as training:
+        assert training.wait() == [2, 2]
+        assert "expected a number that divides the batch of 1 streams" in training.printed(0)
+    assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.slow
+def test_a_rollback_is_the_same_everywhere(tmp_path, text):
+    wild = (
+        "--non-finite",
+        "rollback",
+        "--cell",
+        "elman:16",
+        "--cell-opt",
+        "activation=relu",
+        "--optimizer",
+        "sgd",
+        "--lr",
+        3e4,
+        "--optimizer-opt",
+        "clip=0",
+        *PLAIN_OPTIONS,
+    )
+    codes = {}
+    for count in (1, 2):
+        arguments = command(str(count), *wild)
+        with Training(tmp_path, count, 2 // count, *arguments, explicit=count > 1) as training:
+            codes[count] = training.wait()
+    assert len(set(itertools.chain(*codes.values()))) == 1, codes
+    assert (tmp_path / "1" / "incidents.jsonl").exists()
+    demand_same_runs(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.fixture
+def running(tmp_path, text):
+    """Start a long training of three processes, and wait until it trains."""
+    started = []
+
+    def start(*more, count=3, **how):
+        arguments = command("run", "--heartbeat", 2, *PLAIN_OPTIONS, *more,
+                            shards=count, chars=10**9)  # fmt: skip
+        arguments = (*arguments, "--batch", 12, "--epochs", 10**6)
+        started.append(Training(tmp_path, count, 1, *arguments, **how))
+        metrics = tmp_path / "run" / "metrics.jsonl"
+        until(lambda: metrics.exists() and metrics.stat().st_size, started[-1])
+        return started[-1]
+
+    yield start
+    for training in started:
+        training.kill()
+
+
+def until(happened, training, seconds=120):
+    for _ in range(seconds * 10):
+        if happened():
+            return
+        assert all(p.poll() is None for p in training.processes), training.printed(0)
+        time.sleep(0.1)
+    raise AssertionError("it does not happen")
+
+
+def check_resumable(tmp_path):
+    """The newest checkpoint is good, and nobody holds the run."""
+    with RunWriter.resuming(tmp_path / "run", pytest.fail) as writer:
+        assert writer.newest is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_when_one_is_killed_all_others_end_and_name_it(tmp_path, running, victim):
+    training = running()
+    training.processes[victim].send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    codes = training.wait(10)
+    assert time.monotonic() - began < 5
+    for number, code in enumerate(codes):
+        if number != victim:
+            assert code == 1, (codes, training.printed(number))
+            line = f"Error: process {victim} of 3 has ended without a word; to go on, use in all"
+            assert training.printed(number).splitlines()[-1].startswith(line)
+            assert training.printed(number).count("Error: ") == 1
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_freezes_all_others_end_and_name_it(tmp_path, running, victim):
+    training = running()
+    training.processes[victim].send_signal(signal.SIGSTOP)
+    for number in {0, 1, 2} - {victim}:
+        assert training.processes[number].wait(2 + 5) == 1
+        assert f"Error: process {victim} of 3 has not answered for 2 seconds; to go on," in (
+            training.printed(number)
+        )
+    training.kill()
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", [0, 2])
+def test_a_signal_to_one_stops_all(tmp_path, running, one):
+    training = running()
+    training.processes[one].send_signal(signal.SIGTERM)
+    assert training.wait(15) == [143] * 3
+    assert "interrupted: progress so far is saved" in training.printed(0)
+    assert training.printed(1) == ""
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", [0, 1])
+def test_a_signal_before_training_ends_all_at_once(tmp_path, text, one):
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\nfrom charrnn_core import SourcePlugin, hookimpl\n"
+        "@hookimpl\ndef charrnn_sources():\n"
+        "    yield SourcePlugin(name='slow', target='slow:read', summary='takes its time')\n"
+        "def read(argument, options, context):\n    print('reading')\n    time.sleep(100)\n"
+    )
+    arguments = [*command("run", *PLAIN_OPTIONS, "--plugin", slow)]
+    arguments[arguments.index("text.txt")] = "slow"
+    with Training(tmp_path, 2, 1, *arguments) as training:
+        until(lambda: "reading" in training.printed(0), training)
+        training.processes[one].send_signal(signal.SIGTERM)
+        assert training.wait(5) == [143, 143], training.printed(0)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_in_any_number_of_processes(tmp_path, text):
+    plain = command("whole", *PLAIN_OPTIONS, "--dropout-output", 0.3, shards=4, chars=200_000)
+    done(tmp_path, 2, 2, *plain)
+    killed = list(plain)
+    killed[2] = "killed"
+    with Training(tmp_path, 2, 2, *killed, "--save-every", 0.001) as training:
+        saved = tmp_path / "killed" / "checkpoints"
+        until(lambda: len([*saved.glob("*.crn")] if saved.exists() else []) > 1, training)
+        training.kill()
+    for count in (1, 2, 4):
+        shutil.copytree(tmp_path / "killed", tmp_path / f"on-{count}")
+        done(tmp_path, count, 4 // count, "resume", f"on-{count}", "--quiet", explicit=count > 1)
+        demand_same_runs(tmp_path / "whole", tmp_path / f"on-{count}")
+
+
+@pytest.mark.slow
+def test_what_differs_is_refused_with_both_values(tmp_path, text):
+    each = {1: (("--window", 16), {})}
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS), each=each) as training:
+        assert training.wait(60) == [2, 2]
+        line = "window is 8 for process 0 and 16 for process 1; expected the same for all"
+        assert line in training.printed(0)
+    assert not (tmp_path / "run").exists()
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS, shards=3)) as training:
+        assert training.wait(60) == [2, 2]
+        line = "Error: shards is 3; expected a multiple of 2, the number of processes"
+        assert line in training.printed(0)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml").write_text("")
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS)) as training:
+        assert training.wait(60) == [1, 1]
+        assert "already holds a run" in training.printed(0)
+        assert "Error: process 0 of 2 has ended: " in training.printed(1)
+
+
+@pytest.mark.slow
+def test_launchers_are_known_by_their_variables(tmp_path, text):
+    port = free_port()
+
+    def slurm(number):
+        return {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "2", "SLURM_PROCID": str(number),
+                "SLURM_LOCALID": str(number), "SLURM_STEP_NODELIST": "localhost",
+                "JAX_COORDINATOR_PORT": str(port)}  # fmt: skip
+
+    def ompi(number):
+        return {
+            "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:43911",
+            "OMPI_COMM_WORLD_SIZE": "2",
+            "OMPI_COMM_WORLD_RANK": str(number),
+            "OMPI_COMM_WORLD_LOCAL_RANK": str(number),
+            "JAX_COORDINATOR_PORT": str(port),
+        }
+
+    for name, variables in (("slurm", slurm), ("ompi", ompi)):
+        each = {i: ((f"--distributed={name}",), variables(i)) for i in range(2)}
+        done(tmp_path, 2, 1, *command(name, *PLAIN_OPTIONS), each=each, explicit=False)
+    demand_same_runs(tmp_path / "slurm", tmp_path / "ompi")
+
+
+@pytest.mark.slow
+def test_nobody_joins_who_is_not_asked_to(tmp_path, text):
+    alone = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "2", "SLURM_PROCID": "1",
+             "SLURM_LOCALID": "1", "SLURM_STEP_NODELIST": "localhost"}  # fmt: skip
+    done(tmp_path, 1, 1, *command("alone", *PLAIN_OPTIONS, shards=1), env=alone, explicit=False)
+
+
+@pytest.mark.slow
+def test_minutes_count_by_the_leaders_clock(tmp_path, text):
+    arguments = list(command("run", *PLAIN_OPTIONS))
+    at = arguments.index("--chars")
+    arguments[at : at + 2] = ["--minutes", 0.1]
+    done(tmp_path, 2, 1, *arguments)
+    ended = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert ended["reason"] == "finished" and ended["step"] > 10
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a file that one of the processes gets as a plugin, to make it unlike the others."""
+
+    def write(name, code):
+        path = tmp_path / f"{name}.py"
+        path.write_text(code)
+        return [{number: (("--plugin", path), {})} for number in range(2)]
+
+    return write
+
+
+@pytest.mark.slow
+def test_no_clock_but_the_leaders_counts(tmp_path, text, plugin):
+    """That of the other is an hour ahead, and every look at it takes a while."""
+    late = plugin(
+        "late",
+        "import time\nreal = time.monotonic\ndef ahead():\n"
+        "    time.sleep(0.02)\n    return real() + 3600\ntime.monotonic = ahead\n",
+    )
+    done(tmp_path, 2, 1, *command("one", *PLAIN_OPTIONS))
+    done(tmp_path, 2, 1, *command("late", *PLAIN_OPTIONS), each=late[1])
+    demand_same_runs(tmp_path / "one", tmp_path / "late")
+
+
+@pytest.mark.slow
+def test_other_updates_than_the_leader_makes_are_an_error(tmp_path, text, plugin):
+    more = plugin(
+        "more",
+        "from charrnn_core.training.pace import Pace\nnext_call = Pace.next_call\n"
+        "def other(self, step, room):\n    count, total = next_call(self, step, room)\n"
+        "    return (count + 1 if step > 20 else count), total\nPace.next_call = other\n",
+    )
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS), each=more[1]) as training:
+        assert training.wait(60) == [1, 1]
+        assert "the processes are about to make different updates, up to [" in training.printed(0)
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_the_leader_ends_all(tmp_path, text, plugin):
+    full = plugin(
+        "full",
+        "import charrnn_core.files.checkpoint as checkpoint, errno\n"
+        "real = checkpoint.write_atomically\nleft = [2]\n"
+        "from charrnn_core.errors import StorageError\n"
+        "def write(path, *args):\n    left[0] -= 1\n    if left[0] < 0:\n"
+        "        raise StorageError('cannot write: no space left on device')\n"
+        "    real(path, *args)\ncheckpoint.write_atomically = write\n",
+    )
+    with Training(tmp_path, 2, 1, *command("run", *PLAIN_OPTIONS), each=full[0]) as all:
+        assert all.wait(60) == [1, 1]
+        assert "Error: cannot write: no space left on device" in all.printed(0)
+        assert "Error: process 0 of 2 has ended: cannot write: no space left" in all.printed(1)
+    check_resumable(tmp_path)
+
+
+@pytest.mark.slow
+def test_only_the_leader_writes(tmp_path, text, plugin):
+    """The other has its own working directory: nothing is written there, nor where the run is."""
+    audit = plugin(
+        "audit",
+        "import os, sys\n"
+        "def hook(event, args):\n"
+        "    if event == 'open' and isinstance(args[0], str) and '/by-one' in args[0]:\n"
+        "        os.write(2, f'opened {args[0]}'.encode())\n"
+        "    if event in ('os.mkdir', 'os.rename', 'os.remove') and '/by-one' in str(args):\n"
+        "        os.write(2, f'{event} {args}'.encode())\n"
+        "sys.addaudithook(hook)\n",
+    )
+    arguments = command(tmp_path / "by-one", *PLAIN_OPTIONS)
+    training = done(tmp_path, 2, 1, *arguments, each=audit[1])
+    assert training.printed(1) == ""
+    training = done(tmp_path, 2, 1, "resume", tmp_path / "by-one", "--chars", 12_000, each=audit[1])
+    assert training.printed(1) == ""
+
+
+@pytest.mark.slow
+def test_what_is_piped_into_the_leader_all_read(tmp_path, text):
+    arguments = list(command("piped", *PLAIN_OPTIONS))
+    arguments[arguments.index("text.txt")] = "-"
+    done(tmp_path, 2, 1, *arguments, stdin=text)
+    done(tmp_path, 2, 1, *command("read", *PLAIN_OPTIONS))
+    demand_same_runs(tmp_path / "read", tmp_path / "piped")
+    for name in ("piped", "read"):
+        done(tmp_path, 2, 1, "resume", name, "--chars", 12_000, "--quiet")
+    demand_same_runs(tmp_path / "read", tmp_path / "piped")
