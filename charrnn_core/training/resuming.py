@@ -12,6 +12,7 @@ from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.config import BUDGETS, RunConfig, layered
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import as_of_today
+from charrnn_core.runs.of_text import OfText
 from charrnn_core.runs.settings import moved, watched
 from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.runs.writer import RunWriter
@@ -199,3 +200,9 @@ def _refuse(flag: str, what: str, then: object, now: object, allowed: Collection
             f"{what} has changed: it was {then!r} in the checkpoint and is now {now!r}; change it "
             f"back, or resume with the change: --allow-change {flag}"
         )
+
+
+def still_true(of_text: OfText, then: RunConfig, now: RunConfig, changes: Changes) -> OfText:
+    """Return what a text told a network, without its counts if they have to be made again."""
+    differ = (then.counts, then.documents) != (now.counts, now.documents)
+    return OfText(of_text.owners) if differ or "text" in changes.allow else of_text

@@ -38,6 +38,7 @@ from charrnn_core.training.resuming import (
     check_something_is_left,
     check_text,
     length_in_words,
+    still_true,
 )
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
@@ -294,7 +295,7 @@ def _train_from_a_checkpoint(
         config,
         context,
         alphabet=alphabet,
-        of_text=_still_true(OfText.saved(checkpoint, len(alphabet)), saved, config, changes),
+        of_text=still_true(OfText.saved(checkpoint, len(alphabet)), saved, config, changes),
         unknown="skip" if "alphabet" in changes.allow else unknown,
         check=lambda now, found: check_text(table["corpus"], alphabet, now, found, changes.allow),
         read=partial(
@@ -313,9 +314,3 @@ def _train_from_a_checkpoint(
     _compile_ahead(setup, context)
     state = setup.trainer.restore(checkpoint.arrays, note)
     return _trained(setup, writer, context, state, loop, table["observers"])
-
-
-def _still_true(of_text: OfText, then: RunConfig, now: RunConfig, changes: Changes) -> OfText:
-    """Return what a text told a network, without its counts if they have to be made again."""
-    differ = (then.counts, then.documents) != (now.counts, now.documents)
-    return OfText(of_text.owners) if differ or "text" in changes.allow else of_text
