@@ -57,6 +57,18 @@ class Commands(click.Group):
                 f"{type(error).__name__}: {error}"
             ) from error
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not (ctx.resilient_parsing or name.startswith("-") or name in commands()):
+            import difflib  # here, for --help is to be quick
+
+            nearest = difflib.get_close_matches(name, commands(), n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else "charrnn --help lists them"
+            raise click.UsageError(f"no command named {name!r}; {hint}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max((len(name) for name in commands() if len(name) <= _LONGEST_NAME), default=0)
         for heading, inside in in_sections().items():
@@ -130,6 +142,10 @@ def _plugin_option() -> click.Option:
 
             ctx.with_resource(using_local_files(files))
             ctx.meta[_FILES] = files
+            if not ctx.resilient_parsing:
+                from charrnn_core.registry.catalogue import check_files
+
+                check_files(files)
 
     return click.Option(
         ["--plugin"],

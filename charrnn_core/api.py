@@ -6,11 +6,11 @@ The command line offers nothing beyond these.
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 
-from charrnn_core.errors import OptionError, UnknownNameError, shown
+from charrnn_core.errors import OptionError, UnknownNameError, expect, shown
 from charrnn_core.evaluation.evaluate import Scored, evaluate, score
 from charrnn_core.evaluation.training_text import training_ids
 from charrnn_core.public import public
@@ -110,6 +110,10 @@ def write(
         for [piece] in write(load("runs/santa"), "Santa ", until_sentence=True, scored=True):
             print(piece.text, [character.model for character in piece.characters])
     """
+    expect("model", model, Model, "a Model, from load or train")
+    expect("length", length, SupportsIndex | None, "a number of characters, or None")
+    expect("n", n, SupportsIndex, "a number of samples")
+    expect("sampler", sampler, str | None, "a sampler spec, such as 'temperature:0.5'")
     key, stops = random_key(seed, "sample"), read_stops(stop)
     for each in stops:
         if not can_write(each, model.alphabet):
@@ -133,6 +137,7 @@ def _read_prompts(
     """Return the ids of one prompt, or of several."""
 
     def read(prompt: str) -> Ids:
+        expect("a prompt", prompt, str, "a text")
         return encode_prompt(model.alphabet, prompt, unknown, model.network.separator)
 
     if prompts is None:
@@ -140,6 +145,7 @@ def _read_prompts(
     if prompt or n != 1:
         got = f"the prompt {shown(prompt)}" if prompt else f"n {n}"
         raise OptionError(f"prompts are given and also {got}; expected prompts alone")
+    expect("prompts", prompts, Iterable, "a list, or use prompt")
     if isinstance(prompts, str):
         raise OptionError(f"prompts is {shown(prompts)}; expected a list, or use prompt")
     return [read(each) for each in prompts]
@@ -259,6 +265,7 @@ def generate(
         generate(load("runs/santa"), "Santa ", length=100, sampler="temperature:0.5")
         generate(load("runs/santa"), prompts=["Santa ", "The sleigh "], length=100)
     """
+    expect("prompts", prompts, Iterable | None, "a list, or use prompt")
     several = prompts if prompts is None or isinstance(prompts, str) else list(prompts)
     pieces = stream(
         model,

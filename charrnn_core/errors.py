@@ -162,6 +162,25 @@ class RunDirectoryError(StorageError):
     """A path is not a run directory."""
 
 
+def expect(name: str, value: Any, kinds: Any, expected: str) -> None:
+    """Refuse an argument of a wrong type.
+
+    Arguments:
+        name: what the argument is called.
+        kinds: what ``isinstance`` takes.
+        expected: what it may be, in words.
+
+    Raises:
+        OptionError: it is none of these.
+
+    >>> expect("prompt", 5, str, "a text")
+    Traceback (most recent call last):
+    charrnn_core.OptionError: prompt is 5; expected a text
+    """
+    if not isinstance(value, kinds):
+        raise OptionError(f"{name} is {shown(value)}; expected {expected}")
+
+
 def shown(value: Any) -> str:
     """Return a value as a message shows it: on one line, truncated if long.
 

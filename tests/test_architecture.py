@@ -81,6 +81,7 @@ ONLY_IN = {
     "click": set(),
     "plotille": {"console.curve"},
     "rich": set(),
+    "safetensors": {"files.tensors"},
     "urllib3": {"download", "addresses"},
 }
 

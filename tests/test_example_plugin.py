@@ -36,6 +36,17 @@ class Bench:
         self.text = root / "text.txt"
         self.text.write_text("the rain in spain stays mainly in the plain.\n" * 120)
 
+    def install(self, *projects: Path) -> None:
+        """Install distributions into `site`, from copies: a checkout gets no build directory."""
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+        copies = [shutil.copytree(p, self.root / p.name, ignore=ignored) for p in projects]
+        process = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation",
+             "--no-index", "--quiet", "--disable-pip-version-check", "--target", self.site,
+             *copies], capture_output=True, text=True,
+        )  # fmt: skip
+        assert process.returncode == 0, f"is 'charrnn[test]' installed?\n{process.stderr}"
+
     def charrnn(self, *arguments: str, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess:
         """Run ``charrnn`` in this process, with these directories added to its path."""
         return in_process(arguments, self.root, self._environment(path))
@@ -77,15 +88,7 @@ def refusal(process: subprocess.CompletedProcess, code: int) -> str:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench = Bench(tmp_path_factory.mktemp("example"))
-    # A copy is built, so that no build/ and no egg-info land in the checkout.
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    project = shutil.copytree(EXAMPLE, bench.root / "project", ignore=ignored)
-    install = ["install", "--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
-    pip = [sys.executable, "-m", "pip", *install, "--disable-pip-version-check"]
-    process = subprocess.run(
-        [*pip, "--target", str(bench.site), str(project)], capture_output=True, text=True
-    )
-    assert process.returncode == 0, f"is 'charrnn[test]' installed?\n{process.stderr}"
+    bench.install(EXAMPLE)
     return bench
 
 

@@ -57,10 +57,15 @@ def test_what_is_lost_is_what_evaluation_says(charrnn, run):
     assert found.alone is not None
     of_network, of_model = found.alone.nats_per_char, found.nats_per_char
     lines = charrnn("export", run, "--no-counts").stdout
+    saved = re.search(
+        r"counts +left out, which saves 0.\d MB, at a cost of ([\d.]+) nats per", lines
+    )
+    assert saved is not None and float(saved[1]) == pytest.approx(of_network - of_model, abs=1e-5)
     assert f"held-out  {of_network:.4f} nats, " in lines
     assert f"; without counts {of_network - of_model:+.5f} nats, from {of_model:.4f}" in lines
     assert f"held-out  {of_model:.4f} nats, " in charrnn("export", run, "--counts").stdout
     lines = charrnn("export", run, "--float16").stdout
+    assert "wrote cats.float16.html, " in lines
     assert re.search(r"; as float16 [+-]0\.00\d{3} nats, from", lines)
 
 
@@ -93,7 +98,7 @@ def test_without_its_text_a_model_is_exported_all_the_same(charrnn, run, tmp_pat
     "arguments, said",
     [
         (("nowhere",), "nowhere"),
-        (("RUN", "--to", "onnx"), "'onnx' is not 'html'"),
+        (("RUN", "--to", "pdf"), "'pdf' is not one of 'html', 'safetensors', 'onnx', 'stablehlo'"),
         (("RUN", "--out", "missing/page.html"), "missing"),
     ],
 )

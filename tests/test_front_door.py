@@ -99,6 +99,20 @@ def test_the_help_fits(charrnn, site, width):
     assert "  a-name-that-is-much-longer-than-all-others" in lines
 
 
+@pytest.mark.parametrize(
+    "typed, hint",
+    [
+        ("rum", "did you mean 'run'?"),
+        ("evaluate", "did you mean 'eval'?"),
+        ("qqq", "charrnn --help lists them"),
+    ],
+)
+def test_a_command_that_does_not_exist(charrnn, typed, hint):
+    done = charrnn(typed)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.splitlines()[-1] == f"Error: no command named {typed!r}; {hint}"
+
+
 def test_charrnn_alone_says_how_to_begin(charrnn):
     done = charrnn()
     assert done.returncode == 0 and done.stderr == ""

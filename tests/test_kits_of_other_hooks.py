@@ -91,7 +91,7 @@ def test_more_optimizers(check: Callable[[], None]) -> None:
     check()
 
 
-@parametrize_checks("observer", "progress", "jsonl")
+@parametrize_checks("observer", "progress", "jsonl", "tensorboard")
 def test_observers(check: Callable[[], None]) -> None:
     check()
 

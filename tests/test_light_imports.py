@@ -12,7 +12,7 @@ INSTANT = [
     "plugins show sampler temperature", "run --help", "sample --help", "novelty --help",
     "eval --help", "score --help", "bench --help", "install --help", "uninstall --help",
     "new-plugin --help", "info --help", "check --help", "resume --help", "report --help",
-    "doctor --help", "export --help", "inspect --help",
+    "doctor --help", "export --help", "inspect --help", "card --help",
 ]  # fmt: skip
 PROGRAM = """
 import contextlib, io, json, sys

@@ -102,10 +102,20 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path, charrnn):
         charrnn("plugins", "--plugin", tmp_path / "none.py"), 2
     )
     for code, message in (
-        ("1 / 0", "plugin 'bad' of bad.py sha256-.* failed to load: ZeroDivisionError"),
-        ("x = 1", "no function in it is marked with @hookimpl"),
-        ("def f(:", "SyntaxError"),
+        ("x = 1\n1 / 0", r"bad\.py:2: ZeroDivisionError: division by zero"),
+        (
+            "import nowhere_at_all",
+            r"bad\.py:1: ModuleNotFoundError: No module named 'nowhere_at_all'",
+        ),
+        ("x = 1", "it offers nothing: .* marked with @hookimpl; expected one of charrnn_cells, "),
+        ("def f(:", r"SyntaxError: invalid syntax \(bad\.py, line 1\)"),
+        (
+            FILE.replace("charrnn_cells", "charrnn_cell"),
+            "no hook named 'charrnn_cell' .did you mean",
+        ),
     ):
         (tmp_path / "bad.py").write_text(code)
-        line = line_of(charrnn("run", "--plugin", tmp_path / "bad.py", "--cell", "mine"), 2)
+        # Also where nothing would need it.
+        line = line_of(charrnn("run", "--plugin", tmp_path / "bad.py", "--out", "run"), 2)
+        assert line.startswith(f"Error: plugin file '{tmp_path}/bad.py' cannot be used: ")
         assert re.search(message, line), line

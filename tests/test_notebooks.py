@@ -4,6 +4,7 @@ import ast
 import builtins
 import importlib
 import json
+import re
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -79,10 +80,20 @@ def test_results_have_a_look(config, tmp_path):
         well_formed(thing._repr_html_())
     for thing in (trained, trained.model):
         assert thing._repr_html_().count("<polyline") == 2
+    assert re.fullmatch(
+        r"<Trained .*run: elman:4 with [\d,]+ parameters, finished, [\d,]+ updates, "
+        r"held-out \d\.\d{4} nats, \d\.\d{4} bits per character>",
+        repr(trained),
+    )
+    assert re.fullmatch(
+        r"<Model elman:4: [\d,]+ parameters, \d+ symbols, from update .*, held-out \d\.\d+ nats>",
+        repr(trained.model),
+    )
     assert "n-gram, order 6" in trained.held_out._repr_html_()
     assert "charrnn" in trained._repr_html_() and "elman:4" in trained.model._repr_html_()
     stopped = train(config, out=tmp_path / "stopped", note=quiet, stop=lambda: True)
     well_formed(stopped._repr_html_())
+    assert "interrupted, " in repr(stopped)
 
 
 def test_what_a_model_writes_is_no_markup(display):

@@ -14,12 +14,13 @@ import sys
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from charrnn_core import terminal
+from charrnn_core import RunConfig, terminal
 from charrnn_core.errors import OutputError, ReaderLeftError
-from charrnn_core.events import Sampled, Stepped
+from charrnn_core.events import Sampled, Started, Stepped
 from charrnn_core.runs.opening import open_checkpoint
 from tests.conftest import PLAIN_OPTIONS
 from tests.resuming import quiet
@@ -130,6 +131,27 @@ def test_the_training_line_fits_into_80_columns():
     assert "epoch 1216.9" in wide and "2.277 bits" in wide and "━" * 30 in wide
     before = shown(80, stepped(), float("nan"))
     assert "train 1.145 nats" in before and "held-out" not in before and "━━━━━━" in before
+
+
+@pytest.mark.parametrize("counts, name", [(0, "train"), (4, "train (net)")])
+def test_a_loss_without_the_counts_says_so(counts, name, monkeypatch):
+    from charrnn_progress.observer import ProgressObserver
+
+    monkeypatch.setattr(sys, "stdout", stream())
+    observer = ProgressObserver(None)
+    observer.on_start(
+        Started(
+            directory=Path("run"),
+            config=RunConfig(counts=counts).table(),
+            parameters=9,
+            symbols=2,
+            train_characters=9,
+            held_out_characters=9,
+        )
+    )
+    observer.on_step(stepped())
+    said = sys.stdout.buffer.getvalue().decode()
+    assert f"  {name} 1.145 nats  held-out 1.578 nats (2.277 bits)  999,999 chars/s" in said
 
 
 @pytest.mark.parametrize("held_out", [1.578, float("nan"), 1.2e18])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from charrnn_core import LossPlugin, RunConfig, evaluate, hookimpl, load, resume, train
-from charrnn_core.errors import ResumeError, TrainingError
+from charrnn_core.errors import OptionError, ResumeError, TrainingError
 from charrnn_core.files.checkpoint import save_checkpoint
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -17,6 +17,7 @@ from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.opening import open_checkpoint
 from charrnn_core.runs.settings import read_settings
 from tests.conftest import PLAIN
+from tests.event_files import assert_as_logged, scalars
 from tests.resuming import quiet, rows
 
 
@@ -109,7 +110,9 @@ def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
     notes = []
     rate = {"clip": 0, "warmup": 0, "momentum": 0, "schedule": "constant"}
     changed = diverging(config, non_finite="rollback", patience=9)  # the anchor counts once
-    changed = dataclasses.replace(changed, optimizer=Ref("sgd", "60", rate))
+    changed = dataclasses.replace(
+        changed, optimizer=Ref("sgd", "60", rate), observers="jsonl,tensorboard"
+    )
     result = train(changed, out=tmp_path / "run", note=notes.append)
     notes = [line for line in notes if "(auto: " not in line]
     loop = finite(tmp_path / "run")
@@ -120,6 +123,7 @@ def test_rollback_halves_the_rate_until_it_holds(config, tmp_path):
     assert checkpoint.arrays["scale"] == 0.5 ** loop["rollbacks"]
     found = [row["step"] for row in rows(tmp_path / "run")]
     assert found == sorted(set(found))  # what was logged before rolling back is gone
+    assert_as_logged(tmp_path / "run", scalars(tmp_path / "run"))
 
 
 def poisoned(at):
@@ -240,6 +244,12 @@ def test_a_new_training_begins_with_the_parameters_of_another(config, tmp_path, 
     like = read_settings(None, {"init_from": str(tmp_path / "old"), "like": "nanogpt"}, {})
     assert (like.cell, like.parameters, like.batch) == (settings.cell, None, 12)
     short = dataclasses.replace(changed, cell=Ref("elman", "9"))
-    with pytest.raises(Exception, match=r"params/cell/.* in the file; the model expects"):
+    short = dataclasses.replace(short, source=str(tmp_path / "unread.txt"))
+    (tmp_path / "unread.txt").touch()  # told before the text is read
+    refused = "old has parameters of the cell elman:8, but the cell to train is elman:9; to start"
+    with pytest.raises(OptionError, match=refused):
         train(short, out=tmp_path / "other", note=quiet)
+    with pytest.raises(OptionError, match=refused):
+        read_settings(None, {"init_from": str(tmp_path / "old"), "cell": "elman:9"}, {})
+    read_settings(None, {"init_from": str(tmp_path / "old"), "cell": "elman:8"}, {})
     assert not (tmp_path / "other").exists()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from charrnn_runs.command import _ORDERS
 from charrnn_runs.pruning import Conditions
 from charrnn_runs.screen import lines
 
@@ -130,11 +131,16 @@ def test_conditions(conditions, holds):
     assert not Conditions(**conditions).hold_for(replace(RUN, state="running"))
 
 
+def test_the_best_come_first_and_those_without_a_result_last():
+    runs = [replace(RUN, path=Path(str(nats)), nats=nats) for nats in (1.5, None, 0.0, 1.2)]
+    assert [run.nats for run in sorted(runs, key=_ORDERS["bits"])] == [0.0, 1.2, 1.5, None]
+
+
 def test_the_list(charrnn, folder):
     done = charrnn("runs", "--sort", "bits")
     assert done.returncode == 0
     names = [line.split()[0] for line in done.stdout.splitlines()]
-    assert names[0] == "run" and names[-1] == "whole" and len(names) == 5
+    assert names[:2] == ["run", "whole"] and len(names) == 5
     rows = [json.loads(line) for line in charrnn("runs", "--json").stdout.splitlines()]
     assert {row["state"] for row in rows} >= {"finished", "damaged"}
     assert "no runs in runs/notes; train one" in charrnn("runs", "--in", "runs/notes").stdout

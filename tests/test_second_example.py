@@ -3,9 +3,6 @@
 import doctest
 import importlib
 import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,14 +21,7 @@ SECOND = EXAMPLE.parent / "charrnn-mirostat"
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory) -> Bench:
     bench = Bench(tmp_path_factory.mktemp("examples"))
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    projects = [shutil.copytree(p, bench.root / p.name, ignore=ignored) for p in (EXAMPLE, SECOND)]
-    process = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index",
-         "--quiet", "--disable-pip-version-check", "--target", bench.site, *projects],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert process.returncode == 0, process.stderr
+    bench.install(EXAMPLE, SECOND)
     return bench
 
 

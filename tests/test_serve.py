@@ -6,6 +6,7 @@ import dataclasses
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -25,7 +26,7 @@ from charrnn_core.api import score, write
 from charrnn_core.errors import SamplingError
 from charrnn_core.sampling.chain import Chain
 from charrnn_core.serving.batcher import Batcher, Job
-from charrnn_core.serving.slots import Slots
+from charrnn_core.serving.slots import Slots, Turn
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -96,6 +97,7 @@ def served(run: Path, *options: str) -> Iterator[Client]:
             if line.startswith("http://"):
                 break
         assert said and said[-1].startswith("http://"), said
+        assert said[0] == f"loading {run} ...\n"  # before seconds of silence
         yield Client(int(said[-1].rsplit(":", 1)[1]), process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)
@@ -238,6 +240,47 @@ def test_a_failing_model_keeps_nobody_waiting(run, monkeypatch):
     batcher.submit([Job(ids, 4, take)])
     batcher.close()
     assert len(told[1].ids) == 5 and told[2] is None
+
+
+_COMPILE = """
+from functools import partial
+import sys
+from charrnn_core import load
+from charrnn_core.evaluation.training_text import training_ids
+from charrnn_core.registry.spec import parse_refs
+from charrnn_core.runs.model import build_sampler
+from charrnn_core.sampling.chain import SamplerContext
+from charrnn_core.serving.slots import Slots, Turn
+
+model = load(sys.argv[1])
+sampler = build_sampler(parse_refs("no-copy,top-p:0.9"), model.registry)
+chain = sampler.bind(SamplerContext(model.alphabet, partial(training_ids, model)))
+slots = Slots(model.network, model.params, chain, 8)
+assert len(slots._state.logits.sharding.device_set) == 2
+args = slots._params, slots._state, slots._placed(Turn.idle(4, 8))
+print(slots._advance._function.lower(*args, scored=True).compile().as_text())
+"""
+
+
+def test_no_device_waits_for_another(run):
+    """Calls in flight that exchange something between devices may wait for each other for ever."""
+    env = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
+    command = [sys.executable, "-c", _COMPILE, run]
+    text = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert "ENTRY" in text
+    assert not re.findall(r" (all-\w+|collective-\w+|send|recv)[\w-]*\(", text)
+
+
+def test_slots_see_what_changes_from_turn_to_turn(run):
+    """What a turn has in common with the turn before is not sent to the device again."""
+    model = load(run)
+    slots = Slots(model.network, model.params, Chain([]), 2)
+    turn = Turn.idle(3, 2)
+    first = np.asarray(slots(turn).ids)
+    turn.ids[:] = [[1, 2], [3, 4], [5, 6]]
+    assert first.tolist() == [[0, 0]] * 3
+    assert np.asarray(slots(turn).ids).tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert np.asarray(slots(turn).ids).tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
 def left(ask: Client, **asked: Any) -> None:

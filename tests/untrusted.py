@@ -55,7 +55,7 @@ def crafted() -> Iterator[tuple[str, bytes, bool]]:
     for name, data in nasty("checkpoint"):
         yield name, enveloped(data), name == "a time"
     for size in (0, 2**23):
-        longest = checkpoint._longest_header(size)
+        longest = checkpoint.longest_header(size)
         for name, unit in {
             "empty maps": b"\x80",
             "empty lists": b"\x90",

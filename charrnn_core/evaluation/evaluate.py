@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from charrnn_core.cell import Params
-from charrnn_core.errors import CharRNNError, OptionError, UnknownNameError, shown
+from charrnn_core.errors import CharRNNError, OptionError, UnknownNameError, expect, shown
 from charrnn_core.evaluation.chosen_text import ChosenText, Scored, choose_text
 from charrnn_core.evaluation.comparison import Comparison
 from charrnn_core.evaluation.dynamic import Dynamic
@@ -18,7 +18,7 @@ from charrnn_core.registry.spec import Ref
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.mixing import MIXTURES
 from charrnn_core.terminal import to_stderr
-from charrnn_core.text.given import text_ref
+from charrnn_core.text.given import is_file, text_ref
 from charrnn_core.text.split import Piece
 
 
@@ -59,6 +59,7 @@ def evaluate(
 
         evaluate(load("runs/santa"), source="gutenberg:520").bits_per_char
     """
+    expect("model", model, Model, "a Model, from load or train")
     text = choose_text(model, source, split, unknown, note)
     remarks, training = text.remarks(), None
     if text.trained_on:
@@ -113,9 +114,16 @@ def score(
         sum(scored.bits for scored in score(load("runs/santa"), source="letter.txt"))
         sum(scored.bits for scored in score(load("runs/santa"), "Ho ho ho."))
     """
+    expect("model", model, Model, "a Model, from load or train")
+    expect("text", text, str | Sequence | None, "a text, or a list of documents")
     if text is not None:
         if source is not None:
             raise OptionError(f"score has a text and also the source {shown(source)}; give one")
+        if isinstance(text, str) and is_file(text):
+            note(
+                f"note: scoring the {len(text)} characters {text!r} themselves, not the file of "
+                f"that name; for the file: score(model, source={text!r})"
+            )
         source = text_ref(text)
     chosen = choose_text(model, source, split, unknown, note)
     if chosen.part != "all":

@@ -99,10 +99,10 @@ def save_checkpoint(
         raise CheckpointError(
             f"cannot save {path}: its table is not plain data: {error}"
         ) from error
-    if len(header) > _longest_header(offset):
+    if len(header) > longest_header(offset):
         raise CheckpointError(
             f"cannot save {path}: its table takes {len(header)} bytes; expected at most "
-            f"{_longest_header(offset)} beside {offset} bytes of arrays"
+            f"{longest_header(offset)} beside {offset} bytes of arrays"
         )
     write_atomically(path, _digested(header, arrays), disk)
 
@@ -177,7 +177,7 @@ def _read_beginning(
     length = _read_prefix(prefix, path)
     rest = size - _PREFIX.size - length - _DIGEST_BYTES
     # Whatever the header claims, never allocate more than the file holds.
-    if rest < 0 or length > _longest_header(rest):
+    if rest < 0 or length > longest_header(rest):
         raise _damaged(path, f"a header of {length} bytes in a file of {size}")
     header = file.read(length)
     return prefix + header, *_read_header(header, rest, path), rest
@@ -218,7 +218,7 @@ def _read_prefix(prefix: bytes, path: Path) -> int:
     return header_length
 
 
-def _longest_header(array_bytes: int) -> int:
+def longest_header(array_bytes: int) -> int:
     """Return the most bytes a header may have; unpacked, a byte can take 72 (an empty table)."""
     return min(2**19 + array_bytes // 128, _LONGEST_HEADER)
 

@@ -20,6 +20,7 @@ from charrnn_core.engine.trace import Traced, trace
 from charrnn_core.javascript.elementwise import ELEMENTWISE
 from charrnn_core.javascript.inside import called
 from charrnn_core.javascript.movement import MOVES
+from charrnn_core.network.counts import COUNTS, Counts
 from charrnn_core.network.network import Network
 
 _CHEAP = ELEMENTWISE | MOVES
@@ -51,6 +52,17 @@ class Split:
     equations: tuple[Equation, ...]
     logits: Atom
     after: tuple[Atom, ...]
+
+
+def split_from_start(network: Network, params: Params) -> Split:
+    """Sort the equations of a network's step, for one stream from its first character on.
+
+    Arguments:
+        network: any network.
+        params: its parameters; with a table of counts, the step predicts with it.
+    """
+    network = network if COUNTS in params else replace(network, counts=Counts())
+    return split(network, params, network.initial_carry(jax.tree.map(jnp.asarray, params), 1))
 
 
 def split(network: Network, params: Params, carry: Carry) -> Split:

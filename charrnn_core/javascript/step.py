@@ -1,7 +1,7 @@
 """A network's step as JavaScript."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,8 +14,7 @@ from charrnn_core.javascript.control import assigned
 from charrnn_core.javascript.lowering import lower, operand_of
 from charrnn_core.javascript.nodes import Node, Operand, Stored, as_stored, is_complex, real_type
 from charrnn_core.javascript.operations import stored
-from charrnn_core.javascript.split import Numbers, Split, split
-from charrnn_core.network.counts import COUNTS, Counts
+from charrnn_core.javascript.split import Numbers, Split, split_from_start
 from charrnn_core.network.network import Network
 
 _LINES_TOGETHER = 24
@@ -85,9 +84,7 @@ def compile_step(network: Network, params: Params) -> Compiled:
 
         compiled = compile_step(model.network, model.params)
     """
-    network = network if COUNTS in params else replace(network, counts=Counts())
-    carry = network.initial_carry(jax.tree.map(jnp.asarray, params), 1)
-    return emit(split(network, params, carry), network.symbols)
+    return emit(split_from_start(network, params), network.symbols)
 
 
 def carry_leaves(carry: Any) -> tuple[CarryLeaf, ...]:

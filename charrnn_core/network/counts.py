@@ -178,7 +178,7 @@ class Counts:
         place, mark = place_and_mark(hashes, len(index).bit_length() - 1)
         entries = index[place]
         has_mark = entries >> ROW_BITS == mark[..., None]
-        found = jnp.where(has_mark, entries & 2**ROW_BITS - 1, 0).max(axis=-1).astype(jnp.int32)
+        found = jnp.where(has_mark, entries & 2**ROW_BITS - 1, 0).astype(jnp.int32).max(axis=-1)
         row = ids
         for k in range(found.shape[-1]):
             row = jnp.where(found[..., k] > 0, found[..., k] - 1, row)

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.errors import AmbiguousNameError, PluginError, StorageError, UnknownNameError
+from charrnn_core.errors import (
+    AmbiguousNameError,
+    CharRNNError,
+    PluginError,
+    StorageError,
+    UnknownNameError,
+    UsageError,
+)
 from charrnn_core.registry.distribution import Fault, canonical, whose
 from charrnn_core.registry.entrypoints import PLUGINS, installed
 from charrnn_core.registry.offers import Hooks, Module
@@ -124,7 +131,7 @@ class Catalogue:
     def _blame(self, origin: Origin, error: BaseException) -> None:
         if self._strict:
             raise error
-        reason = f"{type(error).__name__}: {error}"
+        reason = _reason(error) if origin.file else f"{type(error).__name__}: {error}"
         self.faults.append(Fault(origin.distribution, origin.version, origin.entry_point, reason))
 
     def _offered(self, distribution: str, plugin: Plugin) -> Provider | None:
@@ -204,8 +211,29 @@ class Catalogue:
         return [fault for fault in self.faults if _same(fault.distribution, distribution)]
 
 
+def check_files(files: Iterable[Path]) -> None:
+    """Refuse single files that a user names and that cannot be used at all.
+
+    Raises:
+        UsageError: one of them breaks, or offers nothing; the message says why.
+    """
+    for path in files:
+        alone = Catalogue()
+        alone.add_file(path)
+        if alone.faults and not alone.providers:
+            reasons = "; ".join(fault.error for fault in alone.faults)
+            raise UsageError(f"plugin file {str(path)!r} cannot be used: {reasons}")
+
+
 def _key(provider: Provider) -> tuple[str, str, str]:
     return provider.plugin.kind, provider.plugin.name, canonical(provider.distribution)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what a file raised, after its file and line."""
+    from charrnn_core.blame import told_with_place  # here, for it is rarely needed
+
+    return str(error) if isinstance(error, CharRNNError) else told_with_place(error)
 
 
 def _same(one: str, other: str) -> bool:

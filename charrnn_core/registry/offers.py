@@ -21,7 +21,7 @@ Answers: TypeAlias = list[list[Plugin]]
 _MANAGER = pluggy.PluginManager(hookspecs.PROJECT)
 """Reads marks; nothing is registered with it."""
 
-_UNMARKED = "no function in it is marked with @hookimpl"
+_UNMARKED = f"no function in it is marked with @hookimpl; expected one of {', '.join(HOOKS)}"
 
 
 class Hooks:

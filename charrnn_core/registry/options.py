@@ -103,12 +103,8 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
         UnknownNameError: a name is not an option; the nearest is listed.
         OptionError: a value has the wrong type, is out of bounds, or is missing.
     """
-    known = annotations(options)
-    for name in values:
-        if name not in known:
-            instead = setting_for(name, known)
-            raise UnknownNameError(f"option of {owner}", name, known, instead=instead)
-    read = {}
+    check_names(options, values, owner)
+    known, read = annotations(options), {}
     for field in _fields(options):
         if field.name in values:
             what = f"option {field.name!r} of {owner}"
@@ -121,6 +117,19 @@ def read_options(options: type, values: Mapping[str, Any], owner: str = "compone
         return options(**read)
     except ValueError as error:
         raise OptionError(f"{owner}: {error}") from error
+
+
+def check_names(options: type, names: Iterable[str], owner: str) -> None:
+    """Refuse what is no option; `options` and `owner` are those of `read_options`.
+
+    Raises:
+        UnknownNameError: a name is not an option; the nearest is listed.
+    """
+    known = annotations(options)
+    for name in names:
+        if name not in known:
+            instead = setting_for(name, known)
+            raise UnknownNameError(f"option of {owner}", name, known, instead=instead)
 
 
 def settle(options: Any, owner: str) -> None:

@@ -4,14 +4,15 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from charrnn_core.errors import OptionError
 from charrnn_core.public import public
-from charrnn_core.registry.descriptors import KINDS, RecipePlugin
+from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.given import given_among
 from charrnn_core.registry.options import (
     annotations,
+    check_names,
     check_plain,
     opt,
     option_values,
@@ -23,6 +24,7 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, RefField, RefsField, SourceField, source_ref
 from charrnn_core.registry.width import states_width
 from charrnn_core.runs.rates import AUTO, BOUNDS, Rate
+from charrnn_core.runs.recipe import recipe_settings
 from charrnn_core.text.given import as_source
 
 BUDGETS = ("epochs", "minutes", "characters")
@@ -41,6 +43,7 @@ class RunConfig:
     source may be a string of several lines, a list of documents, or a `Corpus`.
 
     Raises:
+        UnknownNameError: a name is not a setting; the nearest is listed.
         SpecError, OptionError: a value has the wrong type or is out of bounds.
 
     >>> config = RunConfig(cell="stacked:elman:128*2", epochs=3)
@@ -191,6 +194,10 @@ class RunConfig:
     )
     seed: int = opt(0, help="random seed", ge=0, lt=2**32)
 
+    def __new__(cls, *others: Any, **settings: Any) -> Self:
+        check_names(cls, settings, "the run")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", as_source(self.source))
         settle(self, "the run")
@@ -290,21 +297,6 @@ COMPONENTS = _settings_that_hold(Ref)
 
 COMPONENT_LISTS = _settings_that_hold(tuple[Ref, ...])
 """The settings that name several."""
-
-
-def recipe_settings(name: str, registry: Registry) -> Mapping[str, Any]:
-    """Return the settings of a recipe.
-
-    Raises:
-        UnknownNameError: no plugin offers that recipe.
-        AmbiguousNameError: several distributions offer it.
-
-    >>> recipe_settings("best", Registry.installed())["minutes"]
-    20
-    """
-    recipe = registry.find(RecipePlugin.kind, name).plugin
-    assert isinstance(recipe, RecipePlugin)
-    return recipe.settings
 
 
 def layered(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from charrnn_core.console.program import command
 from charrnn_core.errors import StorageError
@@ -31,6 +31,7 @@ class SavedEvaluation(TypedDict):
     nats_per_char: float | None
     interval: list[float] | None
     start_up_seconds: Seconds
+    model: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class RunDirectory:
     def plugins(self) -> Path:
         """Copies of the single-file plugins of the run; loaded only if a user names them."""
         return self.path / "plugins"
+
+    @property
+    def observers(self) -> Path:
+        """What observers have written, each in a folder of its own; it goes when the run goes."""
+        return self.path / "observers"
 
     @property
     def _lock(self) -> Path:

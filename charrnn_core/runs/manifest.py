@@ -12,6 +12,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from charrnn_core.errors import CheckpointError, CorpusError
 from charrnn_core.files.typed import AlsoBytes, Count, Like, Name, check
+from charrnn_core.runs.directory import SavedEvaluation
 from charrnn_core.runs.loop_state import LoopState, Step
 from charrnn_core.text.alphabet import Alphabet, read_alphabet
 
@@ -69,9 +70,11 @@ class Manifest(TypedDict):
     step: Step
     charrnn: NotRequired[Name]
     created: NotRequired[Name]
+    exported_by: NotRequired[Name]
     environment: NotRequired[dict[str, Name]]
     unroll: NotRequired[UnrollRecord]
     held_out_nats_per_char: NotRequired[float | None]
+    evaluation: NotRequired[SavedEvaluation]
     loop: NotRequired[LoopState]
     observers: NotRequired[dict[str, Annotated[Any, AlsoBytes()]]]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from charrnn_core.cell import Params, as_cell
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, shown
+from charrnn_core.errors import CharRNNError, CheckpointError, UnknownSymbolError, expect, shown
 from charrnn_core.files.atomic import user_path
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.context import Context, fitting_bits
-from charrnn_core.network.counts import Counts, with_counts, without_counts
+from charrnn_core.network.counts import COUNTS, Counts, with_counts, without_counts
 from charrnn_core.network.dropouts import Dropouts
 from charrnn_core.network.network import Network
 from charrnn_core.network.pytree import count_parameters, from_arrays
@@ -70,6 +70,13 @@ class Model:
     directory: Path | None = None
     newest: Mapping[str, Any] | None = field(repr=False, default=None)
     programs: Programs = field(init=False, repr=False, compare=False, default_factory=Programs)
+
+    def __repr__(self) -> str:
+        """Return what it is, on one line."""
+        cell, nats = spec(self.config.cell.table()), self.table.get("held_out_nats_per_char")
+        known = f", held-out {number(nats, 4)} nats" if isinstance(nats, float) else ""
+        size = f"{self.parameters:,} parameters, {len(self.alphabet):,} symbols"
+        return f"<Model {cell}: {size}, from {self.chosen}{known}>"
 
     @property
     def parameters(self) -> int:
@@ -183,7 +190,8 @@ def load(
     was held out, the last one is read, and a note says so.
 
     Arguments:
-        run: a run directory, which may still be training, or a checkpoint file.
+        run: a run directory, which may still be training, a checkpoint file, or a file of
+            safetensors that charrnn has exported.
         registry: the plugins to use; by default those installed.
         last: read the last model instead.
         note: takes a line for each checkpoint that could not be used.
@@ -194,6 +202,7 @@ def load(
         CheckpointError: the checkpoint is damaged or does not fit the network.
         PluginError: a plugin the model needs is missing; the message names its distribution.
     """
+    expect("run", run, str | Path, "a run directory or a checkpoint file")
     registry = (registry or Registry.installed()).offering(providers_of(plugins))
     return restore_model(open_model(Path(run), note, last), registry)
 
@@ -272,7 +281,8 @@ def describe_run(
     opened = open_model(run, note, last)
     arrays, (table, newest) = opened.checkpoint.arrays.items(), _read_tables(opened)
     loop = (newest or table).get("loop", {})
-    status = loop.get("status", "unknown")
+    exported = table.get("exported_by")
+    status = loop.get("status", f"exported by {exported}" if exported else "unknown")
     directory = RunDirectory(run)
     if status == "running" and run.is_dir() and not directory.is_live():
         status = f"ended unexpectedly; resume it with: {directory.command('resume', run)}"
@@ -284,6 +294,7 @@ def describe_run(
         "loop": loop,
         "alphabet": alphabet_of(table).symbols,
         "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
+        "counts": any(name.startswith(f"{COUNTS}/") for name, _ in arrays),
     }
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn_core.errors import RunDirectoryError, StorageError
+from charrnn_core.errors import OptionError, RunDirectoryError, StorageError
 from charrnn_core.files.atomic import explained, user_path
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
 from charrnn_core.files.regular import named
+from charrnn_core.files.tensors import is_tensors, load_tensors
 from charrnn_core.runs.chosen import Chosen, best_step
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.manifest import read_manifest
+from charrnn_core.runs.overview import spec
 from charrnn_core.runs.recovery import first_good, load_step
 
 _LOOKS = 5
@@ -116,10 +118,10 @@ def _best(
 
 
 def open_checkpoint(run: Path, note: Callable[[str], None]) -> tuple[Path, Checkpoint]:
-    """Read the newest good checkpoint of a run directory, or a checkpoint file; also its path.
+    """Read the newest good checkpoint of a run directory, or a file with one; also its path.
 
     Arguments:
-        run: the run directory or checkpoint file.
+        run: the run directory, checkpoint file, or file of safetensors.
         note: takes a line for every damaged file that was skipped.
 
     Raises:
@@ -129,7 +131,7 @@ def open_checkpoint(run: Path, note: Callable[[str], None]) -> tuple[Path, Check
     run = user_path(run)
     with explained("read", run):
         if run.is_file():
-            return run, load_checkpoint(run, named)
+            return run, load_tensors(run) if is_tensors(run) else load_checkpoint(run, named)
     for _ in range(_LOOKS):
         lines: list[str] = []
         if (found := first_good(_saved(run)[::-1], lines.append)) is not None:
@@ -177,6 +179,24 @@ def check_run(run: Path) -> None:
         if run.is_file():
             return
     _saved(run)
+
+
+def check_cell(origin: str, saved: Mapping[str, Any], cell: Mapping[str, Any]) -> None:
+    """Refuse to start a training of another cell from a run's parameters.
+
+    Arguments:
+        origin: what the user called the run.
+        saved: its cell, resolved.
+        cell: the cell to train, resolved.
+
+    Raises:
+        OptionError: they differ in name, width or layers.
+    """
+    if (its := spec(saved)) != (wanted := spec(cell)):
+        raise OptionError(
+            f"{origin} has parameters of the cell {its}, but the cell to train is {wanted}; to "
+            "start from it, leave the cell out or give the same one"
+        )
 
 
 def saved_network(run: Path) -> dict[str, Any]:

@@ -57,16 +57,24 @@ def read_settings(
         typed["recipe"] = _recipe_like(like, typed.get("recipe"), registry)
     if states_width([typed.get("cell"), _pairs("cell", options.get("cell", ()))]):
         typed.setdefault("parameters", None)  # overrides the one of a recipe or file
-    if isinstance(origin := typed.get("init_from", below.get("init_from")), str):
+    origin, network = typed.get("init_from", below.get("init_from")), {}
+    if isinstance(origin, str):
         from charrnn_core.runs.opening import saved_network  # numpy would slow --help down
 
+        network = saved_network(Path(origin))
         # Its width is already known, so a recipe must not resize it.
-        below = {"parameters": None, **saved_network(Path(origin)), **below}
+        below = {"parameters": None, **network, **below}
     settings = RunConfig.read(layered(below, typed), registry)
     given = {kind: _pairs(kind, options.get(kind, ())) for kind in WITH_OPTIONS}
     if learning_rate is not None:
         given["optimizer"]["learning_rate"] = learning_rate
-    return watched(_with_options(settings, given), quiet, observers)
+    settings = _with_options(settings, given)
+    if network:
+        from charrnn_core.runs.opening import check_cell
+
+        cell = (registry or Registry.installed()).resolve("cell", settings.cell)
+        check_cell(str(origin), network["cell"], cell.table())
+    return watched(settings, quiet, observers)
 
 
 def _with_options(settings: RunConfig, given: Mapping[str, Mapping[str, str]]) -> RunConfig:

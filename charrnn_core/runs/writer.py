@@ -225,7 +225,7 @@ class RunWriter(RunDirectory):
             StorageError: something cannot be removed.
         """
         with self.writing(), explained("remove", self.path):
-            for folder in (self.checkpoints, self.plugins):
+            for folder in (self.checkpoints, self.plugins, self.observers):
                 if folder.exists():
                     shutil.rmtree(folder)
             logs = (self.metrics_file, self.samples_file, self.incidents_file)

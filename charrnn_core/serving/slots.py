@@ -1,12 +1,14 @@
 """Slots on the device: a program of fixed shape in which every stream is a request of its own."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import PartitionSpec
 
 from charrnn_core.arrays import Array, Logits, Tree
 from charrnn_core.cell import Params
@@ -106,6 +108,7 @@ class Slots:
         self._begin = Program(rows.begin, static=["count"])
         self._advance = Program(rows.advance, static=["scored"])
         self._state = self._begin(self._params, count=count)
+        self._before: dict[int, tuple[npt.NDArray[Any], Array]] = {}
 
     def __call__(self, turn: Turn, scored: bool = False) -> Told:
         """Take a turn, and return what came of it, as arrays that may still be computed.
@@ -113,14 +116,19 @@ class Slots:
         Arguments:
             scored: whether to tell of log-probabilities.
         """
-        turn = Turn(
-            *jax.device_put(
-                (turn.ids, turn.begins, turn.keys, turn.rows, turn.how),
-                (self._places.by_column, *[self._places.by_row] * 4),
-            )
-        )
+        turn = self._placed(turn)
         self._state, told = self._advance(self._params, self._state, turn, scored=scored)
         return told
+
+    def _placed(self, turn: Turn) -> Turn:
+        """Return a turn on the devices, where what is as in the turn before lies already."""
+        leaves, structure = jax.tree.flatten(turn)
+        places = [self._places.by_column, *[self._places.by_row] * (len(leaves) - 1)]
+        for index, (leaf, place) in enumerate(zip(leaves, places, strict=True)):
+            if index not in self._before or not np.array_equal(leaf, self._before[index][0]):
+                leaf = leaf.copy()
+                self._before[index] = leaf, jax.device_put(leaf, place)
+        return jax.tree.unflatten(structure, [self._before[i][1] for i in range(len(leaves))])
 
     def reset(self) -> None:
         """Begin afresh, after a failure."""
@@ -136,16 +144,34 @@ class _Rows:
     places: Places
 
     def begin(self, params: Params, *, count: int) -> _State:
+        return by_rows(self._fresh(params, count), count, self.places.mesh)
+
+    def _fresh(self, params: Params, count: int) -> _State:
         logits = jnp.zeros((count, self.network.symbols))
         carry = self.network.initial_carry(params, count)
-        state = _State(carry, logits, self.chain.init(count), jnp.zeros(count, jnp.int32))
-        return by_rows(state, count, self.places.mesh)
+        return _State(carry, logits, self.chain.init(count), jnp.zeros(count, jnp.int32))
 
     def advance(
         self, params: Params, state: _State, turn: Turn, *, scored: bool
     ) -> tuple[_State, Told]:
+        # Each device has slots of its own and never waits for another: with an exchange between
+        # them, calls that are in flight at the same time, as of two models, may wait for ever.
+        by_row, by_column = PartitionSpec("data"), PartitionSpec(None, "data")
+        turn_lies = Turn(by_column, by_row, by_row, by_row, Shaping(*[by_row] * len(turn.how)))
+        on_each = jax.shard_map(
+            partial(self._advance, scored=scored),
+            mesh=self.places.mesh,
+            in_specs=(PartitionSpec(), by_row, turn_lies),
+            out_specs=(by_row, by_column),
+            check_vma=False,  # loops of samplers start from constants
+        )
+        return on_each(params, state, turn)
+
+    def _advance(
+        self, params: Params, state: _State, turn: Turn, *, scored: bool
+    ) -> tuple[_State, Told]:
         count, symbols = state.logits.shape
-        state = restart(turn.begins, state, self.begin(params, count=count))
+        state = restart(turn.begins, state, self._fresh(params, count))
         step = self.network.stepper(params, state.carry, count)
         draws = (turn.ids < 0).astype(jnp.int32)
         places = state.drawn[None] + jnp.cumsum(draws, axis=0) - draws
@@ -177,8 +203,7 @@ class _Rows:
             return _State(carry, logits, memory, state.drawn + (ids < 0).astype(jnp.int32)), told
 
         items = turn.ids, places, jax.vmap(noise_at)(places)
-        state, told = jax.lax.scan(character, state, items)
-        return by_rows(state, count, self.places.mesh), told
+        return jax.lax.scan(character, state, items)
 
     def _chained(self, keys: Array, state: _State) -> tuple[Logits, Tree]:
         """Shape every slot with the chain as if it were alone."""

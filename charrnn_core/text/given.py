@@ -1,5 +1,6 @@
 """Texts that a program has, in place of a source."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,15 @@ def is_text(source: Any) -> bool:
     if isinstance(source, str):
         return "\n" in source
     return isinstance(source, Corpus | list | tuple)
+
+
+def is_file(text: str) -> bool:
+    """Return whether a text is also the name of a file, which may be meant instead.
+
+    >>> is_file("Ho ho ho."), is_file("/dev/null")
+    (False, True)
+    """
+    return not is_text(text) and os.path.exists(text)
 
 
 def as_source(source: Any) -> Any:

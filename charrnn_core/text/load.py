@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn_core.blame import Call
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.errors import CorpusError
+from charrnn_core.errors import CorpusError, expect
 from charrnn_core.files.atomic import cache_directory
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref, source_ref
@@ -44,6 +44,7 @@ def read_corpus(
     >>> read_corpus("python-docs").name
     'python-docs'
     """
+    expect("source", source, str | Ref, "a source spec, such as 'gutenberg:520', or a path")
     ref = source_ref(source) if isinstance(source, str) else source
     if isinstance(ref.given, Corpus):
         return _not_empty(ref.given)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from charrnn_core.errors import UnknownNameError
+from charrnn_core.errors import UnknownNameError, expect
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.public import public
 from charrnn_core.registry.distribution import OF_A_PROGRAM
@@ -20,6 +20,7 @@ from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.model import read_config
 from charrnn_core.runs.of_text import OfText
+from charrnn_core.runs.opening import check_cell
 from charrnn_core.runs.replacing import replacing
 from charrnn_core.runs.settings import CHANGES
 from charrnn_core.runs.writer import RunWriter
@@ -30,7 +31,6 @@ from charrnn_core.training.agreement import config_of_leader, demand_same
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.fitting import note_fewer_devices
 from charrnn_core.training.loop import UPDATES_PER_CALL, room_of_a_call
-from charrnn_core.training.origin import Origin
 from charrnn_core.training.part import Part
 from charrnn_core.training.resuming import (
     Changes,
@@ -41,6 +41,7 @@ from charrnn_core.training.resuming import (
 )
 from charrnn_core.training.run import TrainingRun
 from charrnn_core.training.setup import TrainingSetup, prepare
+from charrnn_core.training.starting_point import StartingPoint
 from charrnn_core.training.state import TrainState
 from charrnn_core.training.trained import Trained
 
@@ -92,6 +93,10 @@ def train(
     >>> trained.reason, trained.held_out.split
     ('finished', 'last-10%')
     """
+    expect("config", config, RunConfig | None, "a RunConfig, such as RunConfig(cell='elman:64')")
+    expect("out", out, str | Path | RunWriter | None, "a run directory")
+    expect("observers", observers, Iterable, "a list of observers")
+    expect("plugins", plugins, Iterable, "a list of what the program offers")
     keep_programs()
     config = config or RunConfig()
     context = TrainingContext.of(
@@ -159,6 +164,7 @@ def resume(
 
         resume("runs/elman-python-docs-1", budget={"epochs": 20})
     """
+    expect("run", run, str | Path | RunWriter, "a run directory")
     for name in allow:
         if name not in CHANGES:
             raise UnknownNameError("change to allow", name, CHANGES)
@@ -200,17 +206,15 @@ def continue_training(run: RunWriter, context: TrainingContext, changes: Changes
 def train_from_the_start(
     config: RunConfig, writer: RunWriter, context: TrainingContext
 ) -> Trained | None:
-    """Train in a claimed directory, from random parameters or another run's parameters.
-
-    Returns None where another process leads.
-    """
+    """Train in a claimed directory, from random or a run's parameters; None if another leads."""
     demand_same(config, context)
     if config.init_from is None:
         setup = prepare(config, context)
         _compile_ahead(setup, context)
         state = setup.trainer.init()
     else:
-        origin = Origin.read(config.init_from, context.note)
+        origin = StartingPoint.read(config.init_from, context.note)
+        check_cell(origin.name, origin.cell, config.cell.table())  # sooner than the text is read
         setup = prepare(
             config,
             context,

@@ -18,7 +18,8 @@ from charrnn_core.runs.curves import Curve, chart
 from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.loop_state import LoopState
 from charrnn_core.runs.model import Model
-from charrnn_core.terminal import printable
+from charrnn_core.runs.overview import spec
+from charrnn_core.terminal import number, printable
 from charrnn_core.training.policy import Policy
 
 _INCIDENTS = {
@@ -60,6 +61,16 @@ class Trained:
     spent: TimeSpent = TimeSpent()
     history: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
+    def __repr__(self) -> str:
+        """Return what came of it, on one line."""
+        result = ""
+        if (found := self.held_out) is not None:
+            nats, bits = (number(each, 4) for each in (found.nats_per_char, found.bits_per_char))
+            result = f", held-out {nats} nats, {bits} bits per {found.symbol}"
+        cell, size = spec(self.model.config.cell.table()), f"{self.model.parameters:,} parameters"
+        what = f"{cell} with {size}, {self.reason}, {self._made()}"
+        return f"<Trained {self.directory}: {what}{result}>"
+
     def lines(self) -> list[str]:
         """Return what the user should see: the result, and what to do next."""
         return [*self._result(), *self.remarks, *self._next()]
@@ -75,9 +86,8 @@ class Trained:
     def _next(self) -> list[str]:
         """Return what the training took, where it is, and what to do with it."""
         directory = RunDirectory(self.directory)
-        made = "1 update" if self.updates == 1 else f"{self.updates:,} updates"
         lines = [
-            f"time      {self.spent.line()}; {made}",
+            f"time      {self.spent.line()}; {self._made()}",
             f"run       {shlex.quote(str(self.directory))}",
         ]
         if self.reason == "interrupted":
@@ -89,6 +99,9 @@ class Trained:
             f"report    {directory.command('report', self.directory)}",
             f"export    {directory.command('export', self.directory)}",
         ]
+
+    def _made(self) -> str:
+        return "1 update" if self.updates == 1 else f"{self.updates:,} updates"
 
     def _repr_html_(self) -> str:
         """Return the result and the learning curve for a notebook."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from charrnn_core.console.layout import room
-from charrnn_core.terminal import emit, say_json
+from charrnn_core.terminal import emit, say_json, to_stderr
 
 
 @click.command()
@@ -33,6 +33,8 @@ def doctor(
     settings = read_settings(
         None, {"source": source, **chosen}, {"source": source_opt}, registry=registry
     )
+    if not as_json:
+        to_stderr(f"reading {source or settings.source.use} ...")
     found = examine(settings, registry)
     if not no_probe:
         use_every_core()

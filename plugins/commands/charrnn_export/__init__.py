@@ -1,1 +1,1 @@
-"""The command ``charrnn export``: a model as one file that others can use without charrnn."""
+"""The command ``charrnn export``: a model as one file that others can use."""

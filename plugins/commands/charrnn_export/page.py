@@ -1,27 +1,34 @@
 """The page of a model: what it says of the run, and the code that runs the model."""
 
 import math
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import PurePath
 
 from charrnn_core.javascript.bundle import engine, model_data
 from charrnn_core.page.writer import writer_page
+from charrnn_export.about import text_name
+from charrnn_export.target import Made
 from charrnn_export.variant import Variant
 
 
-def html(variant: Variant) -> str:
+def made(variant: Variant) -> Made:
     """Return the page."""
+    return Made(html(variant).encode(), _remarks(variant))
+
+
+def html(variant: Variant) -> str:
+    """Return the page as text."""
     model = variant.model
     code = engine(variant.compiled)
     network = model.network
     data = model_data(variant.compiled, model.alphabet, network.separator, variant.float16)
     about = (
-        f"It has {model.parameters:,} parameters and has read {_text(variant)}. "
+        f"It has {model.parameters:,} parameters and has read {text_name(variant)}. "
         f"It reads one {model.alphabet.unit} after another and says which comes next."
     )
     return writer_page(
-        f"{_cell(variant)} on {_text(variant)}",
+        f"{_cell(variant)} on {text_name(variant)}",
         about,
         _facts(variant),
         "Everything runs in this file: it sends nothing, and works offline.",
@@ -39,7 +46,7 @@ def _facts(variant: Variant) -> list[tuple[str, str]]:
     counts = {True: "included", False: "left out"}[variant.has_counts] if variant.counts else "none"
     return [
         ("Cell", _cell(variant)),
-        ("Text", _text(variant)),
+        ("Text", text_name(variant)),
         ("Parameters", f"{model.parameters:,}"),
         ("Alphabet", f"{len(model.alphabet):,} symbols"),
         ("Held-out text", held_out),
@@ -56,9 +63,12 @@ def _cell(variant: Variant) -> str:
     return f"{cell.use}: {options}" if options else cell.use
 
 
-def _text(variant: Variant) -> str:
-    """Return the name of the text; of a file, not the folder, which is nobody's business."""
-    return PurePath(str(variant.model.table["corpus"]["name"])).name
+def _remarks(variant: Variant) -> Iterator[str]:
+    if short := variant.compiled.short:
+        yield (
+            f"numbers   the cell computes in {short}, where a sum depends on its order: the page's "
+            "log-probabilities are off by some thousandths"
+        )
 
 
 def _file(name: str) -> str:

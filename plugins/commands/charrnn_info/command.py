@@ -37,7 +37,8 @@ def info(run: Path, as_json: bool, best: bool) -> None:
         say_json(for_json(table))
         return
     history = read_history(run) if user_path(run).is_dir() else None
-    shown = lines(table, room(), history and history.evaluation, _curve(history))
+    evaluation = history.evaluation if history else table.get("evaluation")
+    shown = lines(table, room(), evaluation, _curve(history))
     emit("".join(f"{line}\n" for line in shown))
 
 

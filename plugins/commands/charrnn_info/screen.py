@@ -28,7 +28,7 @@ def lines(
     Arguments:
         table: from `charrnn_core.runs.model.describe_run`.
         width: the width of the terminal; None does not wrap lines.
-        evaluation: the result of the run at its end, of all of the held-out text.
+        evaluation: the result of a training at its end, of all of the held-out text.
         curve: the lines of the learning curve, which follow the result.
     """
     parts = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ORDERS: dict[str, Callable[["Overview"], Any]] = {
     "name": lambda run: run.path.name,
     "date": lambda run: run.changed,
-    "bits": lambda run: (run.bits is not None, -(run.bits or 0)),
+    "bits": lambda run: (run.bits is None, run.bits or 0),
     "time": lambda run: run.seconds or 0,
     "size": lambda run: run.bytes,
 }
@@ -39,7 +39,8 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
     type=click.Choice(list(_ORDERS)),
     default="date",
     show_default=True,
-    help="What comes last: the last name, or the newest, best, longest or largest run.",
+    help="What to sort by: the newest, longest or largest run comes last; the one with the fewest "
+    "bits comes first, and those without a result last.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run.")
 @click.pass_context

@@ -7,6 +7,7 @@ import click
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.registry.spec import parse_refs
+from charrnn_core.terminal import to_stderr
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -91,6 +92,7 @@ def serve(
         import uvicorn  # noqa: F401  # the same
     except ImportError as error:
         raise CharRNNError(f"{error.name} is missing; pip install 'charrnn[serve]'") from None
+    to_stderr(f"loading {', '.join(map(str, runs))} ...")
     use_every_core()
     from charrnn_serve.running import Settings, run_server
 

@@ -34,10 +34,11 @@ _BAR_RANK = 4
 
 
 class Line:
-    """A progress bar with text beside it, on one line of any width."""
+    """A progress bar with text beside it, on one line of any width; `train` names that loss."""
 
     def __init__(self) -> None:
         self.progress: float | None = None
+        self.train = "train"
         self.parts = [Part("compiling", 0)]
 
     def show(self, event: Stepped, held_out: float) -> None:
@@ -46,14 +47,14 @@ class Line:
         parts = [
             Part(f"{event.progress:4.0%}", 0, "progress.percentage"),
             Part(f"epoch {event.epoch:.1f}", 6),
-            Part(f"train {number(event.train_nats_per_char, 3)}", 3),
+            Part(f"{self.train} {number(event.train_nats_per_char, 3)}", 3),
             Part(f"held-out {number(held_out, 3)} nats", 1, "bold"),
             Part(f"{number(held_out / math.log(2), 3)} bits", 7),
             Part(f"{_speed(event.characters_per_second)} chars/s", 5),
             Part(f"{clock(event.seconds_left)} left", 2, "progress.remaining"),
         ]
         if math.isnan(held_out):
-            parts[2:5] = [Part(f"train {number(event.train_nats_per_char, 3)} nats", 3)]
+            parts[2:5] = [Part(f"{self.train} {number(event.train_nats_per_char, 3)} nats", 3)]
         self.parts = parts
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

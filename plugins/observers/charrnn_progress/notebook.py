@@ -15,7 +15,7 @@ from charrnn_core.runs.directory import RunDirectory
 from charrnn_core.runs.metrics import read_course
 from charrnn_core.terminal import printable
 from charrnn_progress.line import Line
-from charrnn_progress.words import introduction, sample_heading
+from charrnn_progress.words import introduction, name_of_training_loss, sample_heading
 
 _SECONDS_BETWEEN = 0.5
 _SIZE = 640, 280
@@ -47,6 +47,7 @@ class NotebookProgress:
         self._course = read_course(file, {"step": event.step}, event.symbols)
         self._unit = "byte" if event.config["alphabet"] == "bytes" else "character"
         self._introduction = introduction(event)
+        self._line.train = name_of_training_loss(event)
         self._show()
 
     def on_step(self, event: Stepped) -> None:

@@ -13,7 +13,7 @@ from charrnn_core.events import Ended, Incident, Sampled, Started, Stepped
 from charrnn_core.terminal import number, outlet, printable
 from charrnn_progress.line import Line, clock
 from charrnn_progress.notebook import NotebookProgress, in_notebook
-from charrnn_progress.words import introduction, sample_heading
+from charrnn_progress.words import introduction, name_of_training_loss, sample_heading
 
 _SECONDS_BETWEEN_LINES = 10.0
 _INDENT = 4
@@ -47,6 +47,7 @@ class ProgressObserver:
         self._said = time.monotonic()
 
     def on_start(self, event: Started) -> None:
+        self._line.train = name_of_training_loss(event)
         for line in introduction(event):
             self._say(line)
         if self._moves:
@@ -65,7 +66,7 @@ class ProgressObserver:
                 held_out = f"  held-out {number(self._held_out, 3)} nats ({number(bits, 3)} bits)"
             self._say(
                 f"{event.progress:4.0%}  epoch {event.epoch:.1f}  "
-                f"train {number(self._train, 3)} nats{held_out}  "
+                f"{self._line.train} {number(self._train, 3)} nats{held_out}  "
                 f"{event.characters_per_second:,.0f} chars/s  {clock(event.seconds_left)} left"
             )
 

@@ -27,6 +27,11 @@ def introduction(event: Started) -> list[str]:
     return lines
 
 
+def name_of_training_loss(event: Started) -> str:
+    """Say what a training loss is of; held-out losses are of the network with its counts."""
+    return "train (net)" if event.config.get("counts") else "train"
+
+
 def sample_heading(event: Sampled, held_out: float, train: float) -> str:
     """Say when a sample was written, and how good the model was, as far as that is known."""
     losses = (("held-out", held_out), ("train", train))

@@ -1,6 +1,6 @@
 """Another run's parameters, from which a new training starts, also on a text with new symbols."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ _NAMED = 20
 
 
 @dataclass(frozen=True)
-class Origin:
+class StartingPoint:
     """Where a training starts.
 
     Arguments:
@@ -30,23 +30,26 @@ class Origin:
         checkpoint: its parameters.
         chosen: which of its models it is, in words.
         alphabet: the symbols that it knows.
+        cell: its cell, resolved.
     """
 
     name: str
     checkpoint: Checkpoint
     chosen: str
     alphabet: Alphabet
+    cell: Mapping[str, Any]
 
     @classmethod
-    def read(cls, name: str, note: Callable[[str], None]) -> "Origin":
+    def read(cls, name: str, note: Callable[[str], None]) -> "StartingPoint":
         """Read the best model of a run, or a checkpoint.
 
         Raises:
             StorageError: there is none, or it is damaged.
         """
         opened = open_model(Path(name), note)
-        alphabet = alphabet_of(read_manifest(opened.path, opened.checkpoint.table))
-        return cls(name, opened.checkpoint, str(opened.chosen), alphabet)
+        table = read_manifest(opened.path, opened.checkpoint.table)
+        chosen, cell = str(opened.chosen), table["config"]["cell"]
+        return cls(name, opened.checkpoint, chosen, alphabet_of(table), cell)
 
     @property
     def of_text(self) -> OfText:
