@@ -207,10 +207,7 @@ def continue_training(run: RunWriter, context: TrainingContext, changes: Changes
 def train_from_the_start(
     config: RunConfig, writer: RunWriter, context: TrainingContext
 ) -> Trained | None:
-    """Train in a claimed directory, from random parameters or another run's parameters.
-
-    Returns None where another process leads.
-    """
+    """Train in a claimed directory, from random or a run's parameters; None if another leads."""
     demand_same(config, context)
     if config.init_from is None:
         setup = prepare(config, context)
