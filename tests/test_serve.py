@@ -96,10 +96,12 @@ def served(run: Path, *options: str) -> Iterator[Client]:
             said.append(line)
             if line.startswith("http://"):
                 break
-        assert said and said[-1].startswith("http://"), said
-        assert said[0] == f"loading {run} ...\n"  # before seconds of silence
-        yield Client(int(said[-1].rsplit(":", 1)[1]), process.pid)
-        process.send_signal(signal.SIGTERM)
+        try:
+            assert said and said[-1].startswith("http://"), said
+            assert said[0].startswith(f"loading {run}")  # before seconds of silence
+            yield Client(int(said[-1].rsplit(":", 1)[1]), process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)
 
 
@@ -428,6 +430,23 @@ def test_the_page_writes_and_scores(ask, run):
         assert "'Q'" in tab.inner_text("#status")
         browser.close()
     assert [fault for fault in faults if "400 (Bad Request)" not in fault] == []
+
+
+@pytest.mark.slow
+def test_two_models_at_an_address_of_ipv6(run, tmp_path):
+    dogs = shutil.copytree(run, tmp_path / "dogs")
+    with (
+        served(run, str(dogs), "--host", "::1", "--slots", "2") as ask,
+        contextlib.closing(http.client.HTTPConnection("::1", ask.port)) as connection,
+    ):
+        for model in ("cats", "dogs", "mice"):
+            body = json.dumps({"model": model, "prompt": "the ", "max_tokens": 5, "seed": 1})
+            connection.request("POST", "/v1/completions", body)  # Host: [::1]:PORT
+            answer = connection.getresponse()
+            assert answer.status == (404 if model == "mice" else 200)
+            assert model in answer.read().decode()
+        connection.request("GET", "/health", headers={"Host": "evil.example"})
+        assert connection.getresponse().status == 400
 
 
 def test_the_client_of_openai_works_as_it_is(ask):

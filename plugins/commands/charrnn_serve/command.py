@@ -1,5 +1,6 @@
 """The command ``charrnn serve``; it imports what needs jax when it runs, to keep --help fast."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -102,7 +103,7 @@ def serve(
             host=host,
             port=port,
             token=token,
-            hosts=[*_LOOPBACK, host, *names] if host not in ("0.0.0.0", "::") else ["*"],
+            hosts=_hosts(host, names),
             slots=slots,
             waiting=waiting,
             seconds=seconds,
@@ -111,3 +112,10 @@ def serve(
             last=not best,
         ),
     )
+
+
+def _hosts(host: str, names: Sequence[str]) -> list[str]:
+    """Return what the Host header may say, where an address of IPv6 stands in brackets."""
+    if host in ("0.0.0.0", "::"):
+        return ["*"]
+    return [f"[{name}]" if ":" in name else name for name in (*_LOOPBACK, host, *names)]
