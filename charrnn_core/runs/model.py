@@ -76,7 +76,8 @@ class Model:
         cell, nats = spec(self.config.cell.table()), self.table.get("held_out_nats_per_char")
         known = f", held-out {number(nats, 4)} nats" if isinstance(nats, float) else ""
         size = f"{self.parameters:,} parameters, {len(self.alphabet):,} symbols"
-        return f"<Model {cell}: {size}, from {self.chosen}{known}>"
+        chosen = f", from {self.chosen}" if "step" in self.table else ""  # not made by hand
+        return f"<Model {cell}: {size}{chosen}{known}>"
 
     @property
     def parameters(self) -> int:
