@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
 from charrnn_core.devices import use_every_core
+from charrnn_core.errors import RunCompleteError
 from charrnn_core.registry.options import annotations, placeholder
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -167,35 +168,58 @@ def _check_resume(ctx: click.Context) -> click.Command:
 @_observer_options
 @_process_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
+@click.option("--or-resume", is_flag=True, help="Go on with the run in --out if it is begun.")
 @click.option("--from-first-update", is_flag=True, help="Count --minutes from the first update.")
 @click.option("--self-check-resume", is_flag=True, help="Only check that resuming is exact.")
 @click.pass_context
 def run(
     ctx: click.Context,
     out: Path | None,
+    or_resume: bool,
     from_first_update: bool,
     self_check_resume: bool,
     processes: dict[str, Any],
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
+    from charrnn_core.runs.attempt import attempt
     from charrnn_core.runs.writer import RunWriter
 
     if self_check_resume:
         ctx.invoke(_check_resume(ctx), **given)
     registry = Registry.installed()
     settings = read_typed(given, registry)
-    use_every_core(least=settings.shards or 1)
     if from_first_update and settings.minutes is None:
         raise click.UsageError("--from-first-update needs --minutes; add --minutes FLOAT")
-    if processes:
-        debug = ctx.find_root().params["debug"]
-        together.run(processes, settings, out, registry, from_first_update, given["quiet"], debug)
-        return
+    if or_resume and out is None:
+        raise click.UsageError("--or-resume needs --out; add --out DIRECTORY")
     # The directory is claimed before jax is imported, so that a second run fails at once.
-    with RunWriter.claim(settings, out, registry) as writer:
+    opened = functools.partial(attempt if or_resume else RunWriter.claim, settings, out, registry)
+    if processes:
+        use_every_core(least=settings.shards or 1)
+        debug = ctx.find_root().params["debug"]
+        together.run(
+            processes, settings, opened, registry, from_first_update, given["quiet"], debug
+        )
+        return
+    with opened() as writer:
+        use_every_core(least=writer.shards)
+        if writer.config is None:  # an earlier attempt has begun it
+            _go_on(writer, settings, given["quiet"])
+            return
         more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
         _train(lambda api, **how: api.train(**more, **how), quiet=given["quiet"])
+
+
+def _go_on(writer: Any, settings: RunConfig, quiet: bool) -> None:
+    """Resume the run of an earlier attempt, unless that has completed it."""
+    from charrnn_core.runs.attempt import new_budget
+
+    how = {"budget": new_budget(writer, settings), "quiet": quiet}
+    try:
+        _train(lambda api, **more: api.resume(writer, **how, **more), quiet=quiet)
+    except RunCompleteError as error:
+        to_stderr(f"note: {error}")
 
 
 @click.command()
