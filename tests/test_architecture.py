@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "evaluation": {"engine", "files", "network", "page", "registry", "runs", "sampling", "text"},
     "inspection": {"engine", "network", "text"},
     "training": {
+        "console",
         "engine",
         "evaluation",
         "files",

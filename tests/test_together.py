@@ -57,7 +57,7 @@ def test_what_is_said_of_the_others_has_to_make_sense(how, message):
 
 def test_the_command_line_says_so_too(charrnn):
     done = charrnn("run", "--num-processes", 2)
-    assert done.returncode == 2 and "Error: to train with other processes, all of" in done.stderr
+    assert done.returncode == 2 and "Error: to work with other processes, all of" in done.stderr
 
 
 VARIATIONS = {
@@ -392,3 +392,39 @@ def test_what_is_piped_into_the_leader_all_read(tmp_path, text):
     for name in ("piped", "read"):
         done(tmp_path, 2, 1, "resume", name, "--chars", 12_000, "--quiet")
     demand_same_runs(tmp_path / "read", tmp_path / "piped")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--mix", "ngram", "--streams", 8), ("--dynamic",)])
+def test_a_text_is_scored_by_all_and_only_the_leader_has_the_run(tmp_path, text, more):
+    """Other streams of a device round differently, as a batch of another size does."""
+    done(tmp_path, 1, 1, *command("run", shards=1), explicit=False)
+    (tmp_path / "other.txt").write_text(TEXT[:5000])
+    results = []
+    for count in (1, 2):
+        arguments = ("eval", "run", "--json", "--source", "other.txt", *more)
+        each = {1: ((), {"HOME": str(tmp_path / "nobody")})}
+        with Training(tmp_path, count, 1, *arguments, each=each, explicit=count > 1) as scoring:
+            assert scoring.wait() == [0] * count, [scoring.printed(i) for i in range(count)]
+        results.append(json.loads(scoring.printed(0, "out")))
+    assert [scoring.printed(1, kind) for kind in ("out", "err")] == ["", ""]
+    one, two = results
+    assert one.keys() == two.keys() and one["characters"] == 5000
+    compared = 0
+    for name in ("alone", "mixed", "dynamic"):
+        assert (one[name] is None) == (two[name] is None)
+        if one[name] is not None:
+            compared += 1
+            assert two[name]["nats_per_char"] == pytest.approx(one[name]["nats_per_char"], abs=1e-5)
+    assert compared == 1 + bool(more)
+    assert two["nats_per_char"] == pytest.approx(one["nats_per_char"], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_every_character_has_the_bits_that_one_process_finds(tmp_path, text):
+    done(tmp_path, 1, 1, *command("run", shards=1), explicit=False)
+    (tmp_path / "other.txt").write_text(TEXT[:3000])
+    one = done(tmp_path, 1, 1, "score", "run", "other.txt", explicit=False).printed(0, "out")
+    two = done(tmp_path, 3, 1, "score", "run", "other.txt").printed(0, "out")
+    bits = [[json.loads(line)["bits"] for line in each.splitlines()] for each in (one, two)]
+    assert len(bits[0]) == 3000 and bits[1] == pytest.approx(bits[0], abs=1e-4)

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
+from charrnn_core.console.process_options import process_options
 from charrnn_core.devices import use_every_core
 from charrnn_core.errors import RunCompleteError
 from charrnn_core.registry.options import annotations, placeholder
@@ -102,52 +103,6 @@ def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_PROCESSES = (
-    click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
-    click.option("--num-processes", type=int, metavar="INT", help="How many train together."),
-    click.option("--process-id", type=int, metavar="INT", help="Which this is, from 0."),
-    click.option(
-        "--distributed",
-        is_flag=False,
-        flag_value="auto",
-        type=click.Choice(["auto", "slurm", "ompi", "mpi4py", "k8s"]),
-        help="Train with the other processes of this launcher.",
-    ),
-    click.option(
-        "--heartbeat",
-        type=float,
-        metavar="FLOAT",
-        help="Seconds of silence after which a process counts as lost.  [default: 20]",
-    ),
-)
-
-
-def _process_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options for training with other processes, as one dict, ``processes``."""
-
-    @functools.wraps(function)
-    def wrapped(
-        *args: Any,
-        coordinator: str | None,
-        num_processes: int | None,
-        process_id: int | None,
-        distributed: str | None,
-        heartbeat: float | None,
-        **given: Any,
-    ) -> None:
-        explicit = {"coordinator": coordinator, "count": num_processes, "number": process_id}
-        how = {name: value for name, value in explicit.items() if value is not None}
-        if distributed is not None:
-            how["launcher"] = distributed
-        if heartbeat is not None:
-            how["heartbeat"] = heartbeat
-        function(*args, processes=how, **given)
-
-    for option in reversed(_PROCESSES):
-        wrapped = option(wrapped)
-    return wrapped
-
-
 def _check_resume(ctx: click.Context) -> click.Command:
     """Return ``charrnn check resume``, another plugin's, for its alias."""
     root = ctx.find_root()
@@ -166,7 +121,7 @@ def _check_resume(ctx: click.Context) -> click.Command:
 @click.option("--like", cls=Naming, names=imitations, metavar="NAME", help="Imitate another system")
 @click.option("--config", type=click.Path(path_type=Path), help="Read settings from a TOML file.")
 @_observer_options
-@_process_options
+@process_options(click.option)
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
 @click.option("--or-resume", is_flag=True, help="Go on with the run in --out if it is begun.")
 @click.option("--from-first-update", is_flag=True, help="Count --minutes from the first update.")
@@ -238,7 +193,7 @@ def _go_on(writer: Any, settings: RunConfig, quiet: bool) -> None:
 @click.option("--source", metavar="SPEC", help="Where the text is now, if it has moved.")
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
 @_observer_options
-@_process_options
+@process_options(click.option)
 def resume(
     run: Path,
     allow_change: tuple[str, ...],

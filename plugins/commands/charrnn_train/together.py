@@ -5,7 +5,6 @@ that were given.
 """
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,8 +75,6 @@ def _opened(
     debug: bool,
 ) -> Iterator[tuple[Any, Any]]:
     """Join the other processes; the leader opens the run's directory, the others know its path."""
-    # Before jax is imported: else its C++ tells in many lines, too, that a process is lost.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from charrnn_core.runs.compiled import keep_programs
     from charrnn_core.runs.writer import RunWriter
     from charrnn_core.training.joining import Joining
