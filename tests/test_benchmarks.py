@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,6 +126,13 @@ def test_pages(small_run, text_file):
         pytest.skip("there is no chromium-headless-shell")
     printed = benchmark("pages.py", small_run, text_file)
     assert "recoloured in" in printed and "Done: 5000 characters" in printed
+
+
+@pytest.mark.slow
+def test_processes():
+    sizes = ("--hidden", 4, "--updates", 8, "--rounds", 1, "--hosts", 8, "--gigabits", 10)
+    printed = benchmark("processes.py", *sizes)
+    assert "| 4 | 0.0" in printed and re.search(r"\| 8 \| 10 \| \d+% \| \d+% \|", printed)
 
 
 def test_no_script_is_left_out():

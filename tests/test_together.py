@@ -16,6 +16,7 @@ from charrnn_core.errors import OptionError
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.training.joining import Joining
 from tests.conftest import PLAIN_OPTIONS
+from tests.loopback import running_mirror, status
 from tests.processes import Training, demand_same_runs, done, free_port
 from tests.resuming import assert_same, bits
 
@@ -377,7 +378,11 @@ def plugin(tmp_path):
 
     def write(name, code):
         path = tmp_path / f"{name}.py"
-        path.write_text(code)
+        offers = (
+            "from charrnn_core import SourcePlugin, hookimpl\n@hookimpl\ndef charrnn_sources():\n"
+            f"    yield SourcePlugin(name='{name}', target='{name}:none', summary='unused')\n"
+        )
+        path.write_text(code + offers)
         return [{number: (("--plugin", path), {})} for number in range(2)]
 
     return write
@@ -442,6 +447,25 @@ def test_only_the_leader_writes(tmp_path, text):
         assert any('"text.txt"' in call for call in calls)  # they are there to be found
         changes = re.compile("O_WRONLY|O_RDWR|O_CREAT| (creat|mkdir|rename|unlink|link|symlink)")
         assert [call for call in calls if str(run) in call and changes.search(call)] == []
+
+
+@pytest.mark.slow
+def test_four_processes_with_one_cache_make_one_download_and_one_encoding(tmp_path, plugin):
+    counted = plugin(
+        "counted",
+        "import charrnn_core.text.encode as encode, os\nencode.IN_MEMORY = 1000\n"
+        "write = encode.write_ids\ndef noted(*args):\n"
+        "    with open('encodings', 'a') as file:\n        file.write(f'{os.getpid()}\\n')\n"
+        "    write(*args)\nencode.write_ids = noted\n",
+    )
+    everywhere = {number: counted[0][0] for number in range(4)}
+    with running_mirror() as mirror:
+        reply = status(200, TEXT.encode(), **{"Content-Type": "text/plain; charset=utf-8"})
+        arguments = list(command("run", *PLAIN_OPTIONS, shards=4))
+        arguments[arguments.index("text.txt")] = mirror.serve("/tale.txt", reply)
+        done(tmp_path, 4, 1, *arguments, each=everywhere)
+        assert mirror.paths() == ["/tale.txt"]
+    assert len({*(tmp_path / "encodings").read_text().split()}) == 1  # process
 
 
 @pytest.mark.slow
