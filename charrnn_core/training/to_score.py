@@ -1,4 +1,4 @@
-"""The model that a command scores texts with, of this process or of many. Imports no jax itself."""
+"""The model that a command scores texts with, of this process or of many. Imports nothing heavy itself."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_core.devices import use_every_core
-from charrnn_core.runs.opening import check_run
 
 if TYPE_CHECKING:
     from charrnn_core.runs.model import Model
@@ -33,6 +32,8 @@ def model_to_score(
         debug: whether an error in one of many processes shows its traceback.
     """
     if not processes:
+        from charrnn_core.runs.opening import check_run
+
         check_run(run)
     use_every_core()
     if not processes:
