@@ -1,4 +1,4 @@
-"""The model that a command scores texts with, of this process or of many. Imports nothing heavy itself."""
+"""The model that a command scores texts with, of one process or of many. Imports nothing heavy."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
