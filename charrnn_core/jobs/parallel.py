@@ -9,8 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from charrnn_core.devices import cores
 from charrnn_core.errors import CharRNNError, TrainingError
@@ -25,85 +26,26 @@ _REMEDIES = {
     "ray": "pip install ray",
 }
 _PACKAGES = {"loky": "joblib", "dask": "distributed", "ray": "ray"}
-BACKENDS = tuple(_PACKAGES)
-"""Who starts the workers: loky on this machine, dask and ray on their clusters."""
 
 _SECONDS_BETWEEN_LOOKS = 0.2
+_IDLE_SECONDS = 2
+"""How long a worker waits for work; one whose starter was killed ends by that."""
 _MOST_LOSSES = 3
-_MEMORY = 0.75  # of a GPU, as jax takes it for one process
+_MEMORY = 0.75
+"""Which share of a GPU's memory jax takes by default."""
+
+T = TypeVar("T", bound=Training)
 
 
-def check_backend(backend: str | None) -> None:
+def check_backend(backend: str) -> None:
     """Check that what several trainings at a time take is installed.
 
     Raises:
         CharRNNError: a package is missing; the message says how to install it.
     """
-    for package in ("joblib", _PACKAGES.get(backend or "loky", "joblib")):
+    for package in ("joblib", _PACKAGES[backend]):
         if importlib.util.find_spec(package) is None:
             raise CharRNNError(f"{package} is missing; {_REMEDIES[package]}")
-
-
-def train_in_jobs(
-    trainings: Sequence[Training],
-    jobs: int,
-    surroundings: Surroundings,
-    *,
-    folder: Path,
-    backend: str | None = None,
-    tick: Callable[[Sequence[Training]], None] = lambda running: None,
-    ended: Callable[[Training, Ending], None] = lambda training, ending: None,
-) -> int | None:
-    """Run trainings, so many at a time, each in a process that a worker of joblib starts.
-
-    What a training computes does not depend on how many run beside it. If a worker is lost, what
-    the trainings had saved is resumed by others, a few times. At a signal, or if this process is
-    killed, all save and stop.
-
-    Arguments:
-        trainings: in the order in which they begin.
-        jobs: how many run at a time.
-        surroundings: what their processes find.
-        folder: where workers see whether this process still waits for them; it has to be the same
-            for all machines, as the directories of the trainings have to be.
-        backend: one of `BACKENDS`; None is that of `joblib.parallel_config`, by default loky.
-        tick: called several times a second, in a thread of its own, with those that run.
-        ended: called with each that has ended and how, but for those that were interrupted.
-
-    Returns:
-        The signal that interrupted it, or None.
-
-    Raises:
-        TrainingError: workers were lost several times without a training that ended in between.
-        CharRNNError: a package is missing, or a training cannot be begun; the others have stopped.
-    """
-    check_backend(backend)
-    if backend in (None, "loky"):
-        surroundings = with_a_share(surroundings, jobs)
-    due, file, over = list(trainings), folder / ".jobs.lock", threading.Event()
-    with Interruption(insistent=True) as interruption, Lifeline(file).held() as hold:
-
-        def watch() -> None:
-            try:
-                while not over.wait(_SECONDS_BETWEEN_LOOKS) and not interruption.has_come:
-                    tick(due[:jobs])
-            finally:
-                hold.close()
-            if interruption.has_come:
-                to_stderr("stopping once the trainings have saved; press Ctrl-C again to stop now")
-
-        with ThreadPoolExecutor(1) as pool:
-            watching = pool.submit(watch)
-            try:
-                with _chosen(backend):
-                    _work_off(due, jobs, _Task(surroundings, file), interruption, hold, ended)
-            except KeyboardInterrupt:
-                if not interruption.has_come:
-                    raise
-            finally:
-                over.set()
-        watching.result()
-    return interruption.signal
 
 
 def with_a_share(surroundings: Surroundings, jobs: int) -> Surroundings:
@@ -116,96 +58,194 @@ def with_a_share(surroundings: Surroundings, jobs: int) -> Surroundings:
     """
     shares = {
         "PJRT_NPROC": str(max(1, cores() // jobs)),
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_MEMORY / jobs:.3f}",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_MEMORY / jobs:.3g}",
     }
     shares = {name: value for name, value in shares.items() if name not in os.environ}
     return dataclasses.replace(surroundings, variables={**shares, **surroundings.variables})
 
 
-class _Answer(NamedTuple):
-    """What a worker says about a training: how it ended, or why it could not be begun."""
+@dataclass(frozen=True)
+class Jobs:
+    """How several trainings run at a time, each in a process that a worker of joblib starts.
 
-    training: Training
-    ending: Ending = Ending()
+    What a training computes does not depend on how many run beside it. If a worker is lost, what
+    the trainings had saved is resumed by others, a few times. At a signal, or if this process is
+    killed, all save and stop.
+
+    Arguments:
+        count: how many run at a time.
+        lock: a file that is locked while this process waits for the workers. They see it: on
+            other machines, too, so it has to be on a file system that all share, as the
+            directories of the trainings have to be.
+        surroundings: what the processes of trainings find.
+        backend: who starts the workers: loky on this machine, dask or ray on their clusters.
+    """
+
+    count: int
+    lock: Path
+    surroundings: Surroundings
+    backend: str = "loky"
+
+    def train(
+        self,
+        trainings: Sequence[T],
+        tick: Callable[[Sequence[T]], None] = lambda running: None,
+        ended: Callable[[T, Ending], None] = lambda training, ending: None,
+    ) -> int | None:
+        """Run trainings, in the order in which they begin.
+
+        Arguments:
+            trainings: those to run.
+            tick: called several times a second, in a thread of its own, with those that run.
+            ended: called with each that has ended and how, but for those that were interrupted.
+
+        Returns:
+            The signal that interrupted it, or None.
+
+        Raises:
+            TrainingError: workers were lost several times and no training ended in between.
+            CharRNNError: a package is missing, or a training cannot be begun; the others have
+                stopped.
+        """
+        check_backend(self.backend)
+        due, over = list(trainings), threading.Event()
+        with Interruption(insistent=True) as interruption, Lifeline(self.lock).held() as hold:
+
+            def watch() -> None:
+                try:
+                    while not over.wait(_SECONDS_BETWEEN_LOOKS) and not interruption.has_come:
+                        tick(due[: self.count])
+                finally:
+                    hold.close()
+                if interruption.has_come:
+                    to_stderr("stopping once all have saved; press Ctrl-C again to stop them now")
+
+            with ThreadPoolExecutor(1) as pool:
+                watching = pool.submit(watch)
+                try:
+                    with self._workers():
+                        why = self._work_off(due, hold, ended)
+                except KeyboardInterrupt:
+                    why = "interrupted"
+                finally:
+                    over.set()
+            watching.result()
+            if due and not interruption.has_come:
+                raise TrainingError(why or self._unseen())
+        return interruption.signal
+
+    def _work_off(
+        self, due: list[T], hold: contextlib.ExitStack, ended: Callable[[T, Ending], None]
+    ) -> str | None:
+        """Run trainings until all have ended or stopped, with new workers where some were lost.
+
+        Arguments:
+            due: those to run; whatever has ended is removed.
+            hold: what to close so that all stop.
+
+        Returns:
+            Why one could not be begun, or why there are no more workers.
+        """
+        losses, why = 0, None
+        stopped = False
+        while due and not stopped:
+            given = list(due)
+            try:
+                for answer in self._answers(given):
+                    if answer.refusal is not None:
+                        why = why or answer.refusal
+                        hold.close()
+                    if answer.ending is None or answer.ending.interrupted:
+                        stopped = True
+                    else:
+                        losses = 0
+                        due.remove(given[answer.number])
+                        ended(given[answer.number], answer.ending)
+            except _WorkerLostError as error:
+                losses += 1
+                titles = "; ".join(training.title for training in due[: self.count])
+                if losses == _MOST_LOSSES:
+                    return (
+                        f"workers were lost {losses} times while they trained {titles} ({error}); "
+                        "give fewer jobs or free some memory, then start the same command again"
+                    )
+                if not stopped:
+                    to_stderr(f"note: a worker was lost ({error}); resuming {titles}")
+        return why
+
+    def _answers(self, trainings: Sequence[Training]) -> "Iterator[_Answer]":
+        """Run trainings in workers, `count` at a time; yield answers as they come.
+
+        Raises:
+            _WorkerLostError: no more answers are to be had.
+        """
+        import joblib
+
+        # So that never more than `count` are begun, whatever a backend thinks that it has room for.
+        parallel = joblib.Parallel(
+            n_jobs=self.count,
+            return_as="generator_unordered",
+            batch_size=1,  # pyright: ignore[reportArgumentType]  # the type is that of its default
+            pre_dispatch=str(self.count),
+        )
+        surroundings = self.surroundings
+        if self.backend == "loky":
+            surroundings = with_a_share(surroundings, self.count)
+        call = joblib.delayed(_work)
+        try:
+            with _signals_blocked():
+                answers = parallel(
+                    call(number, training, surroundings, self.lock)
+                    for number, training in enumerate(trainings)
+                )
+            for answer in answers:
+                assert isinstance(answer, _Answer)
+                yield answer
+        except Exception as error:  # each backend has exceptions of its own for it
+            reason = f"{type(error).__name__}: {error}"
+            raise _WorkerLostError(reason.splitlines()[0]) from error
+
+    @contextlib.contextmanager
+    def _workers(self) -> Iterator[None]:
+        """Let joblib use the backend during the block, on the cluster that the environment names."""
+        import joblib
+
+        more = {}
+        with contextlib.ExitStack() as stack:
+            if self.backend == "dask":
+                stack.enter_context(importlib.import_module("distributed").Client())
+            elif self.backend == "ray":
+                importlib.import_module("ray.util.joblib").register_ray()
+            else:
+                more = {"idle_worker_timeout": _IDLE_SECONDS}
+            stack.enter_context(joblib.parallel_config(backend=self.backend, **more))
+            yield
+
+    def _unseen(self) -> str:
+        return (
+            f"workers do not see that {self.lock} is locked, so they train nothing; choose a "
+            "directory of a file system that all machines share, with its locks"
+        )
+
+
+class _Answer(NamedTuple):
+    """What a worker says of a training: how it ended, or why it could not be begun."""
+
+    number: int
+    ending: Ending | None = None
     refusal: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """What a worker does."""
-
-    surroundings: Surroundings
-    lifeline: Path
-
-    def __call__(self, training: Training) -> _Answer:
-        try:
-            ending = train(training, self.surroundings, Lifeline(self.lifeline))
-            return _Answer(training, ending)
-        except CharRNNError as error:  # some of them cannot be sent to another process
-            return _Answer(training, refusal=str(error))
-
-
-def _work_off(
-    due: list[Training],
-    jobs: int,
-    task: _Task,
-    interruption: Interruption,
-    hold: contextlib.ExitStack,
-    ended: Callable[[Training, Ending], None],
-) -> None:
-    """Run trainings until none is due, with new workers where some were lost.
-
-    Arguments:
-        due: those to run; whatever has ended is removed.
-        hold: what to close so that the others stop.
-    """
-    losses, refusal = 0, None
-    while due and refusal is None and not interruption.has_come:
-        try:
-            for answer in _answers(due, jobs, task):
-                if answer.refusal is not None:
-                    refusal = refusal or answer.refusal
-                    hold.close()
-                elif not answer.ending.interrupted:
-                    due.remove(answer.training)
-                    losses = 0
-                    ended(answer.training, answer.ending)
-        except _WorkerLostError as error:
-            losses += 1
-            titles = "; ".join(training.title for training in due[:jobs])
-            if losses == _MOST_LOSSES and not interruption.has_come:
-                raise TrainingError(
-                    f"workers were lost {losses} times while they trained {titles} ({error}); "
-                    "free some memory or give fewer jobs, then start the same command again"
-                ) from error
-            to_stderr(f"note: a worker was lost ({error}); its training is kept: {titles}")
-    if refusal is not None:
-        raise CharRNNError(refusal)
+def _work(number: int, training: Training, surroundings: Surroundings, lock: Path) -> _Answer:
+    """Train, as a worker."""
+    try:
+        return _Answer(number, train(training, surroundings, Lifeline(lock)))
+    except CharRNNError as error:  # some of them cannot be sent to another process
+        return _Answer(number, refusal=str(error))
 
 
 class _WorkerLostError(Exception):
     """A worker ended before its training did, for the reason in the message."""
-
-
-def _answers(due: Sequence[Training], jobs: int, task: _Task) -> Iterator[_Answer]:
-    """Run trainings in workers, `jobs` at a time in their order; yield answers as they come.
-
-    Raises:
-        _WorkerLostError: no more answers are to be had.
-    """
-    import joblib
-
-    # So that never more than `jobs` are begun, whatever a backend thinks that it has room for.
-    parallel = joblib.Parallel(
-        n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs
-    )
-    try:
-        with _signals_blocked():
-            answers = parallel(joblib.delayed(task)(training) for training in list(due))
-        yield from answers
-    except Exception as error:  # each backend has exceptions of its own for it
-        reason = f"{type(error).__name__}: {error}"
-        raise _WorkerLostError(reason.splitlines()[0]) from error
 
 
 @contextlib.contextmanager
@@ -219,18 +259,3 @@ def _signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _chosen(backend: str | None) -> Iterator[None]:
-    """Let joblib use a backend during the block, on the cluster that its environment names."""
-    import joblib
-
-    with contextlib.ExitStack() as stack:
-        if backend == "dask":
-            stack.enter_context(importlib.import_module("distributed").Client())
-        elif backend == "ray":
-            importlib.import_module("ray.util.joblib").register_ray()
-        if backend is not None:
-            stack.enter_context(joblib.parallel_config(backend=backend))
-        yield

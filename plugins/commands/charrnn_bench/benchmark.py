@@ -22,10 +22,9 @@ from charrnn_core.files.atomic import (
     write_atomically,
 )
 from charrnn_core.files.regular import read_own
-from charrnn_core.jobs.parallel import train_in_jobs
+from charrnn_core.jobs.parallel import Jobs
 from charrnn_core.jobs.process import Ending, Surroundings, train
 from charrnn_core.jobs.stopping import Interruption
-from charrnn_core.jobs.training import Training
 from charrnn_core.terminal import number, to_stderr
 
 SETTINGS = "settings.toml"
@@ -161,9 +160,7 @@ class Benchmark:
         shards = self.survey.shards
         return all_trainings(self.plan, directory / "trainings", directory / SETTINGS, shards)
 
-    def train(
-        self, index: int | None = None, jobs: int = 1, backend: str | None = None
-    ) -> int | None:
+    def train(self, index: int | None = None, jobs: int = 1, backend: str = "loky") -> int | None:
         """Run the trainings that are not done yet, including those that failed earlier.
 
         Arguments:
@@ -229,23 +226,18 @@ class Benchmark:
             display.ended(self._line(training, ending))
 
     def _train_in_jobs(
-        self, due: Sequence[CellTraining], jobs: int, backend: str | None, display: Display
+        self, due: Sequence[CellTraining], jobs: int, backend: str, display: Display
     ) -> int | None:
-        def show(running: Sequence[Training]) -> None:
+        def show(running: Sequence[CellTraining]) -> None:
             settings = self.plan.settings
             display.at({each.title: each.share_done(settings, 0.0) for each in running})
 
-        return train_in_jobs(
-            due,
-            jobs,
-            self._surroundings,
-            folder=self.directory.absolute(),
-            backend=backend,
-            tick=lambda some: display.at(
-                {each.title: each.share_done(settings, 0) for each in some}
-            ),
-            ended=lambda training, ending: display.ended(self._line(training, ending)),
-        )
+        def ended(training: CellTraining, ending: Ending) -> None:
+            display.ended(self._line(training, ending))
+
+        folder = self.directory.absolute()
+        how = Jobs(jobs, folder / ".jobs.lock", self._surroundings, backend)
+        return how.train(due, show, ended)
 
     def _line(self, training: CellTraining, ending: Ending) -> str:
         """Return what is said about a training that has ended."""

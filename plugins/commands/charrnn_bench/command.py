@@ -98,7 +98,7 @@ def bench(
         out = out or plan.directory()
     out = user_path(out)
     with Benchmark.opened(plan, out, command, shared=index is not None) as benchmark:
-        interrupted = benchmark.train(index, jobs or 1, backend)
+        interrupted = benchmark.train(index, jobs or 1, backend or "loky")
         if interrupted is not None:
             done = [training.is_done() for training in benchmark.trainings]
             to_stderr(
@@ -125,7 +125,7 @@ def _check_together(
     if jobs is not None:
         from charrnn_core.jobs.parallel import check_backend
 
-        check_backend(backend)
+        check_backend(backend or "loky")
 
 
 def _report_one(benchmark: "Benchmark", index: int) -> int:
