@@ -203,11 +203,11 @@ class Jobs:
                 yield answer
         except Exception as error:  # each backend has exceptions of its own for it
             reason = f"{type(error).__name__}: {error}"
-            raise _WorkerLostError(reason.splitlines()[0]) from error
+            raise _WorkerLostError(reason.splitlines()[0].partition(". ")[0]) from error
 
     @contextlib.contextmanager
     def _workers(self) -> Iterator[None]:
-        """Let joblib use the backend during the block, on the cluster that the environment names."""
+        """Let joblib use the backend during the block, on the cluster of this environment."""
         import joblib
 
         more = {}

@@ -248,7 +248,8 @@ class Benchmark:
             result = "failed"
         else:
             result = f"{number(bits, 4)} bits per {self.survey.unit}"
-        killed = f" (its process was killed {ending.kills} times)" if ending.kills else ""
+        times = f"{ending.kills} time{'s' if ending.kills > 1 else ''}"
+        killed = f" (its process was killed {times})" if ending.kills else ""
         return f"{training.title}: {result}{killed}"
 
     def rows(self) -> list[Row]:

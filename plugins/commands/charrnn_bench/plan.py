@@ -103,7 +103,7 @@ class Plan:
         >>> Plan(("elman", "gru"), 3, RunConfig(minutes=1)).check(1, 6)
         Traceback (most recent call last):
         charrnn_core.OptionError: index is 6; expected 0 to 5, because this benchmark has 6 \
-trainings: 2 cells with 3 seeds each
+trainings: cells 2, seeds 3
         """
         if jobs > 1 and self.settings.minutes is not None:
             raise OptionError(
@@ -114,7 +114,7 @@ trainings: 2 cells with 3 seeds each
         if index is not None and not 0 <= index < self.size:
             raise OptionError(
                 f"index is {index}; expected 0 to {self.size - 1}, because this benchmark has "
-                f"{self.size} trainings: {len(self.cells)} cells with {self.seeds} seeds each"
+                f"{self.size} trainings: cells {len(self.cells)}, seeds {self.seeds}"
             )
 
     def directory(self) -> Path:
