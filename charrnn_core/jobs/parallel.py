@@ -181,10 +181,12 @@ class Jobs:
         """
         import joblib
 
+        backend, _ = joblib.parallel.get_active_backend()
+        streams = backend.supports_return_generator  # ray's gives all answers at the end
         # So that never more than `count` are begun, whatever a backend thinks that it has room for.
         parallel = joblib.Parallel(
             n_jobs=self.count,
-            return_as="generator_unordered",
+            return_as="generator_unordered" if streams else "list",
             batch_size=1,  # pyright: ignore[reportArgumentType]  # the type is that of its default
             pre_dispatch=str(self.count),
         )
@@ -193,7 +195,7 @@ class Jobs:
             surroundings = with_a_share(surroundings, self.count)
         call = joblib.delayed(_work)
         try:
-            with _signals_blocked():
+            with _signals_blocked() if streams else contextlib.nullcontext():
                 answers = parallel(
                     call(number, training, surroundings, self.lock)
                     for number, training in enumerate(trainings)
