@@ -27,6 +27,7 @@ _REMEDIES = {
 }
 _PACKAGES = {"loky": "joblib", "dask": "distributed", "ray": "ray"}
 
+_SCHEDULER = "DASK_SCHEDULER_ADDRESS"
 _SECONDS_BETWEEN_LOOKS = 0.2
 _IDLE_SECONDS = 2
 """How long a worker waits for work; one whose starter was killed ends by that."""
@@ -38,7 +39,7 @@ T = TypeVar("T", bound=Training)
 
 
 def check_backend(backend: str) -> None:
-    """Check that what several trainings at a time take is installed.
+    """Check that what several trainings at a time take is installed, and named.
 
     Raises:
         CharRNNError: a package is missing; the message says how to install it.
@@ -124,7 +125,7 @@ class Jobs:
                 watching = pool.submit(watch)
                 try:
                     with self._workers():
-                        why = self._work_off(due, hold, ended)
+                        why = self._work_off(due, interruption, hold, ended)
                 except KeyboardInterrupt:
                     why = "interrupted"
                 finally:
@@ -135,7 +136,11 @@ class Jobs:
         return interruption.signal
 
     def _work_off(
-        self, due: list[T], hold: contextlib.ExitStack, ended: Callable[[T, Ending], None]
+        self,
+        due: list[T],
+        interruption: Interruption,
+        hold: contextlib.ExitStack,
+        ended: Callable[[T, Ending], None],
     ) -> str | None:
         """Run trainings until all have ended or stopped, with new workers where some were lost.
 
@@ -146,8 +151,7 @@ class Jobs:
         Returns:
             Why one could not be begun, or why there are no more workers.
         """
-        losses, why = 0, None
-        stopped = False
+        losses, why, stopped = 0, None, False
         while due and not stopped:
             given = list(due)
             try:
@@ -162,6 +166,8 @@ class Jobs:
                         due.remove(given[answer.number])
                         ended(given[answer.number], answer.ending)
             except _WorkerLostError as error:
+                if stopped or interruption.has_come:
+                    return why
                 losses += 1
                 titles = "; ".join(training.title for training in due[: self.count])
                 if losses == _MOST_LOSSES:
@@ -169,8 +175,7 @@ class Jobs:
                         f"workers were lost {losses} times while they trained {titles} ({error}); "
                         "give fewer jobs or free some memory, then start the same command again"
                     )
-                if not stopped:
-                    to_stderr(f"note: a worker was lost ({error}); resuming {titles}")
+                to_stderr(f"note: a worker was lost ({error}); resuming {titles}")
         return why
 
     def _answers(self, trainings: Sequence[Training]) -> "Iterator[_Answer]":
@@ -215,7 +220,7 @@ class Jobs:
         more = {}
         with contextlib.ExitStack() as stack:
             if self.backend == "dask":
-                stack.enter_context(importlib.import_module("distributed").Client())
+                stack.enter_context(_client_of_dask())
             elif self.backend == "ray":
                 importlib.import_module("ray.util.joblib").register_ray()
             else:
@@ -228,6 +233,23 @@ class Jobs:
             f"workers do not see that {self.lock} is locked, so they train nothing; choose a "
             "directory of a file system that all machines share, with its locks"
         )
+
+
+def _client_of_dask() -> contextlib.AbstractContextManager[object]:
+    """Return a connection to the scheduler that the environment names.
+
+    Raises:
+        CharRNNError: it names none, or that does not answer.
+    """
+    if (address := os.environ.get(_SCHEDULER)) is None:
+        raise CharRNNError(
+            f"no scheduler of dask is named; set {_SCHEDULER}, such as tcp://10.0.0.1:8786, or use "
+            "--backend loky on this machine"
+        )
+    try:
+        return importlib.import_module("distributed").Client(address)
+    except OSError as error:
+        raise CharRNNError(f"dask's scheduler {address} cannot be reached: {error}") from error
 
 
 class _Answer(NamedTuple):
