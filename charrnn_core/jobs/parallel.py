@@ -187,7 +187,8 @@ class Jobs:
         import joblib
 
         backend, _ = joblib.parallel.get_active_backend()
-        streams = backend.supports_return_generator  # ray's gives all answers at the end
+        # Ray's gives all answers at the end.
+        streams = getattr(backend, "supports_return_generator", False)
         # So that never more than `count` are begun, whatever a backend thinks that it has room for.
         parallel = joblib.Parallel(
             n_jobs=self.count,
