@@ -77,21 +77,28 @@ class StartingPoint:
             "with a new optimizer state, schedule and data order (to continue a run, use "
             "'charrnn resume')"
         ]
-        if new := setup.alphabet.symbols[len(self.alphabet) :]:
-            occurrences = _occurrences(setup)
-            share = occurrences[: len(self.alphabet)].sum() / occurrences.sum()
-            lines.append(
-                f"note: {share:.2%} of this text are characters that the model knows; {len(new)} "
-                f"are new and start from the mean of the known: {_named(new)}"
-            )
-        elif self.alphabet.kind == "chars":
-            lost = [s for s in setup.corpus.symbols if s not in self.alphabet.symbols]
-            if lost:
-                lines.append(
-                    f"note: {len(lost)} characters of this text are left out wherever they occur, "
-                    f"because the model does not know them (--unknown skip): {_named(lost)}"
-                )
+        if self.alphabet.kind == "chars":
+            lines.append(f"note: {self._coverage(setup)}")
         return lines
+
+    def _coverage(self, setup: TrainingSetup) -> str:
+        """Say how many characters of the text the model knows, and which it does not."""
+        symbols = setup.corpus.symbols
+        lacking = [symbol for symbol in symbols if symbol not in self.alphabet.symbols]
+        if not lacking:
+            return f"the model knows all {len(symbols)} characters of this text"
+        known = f"the model knows {len(symbols) - len(lacking)} of {len(symbols)} characters"
+        if len(setup.alphabet) == len(self.alphabet):
+            return (
+                f"{known} of this text; the others are left out wherever they occur (--unknown "
+                f"skip): {_named(lacking)}"
+            )
+        occurrences = _occurrences(setup)
+        share = occurrences[: len(self.alphabet)].sum() / occurrences.sum()
+        return (
+            f"{known}, which make up {share:.2%} of this text; {len(lacking)} are new and start "
+            f"from the mean of the known: {_named(lacking)}"
+        )
 
 
 def _named(symbols: Sequence[str]) -> str:

@@ -81,6 +81,9 @@ def _held_out(
     yield "held-out", _loss(whole, unit)
     if isinstance(learning, float) and abs(learning - whole) >= 1e-4:
         yield "excerpt", f"{_loss(learning, unit)}, of what is read while it learns"
+    if old := evaluation.get("forgetting"):
+        before, after = (old.get(name, {}).get("nats_per_char") for name in ("before", "after"))
+        yield "old text", f"{_loss(after, unit)}; {_loss(before, unit)} before (init_from)"
 
 
 def _loss(nats: Any, unit: str) -> str:
@@ -116,6 +119,7 @@ def _model(table: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("cell", component(config.get("cell"))),
         ("network", size if embedding is None else f"{size}, {widths}{tied}"),
         ("alphabet", _alphabet(table)),
+        ("parameters", ", ".join(f"{name} {shape}" for name, shape in table["shapes"].items())),
         ("unroll", summary(unroll) if unroll else ""),
     ]
 
