@@ -1,4 +1,4 @@
-"""The held-out text that an older run has learnt to predict, scored by its model and by a later one."""
+"""The held-out text of an older run, scored by its model and by a later one."""
 
 from dataclasses import dataclass
 
@@ -72,7 +72,7 @@ class OldText:
 
     @property
     def passes(self) -> int:
-        """How often `forgetting` scores the text, if the new model has counts where this one has."""
+        """How often `forgetting` scores the text, if both models have counts or neither has."""
         return 4 if COUNTS in self.model.params else 2
 
     def forgetting(self, now: Model) -> Forgetting:
