@@ -76,6 +76,30 @@ def test_every_cell_can_be_carried(registry):
         assert [axis for axis in jax.tree.leaves(axes["cell"]) if axis != ""]
 
 
+@pytest.mark.parametrize("options", ({}, {"embedding": 5}, {"embedding": 5, "tied": True}))
+@pytest.mark.parametrize(
+    "spec", [*CELLS[:2], *(pytest.param(spec, marks=pytest.mark.slow) for spec in CELLS[2:])]
+)
+def test_the_order_of_an_alphabet_changes_no_probability(registry, spec, options):
+    """Also where a width is V: rows go with their characters along the axes that are found."""
+    network = Network(registry.build_cell(Ref.parse(spec), as_cell), 5, **options)
+    params, order = drawn(network), np.array([3, 0, 4, 1, 2])
+    moved = jax.tree.map(
+        lambda axis, leaf: leaf if axis == "" else jnp.take(leaf, order, axis=axis),
+        alphabet_axes(network),
+        params,
+    )
+    ids = jnp.asarray(np.random.default_rng(3).integers(0, 5, (T, B)), jnp.int32)
+    place = jnp.asarray(np.argsort(order))
+
+    @jax.jit
+    def log_p(params, ids):
+        return jax.nn.log_softmax(network.unroll(params, network.initial_carry(params, B), ids)[0])
+
+    found = log_p(moved, place[ids])[..., place]
+    np.testing.assert_allclose(found, log_p(params, ids), atol=1e-6, rtol=0)
+
+
 class Squared(nn.RNNCellBase):
     """Has a weight for each pair of symbols."""
 
@@ -121,13 +145,14 @@ def test_a_training_goes_on_with_another_text(tmp_path):
     half = dataclasses.replace(moved, characters=3000)
     train(half, out=tmp_path / "b", note=notes.append)
     [told] = [line for line in notes if "are new" in line]
-    assert "7 are new and start from the mean" in told and "'7', " in told
+    assert "the model knows 9 of 16 characters, which make up " in told
+    assert "; 7 are new and start from the mean" in told and "'7', " in told
     model, old = load(tmp_path / "b"), load(tmp_path / "a")
     assert model.alphabet.symbols[: len(old.alphabet)] == old.alphabet.symbols
     assert set("dg79;!i") <= set(model.alphabet.symbols)
     skipping = dataclasses.replace(moved, unknown="skip")
     train(skipping, out=tmp_path / "c", note=notes.append)
-    assert any("7 characters of this text are left out wherever" in line for line in notes)
+    assert any("knows 9 of 16 characters of this text; the others are left out" in n for n in notes)
     assert load(tmp_path / "c").alphabet == old.alphabet
     whole = train(moved, out=tmp_path / "d", note=lambda line: None)
     stopped = train(moved, out=tmp_path / "e", note=lambda line: None, stop=lambda: True)

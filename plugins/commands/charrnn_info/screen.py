@@ -83,12 +83,12 @@ def _held_out(
     yield "held-out", _loss(whole, unit)
     if isinstance(learning, float) and abs(learning - whole) >= 1e-4:
         yield "excerpt", f"{_loss(learning, unit)}, of what is read while it learns"
-    with contextlib.suppress(
-        KeyError, TypeError, ValueError
-    ):  # another program may have written it
-        old = Forgetting.read(evaluation["forgetting"])
-        before, after = (_loss(row.nats_per_char, unit) for row in (old.before, old.after))
-        yield "old text", f"{after}; {before} before, in {old.run}"
+    if (saved := evaluation.get("forgetting")) is not None:
+        # Another program may have written it.
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            old = Forgetting.read(saved)
+            before, after = (_loss(row.nats_per_char, unit) for row in (old.before, old.after))
+            yield "old text", f"{after}; {before} before, in {old.run}"
 
 
 def _loss(nats: Any, unit: str) -> str:
