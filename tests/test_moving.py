@@ -28,7 +28,10 @@ from tests.conftest import PLAIN_OPTIONS
 from tests.test_javascript import CELLS
 
 V, T, B = 7, 5, 4
-OPTIMIZERS = ("adam", "nadam", "adamw:0.1", "rmsprop", "sgd", "muon")
+OPTIMIZERS = (
+    "adamw", "sgd", "muon",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("adam", "nadam", "rmsprop")),
+)  # fmt: skip
 MOVING = Moving(("cell/U", "*/bias"), (("embedding", 0.25), ("readout", 0.5)))
 FROZEN = {"cell/U/kernel", "cell/W/bias", "readout/bias"}
 
@@ -58,7 +61,7 @@ def bits(tree) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_leaves_what_is_frozen_and_slows_the_rest(registry, network, name):
-    options = {"weight_decay": 0.1} if name.startswith(("adamw", "muon")) else {}
+    options = {"weight_decay": 0.1} if name in ("adamw", "muon") else {}
     ref = registry.resolve("optimizer", Ref.parse(name).with_options({"warmup": 0, **options}))
     optimizer = optimizer_maker(registry, ref)(10)
     params = odd(network.init(jax.random.key(0)))
