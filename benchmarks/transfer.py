@@ -104,7 +104,7 @@ def rows(results: list[dict[str, Any]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", nargs="+", metavar="FIRST:SECOND", help="two files of text")
     parser.add_argument("--cell", default="lstm:128")
     parser.add_argument("--context", type=int, default=0)
@@ -117,9 +117,9 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     about, found = machine(), list[dict[str, Any]]()
     for pair in arguments.pairs:
-        texts = [Path(text) for text in pair.split(":")]
+        first, _, second = pair.partition(":")
         with tempfile.TemporaryDirectory() as directory:
-            found.append(compared(*texts, arguments, Path(directory)))
+            found.append(compared(Path(first), Path(second), arguments, Path(directory)))
         if arguments.json:
             print(json.dumps(found[-1]), flush=True)
     if not arguments.json:

@@ -135,7 +135,7 @@ def test_a_training_goes_on_with_another_text(tmp_path):
     (tmp_path / "new.txt").write_text("the dog is 7; the cat is 9!\n" * 60)
     config = RunConfig(
         source=str(tmp_path / "old.txt"), cell="elman:8", embedding=4, context=3, counts=2, batch=4,
-        window=8, characters=6000, observers=(), shards=1,
+        window=8, characters=3000, observers=(), shards=1, sample_length=5, eval_every=100,
     )  # fmt: skip
     train(config, out=tmp_path / "a", note=lambda line: None)
     notes: list[str] = []

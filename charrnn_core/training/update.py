@@ -279,9 +279,7 @@ class Trainer:
             state.params, state.carry, batch, key, readings
         )
         params, opt_state = changed(optimizer, state, portion, grads, self.moving)
-        average = averaged(state.average, params, state.step, self.average)
-        if average is not None:
-            average = self.moving.kept(state.average, average)
+        average = averaged(state.average, params, state.step, self.average, self.moving)
         carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
         made = jnp.bool_(True)
