@@ -72,6 +72,16 @@ def test_info_has_it(folder, charrnn):
     assert f"before, in {folder / 'a'}" in line and "bits per byte" in line
 
 
+@pytest.mark.slow
+def test_exported_weights_have_it_without_folders(folder, charrnn, tmp_path):
+    pytest.importorskip("safetensors")
+    done = charrnn("export", folder / "b", "--to", "safetensors", "--out", "b.safetensors")
+    assert done.returncode == 0, done.stderr
+    shown = charrnn("info", "b.safetensors")
+    [line] = [line for line in shown.stdout.splitlines() if "old text" in line]
+    assert line.endswith("before, in a")
+
+
 def test_a_text_that_is_not_at_hand_is_told_and_nothing_is_lost(folder, tmp_path):
     """Nor is it the text that stands there now; and the same text is no other one."""
     table = load(folder / "b", note=quiet).config
