@@ -16,6 +16,7 @@ from charrnn_core.network.growth import alphabet_axes, grown
 from charrnn_core.network.network import Network
 from charrnn_core.registry.spec import Ref
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.training.starting_point import StartingPoint
 from tests.test_javascript import CELLS
 
 V, MORE, T, B = 6, 3, 7, 4
@@ -149,6 +150,9 @@ def test_a_training_goes_on_with_another_text(tmp_path):
     model, old = load(tmp_path / "b"), load(tmp_path / "a")
     assert model.alphabet.symbols[: len(old.alphabet)] == old.alphabet.symbols
     assert set("dg79;!i") <= set(model.alphabet.symbols)
+    origin = StartingPoint.read(str(tmp_path / "a"), note=notes.append)
+    assert origin.fitting(RunConfig()).context_bits == old.config.context_bits is not None
+    assert origin.fitting(RunConfig(context_bits=3)).context_bits == 3
     skipping = dataclasses.replace(moved, unknown="skip")
     train(skipping, out=tmp_path / "c", note=notes.append, stop=lambda: True)
     assert any("knows 9 of 16 characters of this text; the others are left out" in n for n in notes)

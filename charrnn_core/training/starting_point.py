@@ -10,6 +10,7 @@ import numpy as np
 from charrnn_core.arrays import Params
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.growth import grown
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.model import learnt_params
 from charrnn_core.runs.of_text import OfText
@@ -31,6 +32,7 @@ class StartingPoint:
         chosen: which of its models it is, in words.
         alphabet: the symbols that it knows.
         cell: its cell, resolved.
+        context_bits: that setting, on which the rows of its context depend.
     """
 
     name: str
@@ -38,6 +40,7 @@ class StartingPoint:
     chosen: str
     alphabet: Alphabet
     cell: Mapping[str, Any]
+    context_bits: int | None = None
 
     @classmethod
     def read(cls, name: str, note: Callable[[str], None]) -> "StartingPoint":
@@ -48,8 +51,13 @@ class StartingPoint:
         """
         opened = open_model(Path(name), note)
         table = read_manifest(opened.path, opened.checkpoint.table)
-        chosen, cell = str(opened.chosen), table["config"]["cell"]
-        return cls(name, opened.checkpoint, chosen, alphabet_of(table), cell)
+        chosen, config = str(opened.chosen), table["config"]
+        bits = config.get("context_bits")
+        return cls(name, opened.checkpoint, chosen, alphabet_of(table), config["cell"], bits)
+
+    def fitting(self, config: RunConfig) -> RunConfig:
+        """Return the run with as many rows of the context as this has, unless it sets them."""
+        return replace(config, context_bits=config.context_bits or self.context_bits)
 
     @property
     def of_text(self) -> OfText:

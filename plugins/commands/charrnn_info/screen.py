@@ -120,14 +120,12 @@ def _model(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     tied = ", tied to the readout" if config.get("tied") else ""
     size = f"{table['parameters']:,} parameters"
     unroll = table.get("unroll")
+    named = (f"{name} {shape}" for name, shape in table.get("shapes", {}).items())
     return [
         ("cell", component(config.get("cell"))),
         ("network", size if embedding is None else f"{size}, {widths}{tied}"),
         ("alphabet", _alphabet(table)),
-        (
-            "parameters",
-            ", ".join(f"{name} {shape}" for name, shape in table.get("shapes", {}).items()),
-        ),
+        ("names", ", ".join(named)),
         ("unroll", summary(unroll) if unroll else ""),
     ]
 
