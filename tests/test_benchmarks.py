@@ -102,6 +102,16 @@ def small_run(tmp_path_factory, text_file) -> Path:
 
 
 @pytest.mark.slow
+def test_transfer(text_file, tmp_path):
+    (tmp_path / "second.txt").write_text("Ann hears 7 dogs; Dee finds 9!\n" * 100)
+    sizes = ("--cell", "elman:4", "--characters", 4000, "--updates", 2, "--every", 1)
+    pair = f"{text_file}:{tmp_path / 'second.txt'}"
+    result = json.loads(benchmark("transfer.py", pair, *sizes, "--json"))
+    assert list(result["scratch"]) == list(result["from the first"]) == ["0", "1", "2"]
+    assert 0 < result["known"] < result["symbols"] and len(result["old text"]) == 2
+
+
+@pytest.mark.slow
 def test_serving(small_run):
     printed = benchmark("serving.py", small_run, "--length", 20, "--rounds", 1)
     assert "| one request | 32 requests |" in printed and " ms |" in printed

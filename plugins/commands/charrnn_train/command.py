@@ -34,11 +34,14 @@ from charrnn_train.report import report
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
 _ALIASES = {"characters": ("--chars",), "parameters": ("--params",)}
-_PLACEHOLDERS = {"init_from": "RUN"}
+_PLACEHOLDERS = {"init_from": "RUN", "freeze": "GLOB", "lr_scale": "GLOB=FLOAT"}
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add one option for each setting of a run; the core parses the values."""
+    """Add one option for each setting of a run; the core parses the values.
+
+    One that takes several texts may be repeated.
+    """
     for field in reversed(dataclasses.fields(RunConfig)):
         if field.name != "observers":
             help = field.metadata["help"][0].upper() + field.metadata["help"][1:] + "."
@@ -46,14 +49,22 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
                 help += f"  [default: {default}]"
             name, kind = field.name.replace("_", "-"), annotations(RunConfig)[field.name]
             flag = {"default": None, "is_flag": True} if kind is bool else {}
+            several = {"multiple": True, "callback": _given} if kind == tuple[str, ...] else {}
             command = click.option(
                 f"--{name}/--no-{name}" if flag else f"--{name}",
                 *_ALIASES.get(field.name, ()),
                 metavar=None if flag else _PLACEHOLDERS.get(field.name, placeholder(kind)),
                 help=help,
                 **flag,
+                **several,
             )(command)
     return command
+
+
+def _given(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Return what was given of an option that may be repeated; None if nothing was."""
+    del ctx, option
+    return values or None
 
 
 class Naming(click.Option):
