@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_core.chart import Chart, Line, Point
-from charrnn_core.console.layout import aligned
 from charrnn_core.files.atomic import write_atomically
 from charrnn_core.page.curves import svg
+from charrnn_core.terminal import aligned
 from charrnn_tune.space import in_words
 from charrnn_tune.trial import cooling
 from charrnn_tune.tuning import Tuning, correlations
@@ -24,15 +24,15 @@ def lines(tuning: Tuning) -> list[str]:
     journal, plan = tuning.journal, tuning.journal.plan
     rungs = range(len(plan.rungs))
     head = ["trial", *(f"rung {rung + 1}" for rung in rungs), "characters", "settings"]
-    rows = [head]
+    rows = [tuple(head)]
     for number in order(tuning):
         reached = [journal.results.get((number, rung)) for rung in rungs]
         nats = ["" if each is None else f"{each.nats:.4f}" for each in reached]
         characters = max(each.characters for each in reached if each is not None)
-        rows.append([str(number), *nats, f"{characters:,}", in_words(journal.settings[number])])
+        rows.append((str(number), *nats, f"{characters:,}", in_words(journal.settings[number])))
     assert journal.cooled is not None
     told = [
-        f"rank correlation of rung {rung} with rung {rung + 1}: {value:.2f}, over the trials of both"
+        f"rank correlation of rung {rung} with rung {rung + 1}: {value:.2f}, of those in both"
         for rung, value in enumerate(correlations(journal), 1)
         if math.isfinite(value)
     ]

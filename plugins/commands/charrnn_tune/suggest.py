@@ -1,5 +1,6 @@
 """What to try next: drawn at random, or where earlier trials say that it is promising."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -53,7 +54,7 @@ def check_installed(how: str) -> None:
     """
     if how == "tpe":
         try:
-            import optuna as _
+            importlib.import_module("optuna")
         except ImportError as error:
             raise CharRNNError("optuna is missing; pip install 'charrnn[tune]'") from error
 

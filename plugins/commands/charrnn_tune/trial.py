@@ -9,11 +9,12 @@ from pathlib import Path
 
 from charrnn_core import api
 from charrnn_core.errors import RunCompleteError, TrainingError
-from charrnn_core.files.regular import read_own
+from charrnn_core.files.regular import own, read_own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.attempt import attempt, new_budget
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.directory import RunDirectory
+from charrnn_core.runs.settings_file import read_toml
 from charrnn_core.runs.writer import RunWriter
 from charrnn_core.signals import Interrupt
 from charrnn_tune.journal import Result
@@ -85,9 +86,9 @@ class Trial:
             total: how many in all.
         """
         began = time.monotonic()
-        config = cooling(self.config, characters, total)
         with RunWriter.resuming(self.directory) as writer:
-            writer.write_config(config, self.registry)
+            trained = RunConfig.read(read_toml(writer.config_file, own))
+            writer.write_config(cooling(trained, characters, total), self.registry)
             try:
                 self._resume(writer, self.interrupt, allow=("config",))
             except RunCompleteError:
