@@ -15,7 +15,8 @@ from charrnn_core.registry.spec import Ref, source_ref
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.directory import FOLDER
 from charrnn_core.runs.settings import read_settings
-from charrnn_tune.space import CELLS, config_of, of_default
+from charrnn_core.runs.settings_file import read_toml
+from charrnn_tune.space import CELLS, CHOICES, RATE, config_of, of_default, varied
 from charrnn_tune.suggest import check_installed
 
 FEWER = 3
@@ -42,6 +43,7 @@ class Plan:
         minutes: the budget of all of it in time; None if it is in characters.
         characters: the budget in characters.
         how: how trials are chosen, ``random`` or ``tpe``; see `charrnn_tune.suggest`.
+        fixed: the settings that no trial varies.
 
     >>> plan = Plan(RunConfig(), ("lstm",), 18, minutes=20.0)
     >>> plan.rungs, [plan.length(rung) for rung in range(3)], round(plan.unit, 1)
@@ -54,6 +56,7 @@ class Plan:
     minutes: float | None = None
     characters: int | None = None
     how: str = "random"
+    fixed: tuple[str, ...] = ()
 
     @property
     def rungs(self) -> list[int]:
@@ -86,14 +89,14 @@ class Plan:
         """Return the plain form, for JSON."""
         budget = {"minutes": self.minutes, "characters": self.characters}
         return {"common": self.common.table(), "cells": [*self.cells], "trials": self.trials,
-                "how": self.how, **budget}  # fmt: skip
+                "how": self.how, "fixed": [*self.fixed], **budget}  # fmt: skip
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> "Plan":
         """Read a plan from its plain form."""
         common = RunConfig.read(table["common"])
         return cls(common, tuple(table["cells"]), int(table["trials"]), table["minutes"],
-                   table["characters"], str(table["how"]))  # fmt: skip
+                   table["characters"], str(table["how"]), tuple(table["fixed"]))  # fmt: skip
 
     def directory(self) -> Path:
         """Return where it is kept by default; the same plan always has the same place."""
@@ -122,7 +125,7 @@ def make_plan(
         source, split, seed: settings that all trials share.
         cells: the cells to try.
         trials: how many to begin; by default as many as the budget is enough for.
-        config: a TOML file with other settings that all trials share.
+        config: a TOML file with settings that all trials share; what it has is not varied.
         how: how trials are chosen.
         registry: the plugins; by default those installed.
 
@@ -145,7 +148,8 @@ def make_plan(
     none = {"epochs": None, "minutes": None, "characters": characters, "parameters": None}
     common = dataclasses.replace(settings, **quiet, **none)
     check_installed(how)
-    plan = Plan(common, tuple(cells) or CELLS, 1, minutes, characters, how)
+    cell, fixed = _fixed(config)
+    plan = Plan(common, tuple(cells) or cell or CELLS, 1, minutes, characters, how, fixed)
     least = _LEAST_CHARACTERS if minutes is None else _LEAST_SECONDS
     fitting = [dataclasses.replace(plan, trials=number) for number in _NUMBERS]
     enough = [each for each in fitting if each.unit >= least]
@@ -158,8 +162,20 @@ def make_plan(
         )
     plan = enough[0] if trials is None else dataclasses.replace(plan, trials=trials)
     for cell in plan.cells:  # report a wrong name before anything is trained
-        config_of({**of_default(plan.cells), "cell": cell}, common, registry)
+        config_of(varied(of_default([cell]), plan.fixed), common, registry)
     return plan
+
+
+def _fixed(config: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the cell that a file of settings names, and the settings that it has."""
+    if config is None:
+        return (), ()
+    table = read_toml(config)
+    optimizer = table.get("optimizer")
+    has_rate = isinstance(optimizer, dict) and RATE in optimizer
+    found = [name for name in CHOICES if name in table]
+    cell = (table["cell"],) if isinstance(table.get("cell"), str) else ()
+    return cell, (*found, *([RATE] if has_rate else []))
 
 
 def _read_budget(text: str) -> tuple[float | None, int | None]:

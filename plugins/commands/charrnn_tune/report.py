@@ -29,7 +29,7 @@ def lines(tuning: Tuning) -> list[str]:
         reached = [journal.results.get((number, rung)) for rung in rungs]
         nats = ["" if each is None else f"{each.nats:.4f}" for each in reached]
         characters = max(each.characters for each in reached if each is not None)
-        rows.append((str(number), *nats, f"{characters:,}", in_words(journal.settings[number])))
+        rows.append((str(number), *nats, f"{characters:,}", in_words(tuning.varied(number))))
     assert journal.cooled is not None
     told = [
         f"rank correlation of rung {rung} with rung {rung + 1}: {value:.2f}, of those in both"
@@ -65,7 +65,7 @@ def table(tuning: Tuning) -> dict[str, Any]:
         "trials": [
             {
                 "trial": number,
-                "settings": journal.settings[number],
+                "settings": tuning.varied(number),
                 "rungs": [
                     {**vars(result), "nats": _finite(result.nats)}
                     for (trial, _), result in sorted(journal.results.items())

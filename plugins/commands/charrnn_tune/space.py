@@ -3,12 +3,12 @@
 import dataclasses
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
-from charrnn_core.registry.width import WIDTH
+from charrnn_core.registry.width import WIDTH, states_width
 from charrnn_core.runs.config import RunConfig
 
 CELLS = ("lstm", "gru")
@@ -78,23 +78,36 @@ def config_of(settings: Settings, common: RunConfig, registry: Registry) -> RunC
         registry: the plugins.
     """
     others = dict(settings)
-    cell = Ref.parse(others.pop("cell")).with_options({WIDTH: str(others.pop(WIDTH))})
-    rate = others.pop(RATE)
-    optimizer = common.optimizer.with_options({RATE: str(rate)})
+    cell, width = Ref.parse(others.pop("cell")), others.pop(WIDTH, None)
+    if width is not None:
+        cell = cell.with_options({WIDTH: str(width)})
+    optimizer = common.optimizer
+    if (rate := others.pop(RATE, None)) is not None:
+        optimizer = optimizer.with_options({RATE: str(rate)})
     if "schedule" in registry.resolve("optimizer", optimizer).options:
         optimizer = optimizer.with_options({"schedule": "constant"})
     others |= {"cell": cell, "optimizer": optimizer, "average": AVERAGE}
     return dataclasses.replace(common, **others).resolve(registry)
 
 
+def varied(settings: Settings, fixed: Iterable[str]) -> Settings:
+    """Return settings without those that a user has fixed, and without the width of a cell's spec.
+
+    >>> varied({"cell": "gru:32", "features": 128, "batch": 16}, ["batch"])
+    {'cell': 'gru:32'}
+    """
+    left_out = {*fixed, *([WIDTH] if states_width(settings["cell"]) else [])}
+    return {name: value for name, value in settings.items() if name not in left_out}
+
+
 def in_words(settings: Settings) -> str:
     """Return the settings in short.
 
-    >>> in_words(of_default(CELLS))
-    'lstm:256 context 6 dropout 0/0/0 batch 32 window 64 rate 0.004'
+    >>> in_words({"cell": "lstm", "features": 256, "batch": 32, "dropout_rare": 0.5})
+    'lstm:256 batch 32 dropout_rare 0.5'
     """
-    dropout = "/".join(f"{settings[name]:g}" for name in CHOICES if name.startswith("dropout"))
-    return (
-        f"{settings['cell']}:{settings[WIDTH]} context {settings['context']} dropout {dropout} "
-        f"batch {settings['batch']} window {settings['window']} rate {settings[RATE]:g}"
-    )
+    width = f":{settings[WIDTH]}" if WIDTH in settings else ""
+    others = [
+        f"{name} {value:g}" for name, value in settings.items() if name not in ("cell", WIDTH)
+    ]
+    return " ".join([f"{settings['cell']}{width}", *others])

@@ -17,7 +17,7 @@ from charrnn_core.registry.registry import Registry
 from charrnn_core.signals import Interrupt
 from charrnn_tune.journal import Journal, Result
 from charrnn_tune.plan import COOLING
-from charrnn_tune.space import Settings, config_of
+from charrnn_tune.space import Settings, config_of, varied
 from charrnn_tune.suggest import suggested
 from charrnn_tune.trial import Trial
 
@@ -55,9 +55,13 @@ class Tuning:
             journal.write()
         return journal.settings[number]
 
+    def varied(self, number: int) -> Settings:
+        """Return what a trial tries, without what is the same for all."""
+        return varied(self._settings(number), self.journal.plan.fixed)
+
     def trial(self, number: int) -> Trial:
         """Return a trial by its number."""
-        config = config_of(self._settings(number), self.journal.plan.common, self.registry)
+        config = config_of(self.varied(number), self.journal.plan.common, self.registry)
         return Trial(config, self.directory / "trials" / f"{number:03d}", self.registry,
                      self.interrupt)  # fmt: skip
 
