@@ -78,7 +78,7 @@ def test_a_journal_is_read_as_it_was_written(tmp_path):
     plan = make_plan("chars=20M", source="python-docs", cells=["gru:8"])
     journal = Journal.opened(tmp_path / "journal.json", plan)
     journal.settings[0], journal.units[0] = of_default(["gru:8"]), 123
-    journal.results[0, 0] = Result(math.inf, 123, 1.5, "it failed")
+    journal.results[0, 0] = Result(math.inf, 123, 1.5, error="it failed")
     journal.results[2, 0] = Result(1.25, 123, 1.5)
     journal.write()
     assert Journal.opened(journal.file, plan) == journal

@@ -20,12 +20,14 @@ class Result:
         nats: the held-out loss per character; infinite if the training failed.
         characters: how many it was trained on by then.
         seconds: how long that took, from rung to rung.
+        updating: the seconds of all its updates so far.
         error: why it failed.
     """
 
     nats: float
     characters: int
     seconds: float
+    updating: float = 0.0
     error: str | None = None
 
 

@@ -26,6 +26,9 @@ COOLING = 0.25
 """How much longer the winner is trained, while its learning rate falls."""
 
 _NUMBERS = (81, 54, 27, 18, 9, 6)
+_SECONDS_TO_GO_ON = 4.0
+"""What it takes to read and compile again what a trial needs in a later rung."""
+
 _LEAST_SECONDS, _LEAST_CHARACTERS = 20.0, 100_000
 """What a trial has to get in the first rung."""
 
@@ -47,7 +50,7 @@ class Plan:
 
     >>> plan = Plan(RunConfig(), ("lstm",), 18, minutes=20.0)
     >>> plan.rungs, [plan.length(rung) for rung in range(3)], round(plan.unit, 1)
-    ([18, 6, 2], [1, 3, 9], 27.1)
+    ([18, 6, 2], [1, 3, 9], 26.3)
     """
 
     common: RunConfig
@@ -81,9 +84,11 @@ class Plan:
     @property
     def unit(self) -> float:
         """What a trial gets in the first rung: seconds, or characters."""
-        whole = self.characters if self.minutes is None else 60 * self.minutes
-        assert whole is not None
-        return whole / self.units
+        if self.minutes is None:
+            assert self.characters is not None
+            return self.characters / self.units
+        later = sum(self.rungs[1:]) + 1  # and the cool-down
+        return (60 * self.minutes - _SECONDS_TO_GO_ON * later) / self.units
 
     def table(self) -> dict[str, Any]:
         """Return the plain form, for JSON."""
@@ -133,7 +138,7 @@ def make_plan(
         UsageError: the request is wrong.
 
     >>> make_plan("20m").trials, make_plan("chars=20M").trials
-    (18, 81)
+    (18, 54)
     """
     registry = registry or Registry.installed()
     given = {"source": source, "split": split, "seed": seed}
@@ -154,7 +159,9 @@ def make_plan(
     fitting = [dataclasses.replace(plan, trials=number) for number in _NUMBERS]
     enough = [each for each in fitting if each.unit >= least]
     if trials is None and not enough:
-        needed = fitting[-1].units * least
+        fewest = fitting[-1]
+        needed = 60 * (minutes or 0.0) + fewest.units * (least - fewest.unit)
+        needed = needed if minutes is not None else fewest.units * least
         wanted = f"chars={needed:.0f}" if minutes is None else f"{needed / 60:.1f}m"
         raise OptionError(
             f"budget {budget!r} is too short to compare anything: {fitting[-1].trials} trials need "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,16 +68,20 @@ class Trial:
         began = time.monotonic()
         try:
             with self._opened(characters) as writer:
-                trained = self._train(writer, characters, self.interrupt)
-            held_out = None if trained.held_out is None else trained.held_out.nats_per_char
+                self._train(writer, characters, self.interrupt)
         except RunCompleteError:
-            held_out = json.loads(read_own(RunDirectory(self.directory).evaluation_file))[
-                "nats_per_char"
-            ]
+            pass
         except TrainingError as error:
-            return Result(float("inf"), characters, time.monotonic() - began, str(error))
-        nats = float("inf") if held_out is None else held_out
-        return Result(nats, characters, time.monotonic() - began)
+            return Result(math.inf, characters, time.monotonic() - began, error=str(error))
+        return self._ended(characters, began)
+
+    def _ended(self, characters: int, began: float) -> Result:
+        """Read what has come of a training that ended."""
+        found = json.loads(read_own(RunDirectory(self.directory).evaluation_file))
+        nats = found["nats_per_char"]
+        seconds = time.monotonic() - began
+        return Result(math.inf if nats is None else nats, characters, seconds,
+                      found["updates_seconds"])  # fmt: skip
 
     def cool_down(self, characters: int, total: int) -> Result:
         """Train on to `total` characters while the learning rate falls.
@@ -93,8 +98,7 @@ class Trial:
                 self._resume(writer, self.interrupt, allow=("config",))
             except RunCompleteError:
                 pass
-        nats = json.loads(read_own(RunDirectory(self.directory).evaluation_file))["nats_per_char"]
-        return Result(nats, total, time.monotonic() - began)
+        return self._ended(total, began)
 
     def _opened(self, characters: int):
         config = dataclasses.replace(self.config, characters=characters)

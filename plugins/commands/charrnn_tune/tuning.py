@@ -6,8 +6,10 @@ that nothing is trained twice; and the winner is trained a while longer with a r
 """
 
 import math
+import statistics
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -20,6 +22,9 @@ from charrnn_tune.plan import COOLING
 from charrnn_tune.space import Settings, config_of, varied
 from charrnn_tune.suggest import suggested
 from charrnn_tune.trial import Trial
+
+_SECONDS_BESIDES = 8.0
+"""What the first trial takes besides its updates, until that is known: to compile, to evaluate."""
 
 Tell = Callable[[str, float, bool], None]
 """Called with a line about a training, the units that are done, and whether it was made now."""
@@ -106,12 +111,13 @@ class Tuning:
         return before, round(before * (1 + COOLING))
 
     def _reach(self, number: int, rung: int) -> None:
-        trial, plan = self.trial(number), self.journal.plan
+        began, trial, plan = time.monotonic(), self.trial(number), self.journal.plan
         if number not in self.journal.units:
             self.journal.units[number] = self._unit(trial)
             self.journal.write()
         result = trial.reach(self.journal.units[number] * plan.length(rung))
         jax.clear_caches()  # another trial has other shapes
+        result = replace(result, seconds=time.monotonic() - began)
         self.journal.results[number, rung] = result
         self.journal.write()
 
@@ -124,7 +130,10 @@ class Tuning:
             speed = trial.characters_per_second()
         except TrainingError:
             speed = 1.0
-        return max(1, round(plan.unit * speed))
+        firsts = [its for (_, rung), its in self.journal.results.items() if rung == 0]
+        besides = [its.seconds - its.updating for its in firsts] or [_SECONDS_BESIDES]
+        seconds = max(plan.unit / 2, plan.unit - statistics.fmean(besides))
+        return max(1, round(seconds * speed))
 
 
 def correlations(journal: Journal) -> Sequence[float]:
