@@ -25,6 +25,7 @@ class TrainingContext:
         note: takes lines for the user.
         updates_per_call: the most updates between two calls of `stop`; None leaves it to the loop.
         from_first_update: whether minutes count from the first update instead.
+        baselines: whether the result is compared with n-grams and xz.
         processes: those that train together; by default this one alone.
     """
 
@@ -35,6 +36,7 @@ class TrainingContext:
     note: Callable[[str], None] = to_stderr
     updates_per_call: int | None = None
     from_first_update: bool = False
+    baselines: bool = True
     processes: Processes = field(default_factory=Alone)
 
     @classmethod

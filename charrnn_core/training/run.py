@@ -66,7 +66,8 @@ class TrainingRun(Part):
         context = self._context
         self._begin(state, loop, remembered)
         self._forgotten = Forgotten(self._setup, self._writer, context)
-        self._comparison = Comparison(self._held_out.text, self._setup.train_ids)
+        training_part = self._setup.train_ids if context.baselines else None
+        self._comparison = Comparison(self._held_out.text, training_part)
         training = self._loop(state, loop)
         reason, evaluation = "failed", None
         try:

@@ -59,6 +59,7 @@ def train(
     note: Callable[[str], None] = to_stderr,
     updates_per_call: int | None = None,
     from_first_update: bool = False,
+    baselines: bool = True,
     plugins: Iterable[Any] = (),
     overwrite: bool = False,
 ) -> Trained:
@@ -78,6 +79,7 @@ def train(
         updates_per_call: the most updates between two calls of `stop`; it does not affect what is
             learned.
         from_first_update: count minutes from the first update instead.
+        baselines: also compute n-gram and xz baselines at the end.
         plugins: cells (or their classes), losses, samplers, optimizers and descriptors of this
             program, to name in the configuration: ``RunConfig(cell="my-cell:32")`` for a class
             ``MyCell``. A run that uses one needs it again.
@@ -108,6 +110,7 @@ def train(
         note=note,
         updates_per_call=updates_per_call,
         from_first_update=from_first_update,
+        baselines=baselines,
         plugins=[*providers_of(plugins), *config.given()],
     )
     with contextlib.ExitStack() as stack:
@@ -138,6 +141,7 @@ def resume(
     stop: Callable[[], bool] | None = None,
     note: Callable[[str], None] = to_stderr,
     updates_per_call: int | None = None,
+    baselines: bool = True,
     plugins: Iterable[Any] = (),
 ) -> Trained:
     """Continue a run as if it had never stopped: the same bits, on the same kind of machine.
@@ -152,7 +156,7 @@ def resume(
         source: where the text is now; unchanged if None.
         quiet: whether to leave out the progress display from here on.
         watch: specs of additional observers from here on.
-        observers, registry, started, stop, note, updates_per_call: as for `train`.
+        observers, registry, started, stop, note, updates_per_call, baselines: as for `train`.
         plugins: the objects that the run was trained with, such as the class of its cell.
 
     Raises:
@@ -177,6 +181,7 @@ def resume(
         stop=stop,
         note=note,
         updates_per_call=updates_per_call,
+        baselines=baselines,
         plugins=providers_of(plugins),
     )
     changes = Changes(budget or {}, allow, source, quiet, watch)

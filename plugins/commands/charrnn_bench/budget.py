@@ -1,16 +1,14 @@
 """The budget that every cell gets: parse it, check that it is long enough, describe it."""
 
 import math
-import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+from charrnn_core.console.duration import read_minutes
 from charrnn_core.errors import CharRNNError, OptionError
 from charrnn_core.runs.config import RunConfig
 
-_TIME = re.compile(r"(?P<number>[0-9]+(\.[0-9]*)?|\.[0-9]+)(?P<unit>s|m|min|h)")
-_MINUTES = {"s": 1 / 60, "m": 1.0, "min": 1.0, "h": 60.0}
 _START_UPS = 3
 _FEWEST_UPDATES = 20
 _SETTINGS = {
@@ -49,8 +47,8 @@ def read_budget(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def _read(text: str) -> tuple[str, Any]:
-    if time := _TIME.fullmatch(text):
-        return "minutes", float(time["number"]) * _MINUTES[time["unit"]]
+    if (minutes := read_minutes(text)) is not None:
+        return "minutes", minutes
     name, equals, value = text.partition("=")
     if not equals or name not in _SETTINGS:
         raise OptionError(

@@ -1,0 +1,1 @@
+"""The command ``charrnn tune``: find settings that suit a text, by successive halving."""

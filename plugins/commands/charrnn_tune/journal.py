@@ -1,0 +1,120 @@
+"""The journal of a tuning: its plan, and every result as soon as it is known."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.errors import OptionError, RunDirectoryError
+from charrnn_core.files.atomic import explained, write_atomically
+from charrnn_core.files.regular import read_own
+from charrnn_tune.plan import Plan
+from charrnn_tune.space import Settings
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trial had reached at the end of a rung.
+
+    Arguments:
+        nats: the held-out loss per character; infinite if the training failed.
+        characters: how many it was trained on by then.
+        seconds: how long that took, from rung to rung.
+        updating: the seconds of all its updates so far.
+        error: why it failed.
+    """
+
+    nats: float
+    characters: int
+    seconds: float
+    updating: float = 0.0
+    error: str | None = None
+
+
+@dataclass
+class Journal:
+    """The journal, which is kept in one file; whatever it says is not done again.
+
+    Arguments:
+        file: the file.
+        plan: the plan.
+        settings: what each trial tries, by number.
+        units: how many characters a unit is for it.
+        results: by trial and rung.
+        cooled: the result of the winner's cool-down.
+    """
+
+    file: Path
+    plan: Plan
+    settings: dict[int, Settings] = field(default_factory=dict)
+    units: dict[int, int] = field(default_factory=dict)
+    results: dict[tuple[int, int], Result] = field(default_factory=dict)
+    cooled: Result | None = None
+
+    @classmethod
+    def opened(cls, file: Path, plan: Plan | None) -> "Journal":
+        """Begin a journal, or read the one there is.
+
+        Raises:
+            OptionError: it is of another plan.
+            RunDirectoryError: there is none and no plan to begin one, or it is not a journal.
+        """
+        with explained("read", file):
+            data = read_own(file) if file.exists() else None
+        if data is None:
+            if plan is None:
+                raise RunDirectoryError(
+                    f"{file.parent} has no tuning to go on with; begin one with --source and "
+                    "--budget"
+                )
+            journal = cls(file, plan)
+            journal.write()
+            return journal
+        try:
+            journal = cls._read(file, json.loads(data))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunDirectoryError(
+                f"{file} was not written by 'charrnn tune': {error}; choose another --out"
+            ) from error
+        if plan is not None and plan != journal.plan:
+            then, now = journal.plan.table(), plan.table()
+            differ = ", ".join(key for key in then if then[key] != now[key])
+            raise OptionError(
+                f"{file.parent} has another tuning, which differs in {differ}; use the same "
+                "options, or only --out to go on with it, or another --out"
+            )
+        return journal
+
+    @classmethod
+    def _read(cls, file: Path, table: dict[str, Any]) -> "Journal":
+        results = {
+            (int(row.pop("trial")), int(row.pop("rung"))): Result(**row) for row in table["results"]
+        }
+        return cls(
+            file,
+            Plan.read(table["plan"]),
+            {int(number): dict(tried) for number, tried in table["settings"].items()},
+            {int(number): int(count) for number, count in table["units"].items()},
+            results,
+            None if table["cooled"] is None else Result(**table["cooled"]),
+        )
+
+    def write(self) -> None:
+        """Keep what is known, in place of what was."""
+        rows = [
+            {"trial": trial, "rung": rung, **vars(result)}
+            for (trial, rung), result in self.results.items()
+        ]
+        table = {
+            "plan": self.plan.table(),
+            "settings": self.settings,
+            "units": self.units,
+            "results": rows,
+            "cooled": None if self.cooled is None else vars(self.cooled),
+        }
+        write_atomically(self.file, [json.dumps(table, indent=1).encode(), b"\n"])
+
+    def ranking(self, rung: int) -> list[int]:
+        """Return the trials that have ended a rung, the best first."""
+        ended = [trial for trial, its in self.results if its == rung]
+        return sorted(ended, key=lambda trial: (self.results[trial, rung].nats, trial))

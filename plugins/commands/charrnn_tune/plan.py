@@ -1,0 +1,197 @@
+"""The plan of a tuning: how many trials, and how much of the budget each rung of them gets."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn_core.console.duration import read_minutes
+from charrnn_core.errors import OptionError
+from charrnn_core.files.atomic import sha256
+from charrnn_core.registry.registry import Registry
+from charrnn_core.registry.spec import Ref, source_ref
+from charrnn_core.runs.config import RunConfig
+from charrnn_core.runs.directory import FOLDER
+from charrnn_core.runs.settings import read_settings
+from charrnn_core.runs.settings_file import read_toml
+from charrnn_tune.space import CELLS, CHOICES, RATE, config_of, of_default, varied
+from charrnn_tune.suggest import check_installed
+
+FEWER = 3
+"""One of so many trials goes on to the next rung, in which it is trained so many times as long."""
+
+COOLING = 0.25
+"""How much longer the winner is trained, while its learning rate falls."""
+
+_NUMBERS = (81, 54, 27, 18, 9, 6)
+_SECONDS_TO_GO_ON = 4.0
+"""What it takes to read and compile again what a trial needs in a later rung."""
+
+_LEAST_SECONDS, _LEAST_CHARACTERS = 20.0, 100_000
+"""What a trial has to get in the first rung."""
+
+_NEVER = 1e9
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that defines a tuning.
+
+    Arguments:
+        common: the settings that all trials share.
+        cells: the cells to try; the first is that of the first trial.
+        trials: how many are begun.
+        minutes: the budget of all of it in time; None if it is in characters.
+        characters: the budget in characters.
+        how: how trials are chosen, ``random`` or ``tpe``; see `charrnn_tune.suggest`.
+        fixed: the settings that no trial varies.
+
+    >>> plan = Plan(RunConfig(), ("lstm",), 18, minutes=20.0)
+    >>> plan.rungs, [plan.length(rung) for rung in range(3)], round(plan.unit, 1)
+    ([18, 6, 2], [1, 3, 9], 26.3)
+    """
+
+    common: RunConfig
+    cells: tuple[str, ...]
+    trials: int
+    minutes: float | None = None
+    characters: int | None = None
+    how: str = "random"
+    fixed: tuple[str, ...] = ()
+
+    @property
+    def rungs(self) -> list[int]:
+        """How many trials are in each rung."""
+        found = [self.trials]
+        while (fewer := found[-1] // FEWER) > 0:
+            found.append(fewer)
+        return found
+
+    def length(self, rung: int) -> int:
+        """Return how long a trial has been trained at the end of a rung, in units."""
+        return FEWER**rung
+
+    @property
+    def units(self) -> float:
+        """How many units all trainings take together."""
+        lengths = [self.length(rung) for rung in range(len(self.rungs))]
+        steps = [now - before for before, now in zip([0, *lengths], lengths, strict=False)]
+        trained = sum(count * step for count, step in zip(self.rungs, steps, strict=True))
+        return trained + COOLING * lengths[-1]
+
+    @property
+    def unit(self) -> float:
+        """What a trial gets in the first rung: seconds, or characters."""
+        if self.minutes is None:
+            assert self.characters is not None
+            return self.characters / self.units
+        later = sum(self.rungs[1:]) + 1  # and the cool-down
+        return (60 * self.minutes - _SECONDS_TO_GO_ON * later) / self.units
+
+    def table(self) -> dict[str, Any]:
+        """Return the plain form, for JSON."""
+        budget = {"minutes": self.minutes, "characters": self.characters}
+        return {"common": self.common.table(), "cells": [*self.cells], "trials": self.trials,
+                "how": self.how, "fixed": [*self.fixed], **budget}  # fmt: skip
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any]) -> "Plan":
+        """Read a plan from its plain form."""
+        common = RunConfig.read(table["common"])
+        return cls(common, tuple(table["cells"]), int(table["trials"]), table["minutes"],
+                   table["characters"], str(table["how"]), tuple(table["fixed"]))  # fmt: skip
+
+    def directory(self) -> Path:
+        """Return where it is kept by default; the same plan always has the same place."""
+        source = self.common.source
+        named = f"{source.use}-{Path(source.argument or '').stem}".strip("-")
+        digest = sha256(json.dumps(self.table(), sort_keys=True).encode())
+        return FOLDER / f"tune-{named}-{digest[:8]}"
+
+
+def make_plan(
+    budget: str,
+    *,
+    source: str | None = None,
+    split: str | None = None,
+    cells: Sequence[str] = (),
+    trials: int | None = None,
+    seed: int | None = None,
+    config: Path | None = None,
+    how: str = "random",
+    registry: Registry | None = None,
+) -> Plan:
+    """Make a plan from what a user typed.
+
+    Arguments:
+        budget: of the whole tuning: a time such as ``20m``, or ``chars=20M``.
+        source, split, seed: settings that all trials share.
+        cells: the cells to try.
+        trials: how many to begin; by default as many as the budget is enough for.
+        config: a TOML file with settings that all trials share; what it has is not varied.
+        how: how trials are chosen.
+        registry: the plugins; by default those installed.
+
+    Raises:
+        UsageError: the request is wrong.
+
+    >>> make_plan("20m").trials, make_plan("chars=20M").trials
+    (18, 54)
+    """
+    registry = registry or Registry.installed()
+    given = {"source": source, "split": split, "seed": seed}
+    settings = read_settings(config, given, {}, registry=registry)
+    if settings.source == source_ref("-"):
+        raise OptionError(
+            "source is standard input, which can be read only once, but every trial reads the "
+            "text; save it to a file"
+        )
+    minutes, characters = _read_budget(budget)
+    quiet = {"observers": (Ref("jsonl"),), "sample_every": _NEVER, "save_every": 0.5}
+    none = {"epochs": None, "minutes": None, "characters": characters, "parameters": None}
+    common = dataclasses.replace(settings, **quiet, **none)
+    check_installed(how)
+    cell, fixed = _fixed(config)
+    plan = Plan(common, tuple(cells) or cell or CELLS, 1, minutes, characters, how, fixed)
+    least = _LEAST_CHARACTERS if minutes is None else _LEAST_SECONDS
+    fitting = [dataclasses.replace(plan, trials=number) for number in _NUMBERS]
+    enough = [each for each in fitting if each.unit >= least]
+    if trials is None and not enough:
+        fewest = fitting[-1]
+        needed = 60 * (minutes or 0.0) + fewest.units * (least - fewest.unit)
+        needed = needed if minutes is not None else fewest.units * least
+        wanted = f"chars={needed:.0f}" if minutes is None else f"{needed / 60:.1f}m"
+        raise OptionError(
+            f"budget {budget!r} is too short to compare anything: {fitting[-1].trials} trials need "
+            f"{wanted} or more"
+        )
+    plan = enough[0] if trials is None else dataclasses.replace(plan, trials=trials)
+    for cell in plan.cells:  # report a wrong name before anything is trained
+        config_of(varied(of_default([cell]), plan.fixed), common, registry)
+    return plan
+
+
+def _fixed(config: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the cell that a file of settings names, and the settings that it has."""
+    if config is None:
+        return (), ()
+    table = read_toml(config)
+    optimizer = table.get("optimizer")
+    has_rate = isinstance(optimizer, dict) and RATE in optimizer
+    found = [name for name in CHOICES if name in table]
+    cell = (table["cell"],) if isinstance(table.get("cell"), str) else ()
+    return cell, (*found, *([RATE] if has_rate else []))
+
+
+def _read_budget(text: str) -> tuple[float | None, int | None]:
+    """Return minutes, or characters."""
+    if (minutes := read_minutes(text)) is not None:
+        return minutes, None
+    name, equals, value = text.partition("=")
+    if name not in ("chars", "characters") or not equals:
+        raise OptionError(
+            f"budget {text!r} is malformed; expected a time such as 20m or 1h, or chars=20M"
+        )
+    return None, RunConfig.read({"characters": value}).characters
