@@ -33,11 +33,13 @@ import pytest  # noqa: E402
 
 from tests.foreign import forgotten  # noqa: E402
 from tests.lowering import in_one_context  # noqa: E402
+from tests.sharing import apart, share_programs  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 in_one_context()
+share_programs()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -146,6 +148,13 @@ def pytest_collection_modifyitems(items):
 def no_module_stays(tmp_path_factory):
     """A plugin that one test writes and imports is not there for the next."""
     with forgotten(tmp_path_factory.getbasetemp()):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def changed_code_is_traced(request):
+    """What a test changes in the core is in no program of before, nor in one of later."""
+    with apart(when="monkeypatch" in request.fixturenames):
         yield
 
 
