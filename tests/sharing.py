@@ -9,6 +9,7 @@ in a notebook, and nothing tells.
 
 import dataclasses
 import functools
+import threading
 import types
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
@@ -23,8 +24,11 @@ _OURS = "charrnn"
 _VALUES = (bool, int, float, complex, str, bytes, type(None), type(...))
 _AS_THEY_ARE = (type, types.ModuleType, types.BuiltinFunctionType, jax.sharding.Sharding)
 
-_JITTED = type(jax.jit(lambda: 0))
+_IDENTICAL = (type(jax.jit(lambda: 0)), jax.custom_jvp, jax.custom_vjp)
+"""Functions that are the same only if they are one."""
+
 _jit = jax.jit
+_lock = threading.Lock()
 _kept: OrderedDict[Hashable, Any] = OrderedDict()
 _shares = True
 
@@ -59,12 +63,13 @@ def _shared_jit(function: Any = None, /, **options: Any) -> Any:
         hash(key)
     except (_Unknown, TypeError):
         return _jit(function, **options)
-    if key not in _kept:
-        _kept[key] = _jit(function, **options)
-    _kept.move_to_end(key)
-    while len(_kept) > _MOST:
-        _kept.popitem(last=False)
-    return _kept[key]
+    with _lock:
+        if key not in _kept:
+            _kept[key] = _jit(function, **options)
+        _kept.move_to_end(key)
+        while len(_kept) > _MOST:
+            _kept.popitem(last=False)
+        return _kept[key]
 
 
 def _is_ours(function: Any) -> bool:
@@ -91,7 +96,7 @@ def _made_of(thing: Any) -> Hashable:
         return kind, repr(thing)  # 1, 1.0 and True are three things
     if isinstance(thing, _AS_THEY_ARE):
         return thing
-    if isinstance(thing, _JITTED):
+    if isinstance(thing, _IDENTICAL):
         return _Same(thing)
     if isinstance(thing, Mapping):
         return kind, _named(thing)

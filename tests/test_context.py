@@ -164,8 +164,7 @@ def test_a_network_drops_rows_while_training_and_not_without_knowing_which_are_r
     params, inputs = random_params(network), jnp.zeros((T, B), jnp.int32)
     carry = network.initial_carry(params, B)
     used, noisy = (
-        jax.jit(network.unroll)(params, carry, inputs, key=k)[0]
-        for k in (None, jax.random.key(0))
+        jax.jit(network.unroll)(params, carry, inputs, key=k)[0] for k in (None, jax.random.key(0))
     )
     assert np.abs(used - noisy).max() > 1e-3
     rare = network_of(embedding=E, dropouts=Dropouts(rare=2.0))
@@ -254,7 +253,11 @@ def test_a_model_keeps_its_owners(tmp_path, text_file, characters, owned):
     model = load(tmp_path / "a", note=lambda line: None)
     context = model.network.context
     assert len(context.owners) == (context.rows if owned else 0)
-    resume(tmp_path / "a", budget={"characters": max(15_000, characters + 2000)}, note=lambda line: None)
+    resume(
+        tmp_path / "a",
+        budget={"characters": max(15_000, characters + 2000)},
+        note=lambda line: None,
+    )
     assert load(tmp_path / "a", note=lambda line: None).network.context == context
     tuned = dataclasses.replace(config, init_from=str(tmp_path / "a"), characters=20_000)
     train(tuned, out=tmp_path / "b", note=lambda line: None)
