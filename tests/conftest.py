@@ -120,6 +120,7 @@ _SLOW = (
     "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[rglru",
     "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[rhn",
     "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[slstm",
+    "test_report.py::test_a_run_and_its_info_have_a_curve_in_a_terminal[60",
     "test_resume.py::test_another_sampler",
     "test_resume.py::test_every_cell",
     "test_resume.py::test_every_optimizer",
