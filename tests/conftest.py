@@ -18,8 +18,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has its controller's dir
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Compiling is most of what tests do, and runs of a moment need no fast code: LLVM does less to it,
 # and XLA makes it the way that is quicker to compile, in one piece. What is computed is the same.
-# `.ci/newest` compiles as charrnn does when it is used. XLA dies of flags that it does not know.
-if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
+# `.ci/newest` compiles as charrnn does when it is used, and shares no programs. XLA dies of flags
+# that it does not know.
+QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+if QUICK:
     if importlib.metadata.version("jaxlib").startswith("0.10."):
         flags = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
         os.environ.setdefault("XLA_FLAGS", flags)
@@ -39,7 +41,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 in_one_context()
-share_programs()
+if QUICK:
+    share_programs()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
