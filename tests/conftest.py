@@ -140,10 +140,10 @@ _SLOW = (
 
 
 _LONG = (
-    "training", "cli", "programs", "live_runs", "resume", "context", "engine_cells", "bench",
-    "kits_of_other_hooks", "doctests", "counts", "inspect", "readme", "install", "held_out",
-    "doctor", "compiled", "report", "javascript", "score", "policies", "overflow",
-    "cell_reference", "fuzz", "docs", "output", "devices", "kit_of_cells", "inspection", "best",
+    "live_runs", "cli", "kits_of_other_hooks", "training", "doctests", "inspect", "bench", "counts",
+    "context", "programs", "compiled", "engine_cells", "resume", "install", "readme", "javascript",
+    "held_out", "report", "doctor", "score", "policies", "overflow", "cell_reference", "fuzz",
+    "docs", "output", "devices", "kit_of_cells", "inspection", "best",
 )  # fmt: skip
 """The files that take longest, which begin first: so no worker is left with one at the end."""
 

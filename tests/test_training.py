@@ -266,9 +266,9 @@ def test_minutes_are_kept_and_the_schedule_ends_with_them(plain, tmp_path, regis
     module.charrnn_optimizers = hookimpl(lambda: [OptimizerPlugin(name="watched", target=watched)])
     mine = Registry.installed()
     mine.add(lambda: module, "watched")
-    timed = dataclasses.replace(plain, characters=None, minutes=0.1, optimizer=Ref("watched"))
-    recorder = Recorder()
-    result = train(timed, out=tmp_path / "run", observers=[recorder], registry=mine)
+    timed = dataclasses.replace(plain, characters=None, minutes=0.03, optimizer=Ref("watched"))
+    # On a busy machine it takes longer than that to compile.
+    result = train(timed, out=tmp_path / "run", registry=mine, from_first_update=True)
     assert result.reason == "finished"
     assert float(rates[-1]) < 0.1 * float(rates[0])
 
