@@ -195,7 +195,9 @@ def stepped(registry):
     return make
 
 
-@pytest.mark.parametrize("cell", ["elman:7", "lstm:5", "minlstm:6"])
+@pytest.mark.parametrize(
+    "cell", ["elman:7", pytest.param("lstm:5", marks=pytest.mark.slow), "minlstm:6"]
+)
 @pytest.mark.parametrize("separator", [(), (1, 2, 1)], ids=["one text", "documents"])
 @pytest.mark.parametrize("read", [1, 16, 17, 300])
 def test_draws_are_those_of_the_network_stepped_by_hand(stepped, cell, separator, read):
