@@ -121,6 +121,7 @@ _SLOW = (
     "test_overflow.py::test_a_stream_whose_carry_overflows_starts_afresh[rollback",
     "test_overflow.py::test_an_optimizer_whose_state_overflows_is_noticed[skip",
     "test_policies.py::test_a_new_training_begins_with_the_parameters_of_another",
+    "test_programs.py::test_documents_and_bytes_are_continued_alike[{'documents': 'blank'}",
     "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[gru",
     "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[mlstm",
     "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[rglru",
