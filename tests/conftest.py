@@ -18,8 +18,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker has its controller's dir
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Compiling is most of what tests do, and runs of a moment need no fast code: LLVM does less to it,
 # and XLA makes it the way that is quicker to compile, in one piece. What is computed is the same.
-# `.ci/newest` compiles as charrnn does when it is used. XLA dies of flags that it does not know.
-if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
+# `.ci/newest` compiles as charrnn does when it is used, and shares no programs. XLA dies of flags
+# that it does not know.
+QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+if QUICK:
     if importlib.metadata.version("jaxlib").startswith("0.10."):
         flags = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
         os.environ.setdefault("XLA_FLAGS", flags)
@@ -33,11 +35,14 @@ import pytest  # noqa: E402
 
 from tests.foreign import forgotten  # noqa: E402
 from tests.lowering import in_one_context  # noqa: E402
+from tests.sharing import apart, share_programs  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 in_one_context()
+if QUICK:
+    share_programs()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -70,6 +75,7 @@ _SLOW = (
     "test_best.py::test_an_interruption_does_not_put_off_the_stop",
     "test_best.py::test_nothing_stops_a_run_with_patience_0",
     "test_bytes.py::test_characters_that_stand_for_bytes_are_written_as_bytes",
+    "test_cell_reference.py::test_values_and_gradients[gru, normalised",
     "test_cells.py::test_a_built_in_cell[indrnn",
     "test_cells.py::test_a_built_in_cell[mgu",
     "test_cells.py::test_a_built_in_cell[minlstm",
@@ -79,31 +85,49 @@ _SLOW = (
     "test_cells.py::test_a_built_in_cell[rhn",
     "test_cells.py::test_a_built_in_cell[slstm",
     "test_cells.py::test_flax_cells_and_stacks_in_short",
+    "test_cli.py::test_a_full_disk_ends_the_run",
     "test_compiled.py::test_a_folder_that_may_only_be_read",
     "test_compiled.py::test_programs_that_jax_cannot_load_are_made_again",
     "test_context.py::test_a_model_keeps_its_owners[3000",
     "test_context.py::test_optimizers_of_other_kinds",
-    "test_counts.py::test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings[4-context1",
-    "test_counts.py::test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings[3-",
-    "test_counts.py::test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings[1-",
     "test_context.py::test_steps_and_windows_agree[separator1",
     "test_context.py::test_what_has_no_memory_is_exactly_dense[clipped",
     "test_corpora.py::test_memory_stays_bounded",
     "test_corpora.py::test_training_on_a_mapped_text",
+    "test_counts.py::test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings[1-",
+    "test_counts.py::test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings[3-",
+    "test_counts.py::test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings[4-context1",
     "test_docs.py::test_what_a_page_shows_works[api.md]",
     "test_docs.py::test_what_a_page_shows_works[concepts.md]",
     "test_docs.py::test_what_a_page_shows_works[evaluation.md]",
     "test_docs.py::test_what_a_page_shows_works[hooks/",
     "test_dynamic.py::test_without_learning_it_is_the_single_pass[stacked",
+    "test_engine_cells.py::test_float32[linen",
+    "test_engine_cells.py::test_float32[nnx",
     "test_example_plugin.py::test_a_distribution_settles_the_tie",
     "test_example_plugin.py::test_a_missing_sampler_is_named_too",
     "test_example_plugin.py::test_its_cell_nests_in_stacked",
+    "test_inspection.py::test_a_text_is_read_as_step_by_step[one-hot",
+    "test_inspection.py::test_a_text_is_read_as_step_by_step[stacked",
+    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[one-hot",
+    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[stacked",
+    "test_install.py::test_a_broken_plugin_is_told_and_can_be_removed[exits",
+    "test_live_runs.py::test_a_signal_saves_and_says_how_to_go_on[SIGINT",
     "test_live_runs.py::test_the_machine_that_resumes_may_have_fewer_cores",
     "test_local_files.py::test_a_run_keeps_a_copy_and_says_how_to_go_on",
     "test_mixed_sampling.py::test_the_log_probabilities_are_of_model_and_mixture",
     "test_mixed_sampling.py::test_the_samplers_shape_the_mixture",
     "test_network.py::test_the_engine_draws_what_a_plain_scan_draws",
+    "test_overflow.py::test_a_stream_whose_carry_overflows_starts_afresh[rollback",
+    "test_overflow.py::test_an_optimizer_whose_state_overflows_is_noticed[skip",
     "test_policies.py::test_a_new_training_begins_with_the_parameters_of_another",
+    "test_programs.py::test_documents_and_bytes_are_continued_alike[{'documents': 'blank'}",
+    "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[gru",
+    "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[mlstm",
+    "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[rglru",
+    "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[rhn",
+    "test_programs.py::test_each_prompt_is_continued_as_it_would_be_alone[slstm",
+    "test_report.py::test_a_run_and_its_info_have_a_curve_in_a_terminal[60",
     "test_resume.py::test_another_sampler",
     "test_resume.py::test_every_cell",
     "test_resume.py::test_every_optimizer",
@@ -112,22 +136,22 @@ _SLOW = (
     "test_second_example.py::test_distributions_mix",
     "test_selfcheck.py::test_an_optimizer_that_remembers_outside_its_state_is_caught",
     "test_selfcheck.py::test_the_command_says_what_it_compared[command1",
+    "test_settings_of_networks.py::test_a_cell_gets_as_wide_as_its_parameters_allow[gru",
+    "test_settings_of_networks.py::test_a_cell_gets_as_wide_as_its_parameters_allow[lstm",
     "test_settings_of_networks.py::test_a_model_of_lines_knows_nothing_of_the_line_before",
     "test_training.py::test_devices_share_the_streams",
+    "test_training.py::test_every_optimizer_learns[adam",
+    "test_training.py::test_every_optimizer_learns[rmsprop",
     "test_typing.py::test_a_users_program[mypy",
-    "test_inspection.py::test_a_text_is_read_as_step_by_step[one-hot",
-    "test_inspection.py::test_a_text_is_read_as_step_by_step[stacked",
-    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[one-hot",
-    "test_inspection.py::test_dependence_is_the_gradient_of_the_log_probability[stacked",
 )
 """Variations, of many seconds each, of what is tested beside them; ``pytest -m slow`` has them."""
 
 
 _LONG = (
-    "training", "cli", "programs", "live_runs", "resume", "context", "engine_cells", "bench",
-    "kits_of_other_hooks", "doctests", "counts", "inspect", "readme", "install", "held_out",
-    "doctor", "compiled", "report", "javascript", "score", "policies", "overflow",
-    "cell_reference", "fuzz", "docs", "output", "devices", "kit_of_cells", "inspection", "best",
+    "live_runs", "cli", "kits_of_other_hooks", "training", "doctests", "inspect", "bench", "counts",
+    "context", "programs", "compiled", "engine_cells", "resume", "install", "readme", "javascript",
+    "held_out", "report", "doctor", "score", "policies", "overflow", "cell_reference", "fuzz",
+    "docs", "output", "devices", "kit_of_cells", "inspection", "best",
 )  # fmt: skip
 """The files that take longest, which begin first: so no worker is left with one at the end."""
 
@@ -146,6 +170,13 @@ def pytest_collection_modifyitems(items):
 def no_module_stays(tmp_path_factory):
     """A plugin that one test writes and imports is not there for the next."""
     with forgotten(tmp_path_factory.getbasetemp()):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def changed_code_is_traced(request):
+    """What a test changes in the core is in no program of before, nor in one of later."""
+    with apart(when="monkeypatch" in request.fixturenames):
         yield
 
 

@@ -27,7 +27,7 @@ from charrnn_core.evaluation.baselines import (
 from charrnn_core.evaluation.counting import Counting
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
 from charrnn_core.text.split import Piece, Split
-from tests.conftest import SHARED
+from tests.conftest import PLAIN_OPTIONS, SHARED
 
 V = 5
 
@@ -287,6 +287,7 @@ main()
     given = [
         "run", "--cell", "elman:4", "--source", text_file, "--chars", "600", "--batch", "4",
         "--window", "8", "--sample-length", "1", "--out", tmp_path / "run", "--quiet",
+        *PLAIN_OPTIONS,
     ]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, given)],

@@ -227,6 +227,7 @@ def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path
 def test_settings_come_from_toml_and_the_command_line(charrnn, text_file, tmp_path):
     (tmp_path / "run.toml").write_text(
         f'source = "{text_file}"\nepochs = 1\nbatch = 2\nwindow = 16\nrecipe = "notebook"\n'
+        "context = 0\ncounts = 0\n"
         'batching = "streams"\n[cell]\nuse = "stacked"\n'
         'layers = ["elman:4", {use = "elman", features = 5}]\nresidual = true\n'
     )
@@ -462,6 +463,7 @@ def test_standard_input_is_a_source(charrnn, small_text):
 
 def test_offline_and_environment(charrnn, tmp_path):
     (tmp_path / "text.txt").write_text("ho ho ho, ha ha. " * 40)
-    done = charrnn(*RUN, "--source", "text.txt", "--cell", "elman:4", env={"CHARRNN_OFFLINE": "1"})
+    done = charrnn(*RUN, *PLAIN_OPTIONS, "--source", "text.txt", "--cell", "elman:4",
+                   env={"CHARRNN_OFFLINE": "1"})  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert os.listdir(tmp_path / "runs") == ["elman-file-text-1"]

@@ -70,14 +70,15 @@ def training():
 )  # fmt: skip
 def test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings(training, order, context):
     network, by_hand = network_of(order=order, context=context), ByHand(training, order)
-    learnt = network.init(jax.random.key(0))
+    learnt = network.compiled_init(jax.random.key(0))
     params = with_counts(learnt, count_text(network, training))
+    unroll = jax.jit(network.unroll)
     texts = np.stack([random_text(2 * T, seed) for seed in range(1, B + 1)], axis=1)
     carry = network.initial_carry(params, B)
-    alone, _ = network.unroll(learnt, carry, jnp.asarray(texts))
+    alone, _ = unroll(learnt, carry, jnp.asarray(texts))
     halves = []
     for half in (texts[:T], texts[T:]):
-        logits, carry = network.unroll(params, carry, jnp.asarray(half))
+        logits, carry = unroll(params, carry, jnp.asarray(half))
         halves.append(logits)
     whole = np.concatenate(halves)
     for b in range(B):
@@ -86,7 +87,7 @@ def test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings(training, 
         assert np.sum(away > 0.5 / 32 + 1e-4) <= 1
     start = network.initial_carry(params, B)
     one = jax.jit(lambda carry, ids: network.step(params, carry, ids))
-    for step in (one, network.stepper(params, start, B)):
+    for step in (one, jax.jit(network.stepper(params, start, B))):
         carry = start
         for t in range(2 * T):
             logits, carry = step(carry, jnp.asarray(texts[t]))
@@ -95,19 +96,20 @@ def test_what_is_read_is_mixed_with_the_counts_of_its_longest_strings(training, 
 
 def test_no_string_reaches_over_the_beginning_of_a_document(training):
     network, text = network_of(separator=(2,)), random_text(40, 1)
-    params = with_counts(network.init(jax.random.key(0)), count_text(network, training))
+    params = with_counts(network.compiled_init(jax.random.key(0)), count_text(network, training))
+    unroll = jax.jit(network.unroll)
     begins = np.flatnonzero(text == 2)
     assert len(begins) > 3
-    logits, _ = network.unroll(params, network.initial_carry(params, 1), jnp.asarray(text)[:, None])
+    logits, _ = unroll(params, network.initial_carry(params, 1), jnp.asarray(text)[:, None])
     ends = [*begins[1:], len(text)]
     longest = max(end - first for first, end in zip(begins, ends, strict=True))
     for first, end in zip(begins, ends, strict=True):  # each filled up, to be of one shape
         some = np.resize(text[first:end], longest)[:, None]
-        own, _ = network.unroll(params, network.initial_carry(params, 1), jnp.asarray(some))
+        own, _ = unroll(params, network.initial_carry(params, 1), jnp.asarray(some))
         np.testing.assert_allclose(logits[first:end], own[: end - first], rtol=1e-4, atol=1e-4)
     reset = jnp.asarray(np.isin(np.arange(40), begins))[:, None]
     plain = network_of()
-    again, _ = plain.unroll(
+    again, _ = jax.jit(plain.unroll)(
         params, plain.initial_carry(params, 1), jnp.asarray(text)[:, None], reset
     )
     np.testing.assert_allclose(again, logits, rtol=1e-4, atol=1e-4)
@@ -130,17 +132,17 @@ def test_nearly_all_strings_find_their_own_rows(training):
 
 def test_a_network_that_learns_does_not_see_them(training):
     network = network_of()
-    params = network.init(jax.random.key(0))
+    params = network.compiled_init(jax.random.key(0))
     ids = jnp.asarray(random_text(T, 1))[:, None]
     plain = dataclasses.replace(network, counts=Counts())
-    one, _ = network.unroll(params, network.initial_carry(params, 1), ids)
-    other, _ = plain.unroll(params, plain.initial_carry(params, 1), ids)
+    one, _ = jax.jit(network.unroll)(params, network.initial_carry(params, 1), ids)
+    other, _ = jax.jit(plain.unroll)(params, plain.initial_carry(params, 1), ids)
     np.testing.assert_array_equal(one, other)
 
 
 def test_dynamic_evaluation_scores_the_mixture_and_teaches_the_network(training):
     network, text = network_of(), random_text(50, 1)
-    learnt = network.init(jax.random.key(0))
+    learnt = network.compiled_init(jax.random.key(0))
     params = with_counts(learnt, count_text(network, training))
     pieces = [Piece(int(training[-1]), text)]
     # Nothing changes in the first window.
@@ -149,7 +151,7 @@ def test_dynamic_evaluation_scores_the_mixture_and_teaches_the_network(training)
         for p in (learnt, params)
     )
     read = jnp.asarray([training[-1], *text[:-1]])[:, None]
-    logits, _ = network.unroll(params, network.initial_carry(params, 1), read)
+    logits, _ = jax.jit(network.unroll)(params, network.initial_carry(params, 1), read)
     np.testing.assert_allclose(mixed, jax.nn.log_softmax(logits[:20, 0]), rtol=1e-4, atol=1e-4)
     assert np.abs(mixed - alone).max() > 0.1
 

@@ -29,7 +29,7 @@ def network(registry):
 
 @pytest.fixture(scope="module")
 def params(network):
-    return network.init(jax.random.key(0))
+    return network.compiled_init(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_without_learning_it_is_the_single_pass(registry, training, pieces, cell
     """Of any cell, and of a network that starts afresh with every document."""
     built = registry.build_cell(registry.resolve("cell", Ref.parse(cell)), as_cell)
     network = Network(built, symbols=V, separator=separator)
-    params = network.init(jax.random.key(0))
+    params = network.compiled_init(jax.random.key(0))
     dynamic = Dynamic(network, params, training, rate=RATE, window=T)
     static = np.concatenate([*Scorer(network, streams=1)(params, pieces)])
     nats = np.concatenate([*dynamic._score(pieces, 0.0)])

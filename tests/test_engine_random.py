@@ -71,7 +71,7 @@ def recipes(draw):
 
 
 # A failure is small as it is, and to make it smaller takes minutes.
-@settings(max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     recipes(),
     st.sampled_from([(4, 3), (1, 3), (4, 1), (4, None), (1, 1)]),

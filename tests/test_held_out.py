@@ -72,7 +72,7 @@ def test_a_short_text_is_its_own_excerpt(lengths):
 
 def test_a_character_costs_in_an_excerpt_what_it_costs_in_the_text():
     network = Network(as_cell(nn.GRUCell(7)), symbols=V)
-    params = network.init(jax.random.key(1))
+    params = network.compiled_init(jax.random.key(1))
     pieces = text_in_pieces([30_011, 9_002])
     alone = [np.concatenate(list(Scorer(network, streams=1)(params, [piece]))) for piece in pieces]
     whole = np.concatenate(alone)

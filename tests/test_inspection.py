@@ -58,7 +58,7 @@ class OddCell:
 
 def network_of(cell, symbols=7, **more):
     network = Network(as_cell(cell), symbols, **more)
-    return network, randomly(network.init(jax.random.key(1)), 1)
+    return network, randomly(network.compiled_init(jax.random.key(1)), 1)
 
 
 NETWORKS = {

@@ -39,14 +39,15 @@ def start(tmp_path, text_file):
 
 
 def begin(text_file, out, characters=60_000):
-    """The arguments of a run of a few seconds that saves all the time."""
+    """The arguments of a run of a few seconds that saves all the time, and is soon compiled."""
     return ("run", "--source", text_file, "--cell", "elman:16", "--batch", 8, "--window", 16,
-            "--characters", characters, "--save-every", 1e-6, "--quiet", "--out", out)  # fmt: skip
+            "--characters", characters, "--save-every", 1e-6, "--quiet", "--out", out,
+            *PLAIN_OPTIONS)  # fmt: skip
 
 
 def without_end(text_file, out):
-    """The arguments of such a run that has to be stopped; it is compiled sooner."""
-    return (*begin(text_file, out, characters=10**9), *PLAIN_OPTIONS)
+    """The arguments of such a run that has to be stopped."""
+    return begin(text_file, out, characters=10**9)
 
 
 def wait_for_step(run, step, process):
@@ -127,7 +128,7 @@ def test_a_second_signal_leaves_at_once(start, text_file, tmp_path):
 
 
 def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
-    arguments = (*begin(text_file, "run"), *PLAIN_OPTIONS)
+    arguments = begin(text_file, "run")
     command = ["nohup", sys.executable, "-m", "charrnn_core", *map(str, arguments)]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdin=subprocess.DEVNULL, text=True,

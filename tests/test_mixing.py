@@ -186,7 +186,7 @@ def network(registry):
 
 @pytest.fixture(scope="module")
 def params(network):
-    return jax.tree.map(lambda leaf: leaf / 2, network.init(jax.random.key(0)))
+    return jax.tree.map(lambda leaf: leaf / 2, network.compiled_init(jax.random.key(0)))
 
 
 @pytest.mark.parametrize("kept", [1 << 24, 2000, 40])

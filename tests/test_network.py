@@ -35,7 +35,7 @@ def cell(**options):
 
 
 def made(network, batch=B, steps=T, seed=0):
-    params = network.init(jax.random.key(seed))
+    params = network.compiled_init(jax.random.key(seed))
     inputs = jax.random.randint(jax.random.key(seed + 1), (steps, batch), 0, V)
     return params, network.initial_carry(params, batch), inputs
 
@@ -54,7 +54,7 @@ def test_the_engine_draws_what_a_plain_scan_draws(options):
             logits, after = network.unroll(params, carry, inputs, key=key)
             return jnp.sum(logits**2), (logits, after)
 
-        grads, made_of_it = jax.grad(total, has_aux=True)(params)
+        grads, made_of_it = jax.jit(jax.grad(total, has_aux=True))(params)
         results.append((grads, made_of_it))
     for one, other in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5)
@@ -63,9 +63,10 @@ def test_the_engine_draws_what_a_plain_scan_draws(options):
 def test_noise_depends_on_its_key_and_is_off_without_one():
     network = Network(cell(zone=0.4, drop=0.3), V, dropouts=Dropouts(0.2, 0.3))
     params, carry, inputs = made(network)
-    quiet, _ = network.unroll(params, carry, inputs)
-    again, _ = network.unroll(params, carry, inputs)
-    one, other = (network.unroll(params, carry, inputs, key=jax.random.key(n))[0] for n in (1, 2))
+    unroll = jax.jit(network.unroll)
+    quiet, _ = unroll(params, carry, inputs)
+    again, _ = unroll(params, carry, inputs)
+    one, other = (unroll(params, carry, inputs, key=jax.random.key(n))[0] for n in (1, 2))
     np.testing.assert_array_equal(quiet, again)
     assert np.abs(one - other).max() > 1e-3 < np.abs(one - quiet).max()
 
@@ -74,7 +75,7 @@ def test_zoneout_of_everything_keeps_the_state():
     network = Network(cell(zone=1.0), V)
     params, carry, inputs = made(network)
     for key in (None, jax.random.key(3)):
-        _, after = network.unroll(params, carry + 0.25, inputs, key=key)
+        _, after = jax.jit(network.unroll)(params, carry + 0.25, inputs, key=key)
         np.testing.assert_array_equal(after, carry + 0.25)
 
 
@@ -150,7 +151,7 @@ def test_a_tied_readout_is_the_embedding_after_a_projection():
     network = Network(cell(), V, embedding=7, tied=True)
     params, carry, inputs = made(network)
     assert params["readout"]["kernel"].shape == (H, 7)
-    logits, _ = network.unroll(params, carry, inputs)
+    logits, _ = jax.jit(network.unroll)(params, carry, inputs)
     h, expected = np.zeros((B, H)), []
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     W, U, E = p["cell"]["W"], p["cell"]["U"], p["embedding"]
@@ -214,7 +215,7 @@ def test_a_separator_does_not_reach_over_the_beginning_of_a_text(separator):
 
     fresh, pieces = network.initial_carry(params, B), []
     for piece in np.split(inputs, [3, 4, 6]):
-        some, after = network.unroll(params, fresh, jnp.asarray(piece))
+        some, after = jax.jit(network.unroll)(params, fresh, jnp.asarray(piece))
         pieces.append(some)
     np.testing.assert_allclose(logits, np.concatenate(pieces), rtol=1e-5, atol=1e-6)
     for one, other in zip(jax.tree.leaves(end), jax.tree.leaves(after), strict=True):

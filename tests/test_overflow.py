@@ -173,7 +173,9 @@ def test_a_rate_that_overflows_is_not_chosen(registry, monkeypatch):
     from charrnn_core.network.network import Network
 
     network = Network(registry.build_cell(Ref("elman", "4"), as_cell), symbols=6)
-    dynamic = Dynamic(network, network.init(jax.random.key(0)), np.arange(60) % 6, rate=0.01)
+    dynamic = Dynamic(
+        network, network.compiled_init(jax.random.key(0)), np.arange(60) % 6, rate=0.01
+    )
 
     def score(pieces, rate):
         yield np.array([np.nan if rate == RATES[0] else 1 / rate], np.float32)

@@ -39,7 +39,7 @@ def make_model(registry, cell="elman:7", **settings) -> Model:
     config = RunConfig(cell=cell, embedding=0, **settings).resolve(registry)
     alphabet = ALPHABETS[config.alphabet].of(SYMBOLS)
     network = build_network(config, alphabet, registry)
-    params = jax.tree.map(lambda leaf: 1.5 * leaf, network.init(jax.random.key(3)))
+    params = jax.tree.map(lambda leaf: 1.5 * leaf, network.compiled_init(jax.random.key(3)))
     return Model(config, alphabet, network, params, registry, {"plugins": []})
 
 
@@ -189,13 +189,15 @@ def stepped(registry):
     @functools.cache
     def make(cell, separator):
         network = Network(registry.build_cell(Ref.parse(cell), as_cell), 6, separator=separator)
-        params = jax.tree.map(lambda leaf: 1.5 * leaf, network.init(jax.random.key(0)))
+        params = jax.tree.map(lambda leaf: 1.5 * leaf, network.compiled_init(jax.random.key(0)))
         return network, params, jax.jit(network.step)
 
     return make
 
 
-@pytest.mark.parametrize("cell", ["elman:7", "lstm:5", "minlstm:6"])
+@pytest.mark.parametrize(
+    "cell", ["elman:7", pytest.param("lstm:5", marks=pytest.mark.slow), "minlstm:6"]
+)
 @pytest.mark.parametrize("separator", [(), (1, 2, 1)], ids=["one text", "documents"])
 @pytest.mark.parametrize("read", [1, 16, 17, 300])
 def test_draws_are_those_of_the_network_stepped_by_hand(stepped, cell, separator, read):
@@ -211,7 +213,7 @@ def test_draws_are_those_of_the_network_stepped_by_hand(stepped, cell, separator
             logits, carry = step(params, carry, jnp.array([i]))
         for n in range(length):
             noise = gumbel(draw_key, n, row)
-            assert int(jnp.argmax(logits[0] + noise)) == drawn.ids[n, row]
+            assert np.argmax(np.asarray(logits)[0] + np.asarray(noise)) == drawn.ids[n, row]
             logits, carry = step(params, carry, drawn.ids[n, row : row + 1])
 
 

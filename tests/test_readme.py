@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PLAIN_OPTIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -46,7 +48,8 @@ def test_the_plugin_trains_alone_and_stacked(plugin, charrnn, text_file, tmp_pat
     ]
     for cell in ("onegate:8", "stacked:onegate:8,elman:4"):
         done = charrnn("run", "--cell", cell, "--source", text_file, "--quiet",
-                       "--characters", 3000, "--batch", 4, "--window", 16, env=env)  # fmt: skip
+                       "--characters", 3000, "--batch", 4, "--window", 16, *PLAIN_OPTIONS,
+                       env=env)  # fmt: skip
         assert done.returncode == 0, done.stderr
 
 

@@ -125,7 +125,7 @@ def test_a_sampler_may_remember(network, params):
 def test_the_prompt_is_read(registry):
     cell = registry.build_cell(Ref("elman", "5"), as_cell)
     network = Network(cell, symbols=V)
-    params = network.init(jax.random.key(0))
+    params = network.compiled_init(jax.random.key(0))
     generate = Generator(network, chain(registry, "temperature:0"))
     prompt = np.array([3, 1, 4, 1], np.int32)
     [ids] = generate(params, prompt, 10, jax.random.key(0))

@@ -29,7 +29,7 @@ def network(registry):
 @pytest.fixture(scope="module")
 def params(network):
     """Small ones, so that 25 characters of warm-up are all that the network can remember."""
-    return jax.tree.map(lambda leaf: leaf / 2, network.init(jax.random.key(0)))
+    return jax.tree.map(lambda leaf: leaf / 2, network.compiled_init(jax.random.key(0)))
 
 
 def make_pieces(*lengths):
@@ -121,7 +121,7 @@ from charrnn_core.network.network import Network
 from charrnn_core.evaluation.scoring import Scorer
 from charrnn_core.text.split import Piece
 network = Network(as_cell(nn.GRUCell(5)), 6)
-params = network.init(jax.random.key(0))
+params = network.compiled_init(jax.random.key(0))
 pieces = [Piece(0, np.random.default_rng(0).integers(6, size=900))]
 assert len(jax.devices()) == 2
 one, two = (

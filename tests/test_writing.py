@@ -147,7 +147,7 @@ def model(registry) -> Model:
     config = RunConfig(cell="elman:4", embedding=0).resolve(registry)
     alphabet = Alphabet(" .Tab")
     network = build_network(config, alphabet, registry)
-    params = network.init(jax.random.key(0))
+    params = network.compiled_init(jax.random.key(0))
     return Model(config, alphabet, network, params, registry, {"plugins": []})
 
 

@@ -7,6 +7,7 @@ the single pass.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -143,7 +144,7 @@ class Scorer:
         self._network, self._streams, self._warm_up = network, streams, warm_up
         self._shards, self._characters_per_call = shards, characters_per_call
         self._begin = Program(network.initial_carry, static=["batch"])
-        self._read = Program(self._read_window, static=["measure"])
+        self._read = Program(partial(_read_window, network), static=["measure"])
 
     def __call__(self, params: Params, pieces: Sequence[Piece]) -> Iterator[Nats]:
         """Yield the nats of every character of the pieces.
@@ -210,12 +211,6 @@ class Scorer:
         ids = placed_shapes(np.zeros((plan.window + 1, plan.columns), np.int32), plan.by_column)
         self._read.ahead(params, placed_shapes(carry, plan.by_row), ids, measure=nats_of)
 
-    def _read_window(
-        self, params: Params, carry: Carry, ids: Any, *, measure: Measure
-    ) -> tuple[Carry, Any]:
-        logits, carry = self._network.unroll(params, carry, ids[:-1])
-        return carry, measure(logits, ids[1:])
-
     def _plan(self, lengths: Sequence[int], numbers: int = 1) -> "_Plan":
         kept = _NUMBERS_KEPT // numbers  # characters
         fitting = min(sum(lengths), kept // 2)
@@ -232,6 +227,13 @@ class Scorer:
         if self._shards:
             return data_mesh(self._shards)
         return own_mesh(max(1, min(len(jax.local_devices()), rows // _LEAST_STREAMS)))
+
+
+def _read_window(
+    network: Network, params: Params, carry: Carry, ids: Any, *, measure: Measure
+) -> tuple[Carry, Any]:
+    logits, carry = network.unroll(params, carry, ids[:-1])
+    return carry, measure(logits, ids[1:])
 
 
 class _Plan:
