@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "javascript": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "page", "registry", "sampling", "text"},
     "serving": {"engine", "network", "runs", "sampling", "text"},
+    "compression": {"network", "registry", "runs", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "page", "registry", "runs", "sampling", "text"},
     "inspection": {"engine", "network", "text"},
     "training": {
