@@ -52,7 +52,7 @@ def _push(states: Array, intervals: Intervals) -> tuple[Array, tuple[Array, Arra
         present = lengths > 0
         f = jnp.maximum(lengths, 1)
         shifts = jnp.array([_ROOM + 8 * k for k in range(MOST_BYTES)], jnp.uint32)
-        too_large = states[:, None] >> shifts >= f[:, None]
+        too_large = states[:, None] >> shifts[None] >= f[:, None]
         leaving = jnp.sum(too_large, axis=1, dtype=jnp.uint32)
         leaving = jnp.where(present, leaving, jnp.uint32(0))
         kept = states >> (8 * leaving)
@@ -109,9 +109,9 @@ def pull(
     emptier = length * (states >> BITS) + place_of(states) - start
     states = jnp.where(present, emptier, states)
     thresholds = jnp.array([START >> 8 * k for k in range(MOST_BYTES)], jnp.uint32)
-    missing = jnp.sum(states[:, None] < thresholds, axis=1, dtype=jnp.int32)
-    before = jnp.sum(jnp.tril(jnp.broadcast_to(missing, 2 * missing.shape), -1), axis=1)
-    where = (at + before)[:, None] + jnp.arange(MOST_BYTES)
+    missing = jnp.sum(states[:, None] < thresholds[None], axis=1, dtype=jnp.int32)
+    before = jnp.cumsum(missing) - missing
+    where = (at + before)[:, None] + jnp.arange(MOST_BYTES)[None]
     read = data[where].astype(jnp.uint32)
     moved = read[:, 0] << 16 | read[:, 1] << 8 | read[:, 2]
     bits = (8 * missing).astype(jnp.uint32)
