@@ -138,7 +138,7 @@ def test_what_an_alphabet_lacks_is_kept_aside(data):
     data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
     for alphabet in (Alphabet("a\n"), Alphabet("é"), ByteAlphabet()):
         parts = split(data, alphabet)
-        assert join(parts, alphabet) == data
+        assert join(parts, alphabet, len(data)) == data
         assert (
             len(parts.ids) <= len(data)
             and bool(parts.rest) == (len(parts.ids) < len(data.decode("utf-8", "surrogateescape")))

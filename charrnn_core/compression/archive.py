@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn_core.compression.blocks import Progress, count_blocks, decoded, encoded
-from charrnn_core.compression.container import Header, Reader, block_section, section
+from charrnn_core.compression.container import (
+    Header,
+    Reader,
+    block_section,
+    digest,
+    section,
+)
 from charrnn_core.compression.escapes import Split, join, split
-from charrnn_core.compression.identity import digest, model_digest, surroundings
+from charrnn_core.compression.identity import model_digest, surroundings
 from charrnn_core.compression.predictor import ModelPredictor, Predictor
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError, expect
@@ -133,7 +139,7 @@ def _read(reader: Reader, header: Header, method: _Method, progress: Progress) -
     ids = np.zeros(header.symbols, method.alphabet.dtype)
     blocks = reader.blocks(count_blocks(predictor, streams), streams.count)
     decoded(predictor, streams, blocks, ids, progress)
-    return join(Split(ids, rest), method.alphabet)
+    return join(Split(ids, rest), method.alphabet, header.length)
 
 
 def _check_method(header: Header, method: _Method, name: str) -> None:

@@ -1,12 +1,11 @@
 """From symbols to blocks of bytes and back, whatever predicts the symbols."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn_core.compression.coder import START, encode
+from charrnn_core.compression.container import Block
 from charrnn_core.compression.predictor import Predictor, Source
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError
@@ -14,18 +13,6 @@ from charrnn_core.text.alphabet import Ids
 
 _MOST_STEPS = 1 << 15
 """The length of a block, which bounds the memory that encoding takes."""
-
-
-class Block(NamedTuple):
-    """So many steps of all streams.
-
-    Fields:
-        states: uint32[B], with which decoding begins.
-        data: the bytes that it reads.
-    """
-
-    states: npt.NDArray[np.uint32]
-    data: bytes
 
 
 Progress = Callable[[float], None]

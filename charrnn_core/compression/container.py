@@ -8,11 +8,12 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from charrnn_core.compression.blocks import Block
-from charrnn_core.compression.identity import DIGEST_BYTES
 from charrnn_core.errors import CompressionError
 
 _MAGIC, _VERSION = b"CRZ", 1
@@ -27,13 +28,37 @@ _USUAL = (
 """Text that a header is likely to repeat, which then takes a few bytes. A part of the format."""
 
 
+DIGEST_BYTES = 8
+"""How much is kept of a SHA-256."""
+
+
+def digest(*parts: bytes) -> bytes:
+    """Return the first 8 bytes of the SHA-256 of all parts, one after another."""
+    whole = sha256()
+    for part in parts:
+        whole.update(part)
+    return whole.digest()[:DIGEST_BYTES]
+
+
+class Block(NamedTuple):
+    """So many steps of all streams.
+
+    Fields:
+        states: uint32[B], with which decoding begins.
+        data: the bytes that it reads.
+    """
+
+    states: npt.NDArray[np.uint32]
+    data: bytes
+
+
 @dataclass(frozen=True)
 class Header:
     """What has to be known before a file can be decompressed.
 
     Arguments:
         length: that of the original, in bytes.
-        digest: of the original, `charrnn_core.compression.identity.digest`.
+        digest: that of the original.
         model: the model's digest; empty if none is needed.
         surroundings: see `charrnn_core.compression.identity.surroundings`.
         symbols: how many are coded.

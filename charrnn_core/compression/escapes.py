@@ -9,6 +9,9 @@ import numpy.typing as npt
 from charrnn_core.errors import CompressionError
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet, Ids
 
+_BYTES_OF_A_CHARACTER = 12
+"""The most that `split` makes of a character that an alphabet lacks, before it is compressed."""
+
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
 
 
@@ -30,7 +33,7 @@ def split(data: bytes, alphabet: Alphabet) -> Split:
     What is not UTF-8 counts as characters that the alphabet lacks.
 
     >>> some = split(b"ho? \\xff ho", Alphabet(" ho"))
-    >>> some.ids.tolist(), join(some, Alphabet(" ho"))
+    >>> some.ids.tolist(), join(some, Alphabet(" ho"), 9)
     ([1, 2, 0, 0, 1, 2], b'ho? \\xff ho')
     """
     if isinstance(alphabet, ByteAlphabet):
@@ -50,8 +53,11 @@ def split(data: bytes, alphabet: Alphabet) -> Split:
     return Split(ids, lzma.compress(planes, lzma.FORMAT_RAW, filters=_FILTERS))
 
 
-def join(parts: Split, alphabet: Alphabet) -> bytes:
+def join(parts: Split, alphabet: Alphabet, length: int) -> bytes:
     """Return the bytes that were split.
+
+    Arguments:
+        length: how many there were.
 
     Raises:
         CompressionError: no bytes can have been split so.
@@ -59,19 +65,24 @@ def join(parts: Split, alphabet: Alphabet) -> bytes:
     if isinstance(alphabet, ByteAlphabet):
         return parts.ids.astype(np.uint8).tobytes()
     points = _points(alphabet.symbols)[parts.ids]
-    if parts.rest:
-        try:
-            points = _with_rest(points, parts.rest)
-        except (lzma.LZMAError, ValueError, IndexError, MemoryError) as error:
-            raise CompressionError(f"what the alphabet lacks cannot be read: {error}") from error
-    return _text(points).encode("utf-8", "surrogateescape")
+    try:
+        if parts.rest:
+            points = _with_rest(points, parts.rest, length)
+        return _text(points).encode("utf-8", "surrogateescape")
+    except (lzma.LZMAError, EOFError, ValueError, IndexError) as error:
+        raise CompressionError(
+            "what the alphabet lacks cannot be read; expected a file as charrnn wrote it"
+        ) from error
 
 
-def _with_rest(points: npt.NDArray[np.uint32], rest: bytes) -> npt.NDArray[np.uint32]:
-    planes = lzma.decompress(rest, lzma.FORMAT_RAW, filters=_FILTERS)
+def _with_rest(points: npt.NDArray[np.uint32], rest: bytes, length: int) -> npt.NDArray[np.uint32]:
+    unpack = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTERS)
+    planes = unpack.decompress(rest, _BYTES_OF_A_CHARACTER * length + 4)
     numbers = np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<u4").reshape(-1)
     count = int(numbers[0])
     gaps, lengths, symbols = np.split(numbers[1:].astype(np.int64), [count, 2 * count])
+    if lengths.sum() != len(symbols):
+        raise ValueError("there are more or fewer characters than places")
     return np.insert(points, np.repeat(np.cumsum(gaps), lengths), symbols)
 
 

@@ -2,16 +2,14 @@
 
 import json
 import platform
-from hashlib import sha256
 from importlib.metadata import version
 
 import jax
 import numpy as np
 
+from charrnn_core.compression.container import digest
 from charrnn_core.devices import processor_lines
 from charrnn_core.runs.model import Model
-
-DIGEST_BYTES = 8
 
 _INSTRUCTIONS = (
     "sse4_2 avx fma f16c avx2 avx512f avx512dq avx512cd avx512bw avx512vl avx512vbmi avx512_vnni "
@@ -19,14 +17,6 @@ _INSTRUCTIONS = (
     "asimd asimdhp asimddp asimdfhm fphp sve sve2 i8mm bf16 svei8mm svebf16 sme"
 ).split()
 """Those of a processor that decide how numbers are multiplied and in which order they are added."""
-
-
-def digest(*parts: bytes) -> bytes:
-    """Return the first 8 bytes of the SHA-256 of all parts, one after another."""
-    whole = sha256()
-    for part in parts:
-        whole.update(part)
-    return whole.digest()[:DIGEST_BYTES]
 
 
 def model_digest(model: Model) -> bytes:
