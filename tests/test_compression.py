@@ -16,6 +16,7 @@ from charrnn_core.compression.archive import compress, decompress
 from charrnn_core.compression.coder import START, Intervals, encode
 from charrnn_core.compression.distribution import TOTAL, starts_of, sums_before, symbol_at
 from charrnn_core.compression.escapes import join, split
+from charrnn_core.compression.predictor import ModelPredictor
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError
 from charrnn_core.evaluation.scoring import Scorer
@@ -70,7 +71,8 @@ def test_a_text_becomes_shorter_and_random_bytes_hardly_longer(model, text):
 
 def test_many_streams_and_blocks(model, text, monkeypatch):
     """The last streams are a symbol shorter, and a block ends with each call."""
-    monkeypatch.setattr(Streams, "fitting", lambda symbols: Streams(4, symbols))
+    cut = staticmethod(lambda symbols: Streams(4, symbols))
+    monkeypatch.setattr(ModelPredictor, "streams", cut)
     monkeypatch.setattr(blocks, "_MOST_STEPS", 2048)
     data = (text * 3)[:9001]
     assert len(data) % 4 == 1
@@ -250,7 +252,9 @@ def test_the_commands(charrnn, charrnn_process, run, tmp_path, text):
     assert done.returncode == 0 and (tmp_path / "a.txt").read_bytes() == text, done.stderr
     (tmp_path / "a.txt.crz").rename(tmp_path / "b.crz")
     for arguments, message in [
-        (("compress", "a.txt"), "no run is given; expected --with RUN"),
+        (("compress", "a.txt"), "expected either --with RUN, the run whose"),
+        (("compress", "a.txt", "--adaptive", "--with", "run"), "expected either --with RUN"),
+        (("decompress", "b.crz", "--out", "c"), "compressed with the model"),
         (("compress", "b.txt", "--with", "run"), "cannot read b.txt: No such file"),
         (("compress", "a.txt", "--with", "run", "--out", "a.txt"), "a.txt is what is read; give"),
         (("decompress", "a.txt", "--with", "run"), "a.txt does not end in .crz"),

@@ -15,12 +15,13 @@ from charrnn_core.compression.container import (
 )
 from charrnn_core.compression.escapes import Split, join, split
 from charrnn_core.compression.identity import model_digest, surroundings
+from charrnn_core.compression.learner import Learner
 from charrnn_core.compression.predictor import ModelPredictor, Predictor
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError, expect
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.prompt import encode_prompt
-from charrnn_core.text.alphabet import Alphabet
+from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
 
 MOST_BYTES = 1 << 28
 """The largest file, compressed or not."""
@@ -33,16 +34,22 @@ class _Method:
     Arguments:
         digest: says which; empty if nothing but charrnn is needed.
         alphabet: the symbols that are predicted.
-        predictor: makes what predicts so many streams.
+        streams: cuts a text of so many symbols.
+        predictor: makes what predicts the streams.
     """
 
     digest: bytes
     alphabet: Alphabet
-    predictor: Callable[[int], Predictor]
+    streams: Callable[[int], Streams]
+    predictor: Callable[[Streams], Predictor]
 
 
 def compress(
-    data: bytes, model: Model, *, verify: bool = True, progress: Progress = lambda share: None
+    data: bytes,
+    model: Model | None,
+    *,
+    verify: bool = True,
+    progress: Progress = lambda share: None,
 ) -> bytes:
     """Return bytes compressed with what a model predicts; `decompress` is the inverse.
 
@@ -50,11 +57,12 @@ def compress(
 
         bits = - sum_t log2 p(x_t | x_1 .. x_{t-1})
 
-    Where it is not shorter than the bytes, these are stored as they are.
+    Where it is not shorter than the bytes, these are stored as they are. Without a model, a network
+    and counts learn from the bytes while these are coded.
 
     Arguments:
         data: any bytes, at most `MOST_BYTES`.
-        model: from `load` or `train`. The same model is needed to decompress.
+        model: from `load` or `train`, which is needed to decompress; None for none.
         verify: decompress what was written, and compare.
         progress: called with the share that is done, from 0 to 1.
 
@@ -73,8 +81,8 @@ def compress(
         )
     method = _with(model)
     parts = split(data, method.alphabet)
-    streams = Streams.fitting(len(parts.ids))
-    predictor, part = method.predictor(streams.count), 1 / (1 + verify)
+    streams, part = method.streams(len(parts.ids)), 1 / (1 + verify)
+    predictor = method.predictor(streams)
     sections = [section(parts.rest)] if parts.rest else []
     blocks = encoded(predictor, streams, parts.ids, lambda share: progress(part * share))
     sections += map(block_section, blocks)
@@ -98,7 +106,7 @@ def compress(
 
 def decompress(
     data: bytes,
-    model: Model,
+    model: Model | None,
     *,
     name: str = "the compressed data",
     anyway: bool = False,
@@ -108,7 +116,7 @@ def decompress(
 
     Arguments:
         data: what it returned.
-        model: the model that it was given.
+        model: the model that it was given, or None.
         name: what messages call the data.
         anyway: try even if it was compressed by other versions, or on another kind of machine.
         progress: as for `compress`.
@@ -135,7 +143,7 @@ def _read(reader: Reader, header: Header, method: _Method, progress: Progress) -
         return reader.section()
     rest = reader.section() if header.has_rest else b""
     streams = Streams(header.streams, header.symbols)
-    predictor = method.predictor(streams.count)
+    predictor = method.predictor(streams)
     ids = np.zeros(header.symbols, method.alphabet.dtype)
     blocks = reader.blocks(count_blocks(predictor, streams), streams.count)
     decoded(predictor, streams, blocks, ids, progress)
@@ -143,6 +151,12 @@ def _read(reader: Reader, header: Header, method: _Method, progress: Progress) -
 
 
 def _check_method(header: Header, method: _Method, name: str) -> None:
+    if method.digest and not header.model:
+        raise CompressionError(f"{name} was compressed without a run; leave the run out")
+    if header.model and not method.digest:
+        raise CompressionError(
+            f"{name} was compressed with the model {header.model.hex()}; give its run, --with RUN"
+        )
     if header.model != method.digest:
         raise CompressionError(
             f"{name} was compressed with another model, {header.model.hex()}, and this one is "
@@ -161,15 +175,17 @@ def _check_surroundings(header: Header, name: str) -> None:
             )
 
 
-def _with(model: Model) -> _Method:
-    expect("model", model, Model, "a Model, from load or train")
+def _with(model: Model | None) -> _Method:
+    if model is None:
+        return _Method(b"", ByteAlphabet(), Learner.streams, Learner)
+    expect("model", model, Model, "a Model, from load or train, or None")
     network = model.network
     first = encode_prompt(model.alphabet, "", separator=network.separator)
 
-    def predictor(streams: int) -> Predictor:
+    def predictor(streams: Streams) -> Predictor:
         return model.programs.get(
-            ("compress", streams),
-            lambda: ModelPredictor(network, model.params, int(first[0]), streams),
+            ("compress", streams.count),
+            lambda: ModelPredictor(network, model.params, int(first[0]), streams.count),
         )
 
-    return _Method(model_digest(model), model.alphabet, predictor)
+    return _Method(model_digest(model), model.alphabet, ModelPredictor.streams, predictor)

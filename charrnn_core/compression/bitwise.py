@@ -1,7 +1,4 @@
-"""Bytes predicted bit by bit: counts after many contexts, the last repetition, and what mixes them.
-
-All of it learns from every bit that has been coded, and starts from nothing.
-"""
+"""Bytes predicted bit by bit by counts, a network and repetitions, mixed in the log domain."""
 
 from typing import Any, NamedTuple
 
@@ -10,190 +7,181 @@ import jax.numpy as jnp
 import numpy as np
 
 from charrnn_core.arrays import Array
+from charrnn_core.compression.hashing import place, with_byte
+from charrnn_core.compression.repetition import Repetition
 
-ORDERS = (1, 2, 3, 4, 5, 6)
-"""So many bytes before a bit are contexts; besides, the word that is being read."""
+BITS = 8
+"""How many bits a byte has."""
 
-_CONTEXTS = len(ORDERS) + 1
-_INPUTS = _CONTEXTS + 4
-_SETS = _CONTEXTS + 1
-
+_ORDERS = 6
+_CONTEXTS = _ORDERS + 1
+_INPUTS, _SETS = _CONTEXTS + 4, _CONTEXTS + 1
+_LONG = 16
 _MOST_COUNT, _PRIOR = 255, 0.4
-_RATE = 0.02
-_LEAST_REPEAT, _LONGEST_REPEAT = 6, 32
-_SPREAD = np.uint32(0x9E3779B9)
+_RATE, _FIRST_WEIGHT = 0.02, 0.3
+_LARGEST_INPUT, _LEAST_P = 12.0, 2e-5
 
 
 class Bitwise(NamedTuple):
-    """What was learnt, of S streams together.
+    """What was learnt of all bits so far; all streams learn together.
+
+    A bit is 1 with the probability p,
+
+        logit p = sum_i w_i s_i,   w_i' = w_i + 0.02 (bit - p) s_i
+
+    where s_i are logits too: ``log((n_1 + 0.4) / (n_0 + 0.4))`` with how often the bit was 1 and 0
+    after the last 1, 2, .. 6 bytes, and after the last byte and the word that is being read; that
+    of the network; and that of what the text repeats, once more if it does so for long. The
+    weights are those for the number of contexts that were ever seen. Once a bit is known, what is
+    above 2 of the count of the other is halved.
 
     Fields:
-        counts: int16[contexts,2^k,2], how often a bit was 0 or 1 after each context.
-        weights: float32[sets,inputs], one set for each number of contexts that were seen before.
-        last: uint8[S,8], the last bytes of each stream, the newest first.
-        word: uint32[S], the hash of the word that is being read.
-        text: uint8[S L], all that was read.
-        places: int32[2^k], where in the text each string of the least length was last.
-        repeat: int32[S], where the text goes on that repeats itself; and how long it has, int32[S].
-        length: int32[S].
-        trust: float32[longest,2], how often a repetition went on and did not, by its length.
-        at: int32, how many bytes were read of each stream.
+        counts: int16[contexts,2^k,2], n_0 and n_1, found by a hash of the context.
+        weights: float32[sets,inputs].
+        last: uint8[B,8], the last bytes of each stream, the newest first.
+        word: uint32[B], the hash of the word that is being read.
+        repetition: what the text repeats.
+
+    Sources: Mahoney 2005, Adaptive weighing of context models for lossless data compression; the
+    network as one of the models is by Knoll, lstm-compress, 2017.
     """
 
     counts: Any
     weights: Any
     last: Any
     word: Any
-    text: Any
-    places: Any
-    repeat: Any
-    length: Any
-    trust: Any
-    at: Any
+    repetition: Repetition
+
+    @classmethod
+    def untaught(cls, streams: int, steps: int) -> "Bitwise":
+        """Return what is known before streams of so many bytes: nothing.
+
+        >>> Bitwise.untaught(streams=2, steps=1000).counts.shape
+        (7, 32768, 2)
+        """
+        bits = min(max(12, (2 * BITS * streams * steps).bit_length()), 22)
+        weights = np.full((_SETS, _INPUTS), _FIRST_WEIGHT, np.float32)
+        weights[:, -1] = 0
+        return cls(
+            counts=np.zeros((_CONTEXTS, 1 << bits, 2), np.int16),
+            weights=weights,
+            last=np.zeros((streams, 8), np.uint8),
+            word=np.zeros(streams, np.uint32),
+            repetition=Repetition.none(streams, steps, min(bits, 20)),
+        )
+
+    def before_byte(self, network: Array) -> "BeforeByte":
+        """Return what is known of the next byte.
+
+        Arguments:
+            network: ``float32[B,256]``, the sums of the probabilities of all lower bytes.
+        """
+        hashed, hashes = jnp.zeros_like(self.word), []
+        for k in range(_ORDERS):
+            hashed = with_byte(hashed, self.last[:, k])
+            hashes.append(hashed)
+        hashes.append(with_byte(self.word, self.last[:, 0]))
+        sums = jnp.concatenate([network, jnp.ones_like(network[:, :1])], axis=1)
+        expected, trust = self.repetition.expected, self.repetition.trust
+        return BeforeByte(jnp.stack(hashes), sums, expected, trust, self.repetition.length >= _LONG)
+
+    def before_bit(self, byte: "BeforeByte", node: Array, index: Array) -> "BeforeBit":
+        """Return the prediction of a bit.
+
+        Arguments:
+            node: ``int32[B]``, the bits of the byte that were read, after a 1.
+            index: ``int32``, how many these are.
+        """
+        hashed = with_byte(byte.hashes, jnp.broadcast_to(node[None], byte.hashes.shape))
+        places = place(hashed, self.counts.shape[1])
+        pairs = self.counts[jnp.arange(_CONTEXTS)[:, None], places]
+        n = jnp.maximum(pairs, 0).astype(jnp.float32) + _PRIOR
+        of_counts = jnp.log(n[..., 1] / n[..., 0])
+        seen = jnp.sum(jnp.any(pairs[:-1] > 0, axis=-1), axis=0, dtype=jnp.int32)
+        says, repeated = byte.repeated(node, index)
+        sure = jnp.where(says, byte.trust * (2 * repeated - 1).astype(jnp.float32), 0.0)
+        others = [byte.of_network(node, index), sure, jnp.where(byte.long, sure, 0.0)]
+        rows = [*of_counts, *others, jnp.ones_like(sure)]
+        inputs = jnp.clip(jnp.stack(rows, axis=-1), -_LARGEST_INPUT, _LARGEST_INPUT)
+        p = jax.nn.sigmoid(jnp.sum(self.weights[seen] * inputs, axis=-1))
+        p = jnp.clip(p, _LEAST_P, 1 - _LEAST_P)
+        return BeforeBit(places, pairs, inputs, seen, says, repeated, p)
+
+    def after_bit(self, before: "BeforeBit", bit: Array) -> "Bitwise":
+        """Learn from a bit, ``int32[B]``, of which this was known before."""
+        hit = (jnp.arange(2)[None] == bit[:, None])[None]
+        more = jnp.where(hit & (before.pairs < _MOST_COUNT), jnp.int16(1), jnp.int16(0))
+        fewer = jnp.where(~hit & (before.pairs > 2), before.pairs - 1 >> 1, jnp.int16(0))
+        rows = jnp.arange(_CONTEXTS)[:, None]
+        error = bit.astype(jnp.float32) - before.p
+        steps = _RATE * error[:, None] * before.inputs
+        chosen = jnp.arange(_SETS)[:, None] == before.seen[None]
+        right = before.repeated == bit
+        return self._replace(
+            counts=self.counts.at[rows, before.places].add(more - fewer),
+            weights=self.weights + jnp.sum(jnp.where(chosen[..., None], steps[None], 0.0), axis=1),
+            repetition=self.repetition.after_bit(right, before.says),
+        )
+
+    def after_byte(self, byte: Array) -> "Bitwise":
+        """Remember a byte, ``int32[B]``."""
+        newest = byte.astype(jnp.uint8)
+        last = jnp.concatenate([newest[:, None], self.last[:, :-1]], axis=1)
+        lower = byte | 32
+        letter = (lower >= ord("a")) & (lower <= ord("z")) | (byte >= 128)
+        word = jnp.where(letter, with_byte(self.word, newest), jnp.uint32(0))
+        return self._replace(last=last, word=word, repetition=self.repetition.after_byte(last))
 
 
-def beginning(streams: int, steps: int) -> Bitwise:
-    """Return what is known before the first byte of streams of so many bytes."""
-    bits = int(np.clip(np.ceil(np.log2(16 * max(1, streams * steps))), 12, 22))
-    weights = np.zeros((_SETS, _INPUTS), np.float32)
-    weights[:, :-1] = 0.3
-    return Bitwise(
-        counts=np.zeros((_CONTEXTS, 1 << bits, 2), np.int16),
-        weights=weights,
-        last=np.zeros((streams, 8), np.uint8),
-        word=np.zeros(streams, np.uint32),
-        text=np.zeros(streams * steps, np.uint8),
-        places=np.full(1 << min(bits, 20), -1, np.int32),
-        repeat=np.zeros(streams, np.int32),
-        length=np.zeros(streams, np.int32),
-        trust=np.ones((_LONGEST_REPEAT, 2), np.float32),
-        at=np.int32(0),
-    )
-
-
-class Byte(NamedTuple):
-    """What is known of a byte before its first bit, of S streams.
+class BeforeByte(NamedTuple):
+    """What is known of a byte before its first bit.
 
     Fields:
-        hashes: uint32[contexts,S], of the contexts.
-        sums: float32[S,257], the probabilities of all lower bytes, as a network has them.
-        expected: int32[S], the byte that follows if the text repeats itself; -1 if it does not.
-        length: int32[S], how long it has.
+        hashes: uint32[contexts,B].
+        sums: float32[B,257], what the network says: the probabilities of all lower bytes.
+        expected: int32[B], the byte that follows in a repetition; -1 for none.
+        trust: float32[B], the logit that it does.
+        long: bool[B], whether the repetition is long.
     """
 
     hashes: Any
     sums: Any
     expected: Any
-    length: Any
+    trust: Any
+    long: Any
+
+    def of_network(self, node: Array, index: Array) -> Array:
+        """Return the logit that a bit is 1, as the network says: ``float32[B]``."""
+        width = BITS - index
+        low = (node << width) - (1 << BITS)
+        edges = jnp.stack([low, low + (1 << width - 1), low + (1 << width)], axis=1)
+        sums = jnp.take_along_axis(self.sums, edges, axis=1)
+        zero, one = jnp.maximum(jnp.diff(sums, axis=1), 1e-9).T
+        return jnp.log(one / zero)
+
+    def repeated(self, node: Array, index: Array) -> tuple[Array, Array]:
+        """Return whether a repetition says what the bit is, and what: ``bool[B], int32[B]``."""
+        left = BITS - 1 - index
+        marked = self.expected + (1 << BITS)
+        return (self.expected >= 0) & (marked >> left + 1 == node), marked >> left & 1
 
 
-class Bit(NamedTuple):
-    """What predicts a bit: inputs, weights and where they come from, to learn from it."""
+class BeforeBit(NamedTuple):
+    """What is known of a bit before it is, and what that follows from.
+
+    Fields:
+        places: int32[contexts,B], where its counts are.
+        pairs: int16[contexts,B,2], the counts.
+        inputs: float32[B,inputs], s.
+        seen: int32[B], how many contexts were seen before.
+        says, repeated: whether a repetition says what it is, and what.
+        p: float32[B], the probability of 1.
+    """
 
     places: Any
     pairs: Any
     inputs: Any
-    chosen: Any
-    expected: Any
-    follows: Any
+    seen: Any
+    says: Any
+    repeated: Any
     p: Any
-
-
-def before_byte(state: Bitwise, sums: Array) -> Byte:
-    """Return what is known of the next byte."""
-    hashes, hashed = [], jnp.zeros(state.word.shape, jnp.uint32)
-    for k in range(1, ORDERS[-1] + 1):
-        hashed = (hashed + state.last[:, k - 1].astype(jnp.uint32) + 1) * np.uint32(0x2F0B4C47)
-        hashed = hashed ^ hashed >> 15
-        if k in ORDERS:
-            hashes.append(hashed + np.uint32(k))
-    hashes.append(state.word * np.uint32(0x3D4D51CB) + state.last[:, 0].astype(jnp.uint32))
-    expected = jnp.where(state.length > 0, state.text[state.repeat].astype(jnp.int32), -1)
-    return Byte(jnp.stack(hashes), sums, expected, state.length)
-
-
-def before_bit(state: Bitwise, byte: Byte, node: Array, index: Array) -> Bit:
-    """Return how likely it is that the next bit is 1.
-
-    Arguments:
-        node: int32[S], the bits that were read of the byte, after a 1.
-        index: int32, how many these are.
-    """
-    size = state.counts.shape[1]
-    hashed = (byte.hashes + (node.astype(jnp.uint32) * _SPREAD)[None]) * np.uint32(0x85EBCA6B)
-    places = (hashed >> (32 - (size.bit_length() - 1))).astype(jnp.int32)
-    rows = jnp.arange(_CONTEXTS)[:, None]
-    pairs = state.counts[rows, places]
-    n = jnp.maximum(pairs, 0).astype(jnp.float32)
-    of_counts = jnp.log((n[..., 1] + _PRIOR) / (n[..., 0] + _PRIOR))
-    chosen = jnp.sum(n[:-1].sum(axis=-1) > 0, axis=0)
-
-    width = 8 - index
-    low = (node << width) - 256
-    middle, high = low + (1 << (width - 1)), low + (1 << width)
-    at = jnp.take_along_axis(byte.sums, jnp.stack([low, middle, high], axis=1), axis=1)
-    ones, zeros = at[:, 2] - at[:, 1], at[:, 1] - at[:, 0]
-    of_network = jnp.log(jnp.maximum(ones, 1e-9) / jnp.maximum(zeros, 1e-9))
-
-    follows = (byte.expected >= 0) & ((byte.expected + 256) >> width == node)
-    next_bit = byte.expected >> (width - 1) & 1
-    trust = state.trust[jnp.minimum(byte.length, _LONGEST_REPEAT - 1)]
-    sure = jnp.log(trust[:, 1] / trust[:, 0]) * (2 * next_bit - 1)
-    of_repeat = jnp.where(follows, sure, 0.0)
-    long = jnp.where(byte.length >= 16, of_repeat, 0.0)
-    inputs = jnp.concatenate(
-        [of_counts, of_network[None], of_repeat[None], long[None], jnp.ones((1, len(node)))]
-    ).T
-    inputs = jnp.clip(inputs, -12, 12)
-    mixed = jnp.sum(state.weights[chosen] * inputs, axis=-1)
-    p = jnp.clip(jax.nn.sigmoid(mixed), 2e-5, 1 - 2e-5)
-    return Bit(places, pairs, inputs, chosen, next_bit, follows, p)
-
-
-def after_bit(state: Bitwise, byte: Byte, bit: Bit, value: Array) -> Bitwise:
-    """Learn from a bit: ``int32[S]``."""
-    rows = jnp.arange(_CONTEXTS)[:, None]
-    seen = jnp.stack([1 - value, value], axis=-1)[None].astype(jnp.int16)
-    # What contradicts the newest bit counts half from now on.
-    grown = jnp.where(bit.pairs < _MOST_COUNT, seen, jnp.int16(0))
-    shrunk = jnp.where((seen == 0) & (bit.pairs > 2), -(bit.pairs - 1 >> 1), jnp.int16(0))
-    counts = state.counts.at[rows, bit.places].add(grown + shrunk)
-    error = value.astype(jnp.float32) - bit.p
-    step = _RATE * error[:, None] * bit.inputs
-    sets = jnp.arange(_SETS)[:, None] == bit.chosen[None]
-    gradient = jnp.sum(jnp.where(sets[..., None], step[None], 0.0), axis=1)
-    right = (bit.expected == value).astype(jnp.int32)
-    told = jnp.where(bit.follows, 1.0, 0.0)
-    trust = state.trust.at[jnp.minimum(byte.length, _LONGEST_REPEAT - 1), right].add(told)
-    return state._replace(counts=counts, weights=state.weights + gradient, trust=trust)
-
-
-def after_byte(state: Bitwise, value: Array) -> Bitwise:
-    """Remember a byte: ``int32[S]``."""
-    streams, steps = len(value), len(state.text) // len(value)
-    newest = value.astype(jnp.uint8)
-    here = jnp.arange(streams) * steps + jnp.minimum(state.at, steps - 1)
-    text = state.text.at[here].set(newest)
-    last = jnp.concatenate([newest[:, None], state.last[:, :-1]], axis=1)
-    letter = ((value | 32) >= ord("a")) & ((value | 32) <= ord("z")) | (value >= 128)
-    word = (state.word + value.astype(jnp.uint32) + 1) * np.uint32(0x2F0B4C47)
-    word = jnp.where(letter, word, jnp.uint32(0))
-    hashed = jnp.zeros(streams, jnp.uint32)
-    for k in range(_LEAST_REPEAT):
-        hashed = (hashed + last[:, k].astype(jnp.uint32) + 1) * np.uint32(0x2F0B4C47)
-        hashed = hashed ^ hashed >> 15
-    place = (hashed >> (32 - (len(state.places).bit_length() - 1))).astype(jnp.int32)
-    goes_on = (state.length > 0) & (state.text[state.repeat] == newest)
-    found = state.places[place]
-    repeat = jnp.where(goes_on, state.repeat + 1, jnp.where(found >= 0, found, 0))
-    length = jnp.where(goes_on, state.length + 1, jnp.where(found >= 0, 1, 0))
-    length = jnp.where(repeat < len(state.text), length, 0)
-    return state._replace(
-        last=last,
-        word=word,
-        text=text,
-        places=state.places.at[place].set(here + 1),
-        repeat=jnp.minimum(repeat, len(state.text) - 1),
-        length=length,
-        at=state.at + 1,
-    )

@@ -9,6 +9,7 @@ import numpy as np
 from charrnn_core.arrays import Array, Ids, Params, Tree
 from charrnn_core.compression.coder import MOST_BYTES, Intervals, place_of, pull
 from charrnn_core.compression.distribution import MOST_SYMBOLS, interval, starts_of, symbol_at
+from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError
 from charrnn_core.network.network import Network
 
@@ -91,6 +92,11 @@ class ModelPredictor:
     """
 
     steps = _STEPS
+
+    @staticmethod
+    def streams(symbols: int) -> Streams:
+        """Cut a text of so many symbols into streams."""
+        return Streams.fitting(symbols, each=1 << 14, most=64)
 
     def __init__(self, network: Network, params: Params, first: int, streams: int) -> None:
         if network.symbols > MOST_SYMBOLS:

@@ -8,9 +8,6 @@ import numpy.typing as npt
 
 from charrnn_core.text.alphabet import Ids
 
-_MOST, _FEWEST_SYMBOLS = 64, 1 << 14
-"""The most streams, and how many symbols are worth another: each begins without any context."""
-
 
 @dataclass(frozen=True)
 class Streams:
@@ -30,14 +27,19 @@ class Streams:
     symbols: int
 
     @classmethod
-    def fitting(cls, symbols: int) -> "Streams":
+    def fitting(cls, symbols: int, each: int, most: int) -> "Streams":
         """Return as many streams as suit a text: a power of two.
 
-        >>> [Streams.fitting(n).count for n in (0, 20_000, 100_000, 10_000_000)]
+        Arguments:
+            symbols: the length of the text.
+            each: how many symbols are worth a stream, which begins without any context.
+            most: the most streams.
+
+        >>> [Streams.fitting(n, 16_000, 64).count for n in (0, 20_000, 100_000, 10_000_000)]
         [1, 1, 4, 64]
         """
-        most = min(max(1, symbols // _FEWEST_SYMBOLS), _MOST)
-        return cls(1 << (most.bit_length() - 1), symbols)
+        count = min(max(1, symbols // each), most)
+        return cls(1 << (count.bit_length() - 1), symbols)
 
     @property
     def steps(self) -> int:

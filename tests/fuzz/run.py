@@ -1,8 +1,8 @@
 """Fuzz one target with atheris and libFuzzer: ``python tests/fuzz/run.py TARGET --minutes 10``.
 
 TARGET is a function of tests/fuzz/targets.py: archive, checkpoint, spec, stripper or config. Needs
-atheris: ``pip install -e '.[fuzz]'``. The run starts from tests/fuzz/corpus/TARGET and ends with one line of
-figures; an input that fails is written to fuzz-TARGET-crash-..., which becomes
+atheris: ``pip install -e '.[fuzz]'``. The run starts from tests/fuzz/corpus/TARGET and ends with
+one line of figures; an input that fails is written to fuzz-TARGET-crash-..., which becomes
 tests/fuzz/corpus/TARGET/found-... once what it found is mended. Afterwards the corpus is thinned to
 the fewest small inputs that walk through all the lines that any input did; those named seed-... or
 found-... are always kept. tests/test_fuzz.py replays the corpus, without atheris.

@@ -21,9 +21,8 @@ _SUFFIX = ".crz"
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--with", "run", type=click.Path(path_type=Path), help="The run that predicts.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The file to write  [default: FILE.crz]"
-)
+@click.option("--adaptive", is_flag=True, help="Use no run; learn from FILE while coding it.")
+@click.option("--out", type=click.Path(path_type=Path), help="The result  [default: FILE.crz]")
 @click.option(
     "--verify/--no-verify",
     default=True,
@@ -36,11 +35,20 @@ _SUFFIX = ".crz"
     show_default=True,
     help="Use the model with the least held-out loss, or the last one.",
 )
-def compress(file: Path, run: Path | None, out: Path | None, verify: bool, best: bool) -> None:
-    """Compress a FILE of any kind, without loss, with what the model of a run predicts.
+def compress(
+    file: Path, run: Path | None, adaptive: bool, out: Path | None, verify: bool, best: bool
+) -> None:
+    """Compress a FILE of any kind, without loss, with what a model predicts.
 
-    The same run is needed to decompress it, on the same kind of machine, with the same versions.
+    The model is that of a run, which is then needed to decompress; or, with --adaptive, one that
+    learns from the file itself. The file is had back on the same kind of machine, with the same
+    versions of jax and charrnn.
     """
+    if adaptive == (run is not None):
+        raise OptionError(
+            "expected either --with RUN, the run whose model predicts, or --adaptive, a model that "
+            "learns from the file"
+        )
     file = user_path(file)
     path = _place(file, out, file.with_name(file.name + _SUFFIX))
     model = _model(run, best)
@@ -54,12 +62,15 @@ def compress(file: Path, run: Path | None, out: Path | None, verify: bool, best:
     bits = f"{8 * len(written) / len(data):.3f} bits per byte" if data else "of nothing"
     checked = "verified" if verify else "not verified"
     say(f"wrote {path}: {len(written):,} bytes for {len(data):,}, {bits}; {checked}")
-    say(f"have it back with: {command('decompress', path, '--with', run)}")
+    needed = () if run is None else ("--with", run)
+    say(f"have it back with: {command('decompress', path, *needed)}")
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--with", "run", type=click.Path(path_type=Path), help="The run that compressed it.")
+@click.option(
+    "--with", "run", type=click.Path(path_type=Path), help="The run that it needs, if any."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The result  [default: FILE without .crz]"
 )
@@ -75,7 +86,7 @@ def compress(file: Path, run: Path | None, out: Path | None, verify: bool, best:
     help="Use the model with the least held-out loss, or the last one.",
 )
 def decompress(file: Path, run: Path | None, out: Path | None, anyway: bool, best: bool) -> None:
-    """Write the file that was compressed to FILE; anything but its very bytes is an error."""
+    """Write what was compressed to FILE, byte by byte the same; whatever else is an error."""
     file = user_path(file)
     if out is None and file.suffix != _SUFFIX:
         raise OptionError(
@@ -109,12 +120,12 @@ def _read(file: Path) -> bytes:
         return read_named(file)
 
 
-def _model(run: Path | None, best: bool) -> "Model":
-    """Load what predicts."""
+def _model(run: Path | None, best: bool) -> "Model | None":
+    """Load what predicts; None without a run."""
+    if run is None:
+        return None
     from charrnn_core.runs.opening import check_run
 
-    if run is None:
-        raise OptionError("no run is given; expected --with RUN, the run whose model predicts")
     check_run(run)
     from charrnn_core.runs.model import load
 
