@@ -16,6 +16,7 @@ from charrnn_core.compression.archive import compress, decompress
 from charrnn_core.compression.coder import START, Intervals, encode
 from charrnn_core.compression.distribution import TOTAL, starts_of, sums_before, symbol_at
 from charrnn_core.compression.escapes import join, split
+from charrnn_core.compression.learner import Learner
 from charrnn_core.compression.predictor import ModelPredictor
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError
@@ -269,3 +270,78 @@ def test_the_commands(charrnn, charrnn_process, run, tmp_path, text):
     done = charrnn("compress", "a.txt", "--with", "run", "--no-verify", "--out", "c.crz")
     assert "not verified" in done.stdout
     assert (tmp_path / "c.crz").read_bytes() == (tmp_path / "b.crz").read_bytes()
+
+
+@pytest.mark.slow
+def test_what_learns_while_it_codes(small_text, monkeypatch):
+    """In one stream and in three, of unequal lengths; a text, and what has no order."""
+    noise = np.random.default_rng(0).bytes(500)
+    for count in (1, 3):
+        cut = staticmethod(lambda symbols, count=count: Streams(count, symbols))
+        monkeypatch.setattr(Learner, "streams", cut)
+        for data in (small_text.encode()[:4001], noise + bytes(2000) + noise):
+            written = compress(data, None, verify=False)
+            assert decompress(written, None) == data
+            assert len(written) < len(data) * (0.35 if data[0] == ord("A") else 0.6)
+
+
+@pytest.mark.slow
+def test_the_adaptive_commands(charrnn_process, charrnn, run, tmp_path, text):
+    (tmp_path / "a.txt").write_bytes(text)
+    done = charrnn_process("compress", "a.txt", "--adaptive", "--out", "a.crz")
+    assert done.returncode == 0 and "decompress a.crz\n" in done.stdout, done.stderr
+    done = charrnn_process("decompress", "a.crz", "--out", "b.txt")
+    assert done.returncode == 0 and (tmp_path / "b.txt").read_bytes() == text, done.stderr
+    refused = charrnn("decompress", "a.crz", "--with", run, "--out", "b.txt")
+    assert "a.crz was compressed without a run; leave the run out" in refused.stderr
+
+
+CELLS = (
+    "elman:6", "gru:6", "indrnn:6", "linen:SimpleCell", "lstm:6", "mgu:6", "mingru:6", "minlstm:6",
+    "mlstm:6", "mogrifier:6", "rglru:6", "rhn:6", "slstm:6", "stacked:elman:6,lstm:4",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell(cell, text_file, text, tmp_path):
+    round_trip(RunConfig(cell=cell), text_file, text, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"documents": "lines"}, {"alphabet": "bytes"}, {"tied": True}, {"context": 0, "counts": 3},
+        {"context": 3, "counts": 0}, {"unroll": "scan"}, {"embedding": 0, "context": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_kind_of_network(more, text_file, text, tmp_path):
+    round_trip(RunConfig(cell="lstm:6", **more), text_file, text, tmp_path)
+
+
+def round_trip(config: RunConfig, text_file, text: bytes, tmp_path) -> None:
+    """Train a moment; text and what is none come back."""
+    config = dataclasses.replace(
+        config, source=str(text_file), characters=2000, batch=4, window=8, observers=(), shards=1
+    )
+    train(config, out=tmp_path / "run", note=quiet)
+    model = load(tmp_path / "run", note=quiet)
+    for data in (text, b"\xff" + text[:300] + "ünd".encode()):
+        written = compress(data, model, verify=False)
+        assert len(written) < len(data) and decompress(written, model) == data
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [100_000, 10_000_000])
+def test_large_files(model, text, length):
+    """Of many streams and blocks; within 0.3 % of what the model says of each stream."""
+    data = (text * (length // len(text) + 1))[:length]
+    written = compress(data, model, verify=False)
+    assert decompress(written, model) == data
+    if length == 100_000:
+        streams = ModelPredictor.streams(length)
+        each = streams.steps
+        said = sum(bits_by_the_model(model, data[at : at + each]) for at in range(0, length, each))
+        assert 8 * len(written) < 1.003 * said

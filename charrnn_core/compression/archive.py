@@ -126,8 +126,8 @@ def decompress(
             them; whatever the reason, other bytes than the original are never returned.
     """
     expect("data", data, bytes, "bytes")
-    reader, method = Reader(data, name), _with(model)
-    header = reader.header()
+    reader = Reader(data, name)
+    header, method = reader.header(), _with(model)
     _check_method(header, method, name)
     if not anyway:
         _check_surroundings(header, name)

@@ -1,5 +1,6 @@
 """What compressed bytes depend on: the model, and the machine and versions that compute with it."""
 
+import functools
 import json
 import platform
 from importlib.metadata import version
@@ -40,6 +41,7 @@ def model_digest(model: Model) -> bytes:
     return digest(*parts)
 
 
+@functools.cache
 def surroundings() -> dict[str, str]:
     """Return what predictions depend on besides, down to the last bit.
 

@@ -63,21 +63,23 @@ class Learner:
         return BITS * self.steps * self._streams * MOST_BYTES + MOST_BYTES
 
     def begin(self) -> Tree:
-        def fresh() -> Any:
+        def fresh() -> tuple[Params, Tree, Tree]:
             params = self._network.init(random_key(0, "init"))
             carry = self._network.initial_carry(params, self._streams)
             return params, self._optimizer.init(params), carry
 
+        params, optimizer, carry = jax.jit(fresh)()
         last = np.zeros(self._streams, np.int32)
         untaught = Bitwise.untaught(self._streams, self._length)
-        return jax.device_put(_Memory(*jax.jit(fresh)(), last, untaught))
+        return jax.device_put(_Memory(params, optimizer, carry, last, untaught))
 
     def __call__(self, memory: Tree, source: Source) -> tuple[Tree, Coded]:
         return self._advance(memory, source)
 
     def _take_steps(self, memory: _Memory, source: Source) -> tuple[Tree, Coded]:
         def window(state: Tree, items: Tree) -> tuple[Tree, Tree]:
-            return self._take_window(*state, *items, source)
+            (memory, coder), (given, present) = state, items
+            return self._take_window(memory, coder, given, present, source)
 
         shape = self.steps // _WINDOW, _WINDOW, self._streams
         items = source.given.reshape(shape), source.present.reshape(shape)
@@ -94,9 +96,12 @@ class Learner:
 
         def byte(state: Tree, item: Tree) -> tuple[Tree, Tree]:
             carry, last, bitwise, coder = state
+            given, present = item
             logits, carry = step(carry, last)
             sums = sums_before(jax.nn.softmax(logits))
-            ids, bitwise, coder, intervals = self._take_byte(bitwise, sums, coder, *item, source)
+            ids, bitwise, coder, intervals = self._take_byte(
+                bitwise, sums, coder, given, present, source
+            )
             return (carry, ids, bitwise, coder), (ids, *intervals)
 
         state = memory.carry, memory.last, memory.bitwise, coder
