@@ -19,6 +19,7 @@ from charrnn_core.compression.learner import Learner
 from charrnn_core.compression.predictor import ModelPredictor, Predictor
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError, expect
+from charrnn_core.public import public
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
@@ -44,6 +45,7 @@ class _Method:
     predictor: Callable[[Streams], Predictor]
 
 
+@public
 def compress(
     data: bytes,
     model: Model | None,
@@ -104,6 +106,7 @@ def compress(
     return written
 
 
+@public
 def decompress(
     data: bytes,
     model: Model | None,
