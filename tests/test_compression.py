@@ -297,8 +297,9 @@ def test_the_adaptive_commands(charrnn_process, charrnn, run, tmp_path, text):
 
 
 CELLS = (
-    "elman:6", "gru:6", "indrnn:6", "linen:SimpleCell", "lstm:6", "mgu:6", "mingru:6", "minlstm:6",
-    "mlstm:6", "mogrifier:6", "rglru:6", "rhn:6", "slstm:6", "stacked:elman:6,lstm:4",
+    "elman:6", "gru:6", "indrnn:6", "flax:GRUCell:6", "flax:nnx.LSTMCell:6", "lstm:6", "mgu:6",
+    "mingru:6", "minlstm:6", "mlstm:6", "mogrifier:6", "rglru:6", "rhn:6", "slstm:6",
+    "stacked:elman:6,lstm:4",
 )  # fmt: skip
 
 
@@ -334,14 +335,17 @@ def round_trip(config: RunConfig, text_file, text: bytes, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [100_000, 10_000_000])
-def test_large_files(model, text, length):
-    """Of many streams and blocks; within 0.3 % of what the model says of each stream."""
-    data = (text * (length // len(text) + 1))[:length]
-    written = compress(data, model, verify=False)
-    assert decompress(written, model) == data
-    if length == 100_000:
-        streams = ModelPredictor.streams(length)
-        each = streams.steps
-        said = sum(bits_by_the_model(model, data[at : at + each]) for at in range(0, length, each))
-        assert 8 * len(written) < 1.003 * said
+def test_ten_megabytes(model, text):
+    data = (text * (10_000_000 // len(text) + 1))[:10_000_000]
+    assert decompress(compress(data, model, verify=False), model) == data
+
+
+@pytest.mark.slow
+def test_a_whole_file_of_100_kb_is_within_a_third_of_a_percent(model, text):
+    """Of some 2 bits a character, as real texts are, since what a file begins with is constant."""
+    lines = np.array(text.decode().split("\n"), object)
+    words = np.random.default_rng(0).permutation(" ".join(lines).split(" "))
+    data = (" ".join(words) * 20)[:100_000].encode()
+    written, each = compress(data, model), ModelPredictor.streams(len(data)).steps
+    said = sum(bits_by_the_model(model, data[at : at + each]) for at in range(0, len(data), each))
+    assert 1.8 < said / len(data) < 4 and 8 * len(written) < 1.003 * said

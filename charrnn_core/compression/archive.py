@@ -1,5 +1,6 @@
 """From bytes to compressed bytes and back: the whole way, checked at its end."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from charrnn_core.compression.predictor import ModelPredictor, Predictor
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError, expect
 from charrnn_core.public import public
+from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
@@ -178,9 +180,16 @@ def _check_surroundings(header: Header, name: str) -> None:
             )
 
 
+@functools.lru_cache(maxsize=1)
+def _learner(streams: Streams) -> Learner:
+    """Return the learner of the last such streams, which is compiled, or a new one."""
+    return Learner(streams)
+
+
 def _with(model: Model | None) -> _Method:
     if model is None:
-        return _Method(b"", ByteAlphabet(), Learner.streams, Learner)
+        keep_programs()
+        return _Method(b"", ByteAlphabet(), Learner.streams, _learner)
     expect("model", model, Model, "a Model, from load or train, or None")
     network = model.network
     first = encode_prompt(model.alphabet, "", separator=network.separator)

@@ -109,7 +109,8 @@ class Learner:
         ids = coded[0]
         inputs = jnp.concatenate([memory.last[None], ids[:-1]])
         gradient = jax.grad(self._loss)(memory.params, memory.carry, inputs, ids)
-        updates, optimizer = self._optimizer.update(gradient, memory.optimizer, memory.params)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            updates, optimizer = self._optimizer.update(gradient, memory.optimizer, memory.params)
         params = optax.apply_updates(memory.params, updates)
         return (_Memory(params, optimizer, carry, last, bitwise), coder), coded
 
