@@ -8,6 +8,7 @@ import numpy as np
 
 from charrnn_core.compression.blocks import Progress, count_blocks, decoded, encoded
 from charrnn_core.compression.container import (
+    MOST_BYTES,
     Header,
     Reader,
     block_section,
@@ -25,9 +26,6 @@ from charrnn_core.runs.compiled import keep_programs
 from charrnn_core.runs.model import Model
 from charrnn_core.sampling.prompt import encode_prompt
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
-
-MOST_BYTES = 1 << 28
-"""The largest file, compressed or not."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,9 @@ def compress(
     if len(stored) <= len(written):
         return stored
     if verify:
-        decompress(written, model, progress=lambda share: progress(part * (1 + share)))
+        again = decompress(written, model, progress=lambda share: progress(part * (1 + share)))
+        if again != data:
+            raise CompressionError("decompressing gave other bytes than were compressed")
     return written
 
 
@@ -134,7 +134,7 @@ def decompress(
     reader = Reader(data, name)
     header, method = reader.header(), _with(model)
     _check_method(header, method, name)
-    if not anyway:
+    if not anyway and not header.stored:
         _check_surroundings(header, name)
     original = _read(reader, header, method, progress)
     reader.end()

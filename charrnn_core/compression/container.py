@@ -19,6 +19,9 @@ from charrnn_core.errors import CompressionError
 _MAGIC, _VERSION = b"CRZ", 1
 _CRC = struct.Struct("<I")
 
+MOST_BYTES, MOST_STREAMS = 1 << 28, 64
+"""The largest original, and in how many streams at most it is coded."""
+
 _USUAL = (
     b"jax=0.10.2\njaxlib=0.10.2\ncharrnn=0.1.0\nmachine=cuda NVIDIA H100 80GB HBM3 arm64 aarch64 "
     b"asimd asimdhp asimddp asimdfhm fphp sve sve2 i8mm bf16\njax=0.10.2\njaxlib=0.10.2\n"
@@ -131,6 +134,8 @@ class Reader:
             raise self._damage() from error
         pairs = (line.partition("=") for line in lines)
         surroundings = {key: value for key, _, value in pairs}
+        if not symbols <= length <= MOST_BYTES or streams >> 1 > MOST_STREAMS:
+            raise self._damage()
         return Header(length, digest, model, surroundings, symbols, streams >> 1, bool(streams & 1))
 
     def section(self) -> bytes:

@@ -12,7 +12,7 @@ from charrnn_core.cell import as_cell
 from charrnn_core.compression.bitwise import BITS, Bitwise
 from charrnn_core.compression.coder import MOST_BYTES, Intervals, place_of, pull
 from charrnn_core.compression.distribution import TOTAL, sums_before
-from charrnn_core.compression.predictor import SINGLE_THREADED, Coded, Source
+from charrnn_core.compression.predictor import REPRODUCIBLE, Coded, Source
 from charrnn_core.compression.streams import Streams
 from charrnn_core.network.network import Network
 from charrnn_core.randomness import random_key
@@ -54,9 +54,7 @@ class Learner:
         self._optimizer = optax.chain(
             optax.clip_by_global_norm(1.0), optax.adam(_LEARNING_RATE, b2=0.99)
         )
-        self._advance = jax.jit(
-            self._take_steps, donate_argnums=0, compiler_options=SINGLE_THREADED
-        )
+        self._advance = jax.jit(self._take_steps, donate_argnums=0, compiler_options=REPRODUCIBLE)
 
     @property
     def data_bytes(self) -> int:

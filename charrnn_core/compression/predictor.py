@@ -8,6 +8,7 @@ import numpy as np
 
 from charrnn_core.arrays import Array, Ids, Params, Tree
 from charrnn_core.compression.coder import MOST_BYTES, Intervals, place_of, pull
+from charrnn_core.compression.container import MOST_STREAMS
 from charrnn_core.compression.distribution import MOST_SYMBOLS, interval, starts_of, symbol_at
 from charrnn_core.compression.streams import Streams
 from charrnn_core.errors import CompressionError
@@ -70,8 +71,11 @@ class Predictor(Protocol):
         ...
 
 
-SINGLE_THREADED: dict[str, Any] = {"xla_cpu_multi_thread_eigen": False}
-"""How programs are compiled, so that what they compute does not depend on the number of cores."""
+REPRODUCIBLE: dict[str, Any] = {
+    "xla_cpu_multi_thread_eigen": False,
+    "xla_gpu_deterministic_ops": True,
+}
+"""How programs are compiled, so that neither the number of cores nor chance decides on bits."""
 
 _STEPS = 2048
 
@@ -96,7 +100,7 @@ class ModelPredictor:
     @staticmethod
     def streams(symbols: int) -> Streams:
         """Cut a text of so many symbols into streams."""
-        return Streams.fitting(symbols, each=1 << 14, most=64)
+        return Streams.fitting(symbols, each=1 << 14, most=MOST_STREAMS)
 
     def __init__(self, network: Network, params: Params, first: int, streams: int) -> None:
         if network.symbols > MOST_SYMBOLS:
@@ -106,7 +110,7 @@ class ModelPredictor:
             )
         self._network, self._params = network, jax.device_put(params)
         self._first, self._streams = first, streams
-        self._advance = jax.jit(self._take_steps, compiler_options=SINGLE_THREADED)
+        self._advance = jax.jit(self._take_steps, compiler_options=REPRODUCIBLE)
 
     @property
     def data_bytes(self) -> int:
