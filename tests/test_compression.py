@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn_core import RunConfig, load, train
-from charrnn_core.compression import archive, blocks, identity
+from charrnn_core.compression import archive, blocks, identity, learner
 from charrnn_core.compression.archive import compress, decompress
 from charrnn_core.compression.coder import START, Intervals, encode
 from charrnn_core.compression.container import Reader
@@ -291,6 +291,16 @@ def test_what_learns_while_it_codes(small_text, monkeypatch):
             written = compress(data, None, verify=False)
             assert decompress(written, None) == data
             assert len(written) < len(data) * (0.35 if data[0] == ord("A") else 0.6)
+
+
+@pytest.mark.slow
+def test_a_network_that_learns_too_fast_does_no_harm(small_text, monkeypatch):
+    """Its parameters are no numbers after a few windows; the counts go on without it."""
+    monkeypatch.setattr(learner, "_LEARNING_RATE", 1e38)
+    monkeypatch.setattr(archive, "_learner", Learner)
+    data = small_text.encode()[:4001]
+    written = compress(data, None, verify=False)
+    assert len(written) < len(data) * 0.4 and decompress(written, None) == data
 
 
 @pytest.mark.slow

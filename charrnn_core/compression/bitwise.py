@@ -19,7 +19,7 @@ _INPUTS, _SETS = _CONTEXTS + 4, _CONTEXTS + 1
 _LONG = 16
 _MOST_COUNT, _PRIOR = 255, 0.4
 _RATE, _FIRST_WEIGHT = 0.02, 0.3
-_LARGEST_INPUT, _LEAST_P = 12.0, 2e-5
+_LARGEST_INPUT, _LEAST_P, _LEAST_SHARE = 12.0, 2e-5, 1e-9
 
 
 class Bitwise(NamedTuple):
@@ -156,7 +156,8 @@ class BeforeByte(NamedTuple):
         low = (node << width) - (1 << BITS)
         edges = jnp.stack([low, low + (1 << width - 1), low + (1 << width)], axis=1)
         sums = jnp.take_along_axis(self.sums, edges, axis=1)
-        zero, one = jnp.maximum(jnp.diff(sums, axis=1), 1e-9).T
+        p = jnp.diff(sums, axis=1)
+        zero, one = jnp.where(p > _LEAST_SHARE, p, _LEAST_SHARE).T  # also if it is not a number
         return jnp.log(one / zero)
 
     def repeated(self, node: Array, index: Array) -> tuple[Array, Array]:
