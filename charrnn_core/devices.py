@@ -31,8 +31,14 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
 
 def cores_to_use() -> int:
     """Return how many cores of this machine a training is spread over."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, _MOST)
+    return min(cores(), _MOST)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def memory_bytes() -> int:

@@ -145,6 +145,10 @@ class ResumeError(CharRNNError):
     """A run cannot resume exactly: something has changed."""
 
 
+class RunCompleteError(ResumeError):
+    """A run has nothing left to do."""
+
+
 class OutputError(CharRNNError, OSError):
     """Standard output cannot be written to."""
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from charrnn_core.files.checkpoint import load_checkpoint
@@ -29,10 +30,11 @@ class Training:
         each: more arguments, or variables, for some of the processes, by their numbers.
         env, explicit: variables for all; whether to say on the command line who they are.
         stdin: a file that the leader gets as its standard input.
+        under: what starts some of the processes, such as strace and its arguments.
     """
 
     def __init__(self, folder, count, devices, *arguments, each=None, env=None, explicit=True,
-                 stdin=None):  # fmt: skip
+                 stdin=None, under=None):  # fmt: skip
         self.folder, self.count = Path(folder), count
         port, each = free_port(), each or {}
         self.processes = []
@@ -47,7 +49,8 @@ class Training:
             files = [open(self.file(number, kind), "w") for kind in ("out", "err")]
             self.processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "charrnn_core", *words], cwd=folder,
+                    [*(under or {}).get(number, ()), sys.executable, "-m", "charrnn_core", *words],
+                    cwd=folder,
                     stdin=source, stdout=files[0], stderr=files[1],
                     env={**os.environ, **given, **(env or {}), **variables},
                 )
@@ -67,6 +70,18 @@ class Training:
             return [process.wait(timeout) for process in self.processes]
         finally:
             self.kill()
+
+    def ends(self, timeout=20):
+        """Wait until all have ended; return when each did, by the clock of `time.monotonic`."""
+        ended = {}
+        while len(ended) < self.count:
+            for number, process in enumerate(self.processes):
+                if number not in ended and process.poll() is not None:
+                    ended[number] = time.monotonic()
+            timeout -= 0.01
+            assert timeout > 0, (ended, [self.printed(i) for i in range(self.count)])
+            time.sleep(0.01)
+        return [ended[number] for number in range(self.count)]
 
     def kill(self):
         for process in self.processes:

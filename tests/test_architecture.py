@@ -46,11 +46,13 @@ MAY_IMPORT = {
     "sampling": {"engine", "network", "text"},
     "javascript": {"engine", "network", "text"},
     "runs": {"console", "files", "network", "page", "registry", "sampling", "text"},
+    "jobs": {"files", "registry", "runs"},
     "serving": {"engine", "network", "runs", "sampling", "text"},
     "compression": {"network", "registry", "runs", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "page", "registry", "runs", "sampling", "text"},
     "inspection": {"engine", "network", "text"},
     "training": {
+        "console",
         "engine",
         "evaluation",
         "files",
@@ -77,6 +79,7 @@ PLUGINS_MAY_IMPORT = {
 """Which rooms the built-in plugins need, besides the modules at the root that authors import."""
 
 ONLY_IN = {
+    "joblib": {"jobs.parallel"},
     "pluggy": {"registry.hookspecs", "registry.offers"},
     "msgpack": {"files.checkpoint"},
     "click": set(),

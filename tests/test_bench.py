@@ -23,7 +23,7 @@ from charrnn_bench.plan import Plan, make_plan
 from charrnn_bench.results import Outcome, Point, make_rows, read_outcome
 from charrnn_bench.screen import text
 from charrnn_bench.survey import Survey
-from charrnn_bench.trainings import Training, share_done
+from charrnn_bench.trainings import CellTraining, all_trainings
 
 from charrnn_core import RunConfig
 from charrnn_core.errors import (
@@ -141,6 +141,18 @@ def test_again_it_gives_the_same_files_and_trains_nothing(finished):
     assert done.returncode == 0 and "[" not in done.stderr
     assert [(out / name).read_bytes() for name in names] == before
     assert done.stdout.splitlines()[2].startswith("cell ")
+
+
+def test_two_at_a_time_give_the_same_table(finished, tmp_path):
+    """Of a copy two trainings are taken away; `tests/test_jobs.py` has all, and job arrays."""
+    straight, done = finished
+    out = tmp_path / "out"
+    shutil.copytree(straight, out)
+    for left in (out / "trainings").glob("*-seed-1*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    two = bench("--out", out, "--jobs", 2, "--json")
+    assert two.returncode == 0 and "[4 of 4] " in two.stderr, two.stderr
+    assert learnt(json.loads(two.stdout)) == learnt(json.loads(done.stdout))
 
 
 @pytest.mark.slow
@@ -342,6 +354,12 @@ def made_up() -> list[Outcome]:
     ]
 
 
+def one(directory: Path) -> CellTraining:
+    """The first training of a benchmark that is kept there."""
+    plan = Plan(("elman:4", "gru:4"), 2, RunConfig(characters=20_000))
+    return all_trainings(plan, directory, directory / "settings.toml")[0]
+
+
 def test_rows_and_their_markdown():
     rows = make_rows(SURVEY, made_up())
     assert [(row.bits_per_char, row.peak_mebibytes, row.seeds) for row in rows] == [
@@ -394,7 +412,7 @@ def test_a_time_that_start_up_would_decide_is_refused(tmp_path, monkeypatch):
         made.clear()
         outcome = Outcome(cell="elman:4", seed=0, bits_per_char=7.6, updates=updates,
                           start_up=start_up)  # fmt: skip
-        monkeypatch.setattr(Training, "is_done", lambda training: training.cell in made)
+        monkeypatch.setattr(CellTraining, "is_done", lambda training: training.cell in made)
         monkeypatch.setattr("charrnn_bench.benchmark.read_outcome", lambda *about: outcome)
 
         def train_one(benchmark, training, *rest):
@@ -426,9 +444,9 @@ def test_what_time_begins_with_is_kept(tmp_path):
     assert (plan.clock, earlier.clock) == ("first update", "start")
     assert plan.differences(earlier) == [] and plan.directory() == earlier.directory()
     assert "60 s from its start, 1 seed" in table.heading(earlier, SURVEY)
-    training = Training("elman:4", 0, tmp_path / "1")
-    assert "--from-first-update" in training.begin(tmp_path / "settings.toml", False, True)
-    assert "--from-first-update" not in training.begin(tmp_path / "settings.toml", False)
+    for each, expected in ((plan, True), (earlier, False)):
+        [training] = all_trainings(each, tmp_path, tmp_path / "settings.toml")
+        assert ("--from-first-update" in training.begin()) == expected
 
 
 def test_minutes_can_count_from_the_first_update(tmp_path, text_file):
@@ -479,37 +497,37 @@ def test_without_matplotlib_there_is_a_note_and_all_the_rest(tmp_path, monkeypat
 def test_what_was_interrupted_goes_on_unless_the_clock_decides(tmp_path, text_file):
     from charrnn_core import train
 
-    training = Training("elman:4", 0, tmp_path / "1-elman-4-seed-0")
+    training = one(tmp_path)
     config = RunConfig(cell="elman:4", source=str(text_file), characters=10**6, batch=4, window=16,
                        embedding=8, unroll="scan", observers=("jsonl",))  # fmt: skip
     calls = iter([False, False])
     train(config, out=training.directory, stop=lambda: next(calls, True), updates_per_call=2,
           note=lambda line: None)  # fmt: skip
     assert training.status() == "interrupted" and not training.is_done()
-    assert 0 <= share_done(training, config, 9.0) < 0.01
-    assert share_done(training, RunConfig(minutes=0.5), 9.0) == pytest.approx(0.3)
+    assert 0 <= training.share_done(config, 9.0) < 0.01
+    assert training.share_done(RunConfig(minutes=0.5), 9.0) == pytest.approx(0.3)
     assert training.ended(130, 7, interrupted=True) is None
-    assert training.begin(tmp_path / "settings.toml", True) == ["resume", str(training.directory)]
+    assert training.begin() == ["resume", str(training.directory)]
     assert training.ended(-9, 5, interrupted=False) == "ended by SIGKILL"
     assert training.record() == {"exit_code": -9, "peak_bytes": 7, "error": "ended by SIGKILL"}
     assert read_outcome(training, "0").error == "ended by SIGKILL"
-    arguments = training.begin(tmp_path / "settings.toml", False)
+    arguments = dataclasses.replace(training, resumable=False).begin()
     assert arguments[:3] == ["run", "--config", str(tmp_path / "settings.toml")]
     assert not training.directory.exists() and training.record() == {}
 
 
 def test_another_text_than_at_first_is_a_failure(finished):
     out, _ = finished
-    training = Training("elman:4", 0, out / "trainings" / "1-elman-4-seed-0")
+    training = one(out / "trainings")
     assert "another text" in (read_outcome(training, "0").error or "")
 
 
 def test_an_interval_of_another_update_is_not_taken(finished, tmp_path):
     out, _ = finished
-    name = "1-elman-4-seed-0"
+    name = one(tmp_path).directory.name
     for left in (out / "trainings").glob(f"{name}*"):
         (shutil.copytree if left.is_dir() else shutil.copy)(left, tmp_path / left.name)
-    training = Training("elman:4", 0, tmp_path / name)
+    training = one(tmp_path)
     _, checkpoint = open_checkpoint(training.directory, note=lambda line: None)
     sha256 = checkpoint.table["corpus"]["sha256"]
     file = training.directory / "evaluation.json"

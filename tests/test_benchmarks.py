@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,6 +102,16 @@ def small_run(tmp_path_factory, text_file) -> Path:
 
 
 @pytest.mark.slow
+def test_transfer(text_file, tmp_path):
+    (tmp_path / "second.txt").write_text("Ann hears 7 dogs; Dee finds 9!\n" * 100)
+    sizes = ("--cell", "elman:4", "--characters", 4000, "--updates", 2, "--every", 1)
+    pair = f"{text_file}:{tmp_path / 'second.txt'}"
+    result = json.loads(benchmark("transfer.py", pair, *sizes, "--json"))
+    assert list(result["scratch"]) == list(result["from the first"]) == ["0", "1", "2"]
+    assert 0 < result["known"] < result["symbols"] and len(result["old text"]) == 2
+
+
+@pytest.mark.slow
 def test_serving(small_run):
     printed = benchmark("serving.py", small_run, "--length", 20, "--rounds", 1)
     assert "| one request | 32 requests |" in printed and " ms |" in printed
@@ -134,6 +145,13 @@ def test_pages(small_run, text_file):
         pytest.skip("there is no chromium-headless-shell")
     printed = benchmark("pages.py", small_run, text_file)
     assert "recoloured in" in printed and "Done: 5000 characters" in printed
+
+
+@pytest.mark.slow
+def test_processes():
+    sizes = ("--hidden", 4, "--updates", 8, "--rounds", 1, "--hosts", 8, "--gigabits", 10)
+    printed = benchmark("processes.py", *sizes)
+    assert "| 4 | 0.0" in printed and re.search(r"\| 8 \| 10 \| \d+% \| \d+% \|", printed)
 
 
 def test_no_script_is_left_out():

@@ -16,6 +16,7 @@ from charrnn_core.network.growth import alphabet_axes, grown
 from charrnn_core.network.network import Network
 from charrnn_core.registry.spec import Ref
 from charrnn_core.text.alphabet import Alphabet, ByteAlphabet
+from charrnn_core.training.starting_point import StartingPoint
 from tests.test_javascript import CELLS
 
 V, MORE, T, B = 6, 3, 7, 4
@@ -76,6 +77,30 @@ def test_every_cell_can_be_carried(registry):
         assert [axis for axis in jax.tree.leaves(axes["cell"]) if axis != ""]
 
 
+@pytest.mark.parametrize("options", ({}, {"embedding": 5}, {"embedding": 5, "tied": True}))
+@pytest.mark.parametrize(
+    "spec", [*CELLS[:2], *(pytest.param(spec, marks=pytest.mark.slow) for spec in CELLS[2:])]
+)
+def test_the_order_of_an_alphabet_changes_no_probability(registry, spec, options):
+    """Also where a width is V: rows go with their characters along the axes that are found."""
+    network = Network(registry.build_cell(Ref.parse(spec), as_cell), 5, **options)
+    params, order = drawn(network), np.array([3, 0, 4, 1, 2])
+    moved = jax.tree.map(
+        lambda axis, leaf: leaf if axis == "" else jnp.take(leaf, order, axis=axis),
+        alphabet_axes(network),
+        params,
+    )
+    ids = jnp.asarray(np.random.default_rng(3).integers(0, 5, (T, B)), jnp.int32)
+    place = jnp.asarray(np.argsort(order))
+
+    @jax.jit
+    def log_p(params, ids):
+        return jax.nn.log_softmax(network.unroll(params, network.initial_carry(params, B), ids)[0])
+
+    found = log_p(moved, place[ids])[..., place]
+    np.testing.assert_allclose(found, log_p(params, ids), atol=1e-6, rtol=0)
+
+
 class Squared(nn.RNNCellBase):
     """Has a weight for each pair of symbols."""
 
@@ -111,25 +136,27 @@ def test_a_training_goes_on_with_another_text(tmp_path):
     (tmp_path / "new.txt").write_text("the dog is 7; the cat is 9!\n" * 60)
     config = RunConfig(
         source=str(tmp_path / "old.txt"), cell="elman:8", embedding=4, context=3, counts=2, batch=4,
-        window=8, characters=6000, observers=(), shards=1,
+        window=8, characters=3000, observers=(), shards=1, sample_length=5, eval_every=100,
     )  # fmt: skip
     train(config, out=tmp_path / "a", note=lambda line: None)
     notes: list[str] = []
     moved = dataclasses.replace(
         config, source=Ref.parse(f"file:{tmp_path / 'new.txt'}"), init_from=str(tmp_path / "a")
     )
-    half = dataclasses.replace(moved, characters=3000)
-    train(half, out=tmp_path / "b", note=notes.append)
+    whole = train(moved, out=tmp_path / "b", note=notes.append)
     [told] = [line for line in notes if "are new" in line]
-    assert "7 are new and start from the mean" in told and "'7', " in told
+    assert "the model knows 9 of 16 characters, which make up " in told
+    assert "; 7 are new and start from the mean" in told and "'7', " in told
     model, old = load(tmp_path / "b"), load(tmp_path / "a")
     assert model.alphabet.symbols[: len(old.alphabet)] == old.alphabet.symbols
     assert set("dg79;!i") <= set(model.alphabet.symbols)
+    origin = StartingPoint.read(str(tmp_path / "a"), note=notes.append)
+    assert origin.fitting(RunConfig()).context_bits == old.config.context_bits is not None
+    assert origin.fitting(RunConfig(context_bits=3)).context_bits == 3
     skipping = dataclasses.replace(moved, unknown="skip")
-    train(skipping, out=tmp_path / "c", note=notes.append)
-    assert any("7 characters of this text are left out wherever" in line for line in notes)
-    assert load(tmp_path / "c").alphabet == old.alphabet
-    whole = train(moved, out=tmp_path / "d", note=lambda line: None)
+    train(skipping, out=tmp_path / "c", note=notes.append, stop=lambda: True)
+    assert any("knows 9 of 16 characters of this text; the others are left out" in n for n in notes)
+    assert load(tmp_path / "c", note=lambda line: None).alphabet == old.alphabet
     stopped = train(moved, out=tmp_path / "e", note=lambda line: None, stop=lambda: True)
     assert stopped.reason == "interrupted"
     again = resume(tmp_path / "e", note=lambda line: None)

@@ -127,7 +127,7 @@ def test_nothing_is_exchanged_inside_a_window():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unroll", ["engine", "scan", "auto"])
+@pytest.mark.parametrize("unroll", ["engine", "scan", "parallel", "auto"])
 def test_nothing_is_exchanged_inside_a_window_of_any_cell(unroll):
     names = [name for name in Registry.installed().names("cell") if name not in ("flax", "stacked")]
     cells = [f"{name}:8" for name in names] + ["stacked:elman:8,gru:8", "flax:GRUCell:8"]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_core.evaluation.diagnosis import diagnose
+from charrnn_core.evaluation.forgetting import Forgetting
 from charrnn_core.evaluation.row import Row
 from charrnn_core.page.frame import escaped
 from charrnn_core.page.table import html_table
@@ -99,6 +100,7 @@ class Evaluation:
         dynamic: the row of dynamic evaluation, if requested.
         dynamic_mixed: the row of both together, if both are requested.
         baselines: the rows of the baselines, see `charrnn_core.evaluation.baselines`.
+        forgetting: what a training has made of the text of the run that it started from.
         remarks: what a reader of the figures has to know.
         course: how the training went, if that has a bearing on the result.
 
@@ -120,6 +122,7 @@ class Evaluation:
     dynamic: Row | None = None
     dynamic_mixed: Row | None = None
     baselines: tuple[Row, ...] = ()
+    forgetting: Forgetting | None = None
     remarks: tuple[str, ...] = field(default=())
     course: Course | None = field(default=None, repr=False, compare=False)
 
@@ -170,6 +173,7 @@ class Evaluation:
             chosen=None if chosen is None else Chosen(**chosen),
             **others,
             baselines=tuple(map(Row.read, table.get("baselines", ()))),
+            forgetting=None if (old := table.get("forgetting")) is None else Forgetting.read(old),
             remarks=tuple(map(str, table.get("remarks", ()))),
             course=course,
         )
@@ -217,6 +221,7 @@ class Evaluation:
             self.line(),
             *model,
             *(aligned(compared) if compared else []),
+            *self._of_old_text(),
             *remarks,
             *self.warnings(),
         ]
@@ -230,9 +235,12 @@ class Evaluation:
         """Return the same for a notebook or a page."""
         head, *rows = self.cells()
         remarks = [f"note: {remark}" for remark in self.remarks]
-        lines = [self.line(), *remarks, *self.warnings()]
+        lines = [self.line(), *self._of_old_text(), *remarks, *self.warnings()]
         first, *others = (f"<p>{escaped(printable(line))}</p>" for line in lines)
         return f"{first}{html_table(rows, head, numbers=True)}{''.join(others)}"
+
+    def _of_old_text(self) -> list[str]:
+        return [] if self.forgetting is None else self.forgetting.lines()
 
     def warnings(self) -> list[str]:
         """Return at most one line, the diagnosis of `charrnn_core.evaluation.diagnosis`."""
@@ -255,6 +263,7 @@ class Evaluation:
             "dynamic": None if self.dynamic is None else self.dynamic.table(),
             "dynamic_mixed": None if self.dynamic_mixed is None else self.dynamic_mixed.table(),
             "baselines": [row.table() for row in self.baselines],
+            "forgetting": None if self.forgetting is None else self.forgetting.table(),
             "remarks": list(self.remarks),
             "warnings": self.warnings(),
         }

@@ -28,6 +28,22 @@ def text_again(model: Model, note: Callable[[str], None] = to_stderr) -> Corpus:
     )
 
 
+def text_of_training(model: Model, note: Callable[[str], None] = to_stderr) -> Corpus:
+    """Read the very text that a model was trained on.
+
+    Raises:
+        SourceError: it cannot be read.
+        CorpusError: it is not the text the model was trained on.
+    """
+    corpus = text_again(model, note)
+    if corpus.sha256 != model.table["corpus"]["sha256"]:
+        raise CorpusError(
+            f"{corpus.origin} has changed since training; this needs the very text that the model "
+            "was trained on: restore it"
+        )
+    return corpus
+
+
 def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
     """Read the training part of the text that a run's source names, as ids.
 
@@ -43,11 +59,6 @@ def training_ids(model: Model, note: Callable[[str], None] = to_stderr) -> Ids:
 
         len(training_ids(load("runs/santa")))
     """
-    corpus = text_again(model, note)
-    if corpus.sha256 != model.table["corpus"]["sha256"]:
-        raise CorpusError(
-            f"{corpus.origin} has changed since training; this needs the very text that the model "
-            "was trained on: restore it"
-        )
+    corpus = text_of_training(model, note)
     ids = encode_corpus(corpus, model.alphabet, model.config.unknown, note)
     return Split.named(model.config.split).training(ids)

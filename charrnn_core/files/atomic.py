@@ -190,7 +190,7 @@ def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     """
     import filelock  # imports asyncio, which would double the time of --help
 
-    lock = filelock.FileLock(path)
+    lock = filelock.FileLock(path, thread_local=False)  # whatever thread leaves the block
     try:
         with explained("lock", path):
             with contextlib.suppress(FileNotFoundError):

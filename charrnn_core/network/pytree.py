@@ -47,6 +47,15 @@ def from_arrays(arrays: Arrays, template: Tree, prefix: str) -> Tree:
     )
 
 
+def named(tree: Tree) -> Tree:
+    """Return a tree with every leaf replaced by its path, as `to_arrays` has it.
+
+    >>> named({"cell": {"W": 1.0}})
+    {'cell': {'W': 'cell/W'}}
+    """
+    return jax.tree.structure(tree).unflatten(path for path, _ in _leaves(tree, ""))
+
+
 def form(tree: Tree) -> tuple[Structure, list[str]]:
     """Return what has to stay the same of a tree: its structure, every leaf's shape and dtype.
 

@@ -186,6 +186,12 @@ class RunConfig:
         help="start a new training from the best parameters of this run, or from this checkpoint; "
         "characters that it does not know are added (unlike resume, which continues a run)",
     )
+    freeze: tuple[str, ...] = opt(
+        (), help="keep parameters bit for bit as they are: a name such as embedding, or a glob"
+    )
+    lr_scale: tuple[str, ...] = opt(
+        (), help="multiply the learning rate of parameters, such as embedding=0.1 or cell/*=0.5"
+    )
     sampler: RefsField = opt(
         (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"
     )

@@ -52,6 +52,11 @@ class RunDirectory:
         return self.path / "config.toml"
 
     @property
+    def asked_file(self) -> Path:
+        """The settings as they were asked for; `config_file` has what came of them."""
+        return self.path / "asked.toml"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
 

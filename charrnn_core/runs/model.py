@@ -280,7 +280,8 @@ def describe_run(
     """
     run = user_path(run)
     opened = open_model(run, note, last)
-    arrays, (table, newest) = opened.checkpoint.arrays.items(), _read_tables(opened)
+    arrays, (table, newest) = opened.checkpoint.arrays, _read_tables(opened)
+    params = {name: array for name, array in arrays.items() if name.startswith("params/")}
     loop = (newest or table).get("loop", {})
     exported = table.get("exported_by")
     status = loop.get("status", f"exported by {exported}" if exported else "unknown")
@@ -294,8 +295,9 @@ def describe_run(
         **table,
         "loop": loop,
         "alphabet": alphabet_of(table).symbols,
-        "parameters": sum(array.size for name, array in arrays if name.startswith("params/")),
-        "counts": any(name.startswith(f"{COUNTS}/") for name, _ in arrays),
+        "parameters": sum(array.size for array in params.values()),
+        "shapes": {name.removeprefix("params/"): [*each.shape] for name, each in params.items()},
+        "counts": any(name.startswith(f"{COUNTS}/") for name in arrays),
     }
 
 

@@ -92,6 +92,7 @@ class RunWriter(RunDirectory):
                 try:
                     make_directory(run.checkpoints)
                     run.write_config(config, registry)
+                    write_atomically(run.asked_file, [_toml(config)])
                     yield dataclasses.replace(run, config=config)
                 finally:  # under the lock, or it could remove another process's run
                     run._remove_if_empty(is_new)
@@ -122,6 +123,7 @@ class RunWriter(RunDirectory):
         shutil.rmtree(self.plugins, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.config_file.unlink(missing_ok=True)
+            self.asked_file.unlink(missing_ok=True)
             self.checkpoints.rmdir()
 
     @classmethod
@@ -204,10 +206,8 @@ class RunWriter(RunDirectory):
 
     def write_config(self, config: RunConfig, registry: Registry) -> None:
         """Save a resolved configuration as TOML, and copies of the single-file plugins it uses."""
-        import tomli_w
-
         keep_copies(registry.files(config.records(registry)), self.plugins)
-        write_atomically(self.config_file, [tomli_w.dumps(config.table()).encode()])
+        write_atomically(self.config_file, [_toml(config)])
 
     def write_evaluation(self, table: Mapping[str, Any]) -> None:
         """Save the result of a training that has ended."""
@@ -229,7 +229,8 @@ class RunWriter(RunDirectory):
                 if folder.exists():
                     shutil.rmtree(folder)
             logs = (self.metrics_file, self.samples_file, self.incidents_file)
-            files = (*logs, self.evaluation_file, self.kept_file, self.config_file)
+            settings = (self.asked_file, self.config_file)
+            files = (*logs, self.evaluation_file, self.kept_file, *settings)
             for file in (*files, self._owner, self._lock):
                 file.unlink(missing_ok=True)
             if left := sorted(os.listdir(self.path)):
@@ -264,3 +265,9 @@ class RunWriter(RunDirectory):
             if path not in wanted:
                 with explained("remove", path), contextlib.suppress(FileNotFoundError):
                     disk.unlink(path)
+
+
+def _toml(config: RunConfig) -> bytes:
+    import tomli_w
+
+    return tomli_w.dumps(config.table()).encode()

@@ -70,12 +70,16 @@ class HeldOut:
         return self.text.tally(nats).row(name)
 
     def seconds_for_all(self, seconds_per_character: float) -> float:
-        """Estimate the time to score all of the text.
+        """Estimate the time to score all of the text; the argument is that of `seconds_for_one`."""
+        each = self.seconds_for_one(seconds_per_character)
+        return each * (self.text.characters + STREAMS * WARM_UP)
+
+    def seconds_for_one(self, seconds_per_character: float) -> float:
+        """Estimate the time to score a character.
 
         Arguments:
             seconds_per_character: how long training on a character takes; used until something
                 has been scored twice.
         """
         guess = OF_TRAINING * seconds_per_character
-        each = min(guess, self._seconds_per_character or guess)
-        return each * (self.text.characters + STREAMS * WARM_UP)
+        return min(guess, self._seconds_per_character or guess)

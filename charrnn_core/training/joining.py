@@ -2,13 +2,12 @@
 
 import socket
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
-from charrnn_core.errors import DeviceError, OptionError, shown
-
-Launcher = Literal["auto", "slurm", "ompi", "mpi4py", "k8s"]
+from charrnn_core.console.process_options import LAUNCHERS
+from charrnn_core.errors import DeviceError, OptionError, UnknownNameError, shown
 
 _BEFORE_OURS = 10
 """How many heartbeats jax waits for a process: it ends this one without a word about the other."""
@@ -21,21 +20,23 @@ class Joining:
     Arguments:
         coordinator: ``HOST:PORT``, where the leader, process 0, listens.
         count, number: how many processes there are, and which this is, from 0.
-        launcher: who has started them, instead of those three.
+        launcher: who has started them, one of `LAUNCHERS`, instead of those three.
         heartbeat: after so many seconds of silence a process counts as lost.
     """
 
     coordinator: str | None = None
     count: int | None = None
     number: int | None = None
-    launcher: Launcher | None = None
+    launcher: str | None = None
     heartbeat: float = 20.0
 
     def __post_init__(self) -> None:
+        if self.launcher not in (None, *LAUNCHERS):
+            raise UnknownNameError("launcher", self.launcher, LAUNCHERS)
         explicit = (self.coordinator, self.count, self.number)
         if self.launcher is None and None in explicit:
             raise OptionError(
-                "to train with other processes, all of --coordinator HOST:PORT, --num-processes N "
+                "to work with other processes, all of --coordinator HOST:PORT, --num-processes N "
                 "and --process-id I are needed, or --distributed under a launcher that sets them"
             )
         if self.launcher is not None and explicit != (None, None, None):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from charrnn_core.errors import ResumeError, UnknownNameError
+from charrnn_core.errors import ResumeError, RunCompleteError, UnknownNameError
 from charrnn_core.files.regular import own
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -29,10 +29,10 @@ class Changes:
     """The changes a user wants when resuming a run; the arguments are those of `resume`."""
 
     budget: Mapping[str, Any]
-    allow: Collection[str]
-    source: Ref | str | None
-    quiet: bool
-    observers: Iterable[str]
+    allow: Collection[str] = ()
+    source: Ref | str | None = None
+    quiet: bool = False
+    observers: Iterable[str] = ()
 
     def before_the_first_update(self, writer: RunWriter, registry: Registry) -> RunConfig:
         """Return the resolved configuration of a run that ended before its first checkpoint.
@@ -89,17 +89,17 @@ def check_something_is_left(
     """Refuse to resume a run that is complete.
 
     Raises:
-        ResumeError: its budget is used up, or it was stopped early and has no new budget.
+        RunCompleteError: its budget is used up, or it was stopped early and has no new budget.
     """
     if loop.status == "stopped early" and not has_new_budget:
-        raise ResumeError(
+        raise RunCompleteError(
             f"{writer.path} was stopped early at update {loop.step}; its best update was "
             f"{loop.best_step}; to continue anyway, give it a budget such as --epochs"
         )
     # An interrupted run still needs its last evaluation, even if no time is left.
     if loop.status in ("finished", "stopped early") and setup.budget.progress(loop.step) >= 1:
         done = loop.step / setup.batching.steps_per_epoch
-        raise ResumeError(
+        raise RunCompleteError(
             f"{writer.path} is complete: {done:.4g} epochs in {loop.seconds / 60:.3g} minutes; "
             "to extend it, set a larger total budget with --epochs, --minutes or --characters"
         )

@@ -6,6 +6,7 @@ not read: the moments of Adam neither decay nor move them (the *lazy* Adam of Te
 *sparse* one of PyTorch). A row that every update reads is treated as if the table were dense.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,42 @@ from charrnn_core.arrays import Params, Shaped, Tree
 from charrnn_core.errors import OptionError
 from charrnn_core.network.context import TABLE
 from charrnn_core.network.portion import Portion
+from charrnn_core.training.moving import Moving
+from charrnn_core.training.state import TrainState
 
 Axes = tuple[int, ...]
 """For every leaf of an optimizer's state the axis along which it has the table's rows, or -1."""
+
+
+def changed(
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    portion: Portion,
+    grads: Params,
+    moving: Moving,
+) -> tuple[Params, optax.OptState]:
+    """Return the parameters and the optimizer's state after an update.
+
+    Arguments:
+        optimizer: of the whole run.
+        state: before the update.
+        portion: what the window uses of the parameters.
+        grads: the gradient of that.
+        moving: which parameters move, and how fast.
+    """
+    axes = row_axes(optimizer, state.params, state.opt_state)
+    some = portion.take(state.params)
+    with _mixing_dtypes():
+        opt_state = take_state(portion, state.opt_state, axes)
+        changes, opt_state = optimizer.update(grads, opt_state, some)
+    changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
+    params = portion.put(state.params, optax.apply_updates(some, moving.scaled(changes)))
+    return moving.kept(state.params, params), put_state(portion, state.opt_state, opt_state, axes)
+
+
+def _mixing_dtypes() -> contextlib.AbstractContextManager[None]:
+    """Let optax mix dtypes even if the user has made JAX strict, for their own code."""
+    return jax.numpy_dtype_promotion("standard")
 
 
 def row_axes(optimizer: optax.GradientTransformation, params: Params, opt_state: Tree) -> Axes:

@@ -27,6 +27,7 @@ from charrnn_core.runs.writer import RunWriter
 from charrnn_core.sampling.draw import Generator
 from charrnn_core.training.closing import chosen, glimpse
 from charrnn_core.training.context import TrainingContext
+from charrnn_core.training.forgotten import Forgotten
 from charrnn_core.training.incidents import append_incident, cut_log
 from charrnn_core.training.loop import TrainingLoop
 from charrnn_core.training.observers import Observers
@@ -64,6 +65,7 @@ class TrainingRun(Part):
         """
         context = self._context
         self._begin(state, loop, remembered)
+        self._forgotten = Forgotten(self._setup, self._writer, context)
         self._comparison = Comparison(self._held_out.text, self._setup.train_ids)
         training = self._loop(state, loop)
         reason, evaluation = "failed", None
@@ -72,7 +74,12 @@ class TrainingRun(Part):
                 self._take(event)
             reason = training.loop.status
             evaluation = self._evaluate_at_the_end(training)
+            unmeasured = training.loop.best_step is None
+            model = load(self._writer.path, context.registry, last=unmeasured, note=context.note)
             if evaluation is not None:
+                if reason != "interrupted":
+                    with training.time.charged("evaluation"):
+                        evaluation = self._forgotten.added_to(evaluation, model)
                 about = {"step": training.loop.step, "reason": reason}
                 about |= training.time.spent.table()
                 self._writer.write_evaluation({**about, **evaluation.table()})
@@ -80,8 +87,6 @@ class TrainingRun(Part):
             self._comparison.cancel()
             self._announce_end(training, reason, evaluation)
         loop = training.loop
-        unmeasured = loop.best_step is None
-        model = load(self._writer.path, context.registry, last=unmeasured, note=context.note)
         return Trained(
             model=model,
             directory=self._writer.path,
@@ -211,6 +216,7 @@ class TrainingRun(Part):
         held_out = self._held_out
         passes = (not held_out.excerpt.is_whole) + (loop.stale > 0)
         seconds = passes * held_out.seconds_for_all(seconds_per_character)
+        seconds += self._forgotten.seconds(held_out.seconds_for_one(seconds_per_character))
         return seconds + self._comparison.seconds_left
 
     def begin_updates(self) -> None:

@@ -42,6 +42,7 @@ from charrnn_core.training.fitting import (
     with_documents,
     with_fitting_geometry,
 )
+from charrnn_core.training.moving import Moving
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy, updates_in
 from charrnn_core.training.readings import count_readings, find_owners
@@ -153,6 +154,7 @@ def prepare(
     split, sampler = Split.named(config.split), build_sampler(config.sampler, registry)
     loss = make_loss(registry, config.loss)
     make_optimizer = optimizer_maker(registry, config.optimizer)
+    moving = Moving.read(config.freeze, config.lr_scale)
     corpus = read_in_turn(lambda: read(config.source, registry, note), context.processes, passed)
     found = _alphabet_of(corpus, config.alphabet)
     check(corpus, found)
@@ -167,6 +169,7 @@ def prepare(
     config = _with_width(config, alphabet, registry, notes)
     network = build_network(config, alphabet, registry)
     refuse_too_large(network)
+    moving.check(network.shapes)
     if config.counts and not network.counts.order:
         notes.append(
             f"counts is 0 instead of {config.counts}: {len(alphabet)} symbols are too many"
@@ -209,6 +212,7 @@ def prepare(
             dataclasses.replace(network, counts=Counts()),
             loss,
             make_optimizer,
+            moving,
             budget,
             train_ids,
         ),
@@ -236,6 +240,7 @@ def _trainer(
     network: Network,
     loss: Loss,
     make_optimizer: MakeOptimizer,
+    moving: Moving,
     budget: Budget,
     train_ids: Ids,
 ) -> Trainer:
@@ -250,6 +255,7 @@ def _trainer(
         total_steps=budget.steps if budget.deadline is None else None,
         skip=config.non_finite == "skip",
         average=config.average,
+        moving=moving,
         readings=readings,
         seed=config.seed,
     )

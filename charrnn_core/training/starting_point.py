@@ -10,6 +10,7 @@ import numpy as np
 from charrnn_core.arrays import Params
 from charrnn_core.files.checkpoint import Checkpoint
 from charrnn_core.network.growth import grown
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.manifest import alphabet_of, read_manifest
 from charrnn_core.runs.model import learnt_params
 from charrnn_core.runs.of_text import OfText
@@ -31,6 +32,7 @@ class StartingPoint:
         chosen: which of its models it is, in words.
         alphabet: the symbols that it knows.
         cell: its cell, resolved.
+        context_bits: that setting, on which the rows of its context depend.
     """
 
     name: str
@@ -38,6 +40,7 @@ class StartingPoint:
     chosen: str
     alphabet: Alphabet
     cell: Mapping[str, Any]
+    context_bits: int | None = None
 
     @classmethod
     def read(cls, name: str, note: Callable[[str], None]) -> "StartingPoint":
@@ -48,8 +51,13 @@ class StartingPoint:
         """
         opened = open_model(Path(name), note)
         table = read_manifest(opened.path, opened.checkpoint.table)
-        chosen, cell = str(opened.chosen), table["config"]["cell"]
-        return cls(name, opened.checkpoint, chosen, alphabet_of(table), cell)
+        chosen, config = str(opened.chosen), table["config"]
+        bits = config.get("context_bits")
+        return cls(name, opened.checkpoint, chosen, alphabet_of(table), config["cell"], bits)
+
+    def fitting(self, config: RunConfig) -> RunConfig:
+        """Return the run with as many rows of the context as this has, unless it sets them."""
+        return replace(config, context_bits=config.context_bits or self.context_bits)
 
     @property
     def of_text(self) -> OfText:
@@ -77,21 +85,28 @@ class StartingPoint:
             "with a new optimizer state, schedule and data order (to continue a run, use "
             "'charrnn resume')"
         ]
-        if new := setup.alphabet.symbols[len(self.alphabet) :]:
-            occurrences = _occurrences(setup)
-            share = occurrences[: len(self.alphabet)].sum() / occurrences.sum()
-            lines.append(
-                f"note: {share:.2%} of this text are characters that the model knows; {len(new)} "
-                f"are new and start from the mean of the known: {_named(new)}"
-            )
-        elif self.alphabet.kind == "chars":
-            lost = [s for s in setup.corpus.symbols if s not in self.alphabet.symbols]
-            if lost:
-                lines.append(
-                    f"note: {len(lost)} characters of this text are left out wherever they occur, "
-                    f"because the model does not know them (--unknown skip): {_named(lost)}"
-                )
+        if self.alphabet.kind == "chars":
+            lines.append(f"note: {self._coverage(setup)}")
         return lines
+
+    def _coverage(self, setup: TrainingSetup) -> str:
+        """Say how many characters of the text the model knows, and which it does not."""
+        symbols = setup.corpus.symbols
+        lacking = [symbol for symbol in symbols if symbol not in self.alphabet.symbols]
+        if not lacking:
+            return f"the model knows all {len(symbols)} characters of this text"
+        known = f"the model knows {len(symbols) - len(lacking)} of {len(symbols)} characters"
+        if len(setup.alphabet) == len(self.alphabet):
+            return (
+                f"{known} of this text; the others are left out wherever they occur (--unknown "
+                f"skip): {_named(lacking)}"
+            )
+        occurrences = _occurrences(setup)
+        share = occurrences[: len(self.alphabet)].sum() / occurrences.sum()
+        return (
+            f"{known}, which make up {share:.2%} of this text; {len(lacking)} are new and start "
+            f"from the mean of the known: {_named(lacking)}"
+        )
 
 
 def _named(symbols: Sequence[str]) -> str:

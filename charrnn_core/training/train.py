@@ -217,7 +217,7 @@ def train_from_the_start(
         origin = StartingPoint.read(config.init_from, context.note)
         check_cell(origin.name, origin.cell, config.cell.table())  # sooner than the text is read
         setup = prepare(
-            config,
+            origin.fitting(config),
             context,
             alphabet=origin.alphabet,
             grows=config.unknown != "skip",

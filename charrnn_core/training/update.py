@@ -1,6 +1,5 @@
 """One update of the parameters, and many updates per device call."""
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -24,7 +23,8 @@ from charrnn_core.network.pytree import from_arrays, to_arrays
 from charrnn_core.randomness import random_key
 from charrnn_core.training.average import averaged
 from charrnn_core.training.batches import Batch
-from charrnn_core.training.rows import put_state, row_axes, take_state
+from charrnn_core.training.moving import Moving
+from charrnn_core.training.rows import changed
 from charrnn_core.training.shards import SharedLoss
 from charrnn_core.training.soundness import all_finite, lost_rows, stays_finite
 from charrnn_core.training.state import Known, Measured, Program, TrainState
@@ -36,11 +36,6 @@ _QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_pas
 """How to compile what runs once."""
 
 MakeOptimizer = Callable[[jax.Array | int], optax.GradientTransformation]
-
-
-def _mixing_dtypes() -> contextlib.AbstractContextManager[None]:
-    """Let optax mix dtypes even if the user has made JAX strict, for their own code."""
-    return jax.numpy_dtype_promotion("standard")
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,7 @@ class Trainer:
             optimizer's state after it, are not finite. That costs a few percent; without it a call
             only reports whether it is sound.
         average: the decay of the moving average of the parameters; 0 for none.
+        moving: which parameters move, and how fast.
         seed: the random seed of the parameters and of dropout.
         readings: float32[rows], how often the training text reads each row of the context; None if
             rare ones are not dropped more often.
@@ -72,6 +68,7 @@ class Trainer:
     total_steps: int | None = None
     skip: bool = False
     average: float = 0.0
+    moving: Moving = Moving()
     seed: int = 0
     readings: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     _programs: dict[tuple[int, int], Callable[[], Program]] = field(
@@ -81,7 +78,7 @@ class Trainer:
     @property
     def window_loss(self) -> WindowLoss:
         """The loss of one window, and its gradient."""
-        return WindowLoss(self.network, self.loss, self.streams)
+        return WindowLoss(self.network, self.loss, self.streams, self.moving)
 
     @property
     def shared_loss(self) -> SharedLoss:
@@ -281,15 +278,8 @@ class Trainer:
         portion, grads, (carry, nats) = self.shared_loss.gradient(
             state.params, state.carry, batch, key, readings
         )
-        axes = row_axes(optimizer, state.params, state.opt_state)
-        some = portion.take(state.params)
-        with _mixing_dtypes():
-            opt_state = take_state(portion, state.opt_state, axes)
-            changes, opt_state = optimizer.update(grads, opt_state, some)
-        changes = jax.tree.map(lambda leaf: leaf * state.scale.astype(leaf.dtype), changes)
-        params = portion.put(state.params, optax.apply_updates(some, changes))
-        opt_state = put_state(portion, state.opt_state, opt_state, axes)
-        average = averaged(state.average, params, state.step, self.average)
+        params, opt_state = changed(optimizer, state, portion, grads, self.moving)
+        average = averaged(state.average, params, state.step, self.average, self.moving)
         carry, lost = self._mended(state.params, carry)
         after = TrainState(params, opt_state, carry, state.step + 1, state.scale, average)
         made = jnp.bool_(True)

@@ -12,6 +12,7 @@ from charrnn_core.network.network import Network
 from charrnn_core.network.portion import Portion, portion_read
 from charrnn_core.network.reading import Lookup
 from charrnn_core.training.batches import Batch
+from charrnn_core.training.moving import Moving
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -21,12 +22,13 @@ class WindowLoss:
     """The loss of a network on one window of its streams.
 
     Arguments:
-        network, loss, streams: those of a `charrnn_core.training.update.Trainer`.
+        network, loss, streams, moving: those of a `charrnn_core.training.update.Trainer`.
     """
 
     network: Network
     loss: Loss
     streams: int
+    moving: Moving = Moving()
 
     def gradient(
         self,
@@ -60,6 +62,7 @@ class WindowLoss:
         The loss is scaled by the share of characters that are not padding, so that every character
         of an epoch weighs the same in the gradient, even in a padded last window.
         """
+        params = self.moving.still(params)
         carry = self.restarted(params, carry, batch)
         logits, carry = self.network.unroll(params, carry, batch.inputs, key=key, lookup=lookup)
         nats = self.loss(logits, batch.targets, batch.weights)

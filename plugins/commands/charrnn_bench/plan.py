@@ -48,6 +48,11 @@ class Plan:
     settings: RunConfig
     clock: str = FIRST_UPDATE
 
+    @property
+    def size(self) -> int:
+        """The number of its trainings."""
+        return len(self.cells) * self.seeds
+
     def config(self, cell: str, seed: int = 0) -> RunConfig:
         """Return the configuration of one training."""
         return dataclasses.replace(self.settings, cell=Ref.parse(cell), seed=seed)
@@ -84,6 +89,33 @@ class Plan:
             for key in sorted((now.keys() | before.keys()) - {"settings"})
             if now.get(key) != before.get(key)
         ]
+
+    def check(self, jobs: int, index: int | None) -> None:
+        """Check that its trainings can be run so.
+
+        Arguments:
+            jobs: how many at a time.
+            index: the only one to run, if not all.
+
+        Raises:
+            OptionError: they cannot.
+
+        >>> Plan(("elman", "gru"), 3, RunConfig(minutes=1)).check(1, 6)
+        Traceback (most recent call last):
+        charrnn_core.OptionError: index is 6; expected 0 to 5, because this benchmark has 6 \
+trainings: cells 2, seeds 3
+        """
+        if jobs > 1 and self.settings.minutes is not None:
+            raise OptionError(
+                f"jobs is {jobs} and the budget is a time, but jobs share the machine's cores, so "
+                "a cell's result would depend on what runs beside it; give --budget chars=INT, or "
+                "leave out --jobs"
+            )
+        if index is not None and not 0 <= index < self.size:
+            raise OptionError(
+                f"index is {index}; expected 0 to {self.size - 1}, because this benchmark has "
+                f"{self.size} trainings: cells {len(self.cells)}, seeds {self.seeds}"
+            )
 
     def directory(self) -> Path:
         """Return where it is kept by default; the same plan always has the same place.

@@ -1,6 +1,7 @@
 """The progress of a benchmark: a bar over all trainings on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 
 from rich.console import Console
@@ -39,11 +40,14 @@ class Display:
         if self._console.is_terminal:
             self._bar.stop()
 
-    def at(self, title: str, share: float) -> None:
-        """Show that this share of the current training is done."""
-        done = self._ended + share
-        line = f"{self._ended + 1} of {self._total}  {title}{self._left(done)}"
-        self._bar.update(self._task, completed=done, description=line)
+    def at(self, shares: Mapping[str, float]) -> None:
+        """Show the trainings that run, by title, and which share of each is done, 0 to 1."""
+        done = self._ended + sum(shares.values())
+        line = f"{self._ended + 1} of {self._total}  {''.join(shares)}"
+        if len(shares) > 1:
+            running = "; ".join(f"{title} ({share:.0%})" for title, share in shares.items())
+            line = f"{self._ended} of {self._total} done  {running}"
+        self._bar.update(self._task, completed=done, description=line + self._left(done))
 
     def ended(self, line: str) -> None:
         """Count a training that has ended, and print a line about it."""

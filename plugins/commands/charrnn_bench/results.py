@@ -11,7 +11,7 @@ from typing import Any
 
 from charrnn_bench.intervals import mean_interval
 from charrnn_bench.survey import Survey
-from charrnn_bench.trainings import Training
+from charrnn_bench.trainings import CellTraining
 from charrnn_core.errors import CharRNNError
 from charrnn_core.files.regular import read_own
 from charrnn_core.runs.directory import RunDirectory
@@ -69,7 +69,7 @@ class Outcome:
         return {**dataclasses.asdict(self), "characters_per_second": speed}
 
 
-def read_outcome(training: Training, sha256: str) -> Outcome:
+def read_outcome(training: CellTraining, sha256: str) -> Outcome:
     """Read the result of a training.
 
     Arguments:

@@ -35,6 +35,8 @@ class Survey:
         baselines: bits per character of the baselines, the unigram last.
         remarks: what a reader of the figures has to know.
         machine, versions: the machine and the versions of packages.
+        shards: how many devices share the streams of each training, on whatever machine it runs;
+            None if an earlier version has not noted it.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Survey:
     remarks: tuple[str, ...]
     machine: str
     versions: Mapping[str, str]
+    shards: int | None = None
 
     def table(self) -> dict[str, Any]:
         """Return the plain form, for JSON."""
@@ -131,6 +134,7 @@ def _survey(plan: Plan) -> Survey:
         remarks=remarks,
         machine=describe_machine(),
         versions=versions(),
+        shards=first.config.shards,
     )
 
 

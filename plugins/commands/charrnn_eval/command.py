@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
+from charrnn_core.console.process_options import process_options
 from charrnn_core.console.stdout import kept_clean
-from charrnn_core.devices import use_every_core
 from charrnn_core.runs.settings import source_with
 from charrnn_core.terminal import say, say_json
+from charrnn_core.training.to_score import model_to_score
 
 
 @click.command("eval")
@@ -23,6 +24,7 @@ from charrnn_core.terminal import say, say_json
     type=click.IntRange(min=1),
     help="Stretches to read in parallel; 1 for a single pass.",
 )
+@process_options(click.option)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--unknown",
@@ -43,19 +45,20 @@ def evaluate(
     best: bool,
     source: str | None,
     source_opt: tuple[str, ...],
+    processes: dict[str, Any],
     **options: Any,
 ) -> None:
     """Score held-out text with the model of a RUN and with simple baselines."""
-    from charrnn_core.runs.opening import check_run
-
     text = source_with(source, source_opt)
-    check_run(run)
-    use_every_core()
-    from charrnn_core import api
+    how = {"last": not best, "debug": click.get_current_context().find_root().params["debug"]}
+    with model_to_score(run, processes, options["streams"], **how) as model:
+        if model is None:  # another process leads
+            return
+        from charrnn_core import api
 
-    with kept_clean():
-        result = api.evaluate(api.load(run, last=not best), source=text, **options)
-    if as_json:
-        say_json(result.table())
-    else:
-        say("\n".join(result.lines()))
+        with kept_clean():
+            result = api.evaluate(model, source=text, **options)
+        if as_json:
+            say_json(result.table())
+        else:
+            say("\n".join(result.lines()))

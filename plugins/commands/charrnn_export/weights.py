@@ -25,7 +25,7 @@ def made(variant: Variant) -> Made:
         table["config"] = {**table["config"], "counts": 0}
         table["held_out_nats_per_char"] = None
     if result is not None:
-        table["evaluation"] = result
+        table["evaluation"] = _without_folders_of_another_run(result)
     return Made(tensors_bytes(Checkpoint(table, checkpoint.arrays)))
 
 
@@ -47,6 +47,15 @@ def _of_run(model: Model) -> Mapping[str, Any] | None:
         return None
     is_of_model = found is not None and found.get("model", {}).get("step") == model.table["step"]
     return found if is_of_model else None
+
+
+def _without_folders_of_another_run(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a result in which the run that the training started from has only a name."""
+    old = result.get("forgetting")
+    if not isinstance(old, Mapping):
+        return result
+    names = {name: Path(str(old.get(name))).name for name in ("run", "text")}
+    return {**result, "forgetting": {**old, **names}}
 
 
 def _without_folders(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The contents of a checkpoint on the screen: the result first, then the model."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from charrnn_core.console.layout import heading, labelled
+from charrnn_core.evaluation.forgetting import Forgetting
 from charrnn_core.network.explain import summary
 from charrnn_core.registry.words import component, setting
 from charrnn_core.runs.chosen import Chosen
@@ -81,6 +83,12 @@ def _held_out(
     yield "held-out", _loss(whole, unit)
     if isinstance(learning, float) and abs(learning - whole) >= 1e-4:
         yield "excerpt", f"{_loss(learning, unit)}, of what is read while it learns"
+    if (saved := evaluation.get("forgetting")) is not None:
+        # Another program may have written it.
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            old = Forgetting.read(saved)
+            before, after = (_loss(row.nats_per_char, unit) for row in (old.before, old.after))
+            yield "old text", f"{after}; {before} before, in {old.run}"
 
 
 def _loss(nats: Any, unit: str) -> str:
@@ -112,10 +120,12 @@ def _model(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     tied = ", tied to the readout" if config.get("tied") else ""
     size = f"{table['parameters']:,} parameters"
     unroll = table.get("unroll")
+    named = (f"{name} {shape}" for name, shape in table.get("shapes", {}).items())
     return [
         ("cell", component(config.get("cell"))),
         ("network", size if embedding is None else f"{size}, {widths}{tied}"),
         ("alphabet", _alphabet(table)),
+        ("names", ", ".join(named)),
         ("unroll", summary(unroll) if unroll else ""),
     ]
 

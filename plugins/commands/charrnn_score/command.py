@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charrnn_core.console.process_options import process_options
 from charrnn_core.console.stdout import apart
-from charrnn_core.devices import use_every_core
 from charrnn_core.runs.settings import source_with
 from charrnn_core.terminal import emit, number, to_stderr
+from charrnn_core.training.to_score import model_to_score
 
 if TYPE_CHECKING:
     from charrnn_core.api import Scored
@@ -36,6 +37,7 @@ _LONG = 1e15
     type=click.IntRange(min=1),
     help="Stretches to read in parallel; 1 for a single pass.",
 )
+@process_options(click.option)
 @click.option(
     "--unknown",
     type=click.Choice(["error", "skip", "escape"]),
@@ -50,28 +52,33 @@ _LONG = 1e15
     help="Use the model with the least held-out loss, or the last one.",
 )
 def score(
-    run: Path, source: str | None, source_opt: tuple[str, ...], out: Any, best: bool, **options: Any
+    run: Path,
+    source: str | None,
+    source_opt: tuple[str, ...],
+    out: Any,
+    best: bool,
+    processes: dict[str, Any],
+    **options: Any,
 ) -> None:
     """Print how many bits each character of FILE costs the model of a RUN.
 
     FILE may be - or a source such as gutenberg:520; by default it is the run's held-out text. Lines
     of JSON go to standard output or --out, the total to standard error.
     """
-    from charrnn_core.runs.opening import check_run
-
-    check_run(run)
     text = source_with(source, source_opt)
-    use_every_core()
-    from charrnn_core import api
+    how = {"last": not best, "debug": click.get_current_context().find_root().params["debug"]}
+    with model_to_score(run, processes, options["streams"], **how) as model:
+        if model is None:  # another process leads
+            return
+        from charrnn_core import api
 
-    model = api.load(run, last=not best)
-    if not model.chosen.is_last:
-        to_stderr(f"note: model from {model.chosen}")
-    # A cell that prints must not disturb the output; guarding each character would be slow.
-    pieces = apart(_pieces(api.score(model, source=text, **options)))
-    scored = itertools.chain.from_iterable(pieces)
-    write = functools.partial(emit, flush=False) if out is None else out.write
-    to_stderr(write_lines(scored, write))
+        if not model.chosen.is_last:
+            to_stderr(f"note: model from {model.chosen}")
+        # A cell that prints must not disturb the output; guarding each character would be slow.
+        pieces = apart(_pieces(api.score(model, source=text, **options)))
+        scored = itertools.chain.from_iterable(pieces)
+        write = functools.partial(emit, flush=False) if out is None else out.write
+        to_stderr(write_lines(scored, write))
 
 
 def _pieces(scored: Iterable["Scored"]) -> Iterator[list["Scored"]]:

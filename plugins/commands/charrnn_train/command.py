@@ -11,7 +11,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from charrnn_core.console import program
+from charrnn_core.console.process_options import process_options
 from charrnn_core.devices import use_every_core
+from charrnn_core.errors import RunCompleteError
 from charrnn_core.registry.options import annotations, placeholder
 from charrnn_core.registry.registry import Registry
 from charrnn_core.registry.spec import Ref
@@ -32,11 +34,14 @@ from charrnn_train.report import report
 # Code that trains is imported inside the commands: it imports jax, and --help must not.
 
 _ALIASES = {"characters": ("--chars",), "parameters": ("--params",)}
-_PLACEHOLDERS = {"init_from": "RUN"}
+_PLACEHOLDERS = {"init_from": "RUN", "freeze": "GLOB", "lr_scale": "GLOB=FLOAT"}
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add one option for each setting of a run; the core parses the values."""
+    """Add one option for each setting of a run; the core parses the values.
+
+    One that takes several texts may be repeated.
+    """
     for field in reversed(dataclasses.fields(RunConfig)):
         if field.name != "observers":
             help = field.metadata["help"][0].upper() + field.metadata["help"][1:] + "."
@@ -44,14 +49,22 @@ def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
                 help += f"  [default: {default}]"
             name, kind = field.name.replace("_", "-"), annotations(RunConfig)[field.name]
             flag = {"default": None, "is_flag": True} if kind is bool else {}
+            several = {"multiple": True, "callback": _given} if kind == tuple[str, ...] else {}
             command = click.option(
                 f"--{name}/--no-{name}" if flag else f"--{name}",
                 *_ALIASES.get(field.name, ()),
                 metavar=None if flag else _PLACEHOLDERS.get(field.name, placeholder(kind)),
                 help=help,
                 **flag,
+                **several,
             )(command)
     return command
+
+
+def _given(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Return what was given of an option that may be repeated; None if nothing was."""
+    del ctx, option
+    return values or None
 
 
 class Naming(click.Option):
@@ -101,52 +114,6 @@ def _observer_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_PROCESSES = (
-    click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens."),
-    click.option("--num-processes", type=int, metavar="INT", help="How many train together."),
-    click.option("--process-id", type=int, metavar="INT", help="Which this is, from 0."),
-    click.option(
-        "--distributed",
-        is_flag=False,
-        flag_value="auto",
-        type=click.Choice(["auto", "slurm", "ompi", "mpi4py", "k8s"]),
-        help="Train with the other processes of this launcher.",
-    ),
-    click.option(
-        "--heartbeat",
-        type=float,
-        metavar="FLOAT",
-        help="Seconds of silence after which a process counts as lost.  [default: 20]",
-    ),
-)
-
-
-def _process_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options for training with other processes, as one dict, ``processes``."""
-
-    @functools.wraps(function)
-    def wrapped(
-        *args: Any,
-        coordinator: str | None,
-        num_processes: int | None,
-        process_id: int | None,
-        distributed: str | None,
-        heartbeat: float | None,
-        **given: Any,
-    ) -> None:
-        explicit = {"coordinator": coordinator, "count": num_processes, "number": process_id}
-        how = {name: value for name, value in explicit.items() if value is not None}
-        if distributed is not None:
-            how["launcher"] = distributed
-        if heartbeat is not None:
-            how["heartbeat"] = heartbeat
-        function(*args, processes=how, **given)
-
-    for option in reversed(_PROCESSES):
-        wrapped = option(wrapped)
-    return wrapped
-
-
 def _check_resume(ctx: click.Context) -> click.Command:
     """Return ``charrnn check resume``, another plugin's, for its alias."""
     root = ctx.find_root()
@@ -165,37 +132,60 @@ def _check_resume(ctx: click.Context) -> click.Command:
 @click.option("--like", cls=Naming, names=imitations, metavar="NAME", help="Imitate another system")
 @click.option("--config", type=click.Path(path_type=Path), help="Read settings from a TOML file.")
 @_observer_options
-@_process_options
+@process_options(click.option)
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory  [default: runs/...]")
+@click.option("--or-resume", is_flag=True, help="Go on with the run in --out if it is begun.")
 @click.option("--from-first-update", is_flag=True, help="Count --minutes from the first update.")
 @click.option("--self-check-resume", is_flag=True, help="Only check that resuming is exact.")
 @click.pass_context
 def run(
     ctx: click.Context,
     out: Path | None,
+    or_resume: bool,
     from_first_update: bool,
     self_check_resume: bool,
     processes: dict[str, Any],
     **given: Any,
 ) -> None:
     """Train a model: charrnn run --cell elman --source gutenberg:520"""
+    from charrnn_core.runs.attempt import attempt
     from charrnn_core.runs.writer import RunWriter
 
     if self_check_resume:
         ctx.invoke(_check_resume(ctx), **given)
     registry = Registry.installed()
     settings = read_typed(given, registry)
-    use_every_core(least=settings.shards or 1)
     if from_first_update and settings.minutes is None:
         raise click.UsageError("--from-first-update needs --minutes; add --minutes FLOAT")
-    if processes:
-        debug = ctx.find_root().params["debug"]
-        together.run(processes, settings, out, registry, from_first_update, given["quiet"], debug)
-        return
+    if or_resume and out is None:
+        raise click.UsageError("--or-resume needs --out; add --out DIRECTORY")
     # The directory is claimed before jax is imported, so that a second run fails at once.
-    with RunWriter.claim(settings, out, registry) as writer:
+    opened = functools.partial(attempt if or_resume else RunWriter.claim, settings, out, registry)
+    if processes:
+        use_every_core(least=settings.shards or 1)
+        debug = ctx.find_root().params["debug"]
+        together.run(
+            processes, settings, opened, registry, from_first_update, given["quiet"], debug
+        )
+        return
+    with opened() as writer:
+        use_every_core(least=writer.shards)
+        if writer.config is None:  # an earlier attempt has begun it
+            _go_on(writer, settings, given["quiet"])
+            return
         more = {"out": writer, "registry": registry, "from_first_update": from_first_update}
         _train(lambda api, **how: api.train(**more, **how), quiet=given["quiet"])
+
+
+def _go_on(writer: Any, settings: RunConfig, quiet: bool) -> None:
+    """Resume the run of an earlier attempt, unless that has completed it."""
+    from charrnn_core.runs.attempt import new_budget
+
+    how = {"budget": new_budget(writer, settings), "quiet": quiet}
+    try:
+        _train(lambda api, **more: api.resume(writer, **how, **more), quiet=quiet)
+    except RunCompleteError as error:
+        to_stderr(f"note: {error}")
 
 
 @click.command()
@@ -214,7 +204,7 @@ def run(
 @click.option("--source", metavar="SPEC", help="Where the text is now, if it has moved.")
 @click.option("--source-opt", multiple=True, metavar="KEY=VALUE", help="Set an option of --source.")
 @_observer_options
-@_process_options
+@process_options(click.option)
 def resume(
     run: Path,
     allow_change: tuple[str, ...],

@@ -5,7 +5,6 @@ that were given.
 """
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from charrnn_core.console import program
 from charrnn_core.console.program import command
+from charrnn_core.errors import RunCompleteError
 from charrnn_core.registry.registry import Registry
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.terminal import to_stderr
@@ -22,21 +22,30 @@ from charrnn_train.report import report
 def run(
     processes: dict[str, Any],
     settings: RunConfig,
-    out: Path | None,
+    open_run: Callable[[], contextlib.AbstractContextManager[Any]],
     registry: Registry,
     from_first_update: bool,
     quiet: bool,
     debug: bool,
 ) -> None:
-    """Train a model with other processes, of which the first leads."""
-    from charrnn_core.runs.writer import RunWriter
+    """Train a model with other processes, of which the first leads.
 
-    def claimed() -> contextlib.AbstractContextManager[RunWriter]:
-        return RunWriter.claim(settings, out, registry)
+    It opens the run's directory, which an earlier attempt may have begun.
+    """
+    from charrnn_core.runs.attempt import new_budget
 
-    with _opened(processes, claimed, debug) as (together, writer):
+    with _opened(processes, open_run, debug) as (together, writer):
         from charrnn_core.training import train
+        from charrnn_core.training.resuming import Changes
 
+        if together.of_leader(float(together.leads and writer.config is None)):
+            budget = new_budget(writer, settings) if together.leads else {}
+            context, changes = _context(together, registry), Changes(budget, quiet=quiet)
+            try:
+                _report(together, train.continue_training(writer, context, changes), quiet)
+            except RunCompleteError as error:
+                context.note(f"note: {error}")
+            return
         context = _context(together, registry, from_first_update=from_first_update)
         config = writer.config or settings.resolve(registry)
         _report(together, train.train_from_the_start(config, writer, context), quiet)
@@ -66,8 +75,6 @@ def _opened(
     debug: bool,
 ) -> Iterator[tuple[Any, Any]]:
     """Join the other processes; the leader opens the run's directory, the others know its path."""
-    # Before jax is imported: else its C++ tells in many lines, too, that a process is lost.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from charrnn_core.runs.compiled import keep_programs
     from charrnn_core.runs.writer import RunWriter
     from charrnn_core.training.joining import Joining
