@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from charrnn_core.api import stream as stream
     from charrnn_core.cell import Cell as Cell
     from charrnn_core.cell import as_cell as as_cell
+    from charrnn_core.compression.archive import compress as compress
+    from charrnn_core.compression.archive import decompress as decompress
     from charrnn_core.engine.linen_rnn import as_flax as as_flax
     from charrnn_core.engine.rnn import RNN as RNN
     from charrnn_core.engine.scan import scan as scan
@@ -81,7 +83,9 @@ _MODULES = {
     "Trained": "training.trained",
     "as_cell": "cell",
     "as_flax": "engine.linen_rnn",
+    "compress": "compression.archive",
     "decode_text": "text.decode",
+    "decompress": "compression.archive",
     "evaluate": "evaluation.evaluate",
     "generate": "api",
     "hookimpl": "registry.hookspecs",
@@ -123,7 +127,9 @@ __all__ = [
     "Trained",
     "as_cell",
     "as_flax",
+    "compress",
     "decode_text",
+    "decompress",
     "evaluate",
     "generate",
     "hookimpl",

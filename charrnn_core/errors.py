@@ -14,6 +14,7 @@
   + CorpusError                a text is empty, too short, or not text
   + TrainingError              training cannot continue (a loss that is not finite)
   + SamplingError              no symbol is left to draw
+  + CompressionError           bytes cannot be compressed, or not be had back here
   + DeviceError                jax sees fewer devices than the run needs
   + ResumeError                a run cannot resume exactly: something has changed
   + OutputError                standard output cannot be written to
@@ -130,6 +131,10 @@ class TrainingError(CharRNNError):
 
 class SamplingError(CharRNNError):
     """No symbol is left to draw: all are forbidden, or the model's output is not finite."""
+
+
+class CompressionError(CharRNNError):
+    """Bytes cannot be compressed, or what was compressed cannot be had back here."""
 
 
 class DeviceError(CharRNNError):

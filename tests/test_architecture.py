@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "runs": {"console", "files", "network", "page", "registry", "sampling", "text"},
     "jobs": {"files", "registry", "runs"},
     "serving": {"engine", "network", "runs", "sampling", "text"},
+    "compression": {"network", "registry", "runs", "sampling", "text"},
     "evaluation": {"engine", "files", "network", "page", "registry", "runs", "sampling", "text"},
     "inspection": {"engine", "network", "text"},
     "training": {

@@ -118,6 +118,15 @@ def test_serving(small_run):
 
 
 @pytest.mark.slow
+def test_compression(small_run, text_file):
+    printed = benchmark(
+        "compression.py", "--run", small_run, text_file, "--rounds", 1, "--adaptive", text_file
+    )
+    assert printed.count(f"| {text_file.name} | ") == 2 and " (adaptive, " in printed
+    assert "| bytes | the model says | more |" in printed
+
+
+@pytest.mark.slow
 def test_alphabets():
     printed = benchmark("alphabets.py", "--symbols", 20, "--length", 8, "--rounds", 1)
     assert "| 20 | typical:0.9 |" in printed and "| 20 | training |" in printed

@@ -1,8 +1,8 @@
 """The network: input layer, cell, readout; its parameters as a pytree; what the engine makes of it.
 
 May import: `engine`, `files`, `registry`, and modules at the root.
-Imported by: `javascript`, `sampling`, `runs`, `serving`, `evaluation`, `inspection`, `training`,
-`testing`.
+Imported by: `javascript`, `sampling`, `runs`, `serving`, `compression`, `evaluation`, `inspection`,
+`training`, `testing`.
 Start reading with `network`; `documents` says where the carry starts afresh, `calling` how a cell's
 functions are called, `explain` what there is to say of the engine's work.
 """

@@ -1,7 +1,7 @@
 """From a name to a component: specs, options, descriptors, hooks and the plugins installed.
 
 May import: `console`, `files`, and modules at the root.
-Imported by: `text`, `network`, `runs`, `evaluation`, `jobs`, `training`, `testing`.
+Imported by: `text`, `network`, `runs`, `compression`, `evaluation`, `jobs`, `training`, `testing`.
 Imports no jax; no other folder imports pluggy. Start reading with `spec` and `descriptors`;
 `registry` puts them together.
 """

@@ -2,6 +2,6 @@
 
 May import: `console`, `files`, `network`, `page`, `registry`, `sampling`, `text`, and modules
 at the root.
-Imported by: `jobs`, `serving`, `evaluation`, `training`, `testing`.
+Imported by: `jobs`, `serving`, `compression`, `evaluation`, `training`, `testing`.
 It knows nothing of training. Start reading with `config`, then `directory` (readers) and `writer`.
 """

@@ -1,7 +1,7 @@
 """Sampling: read a prompt, draw symbols on the device, turn them into text.
 
 May import: `engine`, `network`, `text`, and modules at the root.
-Imported by: `runs`, `serving`, `evaluation`, `training`, `testing`.
+Imported by: `runs`, `serving`, `compression`, `evaluation`, `training`, `testing`.
 Start reading with `draw`, then `chain`, `prompt` and `text`.
 """
 

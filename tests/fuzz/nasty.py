@@ -1,6 +1,8 @@
 """Inputs made to exhaust: deep, huge, or slow for a parser that goes back and forth."""
 
+import lzma
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +14,11 @@ LONG = 1_000_000
 
 def nasty(target: str) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every such input of a target."""
-    yield from {"checkpoint": _headers, "spec": _specs, "stripper": _books, "config": _toml}[
-        target
-    ]()
+    makers = {
+        "archive": _archives, "checkpoint": _headers, "spec": _specs, "stripper": _books,
+        "config": _toml,
+    }  # fmt: skip
+    yield from makers[target]()
 
 
 def header(table: Any, arrays: Any, data: bytes = b"") -> bytes:
@@ -27,6 +31,22 @@ def header(table: Any, arrays: Any, data: bytes = b"") -> bytes:
 def array(**changes: Any) -> dict[str, Any]:
     """The entry of an array of one byte, with changes."""
     return {"path": "a", "dtype": "int8", "shape": [1], "offset": 0, "nbytes": 1, **changes}
+
+
+def _archives() -> Iterator[tuple[str, bytes]]:
+    header = b"\x03\x03\x02" + bytes(8) + b"\0\x02\x03\0"
+    for name, planes in {
+        "many characters": bytes(LONG // 2),
+        "places beyond": b"\1\xff\1a" + b"\0\xff\0\0" * 3,
+        "lengths beyond": b"\1\0\xff" + b"\0\0\xff" * 3,
+        "no character": b"\1\0\1\0" + b"\0\0\0\xff" * 3,
+    }.items():
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
+        rest = lzma.compress(planes, lzma.FORMAT_RAW, filters=filters)
+        yield name, bytes([len(header), len(rest)]) + header + rest
+    yield "a header that inflates", bytes([99, 0]) + zlib.compress(bytes(1 << 20), 9)[2:]
+    yield "a huge number", bytes([200, 0]) + b"\xff" * LONG
+    yield "a size beyond", b"CRZ\1\3\3\2" + bytes(8) + b"\xff" * 8 + b"\1"
 
 
 def _headers() -> Iterator[tuple[str, bytes]]:

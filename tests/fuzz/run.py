@@ -1,8 +1,8 @@
 """Fuzz one target with atheris and libFuzzer: ``python tests/fuzz/run.py TARGET --minutes 10``.
 
-TARGET is a function of tests/fuzz/targets.py: checkpoint, spec, stripper or config. Needs atheris:
-``pip install -e '.[fuzz]'``. The run starts from tests/fuzz/corpus/TARGET and ends with one line of
-figures; an input that fails is written to fuzz-TARGET-crash-..., which becomes
+TARGET is a function of tests/fuzz/targets.py: archive, checkpoint, spec, stripper or config. Needs
+atheris: ``pip install -e '.[fuzz]'``. The run starts from tests/fuzz/corpus/TARGET and ends with
+one line of figures; an input that fails is written to fuzz-TARGET-crash-..., which becomes
 tests/fuzz/corpus/TARGET/found-... once what it found is mended. Afterwards the corpus is thinned to
 the fewest small inputs that walk through all the lines that any input did; those named seed-... or
 found-... are always kept. tests/test_fuzz.py replays the corpus, without atheris.
@@ -33,6 +33,7 @@ FLAGS = (
 
 # What libFuzzer would take long to spell.
 WORDS = {
+    "archive": "CRZ\x01 jax= jaxlib= charrnn= machine=x86_64",
     "checkpoint": "CRNN table arrays path dtype shape offset nbytes int8 bfloat16 bool \xc7 \xdf",
     "spec": "elman: gutenberg: file: stacked: sampler= batch= epochs= observers= cell= none *64 "
     "**/ ../ /etc/ ~root",

@@ -15,9 +15,11 @@ import shutil
 import struct
 import tempfile
 import tomllib
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import tomli_w
 from charrnn_gutenberg.encoding import decode_book
 from charrnn_gutenberg.mirrors import candidates
@@ -25,11 +27,14 @@ from charrnn_gutenberg.source import book_number, cached_book
 from charrnn_gutenberg.wrapper import LONGEST_WRAPPER, remnants, strip_wrapper, trim_blank_lines
 from charrnn_text.files import find_files
 
-from charrnn_core.errors import CharRNNError, StorageError
+from charrnn_core.compression.container import Reader, section
+from charrnn_core.compression.escapes import Split, join
+from charrnn_core.errors import CharRNNError, CompressionError, StorageError
 from charrnn_core.files.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from charrnn_core.registry.spec import Ref, parse_refs, source_ref
 from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.settings_file import read_toml
+from charrnn_core.text.alphabet import Alphabet
 
 SETTINGS = {field.name for field in dataclasses.fields(RunConfig)}
 
@@ -91,14 +96,40 @@ def config(data: bytes) -> None:
             assert _same(RunConfig.read(table).table(), settings.table())
 
 
+def archive(data: bytes) -> None:
+    """Read a compressed file of these bytes: as they are, and in parts that get past the CRCs."""
+    for file in (data, checked(data)):
+        with only_ours(CompressionError):
+            reader = Reader(file, "a file")
+            header = reader.header()
+            assert Reader(header.packed(), "the same").header() == header
+            parts = Split(np.zeros(3, np.uint8), reader.section())
+            assert join(parts, Alphabet("a"), len(file)).count(b"a") >= 3
+            for block in reader.blocks(2, streams=1):
+                assert len(block.data) < len(file) and len(block.states) == 1
+            reader.end()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    function.__name__: function for function in (checkpoint, spec, stripper, config)
+    function.__name__: function for function in (archive, checkpoint, spec, stripper, config)
 }
 
 
 def sealed(data: bytes) -> bytes:
     """The bytes with the digest that a checkpoint ends with."""
     return data + hashlib.sha256(data).digest()
+
+
+def checked(data: bytes) -> bytes:
+    """A compressed file of a header, what the alphabet lacks, and a block, each with its CRC-32.
+
+    The first two bytes say how long the header and the next part are.
+    """
+    first, second = (*data[:2], 0, 0)[:2]
+    header, middle, last = data[2:][:first], data[2 + first :][:second], data[2 + first + second :]
+    start = b"CRZ\1" + header
+    crc = struct.pack("<I", zlib.crc32(start))
+    return start + crc + section(middle) + section(last)
 
 
 def enveloped(data: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""The commands ``charrnn compress`` and ``charrnn decompress``: any file, without loss."""
