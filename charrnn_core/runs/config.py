@@ -190,7 +190,7 @@ class RunConfig:
         (), help="keep parameters bit for bit as they are: a name such as embedding, or a glob"
     )
     lr_scale: tuple[str, ...] = opt(
-        (), help="multiply the learning rate of parameters, such as embedding=0.1 or cell/*=0.5"
+        (), help="multiply the learning rate of parameters, such as embedding=0.1 or cell=0.5"
     )
     sampler: RefsField = opt(
         (Ref("temperature", "0.7"),), help="the sampler, or a chain of samplers"
