@@ -228,6 +228,7 @@ def test_the_metrics_log_counts_every_character(trained, small_text):
 def test_the_run_directory_is_complete(trained, config):
     directory = trained[0].directory
     assert {item.name for item in directory.iterdir()} == {
+        "asked.toml",
         "config.toml",
         "metrics.jsonl",
         "samples.jsonl",

@@ -24,12 +24,16 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "import_module", "ex
 IMPORTERS = {
     "charrnn_core/__init__.py",
     "charrnn_core/api.py",
+    "charrnn_core/jobs/parallel.py",
     "charrnn_core/moved.py",
     "charrnn_core/registry/plugin.py",
     "charrnn_core/registry/registry.py",
     "charrnn_core/testing/kits.py",
 }
-"""Modules that import by name: the package's own, and the plugins that are installed."""
+"""Modules that import by name: the package's own, the plugins that are installed, dask and ray."""
+
+ALLOWED_MODULES = {"charrnn_core/jobs/parallel.py": {"joblib"}}
+"""It talks to workers that it has started; it reads no file."""
 
 
 def untrusted(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -101,8 +105,9 @@ def imports(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_nothing_can_turn_data_into_code(path):
     tree = ast.parse(path.read_text())
-    assert not imports(tree) & FORBIDDEN_MODULES
-    allowed = {"import_module"} if path.relative_to(ROOT).as_posix() in IMPORTERS else set()
+    name = path.relative_to(ROOT).as_posix()
+    assert not imports(tree) & (FORBIDDEN_MODULES - ALLOWED_MODULES.get(name, set()))
+    allowed = {"import_module"} if name in IMPORTERS else set()
     assert not calls(tree) & (FORBIDDEN_CALLS - allowed)
 
 

@@ -33,6 +33,9 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
 )
 
+PROCESS_OPTIONS = tuple(name.removeprefix("--").replace("-", "_") for name, _ in _OPTIONS)
+"""The names of the options, as Python has them."""
+
 
 def process_options(option: Callable[..., _Decorator]) -> _Decorator:
     """Give a command the options for working with other processes, as one dict, ``processes``.

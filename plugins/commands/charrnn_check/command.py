@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charrnn_core.console.process_options import PROCESS_OPTIONS
 from charrnn_core.devices import use_every_core
 from charrnn_core.registry.descriptors import KINDS
 from charrnn_core.registry.listing import describe_plugin
@@ -128,12 +129,12 @@ class AsRun(click.Command):
         root = ctx.find_root()
         assert isinstance(root.command, click.Group)
         own, run = super().get_params(ctx), root.command.get_command(root, "run")
-        left_out = {*_OF_A_RUN_DIRECTORY, *(param.name for param in own)}
+        left_out = {*_OF_A_RUN_DIRECTORY, *PROCESS_OPTIONS, *(param.name for param in own)}
         theirs = run.get_params(ctx) if run else []
         return [*(param for param in theirs if param.name not in left_out), *own]
 
 
-_OF_A_RUN_DIRECTORY = ("out", "from_first_update", "self_check_resume")
+_OF_A_RUN_DIRECTORY = ("out", "or_resume", "from_first_update", "self_check_resume")
 
 
 @check.command(cls=AsRun)
