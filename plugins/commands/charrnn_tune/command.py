@@ -71,7 +71,7 @@ def tune(
     from charrnn_tune import report
     from charrnn_tune.journal import Journal
     from charrnn_tune.progress import Display
-    from charrnn_tune.trial import InterruptedError
+    from charrnn_tune.trial import TuningInterrupted
     from charrnn_tune.tuning import Tuning
 
     interrupt = Interrupt(lambda line: say(line, err=True))
@@ -87,7 +87,7 @@ def tune(
         raise click.ClickException(
             f"another process is working on {out}; wait for it to end, or choose another --out"
         ) from error
-    except InterruptedError:
+    except TuningInterrupted:
         command = shlex.join(["charrnn", *sys.argv[1:]])
         to_stderr(f"interrupted: all is saved; go on with the same command: {command}")
         sys.exit(interrupt.exit_code)

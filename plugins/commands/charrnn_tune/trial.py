@@ -1,5 +1,6 @@
 """A trial: a training that goes on from rung to rung, by exact resume."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -24,7 +25,7 @@ _PROBE_SECONDS = 3.0
 _FINAL = 0.05
 
 
-class InterruptedError(Exception):
+class TuningInterrupted(Exception):
     """A signal has stopped a training; it has saved."""
 
 
@@ -63,14 +64,13 @@ class Trial:
         What fails has an infinite loss.
 
         Raises:
-            InterruptedError: a signal came; all is saved.
+            TuningInterrupted: a signal came; all is saved.
         """
         began = time.monotonic()
         try:
-            with self._opened(characters) as writer:
+            # Complete if it was killed before the journal had its result.
+            with contextlib.suppress(RunCompleteError), self._opened(characters) as writer:
                 self._train(writer, characters, self.interrupt)
-        except RunCompleteError:
-            pass
         except TrainingError as error:
             return Result(math.inf, characters, time.monotonic() - began, error=str(error))
         return self._ended(characters, began)
@@ -94,10 +94,8 @@ class Trial:
         with RunWriter.resuming(self.directory) as writer:
             trained = RunConfig.read(read_toml(writer.config_file, own))
             writer.write_config(cooling(trained, characters, total), self.registry)
-            try:
+            with contextlib.suppress(RunCompleteError):
                 self._resume(writer, self.interrupt, allow=("config",))
-            except RunCompleteError:
-                pass
         return self._ended(total, began)
 
     def _opened(self, characters: int):
@@ -122,7 +120,7 @@ class Trial:
 
     def _checked(self, trained: api.Trained) -> api.Trained:
         if self.interrupt():
-            raise InterruptedError
+            raise TuningInterrupted
         return trained
 
 

@@ -74,7 +74,7 @@ class Tuning:
         """Run whatever the journal does not have yet.
 
         Raises:
-            InterruptedError: a signal came; all is saved.
+            TuningInterrupted: a signal came; all is saved.
             TrainingError: every trial failed.
         """
         plan, alive = self.journal.plan, range(self.journal.plan.trials)
