@@ -3,13 +3,11 @@
 import contextlib
 import json
 import os
-import socket
 import struct
 import sys
 import tempfile
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +17,6 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from charrnn_core.devices import cores
 from charrnn_core.errors import CharRNNError, OptionError, TrainingError, shown
 from charrnn_core.files.atomic import explained, write_atomically
 from charrnn_core.files.checkpoint import Checkpoint, load_checkpoint
@@ -35,7 +32,6 @@ _TICK = struct.Struct("<dqq")
 _SIZE, _NUMBER = struct.Struct("<q"), struct.Struct("<d")
 _ADDRESS = "charrnn/watch"
 _DEVICES = "charrnn/devices"
-_MACHINE = "charrnn/machine"
 _PATIENCE_MS = 600_000
 _A_MOMENT = 0.5
 """How long the others wait before they tell an error: what all find wrong, the leader tells."""
@@ -87,22 +83,10 @@ class Together:
             raise OptionError(
                 f"shards is {shards}; expected a multiple of {self._count}, the number of processes"
             )
-        self._take_a_share_of_the_cores()
         told: Any = jax.config  # its attributes are made when they are defined
         if shards // self._count > max(1, told.jax_num_cpu_devices):
             jax.config.update("jax_num_cpu_devices", shards // self._count)
         self.agree(0)
-
-    def _take_a_share_of_the_cores(self) -> None:
-        """Let jax have no more threads than this machine has cores for each of its processes.
-
-        How many threads compute changes no bit.
-        """
-        here = f"{socket.gethostname()} {uuid.getnode()}"
-        self._store.key_value_set(f"{_MACHINE}/{self._number}", here)
-        get = self._store.blocking_key_value_get
-        all = [get(f"{_MACHINE}/{number}", _PATIENCE_MS) for number in range(self._count)]
-        os.environ.setdefault("PJRT_NPROC", str(max(1, cores() // all.count(here))))
 
     def clock(self) -> float:
         """Return the leader's clock as they have last agreed, the same everywhere."""
