@@ -15,7 +15,8 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
     """Make every core a jax device, so that each processes its share of the streams.
 
     XLA does not spread the small products of a recurrent network over cores. Call this before jax
-    is imported; a ``JAX_NUM_CPU_DEVICES`` that is already set is kept.
+    is imported; a ``JAX_NUM_CPU_DEVICES`` that is already set is kept. A single core computes the
+    same bits as several.
 
     Arguments:
         environ: the environment to change.
@@ -27,6 +28,17 @@ def use_every_core(environ: MutableMapping[str, str] = os.environ, *, least: int
     '3'
     """
     environ.setdefault("JAX_NUM_CPU_DEVICES", str(max(least, cores_to_use())))
+    if cores() == 1:
+        environ.setdefault("PJRT_NPROC", str(threads(1)))
+
+
+def threads(jobs: int) -> int:
+    """Return how many threads XLA should have where so many trainings share this machine's cores.
+
+    There are never fewer than two: with one thread for one device XLA adds numbers up in another
+    order than with two, which compute the same bits as any larger number.
+    """
+    return max(2, cores() // jobs)
 
 
 def cores_to_use() -> int:

@@ -185,3 +185,21 @@ def test_a_directory_removed_during_training(start, text_file, tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1 and "Error: cannot write run" in err
     assert "Traceback" not in err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen")
+def test_a_single_core_trains_the_same_bits(text_file, tmp_path):
+    """With one thread for one device, XLA would add up in another order than with two."""
+    command = ("run", "--source", text_file, "--cell", "lstm:64", "--chars", 20_000, "--shards", 1)
+    for name, cores in (("all", os.sched_getaffinity(0)), ("one", [min(os.sched_getaffinity(0))])):
+        words = [*map(str, command), "--quiet", "--out", str(tmp_path / name)]
+        start = (
+            f"import os, runpy\nos.sched_setaffinity(0, {set(cores)})\n"
+            "runpy.run_module('charrnn_core', run_name='__main__', alter_sys=True)"
+        )
+        subprocess.run(
+            [sys.executable, "-c", start, *words], check=True, capture_output=True,
+            env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "XLA_FLAGS": ""},
+        )  # fmt: skip
+    assert_same(tmp_path / "one", bits(tmp_path / "all"))

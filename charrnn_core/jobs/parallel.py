@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from charrnn_core.devices import cores
+from charrnn_core.devices import threads
 from charrnn_core.errors import CharRNNError, TrainingError
 from charrnn_core.jobs.process import Ending, Surroundings, train
 from charrnn_core.jobs.stopping import SIGNALS, Interruption, Lifeline
@@ -52,13 +52,14 @@ def check_backend(backend: str) -> None:
 def with_a_share(surroundings: Surroundings, jobs: int) -> Surroundings:
     """Return surroundings in which jax takes as many threads as this machine has cores for a job.
 
-    How many threads compute changes no bit; how many devices do is a setting of the training.
+    How many threads compute changes no bit, as long as there are two; how many devices do is a
+    setting of the training.
 
     >>> with_a_share(Surroundings(Path("/")), 10**6).variables["PJRT_NPROC"]
-    '1'
+    '2'
     """
     shares = {
-        "PJRT_NPROC": str(max(1, cores() // jobs)),
+        "PJRT_NPROC": str(threads(jobs)),
         "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_MEMORY / jobs:.3g}",
     }
     shares = {name: value for name, value in shares.items() if name not in os.environ}
