@@ -84,7 +84,7 @@ ONLY_IN = {
     "msgpack": {"files.checkpoint"},
     "click": set(),
     "plotille": {"console.curve"},
-    "rich": set(),
+    "rich": {"console.bar"},
     "safetensors": {"files.tensors"},
     "urllib3": {"download", "addresses"},
 }
