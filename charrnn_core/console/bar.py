@@ -30,7 +30,8 @@ class Bar:
             console=self._console,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=total, completed=done)
+        self._task = self._bar.add_task("", total=total)
+        self._bar.update(self._task, completed=done)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
