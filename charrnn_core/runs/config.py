@@ -76,6 +76,11 @@ class RunConfig:
         ge=1,
         le=24,
     )
+    context_owned: bool | None = opt(
+        None,
+        help="give each row of the context to the characters that end in it most often, and the "
+        "last one to all others (default: if the text is read twice or more)",
+    )
     counts: int = opt(
         4,
         help="mix predictions with what the training text has after the last 1, 2, .. n characters "

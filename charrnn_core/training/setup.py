@@ -34,6 +34,7 @@ from charrnn_core.text.load import read_corpus
 from charrnn_core.text.split import Piece, Split, first_characters
 from charrnn_core.training.agreement import read_in_turn
 from charrnn_core.training.batches import Batching, Streams, Subsequences
+from charrnn_core.training.by_length import decided_by_length
 from charrnn_core.training.context import TrainingContext
 from charrnn_core.training.counting import with_its_counts
 from charrnn_core.training.fitting import (
@@ -46,9 +47,7 @@ from charrnn_core.training.moving import Moving
 from charrnn_core.training.optimizer import optimizer_maker
 from charrnn_core.training.policy import Budget, Policy, updates_in
 from charrnn_core.training.readings import count_readings, find_owners
-from charrnn_core.training.regularisation import exposure_of, regularised
 from charrnn_core.training.update import Loss, MakeOptimizer, Trainer
-from charrnn_core.training.widening import widened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,13 +183,18 @@ def prepare(
     batching = _batching(config, train_ids)
     budget = Budget.of(config, batching, context.started, context.processes.clock)
     speed = (config.shards or 1) * operations_per_second(jax.default_backend())
-    exposure = exposure_of(network, batching, budget, speed)
-    if (wider := widened(config, exposure.read, notes)).cell != config.cell:
-        refuse_too_large(network := build_network(wider, alphabet, registry))
-        exposure = exposure_of(network, batching, budget, speed)
-    config = regularised(wider, exposure, notes)
+    config = decided_by_length(
+        config,
+        network,
+        batching,
+        budget,
+        alphabet=alphabet,
+        registry=registry,
+        operations_per_second=speed,
+        notes=notes,
+    )
     if of_text is None:
-        of_text = OfText(find_owners(network, train_ids) if exposure.is_repeated else b"")
+        of_text = OfText(find_owners(network, train_ids) if config.context_owned else b"")
     network = build_network(config, alphabet, registry, of_text.owners)
     network, choice = network.settled(config.batch, config.window)
     if choice.failed:

@@ -18,7 +18,7 @@ class Result:
 
     Arguments:
         nats: the held-out loss per character; infinite if the training failed.
-        characters: how many it was trained on by then.
+        characters, updates: how many it was trained on, and made, by then.
         seconds: how long that took, from rung to rung.
         updating: the seconds of all its updates so far.
         error: why it failed.
@@ -26,6 +26,7 @@ class Result:
 
     nats: float
     characters: int
+    updates: int
     seconds: float
     updating: float = 0.0
     error: str | None = None
@@ -39,16 +40,18 @@ class Journal:
         file: the file.
         plan: the plan.
         settings: what each trial tries, by number.
-        units: how many characters a unit is for it.
+        runs: the run that it is, as plain settings.
         results: by trial and rung.
-        cooled: the result of the winner's cool-down.
+        total: how many characters the winner is to have been trained on after its cool-down.
+        cooled: the result of that.
     """
 
     file: Path
     plan: Plan
     settings: dict[int, Settings] = field(default_factory=dict)
-    units: dict[int, int] = field(default_factory=dict)
+    runs: dict[int, Settings] = field(default_factory=dict)
     results: dict[tuple[int, int], Result] = field(default_factory=dict)
+    total: int | None = None
     cooled: Result | None = None
 
     @classmethod
@@ -94,8 +97,9 @@ class Journal:
             file,
             Plan.read(table["plan"]),
             {int(number): dict(tried) for number, tried in table["settings"].items()},
-            {int(number): int(count) for number, count in table["units"].items()},
+            {int(number): dict(run) for number, run in table["runs"].items()},
             results,
+            table["total"],
             None if table["cooled"] is None else Result(**table["cooled"]),
         )
 
@@ -108,8 +112,9 @@ class Journal:
         table = {
             "plan": self.plan.table(),
             "settings": self.settings,
-            "units": self.units,
+            "runs": self.runs,
             "results": rows,
+            "total": self.total,
             "cooled": None if self.cooled is None else vars(self.cooled),
         }
         write_atomically(self.file, [json.dumps(table, indent=1).encode(), b"\n"])

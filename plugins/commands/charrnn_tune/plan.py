@@ -16,23 +16,26 @@ from charrnn_core.runs.config import RunConfig
 from charrnn_core.runs.directory import FOLDER
 from charrnn_core.runs.settings import read_settings
 from charrnn_core.runs.settings_file import read_toml
-from charrnn_tune.space import CELLS, CHOICES, RATE, config_of, of_default, varied
+from charrnn_tune.space import CELLS, CHOICES, RATE
 from charrnn_tune.suggest import check_installed
 
-FEWER = 3
+FEWER = 4
 """One of so many trials goes on to the next rung, in which it is trained so many times as long."""
 
 COOLING = 0.25
 """How much longer the winner is trained, while its learning rate falls."""
 
-_NUMBERS = (81, 54, 27, 18, 9, 6)
-_SECONDS_TO_GO_ON = 4.0
-"""What it takes to read and compile again what a trial needs in a later rung."""
+_NUMBERS = (64, 32, 16, 8, 4)
+SECONDS_TO_BEGIN, SECONDS_TO_GO_ON = 7.0, 4.0
+"""What a training takes besides its updates: to compile and evaluate, and to do so again."""
 
-_LEAST_SECONDS, _LEAST_CHARACTERS = 20.0, 100_000
-"""What a trial has to get in the first rung."""
+_LEAST_SECONDS, _LEAST_CHARACTERS = 15.0, 100_000
+"""For how long a trial has to be trained in the first rung."""
 
 _NEVER = 1e9
+
+_MOST_EVALUATED = 200_000
+"""Held-out characters of an evaluation: more would take longer and decide no better."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,9 @@ class Plan:
         how: how trials are chosen, ``random`` or ``tpe``; see `charrnn_tune.suggest`.
         fixed: the settings that no trial varies.
 
-    >>> plan = Plan(RunConfig(), ("lstm",), 18, minutes=20.0)
+    >>> plan = Plan(RunConfig(), ("lstm",), 16, minutes=20.0)
     >>> plan.rungs, [plan.length(rung) for rung in range(3)], round(plan.unit, 1)
-    ([18, 6, 2], [1, 3, 9], 26.3)
+    ([16, 4, 1], [1, 4, 16], 24.2)
     """
 
     common: RunConfig
@@ -83,12 +86,24 @@ class Plan:
 
     @property
     def unit(self) -> float:
-        """What a trial gets in the first rung: seconds, or characters."""
+        """What a trial gets in the first rung: seconds of updates, or characters."""
         if self.minutes is None:
             assert self.characters is not None
             return self.characters / self.units
         later = sum(self.rungs[1:]) + 1  # and the cool-down
-        return (60 * self.minutes - _SECONDS_TO_GO_ON * later) / self.units
+        besides = SECONDS_TO_BEGIN * self.trials + SECONDS_TO_GO_ON * later
+        return (60 * self.minutes - besides) / self.units
+
+    def budget(self, units: float) -> dict[str, Any]:
+        """Return the budget of a training of so many units, as settings of a run."""
+        if self.minutes is None:
+            return {"characters": round(units * self.unit), "minutes": None}
+        return {"minutes": (units * self.unit + SECONDS_TO_BEGIN) / 60, "characters": None}
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The budget of the winner's whole training."""
+        return self.budget(self.length(len(self.rungs) - 1) * (1 + COOLING))
 
     def table(self) -> dict[str, Any]:
         """Return the plain form, for JSON."""
@@ -138,7 +153,7 @@ def make_plan(
         UsageError: the request is wrong.
 
     >>> make_plan("20m").trials, make_plan("chars=20M").trials
-    (18, 54)
+    (16, 64)
     """
     registry = registry or Registry.installed()
     given = {"source": source, "split": split, "seed": seed}
@@ -149,7 +164,9 @@ def make_plan(
             "text; save it to a file"
         )
     minutes, characters = _read_budget(budget)
-    quiet = {"observers": (Ref("jsonl"),), "sample_every": _NEVER, "save_every": 0.5}
+    quiet = {"observers": (Ref("jsonl"),), "eval_every": _NEVER, "sample_every": _NEVER,
+             "save_every": 0.5, "eval_characters": min(settings.eval_characters, _MOST_EVALUATED),
+             "patience": 0}  # fmt: skip
     none = {"epochs": None, "minutes": None, "characters": characters, "parameters": None}
     common = dataclasses.replace(settings, **quiet, **none)
     check_installed(how)
@@ -169,7 +186,7 @@ def make_plan(
         )
     plan = enough[0] if trials is None else dataclasses.replace(plan, trials=trials)
     for cell in plan.cells:  # report a wrong name before anything is trained
-        config_of(varied(of_default([cell]), plan.fixed), common, registry)
+        registry.resolve("cell", Ref.parse(cell))
     return plan
 
 

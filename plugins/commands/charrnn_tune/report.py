@@ -8,14 +8,15 @@ from charrnn_core.chart import Chart, Line, Point
 from charrnn_core.files.atomic import write_atomically
 from charrnn_core.page.curves import svg
 from charrnn_core.terminal import aligned
-from charrnn_tune.space import in_words
+from charrnn_tune.decide import in_words
+from charrnn_tune.plan import FEWER
 from charrnn_tune.trial import cooling
 from charrnn_tune.tuning import Tuning, correlations
 
 WINNER, PLOT = "winner.toml", "rungs.svg"
 
 _MOST_LINES = 6
-_OF_THE_TUNING = ("observers", "sample_every", "save_every")
+_OF_THE_TUNING = ("observers", "eval_every", "sample_every", "save_every")
 """Settings that trials have because nobody watches them."""
 
 
@@ -29,8 +30,7 @@ def lines(tuning: Tuning) -> list[str]:
         reached = [journal.results.get((number, rung)) for rung in rungs]
         nats = ["" if each is None else f"{each.nats:.4f}" for each in reached]
         characters = max(each.characters for each in reached if each is not None)
-        rows.append((str(number), *nats, f"{characters:,}", in_words(tuning.varied(number))))
-    assert journal.cooled is not None
+        rows.append((str(number), *nats, f"{characters:,}", in_words(tuning.config(number))))
     told = [
         f"rank correlation of rung {rung} with rung {rung + 1}: {value:.2f}, of those in both"
         for rung, value in enumerate(correlations(journal), 1)
@@ -38,11 +38,12 @@ def lines(tuning: Tuning) -> list[str]:
     ]
     first, last = journal.results[0, 0].nats, journal.results[tuning.winner, 0].nats
     return [
-        "held-out nats per character after each rung; a rung is 3 times as long as the one before",
+        f"held-out nats per character after each rung; a rung is {FEWER} times as long as the one "
+        "before",
         *aligned(rows),
         *told,
-        f"trial {tuning.winner} has {journal.cooled.nats:.4f} after its rate has fallen "
-        f"({journal.cooled.characters:,} characters); in the first rung it had {last:.4f}, and a "
+        f"trial {tuning.winner} has {tuning.cooled.nats:.4f} after its rate has fallen "
+        f"({tuning.cooled.characters:,} characters); in the first rung it had {last:.4f}, and a "
         f"run's own settings {first:.4f}",
         "note: chosen among many by the same held-out text, so a little of this is luck; another "
         "text, or --seed, tells how much",
@@ -65,7 +66,8 @@ def table(tuning: Tuning) -> dict[str, Any]:
         "trials": [
             {
                 "trial": number,
-                "settings": tuning.varied(number),
+                "settings": tuning.journal.settings[number],
+                "run": tuning.journal.runs[number],
                 "rungs": [
                     {**vars(result), "nats": _finite(result.nats)}
                     for (trial, _), result in sorted(journal.results.items())
@@ -83,8 +85,8 @@ def keep(tuning: Tuning) -> list[Path]:
     """Write the winner's settings, as ``charrnn run --config`` reads them, and the plot."""
     import tomli_w
 
-    characters, total = tuning.lengths
-    settings = cooling(tuning.trial(tuning.winner).config, characters, total).table()
+    assert (total := tuning.journal.total) is not None
+    settings = cooling(tuning.config(tuning.winner), tuning.reached, total).table()
     kept = {name: value for name, value in settings.items() if name not in _OF_THE_TUNING}
     winner, plot = tuning.directory / WINNER, tuning.directory / PLOT
     write_atomically(winner, [tomli_w.dumps(kept).encode()])
@@ -100,7 +102,7 @@ def chart(tuning: Tuning) -> Chart:
         its = sorted(each for each in journal.results if each[0] == number)
         points = [Point(journal.results[key].characters, journal.results[key].nats) for key in its]
         if number == tuning.winner and journal.cooled is not None:
-            points.append(Point(journal.cooled.characters, journal.cooled.nats))
+            points.append(Point(tuning.cooled.characters, tuning.cooled.nats))
         drawn.append(Line(name=f"trial {number}", points=points))
     nats = [point.y for line in drawn for point in line.points]
     margin = 0.05 * (max(nats) - min(nats)) or 0.05

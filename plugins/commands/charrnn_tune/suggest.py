@@ -73,6 +73,8 @@ def _likely(
     # A sampler for each trial, so that a tuning that goes on asks for what it would have asked for.
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed + 1000 * number))
     for settings, nats in before:
+        if settings.keys() != space.keys():  # a run's own, whose width its length decides
+            continue
         study.add_trial(
             optuna.trial.create_trial(params=settings, distributions=dict(space), value=nats)
         )

@@ -4,10 +4,9 @@ import contextlib
 import dataclasses
 import json
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from charrnn_core import api
 from charrnn_core.errors import RunCompleteError, TrainingError
@@ -21,8 +20,8 @@ from charrnn_core.runs.writer import RunWriter
 from charrnn_core.signals import Interrupt
 from charrnn_tune.journal import Result
 
-_PROBE_SECONDS = 3.0
 _FINAL = 0.05
+_MARGIN, _MOST_HELD = 2, 0.99
 
 
 class TuningInterrupted(Exception):
@@ -45,100 +44,84 @@ class Trial:
     registry: Registry
     interrupt: Interrupt
 
-    def characters_per_second(self) -> float:
-        """Train for some seconds, which count, and return how fast that was."""
-        began: list[float] = []
-
-        def enough() -> bool:
-            began.append(time.monotonic())
-            return self.interrupt() or began[-1] - began[0] > _PROBE_SECONDS
-
-        with self._opened(10**12) as writer:
-            self._train(writer, 10**12, enough)
-        rows = read_own(RunDirectory(self.directory).metrics_file).splitlines()
-        return json.loads(rows[-1])["characters_per_second"]
-
-    def reach(self, characters: int) -> Result:
-        """Train until so many characters have been read in all.
+    def reach(self, budget: dict[str, Any]) -> Result:
+        """Train until a budget of the whole training is used up.
 
         What fails has an infinite loss.
+
+        Arguments:
+            budget: settings of a run: characters, or minutes.
 
         Raises:
             TuningInterrupted: a signal came; all is saved.
         """
-        began = time.monotonic()
+        config = dataclasses.replace(self.config, **budget)
         try:
             # Complete if it was killed before the journal had its result.
-            with contextlib.suppress(RunCompleteError), self._opened(characters) as writer:
-                self._train(writer, characters, self.interrupt)
+            with (
+                contextlib.suppress(RunCompleteError),
+                attempt(config, self.directory, self.registry, note=_nothing) as writer,
+            ):
+                if writer.config is None:
+                    self._resume(writer, budget=new_budget(writer, config))
+                else:
+                    options = self._quietly()
+                    self._check(api.train(out=writer, registry=self.registry, **options))
         except TrainingError as error:
-            return Result(math.inf, characters, time.monotonic() - began, error=str(error))
-        return self._ended(characters, began)
+            return Result(math.inf, 0, 0, 0.0, error=str(error))
+        return self._ended()
 
-    def _ended(self, characters: int, began: float) -> Result:
-        """Read what has come of a training that ended."""
-        found = json.loads(read_own(RunDirectory(self.directory).evaluation_file))
+    def _ended(self) -> Result:
+        """Read what has come of a training that ended; its seconds are not known here."""
+        files = RunDirectory(self.directory)
+        found = json.loads(read_own(files.evaluation_file))
+        row = json.loads(read_own(files.metrics_file).splitlines()[-1])
         nats = found["nats_per_char"]
-        seconds = time.monotonic() - began
-        return Result(math.inf if nats is None else nats, characters, seconds,
+        return Result(math.inf if nats is None else nats, row["characters"], found["step"], 0.0,
                       found["updates_seconds"])  # fmt: skip
 
-    def cool_down(self, characters: int, total: int) -> Result:
+    def cool_down(self, reached: Result, total: int) -> Result:
         """Train on to `total` characters while the learning rate falls.
 
         Arguments:
-            characters: how many it has been trained on.
-            total: how many in all.
+            reached: what it has reached.
+            total: how many characters in all.
         """
-        began = time.monotonic()
         with RunWriter.resuming(self.directory) as writer:
             trained = RunConfig.read(read_toml(writer.config_file, own))
-            writer.write_config(cooling(trained, characters, total), self.registry)
+            writer.write_config(cooling(trained, reached, total), self.registry)
             with contextlib.suppress(RunCompleteError):
-                self._resume(writer, self.interrupt, allow=("config",))
-        return self._ended(total, began)
+                self._resume(writer, allow=("config",))
+        return self._ended()
 
-    def _opened(self, characters: int):
-        config = dataclasses.replace(self.config, characters=characters)
-        return attempt(config, self.directory, self.registry, note=_nothing)
+    def _resume(self, writer: RunWriter, **how: Any) -> None:
+        self._check(api.resume(writer, registry=self.registry, **how, **self._quietly()))
 
-    def _train(self, writer: RunWriter, characters: int, stop: Callable[[], bool]) -> api.Trained:
-        if writer.config is None:
-            config = dataclasses.replace(self.config, characters=characters)
-            return self._resume(writer, stop, budget=new_budget(writer, config))
-        return self._checked(
-            api.train(out=writer, stop=stop, registry=self.registry, **self._quietly())
-        )
+    def _quietly(self) -> dict[str, Any]:
+        return {"note": _nothing, "observers": [self.interrupt], "baselines": False,
+                "stop": self.interrupt}  # fmt: skip
 
-    def _resume(self, writer: RunWriter, stop: Callable[[], bool], **how) -> api.Trained:
-        return self._checked(
-            api.resume(writer, stop=stop, registry=self.registry, **how, **self._quietly())
-        )
-
-    def _quietly(self):
-        return {"note": _nothing, "observers": [self.interrupt], "baselines": False}
-
-    def _checked(self, trained: api.Trained) -> api.Trained:
+    def _check(self, trained: api.Trained) -> None:
+        del trained  # what it reached is in its directory
         if self.interrupt():
             raise TuningInterrupted
-        return trained
 
 
-def cooling(config: RunConfig, characters: int, total: int) -> RunConfig:
-    """Return the configuration whose rate is constant for `characters`, then falls until `total`.
+def cooling(config: RunConfig, reached: Result, total: int) -> RunConfig:
+    """Return the configuration whose rate is constant until `reached`, then falls until `total`.
 
     A training with it from the start has the same bits as one that was cooled down later.
     """
     options = config.optimizer.options
     if "schedule" in options:
-        each = config.batch * config.window
-        warmup = options.get("warmup", 0)
-        done, all = -(-characters // each) - warmup, -(-total // each) - warmup
-        how = {"schedule": "exponential", "hold": str(max(0.0, done / max(1, all)))}
+        warmup, each = options.get("warmup", 0), reached.updates / reached.characters
+        # A little later than it was reached, since no rate of before may change.
+        hold = (reached.updates + _MARGIN - warmup) / max(1.0, each * total - warmup)
+        how = {"schedule": "exponential", "hold": str(min(_MOST_HELD, max(0.0, hold)))}
         config = dataclasses.replace(
             config, optimizer=config.optimizer.with_options({**how, "final": str(_FINAL)})
         )
-    return dataclasses.replace(config, characters=total)
+    return dataclasses.replace(config, characters=total, minutes=None)
 
 
 def _nothing(line: str) -> None:

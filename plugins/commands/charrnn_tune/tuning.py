@@ -6,25 +6,27 @@ that nothing is trained twice; and the winner is trained a while longer with a r
 """
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import jax
 
 from charrnn_core.errors import TrainingError
 from charrnn_core.registry.registry import Registry
+from charrnn_core.runs.config import RunConfig
 from charrnn_core.signals import Interrupt
+from charrnn_tune.decide import Decisions
 from charrnn_tune.journal import Journal, Result
-from charrnn_tune.plan import COOLING
-from charrnn_tune.space import Settings, config_of, varied
+from charrnn_tune.plan import COOLING, FEWER, SECONDS_TO_GO_ON
+from charrnn_tune.space import Settings, without
 from charrnn_tune.suggest import suggested
 from charrnn_tune.trial import Trial
 
-_SECONDS_BESIDES = 8.0
-"""What the first trial takes besides its updates, until that is known: to compile, to evaluate."""
+_LONGEST_COOLING = 1.0
+"""At most so many times as long as it was trained the winner is cooled down."""
 
 Tell = Callable[[str, float, bool], None]
 """Called with a line about a training, the units that are done, and whether it was made now."""
@@ -60,15 +62,22 @@ class Tuning:
             journal.write()
         return journal.settings[number]
 
-    def varied(self, number: int) -> Settings:
-        """Return what a trial tries, without what is the same for all."""
-        return varied(self._settings(number), self.journal.plan.fixed)
+    def config(self, number: int) -> RunConfig:
+        """Return the run that a trial is, but for its length; once decided, it stays."""
+        if number not in self.journal.runs:
+            tried = without(self._settings(number), self.journal.plan.fixed)
+            self.journal.runs[number] = self._decisions.run_of(tried).table()
+            self.journal.write()
+        return RunConfig.read(self.journal.runs[number])
+
+    @cached_property
+    def _decisions(self) -> Decisions:
+        return Decisions(self.journal.plan, self.registry)
 
     def trial(self, number: int) -> Trial:
         """Return a trial by its number."""
-        config = config_of(self.varied(number), self.journal.plan.common, self.registry)
-        return Trial(config, self.directory / "trials" / f"{number:03d}", self.registry,
-                     self.interrupt)  # fmt: skip
+        return Trial(self.config(number), self.directory / "trials" / f"{number:03d}",
+                     self.registry, self.interrupt)  # fmt: skip
 
     def run(self, tell: Tell) -> None:
         """Run whatever the journal does not have yet.
@@ -91,12 +100,13 @@ class Tuning:
             if math.isinf(self.journal.results[ranking[0], rung].nats):
                 why = self.journal.results[ranking[0], rung].error
                 raise TrainingError(f"every trial failed; the first, because: {why}")
-            alive = ranking[: plan.rungs[rung + 1]] if rung + 1 < len(plan.rungs) else alive
+            good = [n for n in ranking if math.isfinite(self.journal.results[n, rung].nats)]
+            alive = good[: plan.rungs[rung + 1]] if rung + 1 < len(plan.rungs) else alive
         is_new = self.journal.cooled is None
         if self.journal.cooled is None:
-            self.journal.cooled = self.trial(self.winner).cool_down(*self.lengths)
+            self._cool_down()
             self.journal.write()
-        tell(f"trial {self.winner}, cooled down: {_nats(self.journal.cooled)}", plan.units, is_new)
+        tell(f"trial {self.winner}, cooled down: {_nats(self.cooled)}", plan.units, is_new)
 
     @property
     def winner(self) -> int:
@@ -104,36 +114,41 @@ class Tuning:
         return self.journal.ranking(len(self.journal.plan.rungs) - 1)[0]
 
     @property
-    def lengths(self) -> tuple[int, int]:
-        """How many characters the winner has read before its cool-down, and after it."""
-        last = len(self.journal.plan.rungs) - 1
-        before = self.journal.results[self.winner, last].characters
-        return before, round(before * (1 + COOLING))
+    def reached(self) -> Result:
+        """What the winner had reached before its cool-down."""
+        return self.journal.results[self.winner, len(self.journal.plan.rungs) - 1]
+
+    @property
+    def cooled(self) -> Result:
+        """What the winner has reached after it."""
+        assert self.journal.cooled is not None
+        return self.journal.cooled
 
     def _reach(self, number: int, rung: int) -> None:
         began, trial, plan = time.monotonic(), self.trial(number), self.journal.plan
-        if number not in self.journal.units:
-            self.journal.units[number] = self._unit(trial)
-            self.journal.write()
-        result = trial.reach(self.journal.units[number] * plan.length(rung))
+        budget = plan.budget(1.0)
+        if rung:
+            before = self.journal.results[number, rung - 1].characters
+            budget = {"characters": FEWER * before, "minutes": None}
+        result = trial.reach(budget)
         jax.clear_caches()  # another trial has other shapes
         result = replace(result, seconds=time.monotonic() - began)
         self.journal.results[number, rung] = result
         self.journal.write()
 
-    def _unit(self, trial: Trial) -> int:
-        """Return how many characters a unit is for a trial, whose speed is measured if need be."""
-        plan = self.journal.plan
-        if plan.minutes is None:
-            return round(plan.unit)
-        try:
-            speed = trial.characters_per_second()
-        except TrainingError:
-            speed = 1.0
-        firsts = [its for (_, rung), its in self.journal.results.items() if rung == 0]
-        besides = [its.seconds - its.updating for its in firsts] or [_SECONDS_BESIDES]
-        seconds = max(plan.unit / 2, plan.unit - statistics.fmean(besides))
-        return max(1, round(seconds * speed))
+    def _cool_down(self) -> None:
+        """Train the winner while its rate falls, for what is left of a budget in time."""
+        journal, reached, began = self.journal, self.reached, time.monotonic()
+        if journal.total is None:
+            longer = COOLING
+            if journal.plan.minutes is not None:
+                used = sum(result.seconds for result in journal.results.values())
+                left = 60 * journal.plan.minutes - used - SECONDS_TO_GO_ON
+                longer = min(_LONGEST_COOLING, max(COOLING, left / reached.updating))
+            journal.total = round(reached.characters * (1 + longer))
+            journal.write()
+        result = self.trial(self.winner).cool_down(reached, journal.total)
+        journal.cooled = replace(result, seconds=time.monotonic() - began)
 
 
 def correlations(journal: Journal) -> Sequence[float]:
