@@ -112,6 +112,17 @@ def test_transfer(text_file, tmp_path):
 
 
 @pytest.mark.slow
+def test_tuning(text_file, tmp_path):
+    settings = tmp_path / "small.toml"
+    settings.write_text('cell = "elman:4"\ncontext = 0\ncounts = 0\nbatch = 4\nwindow = 8\n')
+    quick = (f"--run=--config {settings} --chars 9k", f"--tune=--config {settings} --trials 3")
+    sizes = ("--budget", "chars=9k", "--out", tmp_path / "tunings", "--json")
+    result = json.loads(benchmark("tuning.py", text_file, *quick, *sizes))
+    assert result["winner"].keys() >= {"window", "learning_rate"}
+    assert 0 < result["updates"] < result["trainings"] < 1
+
+
+@pytest.mark.slow
 def test_serving(small_run):
     printed = benchmark("serving.py", small_run, "--length", 20, "--rounds", 1)
     assert "| one request | 32 requests |" in printed and " ms |" in printed

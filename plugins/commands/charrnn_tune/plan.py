@@ -19,17 +19,17 @@ from charrnn_core.runs.settings_file import read_toml
 from charrnn_tune.space import CELLS, CHOICES, RATE
 from charrnn_tune.suggest import check_installed
 
-FEWER = 4
+FEWER = 3
 """One of so many trials goes on to the next rung, in which it is trained so many times as long."""
 
 COOLING = 0.25
 """How much longer the winner is trained, while its learning rate falls."""
 
-_NUMBERS = (64, 32, 16, 8, 4)
+_NUMBERS = (81, 27, 18, 9, 6, 3)
 SECONDS_TO_BEGIN, SECONDS_TO_GO_ON = 7.0, 4.0
 """What a training takes besides its updates: to compile and evaluate, and to do so again."""
 
-_LEAST_SECONDS, _LEAST_CHARACTERS = 15.0, 100_000
+_LEAST_SECONDS, _LEAST_CHARACTERS = 40.0, 500_000
 """For how long a trial has to be trained in the first rung."""
 
 _NEVER = 1e9
@@ -51,9 +51,9 @@ class Plan:
         how: how trials are chosen, ``random`` or ``tpe``; see `charrnn_tune.suggest`.
         fixed: the settings that no trial varies.
 
-    >>> plan = Plan(RunConfig(), ("lstm",), 16, minutes=20.0)
+    >>> plan = Plan(RunConfig(), ("lstm",), 9, minutes=20.0)
     >>> plan.rungs, [plan.length(rung) for rung in range(3)], round(plan.unit, 1)
-    ([16, 4, 1], [1, 4, 16], 24.2)
+    ([9, 3, 1], [1, 3, 9], 48.0)
     """
 
     common: RunConfig
@@ -153,7 +153,7 @@ def make_plan(
         UsageError: the request is wrong.
 
     >>> make_plan("20m").trials, make_plan("chars=20M").trials
-    (16, 64)
+    (9, 9)
     """
     registry = registry or Registry.installed()
     given = {"source": source, "split": split, "seed": seed}
