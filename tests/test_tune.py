@@ -55,7 +55,7 @@ def test_trials_go_on_from_rung_to_rung_and_the_recipe_makes_the_winner(charrnn,
 def test_what_cannot_be_is_refused_before_anything_is_written(charrnn, tmp_path):
     for options, message in (
         (("--budget", "soon"), "budget 'soon' is malformed; expected a time such as 20m"),
-        (("--budget", "1m"), "too short to compare anything: 4 trials need 2."),
+        (("--budget", "1m"), "too short to compare anything: 3 trials need 4."),
         (("--cells", "lstn"), "no cell named 'lstn' (did you mean 'lstm'?)"),
         (("--source", "-"), "source is standard input, which can be read only once"),
     ):
@@ -93,7 +93,7 @@ def test_every_setting_that_is_drawn_is_one_of_a_run():
     found = [drawn(0, number, CELLS) for number in range(200)]
     assert {settings["cell"] for settings in found} == set(CELLS)
     for name, values in CHOICES.items():
-        assert {settings[name] for settings in found} == set(values)
+        assert {settings.get(name, values[0]) for settings in found} == set(values)
     decisions = Decisions(make_plan("chars=20M", source="python-docs"), registry)
     for settings in found[:20]:
         config = decisions.run_of(settings)
@@ -101,7 +101,7 @@ def test_every_setting_that_is_drawn_is_one_of_a_run():
         assert config.parameters is None and config.context_owned is not None
 
 
-@pytest.mark.parametrize("trials", [2, 4, 16, 32, 64])
+@pytest.mark.parametrize("trials", [2, 3, 6, 9, 18, 27])
 def test_the_units_of_a_plan_are_those_of_its_trainings(trials):
     plan = Plan(RunConfig(), CELLS, trials, minutes=20.0)
     trained = [0] * trials
@@ -147,5 +147,6 @@ def test_a_tuning_that_is_killed_at_any_moment_ends_as_one_that_is_not(small, tm
         key: its.nats for key, its in other.results.items()
     }
     assert one.cooled.nats == other.cooled.nats
-    for trial in (whole / "trials").iterdir():
-        demand_same_runs(trial, tmp_path / "killed" / "trials" / trial.name)
+    winner = f"{one.ranking(1)[0]:03d}"  # the others' checkpoints are removed
+    demand_same_runs(whole / "trials" / winner, tmp_path / "killed" / "trials" / winner)
+    assert len([*whole.glob("trials/*/checkpoints/*.crn")]) <= 3

@@ -165,9 +165,9 @@ def make_plan(
         )
     minutes, characters = _read_budget(budget)
     quiet = {"observers": (Ref("jsonl"),), "eval_every": _NEVER, "sample_every": _NEVER,
-             "save_every": 0.5, "eval_characters": min(settings.eval_characters, _MOST_EVALUATED),
+             "keep_last": 1, "eval_characters": min(settings.eval_characters, _MOST_EVALUATED),
              "patience": 0}  # fmt: skip
-    none = {"epochs": None, "minutes": None, "characters": characters, "parameters": None}
+    none = {"epochs": None, "minutes": None, "characters": characters}
     common = dataclasses.replace(settings, **quiet, **none)
     check_installed(how)
     cell, fixed = _fixed(config)

@@ -16,7 +16,7 @@ from charrnn_tune.tuning import Tuning, correlations
 WINNER, PLOT = "winner.toml", "rungs.svg"
 
 _MOST_LINES = 6
-_OF_THE_TUNING = ("observers", "eval_every", "sample_every", "save_every")
+_OF_THE_TUNING = ("observers", "eval_every", "sample_every", "keep_last")
 """Settings that trials have because nobody watches them."""
 
 

@@ -10,7 +10,10 @@ from charrnn_core.runs.config import RunConfig
 CELLS = ("lstm", "gru")
 
 DROPOUT = "dropout"
-"""How much is dropped, over what the rule has for a training as long as the winner's."""
+"""How much is dropped, over what the rule has for a training as long as the winner's.
+
+Much less would lead in every short training, and learn by heart in a long one.
+"""
 
 WIDTH = "width"
 """The width of the cell, over that by default."""
@@ -18,7 +21,7 @@ WIDTH = "width"
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     WIDTH: (0.75, 1.0, 1.5, 2.0),
     "context": (0, 4, 5, 6, 7, 8),
-    DROPOUT: (0.0, 0.5, 0.75, 1.0, 1.5),
+    DROPOUT: (0.75, 1.0, 1.25, 1.5),
     "batch": (16, 32, 64),
     "window": (32, 64, 128),
 }
@@ -27,7 +30,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 RATE = "learning_rate"
 """The learning rate, over that of the optimizer by default."""
 
-LEAST_RATE, MOST_RATE = 0.25, 2.0
+LEAST_RATE, MOST_RATE = 0.4, 2.0
 _SHARE_CHANGED = 0.6
 
 Settings = dict[str, Any]

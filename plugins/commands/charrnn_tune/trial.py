@@ -94,6 +94,11 @@ class Trial:
                 self._resume(writer, allow=("config",))
         return self._ended()
 
+    def remove_checkpoints(self) -> None:
+        """Remove what nothing needs again: a checkpoint of a large network has 100 MB and more."""
+        for file in RunDirectory(self.directory).saved():
+            file.unlink(missing_ok=True)
+
     def _resume(self, writer: RunWriter, **how: Any) -> None:
         self._check(api.resume(writer, registry=self.registry, **how, **self._quietly()))
 
