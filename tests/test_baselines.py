@@ -229,6 +229,7 @@ def test_xz_in_pieces_is_xz_at_once():
         assert xz_bits(data) == 8 * len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_does_not_wait_for_counting(monkeypatch, text_file, tmp_path):
     from charrnn_core import RunConfig, train
 
@@ -254,6 +255,7 @@ def test_a_training_that_is_stopped_does_not_wait_for_counting(monkeypatch, text
     assert result.held_out.remarks == ("no baselines: counting was interrupted",)
 
 
+@pytest.mark.slow
 def test_a_signal_while_it_counts_ends_the_command(text_file, tmp_path):
     """All is shown but what was not counted, and the exit code is that of the signal."""
     program = f"""
@@ -306,6 +308,7 @@ def shakespeare():
     return path.read_text()
 
 
+@pytest.mark.slow
 def test_the_n_grams_of_a_megabyte(shakespeare):
     """The figure is of another implementation, with exact strings and rows of their own."""
     alphabet, cut = Alphabet.of(shakespeare), Split.named("nanogpt-90/10")

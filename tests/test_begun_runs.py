@@ -122,6 +122,7 @@ def test_observers_may_change_between_sittings(config, tmp_path):
     assert trained.model.config.observers == (Ref("jsonl"),)
 
 
+@pytest.mark.slow
 def test_killed_while_it_starts(text_file, tmp_path, charrnn):
     """The command itself: killed as soon as it has the directory, and told to go on."""
     command = [

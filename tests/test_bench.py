@@ -143,6 +143,7 @@ def test_again_it_gives_the_same_files_and_trains_nothing(finished):
     assert done.stdout.splitlines()[2].startswith("cell ")
 
 
+@pytest.mark.slow
 def test_two_at_a_time_give_the_same_table(finished, tmp_path):
     """Of a copy two trainings are taken away; `tests/test_jobs.py` has all, and job arrays."""
     straight, done = finished
@@ -449,6 +450,7 @@ def test_what_time_begins_with_is_kept(tmp_path):
         assert ("--from-first-update" in training.begin()) == expected
 
 
+@pytest.mark.slow
 def test_minutes_can_count_from_the_first_update(tmp_path, text_file):
     from charrnn_core import train
 

@@ -53,6 +53,7 @@ def test_notebook(text_file):
     assert row["ratio"] > 0
 
 
+@pytest.mark.slow
 def test_sampling():
     printed = benchmark("sampling.py", "--cell", "elman:4", "--length", 64, "--rounds", 1)
     assert "| 1 | " in printed and "| 64 | " in printed

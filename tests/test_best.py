@@ -162,6 +162,7 @@ def test_who_interrupts_is_told_of_the_best_so_far(config, tmp_path, monkeypatch
     assert str(result.held_out.chosen) == f"update {least:,}, the best of {len(losses)} evaluations"
 
 
+@pytest.mark.slow
 def test_the_last_is_the_best_if_all_of_the_text_says_so(config, tmp_path, monkeypatch):
     """An excerpt that rates the models the wrong way round."""
     seen = []
@@ -221,6 +222,7 @@ def noise(tmp_path_factory):
     return train(config, out=folder / "run", observers=[recorder], note=quiet), recorder
 
 
+@pytest.mark.slow
 def test_a_run_that_overfits_is_stopped(noise):
     result, recorder = noise
     losses = [event.nats_per_char for event in recorder.of(Evaluated)]

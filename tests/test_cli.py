@@ -121,6 +121,7 @@ def test_sample_writes_what_was_asked(run_directory, charrnn, tmp_path):
     assert skipped.stdout.removeprefix("€Ann€ ") == greedy.stdout.removeprefix("Ann ")
 
 
+@pytest.mark.slow
 def test_sample_ends_cleanly_when_its_reader_leaves(run_directory):
     command = (
         f"{sys.executable} -m charrnn_core sample {run_directory[0]} --length 200000 | head -c 20"
@@ -148,6 +149,7 @@ def test_info_needs_no_plugin(run_directory, charrnn, charrnn_process):
     assert f"  unroll    {ENGINE}" in lines and len(lines) < 45
 
 
+@pytest.mark.slow
 def test_a_plain_scan_is_recorded_and_quiet_hides_it(charrnn, text_file):
     options = ("--source", text_file, "--cell", "elman:4", "--unroll", "scan", "--out", "run")
     done = charrnn(*RUN, *PLAIN_OPTIONS, *options)
@@ -198,6 +200,7 @@ def test_plugins_show_what_the_engine_makes_of_a_cell(charrnn):
     assert "unroll" not in charrnn("plugins", "show", "source", "file", "--json").stdout
 
 
+@pytest.mark.slow
 def test_a_cell_with_effects_says_why_it_is_scanned(charrnn, text_file, tmp_path):
     (tmp_path / "noisy.py").write_text(
         "import flax.linen as nn, jax\n"
@@ -260,6 +263,7 @@ def test_a_run_directory_is_never_shared(charrnn, text_file, tmp_path, run_direc
     assert_fails(done, 1, "half already holds a run")
 
 
+@pytest.mark.slow
 def test_a_new_budget_replaces_that_of_a_saved_configuration(charrnn, run_directory, tmp_path):
     saved = run_directory[0] / "config.toml"
     done = charrnn("run", "--config", saved, "--epochs", 2, "--quiet", "--out", "again")
@@ -280,6 +284,7 @@ def test_the_main_job_on_the_book(charrnn, mirror, tmp_path):
     assert json.loads(charrnn("eval", run, "--json", env=env).stdout)["characters"] == 16483
 
 
+@pytest.mark.slow
 def test_control_c_saves_and_says_so(text_file, tmp_path):
     command = signalled(
         sys.executable, "-m", "charrnn_core", "run", "--cell", "elman:16", "--batch", 4,
@@ -393,6 +398,7 @@ def test_a_damaged_checkpoint(charrnn, tmp_path, run_directory):
     assert_fails(charrnn("sample", "damaged.crn"), 1, "damaged.crn is damaged", "digest")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_grow_ends_the_run(text_file, tmp_path):
     """A limit on file sizes stands in for a full disk: the checkpoint does not fit."""
     command = [sys.executable, "-m", "charrnn_core", "run", "--quiet", "--cell", "elman:64",

@@ -76,6 +76,7 @@ def kept(filled, tmp_path):
     return shutil.copytree(filled, tmp_path / "compiled")
 
 
+@pytest.mark.slow
 def test_the_second_process_compiles_nothing_and_damage_is_mended(kept, tmp_path, text_file, off):
     told = finish(begin(tmp_path / "again", text_file, kept, JAX_LOG_COMPILES="1"))
     needed, found = count(told)
@@ -101,6 +102,7 @@ def test_the_second_process_compiles_nothing_and_damage_is_mended(kept, tmp_path
     assert needed == found and "damaged" not in told
 
 
+@pytest.mark.slow
 def test_what_jax_is_told_comes_first(tmp_path, text_file, off):
     more = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}
     more["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"

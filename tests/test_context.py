@@ -234,6 +234,7 @@ def test_every_row_needs_an_owner_or_none_has_one():
         Context(2, 4, owners=b"abc")
 
 
+@pytest.mark.slow
 def test_a_new_training_cannot_have_another_context(charrnn, text_file):
     settings = ["--source", text_file, "--cell", "elman:4", "--batch", 4, "--window", 8]
     started = charrnn("run", *settings, "--characters", 20_000, "--context-bits", 5, "--out", "a")
@@ -275,6 +276,7 @@ def test_readings_are_counted_like_a_naive_loop():
     np.testing.assert_array_equal(count_readings(network, ids), np.maximum(counts, 1))
 
 
+@pytest.mark.slow
 def test_what_is_always_dropped_is_not_learnt():
     readings = np.full(8, 3.0, np.float32)
     for rare, learns in ((3.0, False), (1.0, True)):

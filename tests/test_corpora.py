@@ -379,6 +379,7 @@ def _leaves(trained):
     return jax.tree.leaves(trained.model.params)
 
 
+@pytest.mark.slow
 def test_a_long_text_that_changed_between_runs_is_noticed(everything_is_long, text_file, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text(text_file.read_text())

@@ -140,6 +140,7 @@ def test_a_network_that_learns_does_not_see_them(training):
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_dynamic_evaluation_scores_the_mixture_and_teaches_the_network(training):
     network, text = network_of(), random_text(50, 1)
     learnt = network.compiled_init(jax.random.key(0))
@@ -299,6 +300,7 @@ def test_a_damaged_table_gets_one_line(trained, tmp_path, charrnn, name, array):
     assert "Traceback" not in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_table_for_a_huge_alphabet_would_take_too_much(charrnn, tmp_path):
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 6000))) * 2
     (tmp_path / "many.txt").write_text(text, encoding="utf-8")

@@ -133,6 +133,7 @@ def fast(tmp_path_factory, text_file):
     return run, first, resume(run, note=quiet)
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_too_high_is_called_that(fast):
     run, first, result = fast
     assert first.reason == "interrupted" and result.reason == "finished"

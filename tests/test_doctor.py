@@ -257,6 +257,7 @@ def test_the_command(charrnn, tmp_path):
     assert len(done.stdout.splitlines()) <= 8
 
 
+@pytest.mark.slow
 def test_its_json_has_what_a_run_would_do(charrnn, tmp_path):
     path = written(tmp_path, CLEAN.encode())
     arguments = ["doctor", path, "--json", "--cell", "elman:8", "--chars", "3000"]

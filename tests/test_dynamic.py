@@ -100,6 +100,7 @@ def written_out(params, training, pieces):
     return np.concatenate(found)
 
 
+@pytest.mark.slow
 def test_it_is_the_papers_loop(dynamic, params, training, pieces):
     nats = np.concatenate([*dynamic.score(pieces)])
     expected = written_out(params, training, pieces)

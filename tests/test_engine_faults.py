@@ -144,6 +144,7 @@ def test_a_loop_that_cannot_be_described_costs_the_description_alone(monkeypatch
     assert told["engine"] and told["why"].endswith(why)
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_and_says_it_once(monkeypatch, tmp_path, text_file):
     monkeypatch.setattr(loop, "_pull_step", failing(AttributeError("aval")))
     monkeypatch.setattr(stepper, "trace", failing(AttributeError("aval")))

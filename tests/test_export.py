@@ -51,6 +51,7 @@ def test_a_process_writes_a_page(charrnn_process, run, tmp_path):
     assert "<title>gru" in page and "http" not in page.replace("http-equiv", "")
 
 
+@pytest.mark.slow
 def test_what_is_lost_is_what_evaluation_says(charrnn, run):
     """Without counts it is the row of the network alone; with them nothing is lost."""
     found = evaluate(load(run), baselines=False)

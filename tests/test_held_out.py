@@ -114,6 +114,7 @@ def finished(config, tmp_path_factory):
     return train(config, out=out, observers=[recorder], note=quiet), recorder
 
 
+@pytest.mark.slow
 def test_an_excerpt_while_it_learns_and_everything_at_the_end(finished, long_text):
     result, recorder = finished
     [started], evaluated = recorder.of(Started), recorder.of(Evaluated)
@@ -134,6 +135,7 @@ def test_an_excerpt_while_it_learns_and_everything_at_the_end(finished, long_tex
     assert recorder.of(Ended)[0].held_out_nats_per_char == result.held_out.nats_per_char
 
 
+@pytest.mark.slow
 def test_the_best_is_scored_on_everything_too(config, tmp_path):
     """A rate that grows and grows: the first evaluation is the best."""
     worse = dataclasses.replace(
@@ -190,6 +192,7 @@ def test_a_best_that_is_gone_is_replaced_by_the_last(config, tmp_path):
     assert result.model.table["step"] == result.updates == result.best_step
 
 
+@pytest.mark.slow
 def test_who_interrupts_gets_the_last_loss_of_the_excerpt(config, tmp_path):
     recorder, asked = Recorder(), itertools.count()
     result = train(
@@ -221,6 +224,7 @@ def test_every_second_is_told(finished, tmp_path):
     assert line == f"time      {result.spent.line()}; {result.updates:,} updates"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_counts_on(config, tmp_path):
     asked = itertools.count()
     first = train(

@@ -80,6 +80,7 @@ def products_of_a_gradient(registry, features):
     return str(jax.make_jaxpr(jax.grad(loss))(params)).count("dot_general[")
 
 
+@pytest.mark.slow
 def test_narrow_gates_share_the_product_of_their_gradient(registry):
     """XLA adds up narrow products in another order one by one: runs would not keep their bits."""
     assert products_of_a_gradient(registry, 64) == products_of_a_gradient(registry, 48) + 3

@@ -101,6 +101,7 @@ def test_a_model_without_room_or_without_a_counterpart_is_left_out_and_the_page_
     assert refused.data is None and "cannot be read here: cell.py:7: what" in refused.words
 
 
+@pytest.mark.slow
 def test_a_text_from_a_pipe_in_a_process(charrnn_process, run, tmp_path):
     done = charrnn_process("inspect", run, "-", "--unknown", "skip", stdin="Ann sees ☃ Bob.\n")
     assert done.returncode == 0 and "1 unknown characters are skipped" in done.stderr
@@ -117,6 +118,7 @@ def test_what_cannot_be_read_is_refused_in_a_line_and_nothing_is_lost(run, charr
     assert (tmp_path / "inspect.html").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_model_of_bytes_and_of_documents(tmp_path, text_file, charrnn):
     run = made(
         tmp_path / "run", text_file, alphabet="bytes", documents="lines", cell="gru:4"
@@ -208,6 +210,7 @@ def followed_quotation(folder: Path, longest: int, **settings) -> Followed:
     return row
 
 
+@pytest.mark.slow
 def test_a_unit_follows_quotations_and_none_does_by_chance(tmp_path):
     row = followed_quotation(tmp_path, 3, cell="lstm:24", batch=4, characters=200_000)
     assert abs(row.best[0][1]) >= 0.7 and row.chance < 0.2 and row.probe > 0.9

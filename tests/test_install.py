@@ -62,6 +62,7 @@ def test_a_plugin_comes_is_replaced_and_goes(environment, tmp_path):
     assert "charrnn-onetime" not in done(environment.charrnn("plugins"))
 
 
+@pytest.mark.slow
 def test_a_command_is_a_plugin_too(environment, tmp_path):
     entries = "[charrnn.commands]\nhello = charrnn_hello:hello\n"
     code = "import click\nhello = click.Command('hello', callback=lambda: print('ho'))\n"
@@ -96,6 +97,7 @@ def test_a_broken_plugin_is_told_and_can_be_removed(environment, tmp_path, code,
     assert "broken" not in done(environment.charrnn("plugins"))
 
 
+@pytest.mark.slow
 def test_what_is_no_plugin_is_told_and_stays(environment, tmp_path):
     process = environment.charrnn("install", wheel(tmp_path, "innocent", ""))
     warning = "Warning: innocent 1.0 is installed, but is not a charrnn plugin"

@@ -107,6 +107,7 @@ def build(registry):
     return lambda spec: registry.build_cell(Ref.parse(spec), as_cell)
 
 
+@pytest.mark.slow
 def test_every_cell_computes_what_jax_computes(build):
     """With an embedding and a context, whose hashes are of 32 bits; and on one-hot symbols."""
     cases = [Case(build(spec), embedding=7, context=Context(4, 5)) for spec in CELLS]
@@ -144,6 +145,7 @@ def test_what_a_file_loses_is_measured_with_the_numbers_that_it_has(build):
     assert jax.tree.structure(again) == jax.tree.structure(carry)
 
 
+@pytest.mark.slow
 def test_awkward_cells_of_others():
     cases = [Case(as_cell(kind()), embedding=6) for kind in awkward_cells.COMPILED]
     for case, found in zip(cases, in_node([case.request() for case in cases]), strict=True):

@@ -24,12 +24,14 @@ def figures(*arguments: object) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_two_hundred_writers_killed_at_random():
     told = figures("--kills", 200)
     assert told["kills"] == 200
     assert told["amid"] >= 20 and told["saves"] >= 150, "the kills hit nothing: change the pauses"
 
 
+@pytest.mark.slow
 def test_a_save_killed_before_each_call_and_amid_each_write():
     told = figures("--calls")
     assert told["kills"] > 40 and told["amid"] > 20

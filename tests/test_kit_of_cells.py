@@ -294,6 +294,7 @@ def charrnn_cells():
 """
 
 
+@pytest.mark.slow
 def test_the_card(charrnn, charrnn_process, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(HEAVY)

@@ -111,6 +111,7 @@ def charrnn_optimizers():
 """
 
 
+@pytest.mark.slow
 def test_a_second_signal_leaves_at_once(start, text_file, tmp_path):
     """With updates of seconds the first signal has to wait; the second does not."""
     (tmp_path / "slow.py").write_text(SLOW)
@@ -127,6 +128,7 @@ def test_a_second_signal_leaves_at_once(start, text_file, tmp_path):
     assert checkpoint.table["loop"]["status"] == "running"
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
     arguments = begin(text_file, "run")
     command = ["nohup", sys.executable, "-m", "charrnn_core", *map(str, arguments)]
@@ -139,6 +141,7 @@ def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, start):
     assert process.communicate(timeout=120) and process.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_second_run_in_a_directory_names_the_first(
     start, charrnn, charrnn_process, text_file, tmp_path
 ):
@@ -177,6 +180,7 @@ def test_the_machine_that_resumes_may_have_fewer_cores(start, charrnn, text_file
     assert_same(tmp_path / "b", bits(tmp_path / "a"))
 
 
+@pytest.mark.slow
 def test_a_directory_removed_during_training(start, text_file, tmp_path):
     process = start(*without_end(text_file, "run"))
     wait_for_step(tmp_path / "run", 5, process)

@@ -66,6 +66,7 @@ def test_the_command_writes_streams_and_logs(bench):
     assert row["response_json"]["seed"] == 3
 
 
+@pytest.mark.slow
 def test_a_conversation_is_one_text_and_a_drawn_seed_is_logged(bench):
     first = bench.llm("-m", "charrnn/small", "the rain", "-o", "length", 20).removesuffix("\n")
     second = bench.llm("-c", " in spain", "-o", "length", 30).removesuffix("\n")

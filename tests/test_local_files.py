@@ -77,6 +77,7 @@ def test_a_run_keeps_a_copy_and_says_how_to_go_on(run, file, charrnn):
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_has_changed_is_another_plugin(run, file, charrnn):
     out, _ = run
     file.write_text(FILE + "\n# changed\n")

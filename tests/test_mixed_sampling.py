@@ -94,6 +94,7 @@ def trained(tmp_path_factory, text_file):
     return train(config, out=out, note=lambda line: None)
 
 
+@pytest.mark.slow
 def test_a_weak_model_writes_better_with_counts(trained, text_file):
     model, words = trained.model, set(text_file.read_text().split())
 
@@ -137,6 +138,7 @@ def test_a_mixture_needs_the_training_text(trained, tmp_path, small_text):
         generate(changed, mix="ngram")
 
 
+@pytest.mark.slow
 def test_the_command(trained, charrnn, charrnn_process):
     options = ("--prompt", "Ann ", "--length", 40, "--mix", "ngram")
     done = charrnn_process("sample", trained.directory, *options)

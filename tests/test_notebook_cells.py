@@ -158,6 +158,7 @@ def test_a_source_of_this_program(tmp_path):
     assert trained.model.table["corpus"]["name"] == "foxes"
 
 
+@pytest.mark.slow
 def test_overwriting(tmp_path):
     config, out = RunConfig(cell="elman:4", source=TEXT, **SMALL), tmp_path / "run"
     train(config, out=out, **quietly([]))

@@ -180,6 +180,7 @@ def test_a_table_that_cannot_be_read_again_does_not_replace_one_that_can(tmp_pat
     assert [file.name for file in tmp_path.iterdir()] == ["a.crn"]
 
 
+@pytest.mark.slow
 def test_a_training_with_such_an_observer_can_be_read(text_file, tmp_path):
     """It keeps its metrics and the others' memory as if the observer had not been there."""
     made: list[Remembering] = []

@@ -139,6 +139,7 @@ def test_stop_ends_there_and_says_what(text, registry, tmp_path):
     assert checkpoint.arrays["step"] == checkpoint.table["step"] == 5
 
 
+@pytest.mark.slow
 def test_a_carry_that_was_saved_so_starts_afresh(text, registry, tmp_path):
     looks = iter([False] * 3)
     changed = config(text, non_finite="rollback")

@@ -83,6 +83,7 @@ def test_something_else_is_compiled_once(registry, how, programs):
     assert again == []
 
 
+@pytest.mark.slow
 def test_a_hundred_calls_leave_nothing_behind(model):
     def call(seed: int) -> None:
         api.generate(model, "ab", 50 - seed % 7, seed=seed)

@@ -153,6 +153,7 @@ def test_the_notebook_drops_nothing(config):
     assert not any("auto" in note for note in setup.notes)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_rates(config, tmp_path, monkeypatch):
     monkeypatch.setattr(regularisation, "_CHARACTERS_OF_HALF", 1000)
     train(dataclasses.replace(config, characters=8000), out=tmp_path / "a", note=quiet)
@@ -163,6 +164,7 @@ def test_a_resumed_run_keeps_its_rates(config, tmp_path, monkeypatch):
     assert all(before[name] == after[name] > 0 for name in RATES)
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_was_a_context_goes_on_without(config, tmp_path):
     old = dataclasses.replace(config, context=0, counts=0, dropout_output=0.2)
     train(old, out=tmp_path / "run", note=quiet)
@@ -181,6 +183,7 @@ def test_other_words_are_refused(rate, expected):
         RunConfig.read({"dropout_output": rate})
 
 
+@pytest.mark.slow
 def test_the_command(charrnn, text_file, tmp_path, monkeypatch):
     monkeypatch.setattr(regularisation, "_CHARACTERS_OF_HALF", 1000)
     options = ("--cell", "elman:8", "--chars", 20_000, "--shards", 1, "--patience", 0)

@@ -163,6 +163,7 @@ def test_losses_that_are_not_finite(run):
     assert "something in 2 updates was not finite" in text and "not finite: the model" in text
 
 
+@pytest.mark.slow
 def test_many_long_runs_fit(run, tmp_path):
     row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     rows = [{**row, "step": n, "characters": 32 * n} for n in range(1, 3000)]

@@ -174,6 +174,7 @@ def killed_after(updates):
     return ask
 
 
+@pytest.mark.slow
 @settings(max_examples=4, suppress_health_check=list(HealthCheck))
 @given(updates=st.integers(1, 46), newest_lost=st.booleans(), again=st.booleans())
 def test_a_crash_goes_back_to_a_checkpoint_and_comes_out_the_same(

@@ -57,6 +57,7 @@ def test_without_end_until_it_is_interrupted(run):
     assert (errors, process.returncode) == (b"", 0) and rest.endswith(b"\n")
 
 
+@pytest.mark.slow
 def test_without_end_until_its_reader_leaves(run):
     script = (
         f"set -o pipefail; {sys.executable} -m charrnn_core sample {run} --length inf | head -c 9"

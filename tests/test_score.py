@@ -189,6 +189,7 @@ def test_a_mixture_needs_the_training_text(model, tmp_path, small_text, other):
             use(changed, source=str(other), unknown="skip", mix="ngram")
 
 
+@pytest.mark.slow
 def test_interleaved_parts_train_and_evaluate(tmp_path, text_file):
     source = tmp_path / "longer.txt"
     source.write_text(text_file.read_text() * 15)
@@ -234,6 +235,7 @@ def test_the_command(trained, charrnn, charrnn_process, other, tmp_path):
     assert refused.returncode == 2 and refused.stderr.startswith("Error: the alphabet of")
 
 
+@pytest.mark.slow
 def test_a_model_of_bytes_scores_bytes(tmp_path, text_file, other):
     model = make_run(tmp_path / "run", text_file, alphabet="bytes").model
     scored = [*score(model, source=str(other))]

@@ -314,6 +314,7 @@ def test_the_queue_has_an_end(ask):
     assert ask.text(prompt="the ", max_tokens=3)
 
 
+@pytest.mark.slow
 def test_a_signal_lets_requests_end(run):
     """What had been begun when SIGTERM came is written to its end."""
     with served(run, "--slots", "2") as ask:

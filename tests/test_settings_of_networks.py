@@ -122,6 +122,7 @@ def test_documents_need_a_separator_the_alphabet_has(registry):
         build_network(dataclasses.replace(config, documents="z"), ALPHABET, registry)
 
 
+@pytest.mark.slow
 def test_documents_that_never_end_are_told(registry, tmp_path):
     (tmp_path / "a.txt").write_text("ab ba " * 50 + "\n")
     for documents, told in (("ab", False), ("aa", True), ("lines", True), (None, False)):

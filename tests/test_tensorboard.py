@@ -269,6 +269,7 @@ def kill_after_rows(training: subprocess.Popen, out: Path, count: int) -> None:
     assert training.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(text_file, tmp_path):
     out = tmp_path / "run"
     kill_after_rows(begun(text_file, out, 200_000), out, 3)

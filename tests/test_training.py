@@ -250,6 +250,7 @@ def test_the_seed_decides_everything(config, trained, tmp_path):
     assert losses(again) == losses(trained[0]) != losses(other)
 
 
+@pytest.mark.slow
 def test_minutes_are_kept_and_the_schedule_ends_with_them(plain, tmp_path, registry):
     rates = []
 

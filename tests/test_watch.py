@@ -100,6 +100,7 @@ def test_a_signal_to_one_ends_all_without_a_word(watched):
     assert [told(process) for process in watched] == [(143, "")] * 3
 
 
+@pytest.mark.slow
 def test_nobody_leaves_before_all_have_done_their_work(watched):
     for process in (watched[1], watched[0]):
         say(process, "leave")

@@ -60,6 +60,7 @@ def test_the_default_run_is_not_a_long_one(registry, text_file):
     assert widths(setup.config.cell) == [256] and setup.config.parameters is None
 
 
+@pytest.mark.slow
 def test_a_run_and_its_resumption_have_one_width(text_file, tmp_path, monkeypatch):
     monkeypatch.setattr(widening, "_WIDER", ((2000, 2.0),))
     config = RunConfig(
