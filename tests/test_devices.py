@@ -115,7 +115,6 @@ def result():
     return found()
 
 
-@pytest.mark.slow
 def test_training_does_not_depend_on_the_number_of_devices(result):
     assert_the_same(result, trainings=3)
 

@@ -254,7 +254,6 @@ def trained(tmp_path_factory):
     return directory, ends, statuses
 
 
-@pytest.mark.slow
 def test_a_terminal_that_cannot_encode_the_text(trained):
     _, ends, statuses = trained
     seen, code = ends["ascii"]

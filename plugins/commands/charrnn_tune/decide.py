@@ -70,7 +70,8 @@ class Decisions:
         width, dropout = others.pop(WIDTH, None), others.pop(DROPOUT, 1.0)
         others["optimizer"] = self._optimizer(others.pop(RATE, None))
         open_rates = {name for name in _MOST if getattr(self.plan.common, name) == AUTO}
-        config = dataclasses.replace(self.plan.common, cell=cell, average=_AVERAGE, **others)
+        others["average"] = self.plan.common.average or _AVERAGE
+        config = dataclasses.replace(self.plan.common, cell=cell, **others)
         config = self._by_length(config.resolve(self.registry), width)
         scaled = {name: min(most, rounded(dropout * decided(getattr(config, name))))
                   for name, most in _MOST.items() if name in open_rates}  # fmt: skip

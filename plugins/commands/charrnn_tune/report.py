@@ -10,6 +10,7 @@ from charrnn_core.page.curves import svg
 from charrnn_core.terminal import aligned
 from charrnn_tune.decide import in_words
 from charrnn_tune.plan import FEWER
+from charrnn_tune.space import without
 from charrnn_tune.trial import cooling
 from charrnn_tune.tuning import Tuning, correlations
 
@@ -66,8 +67,8 @@ def table(tuning: Tuning) -> dict[str, Any]:
         "trials": [
             {
                 "trial": number,
-                "settings": tuning.journal.settings[number],
-                "run": tuning.journal.runs[number],
+                "settings": without(journal.settings[number], journal.plan.fixed),
+                "run": journal.runs[number],
                 "rungs": [
                     {**vars(result), "nats": _finite(result.nats)}
                     for (trial, _), result in sorted(journal.results.items())
