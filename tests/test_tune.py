@@ -15,6 +15,7 @@ from charrnn_tune.journal import Journal, Result
 from charrnn_tune.plan import FEWER, Plan, make_plan
 from charrnn_tune.space import CELLS, CHOICES, drawn, of_default
 from charrnn_tune.suggest import suggested
+from charrnn_tune.tuning import Tuning
 
 from charrnn_core.errors import OptionError, RunDirectoryError
 from charrnn_core.registry.registry import Registry
@@ -86,6 +87,16 @@ def test_a_journal_is_read_as_it_was_written(tmp_path):
     journal.write()
     assert Journal.opened(journal.file, plan) == journal
     assert journal.ranking(0) == [2, 0]
+
+
+def test_the_first_trial_stays_for_a_second_rung_unless_it_failed(tmp_path):
+    plan = make_plan("chars=20M", source="python-docs", trials=9)
+    for first, going_on in ((9.0, [1, 2, 0]), (0.5, [0, 1, 2]), (math.inf, [1, 2, 3])):
+        nats = {0: first} | {number: float(number) for number in range(1, 9)}
+        results = {(number, 0): Result(its, 10, 1, 1.0) for number, its in nats.items()}
+        journal = Journal(tmp_path / "journal.json", plan, results=results)
+        tuning = Tuning(tmp_path, journal, Registry.installed(), interrupt=None)
+        assert tuning.going_on(0) == going_on
 
 
 def test_every_setting_that_is_drawn_is_one_of_a_run():

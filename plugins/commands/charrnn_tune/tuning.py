@@ -101,7 +101,7 @@ class Tuning:
                 why = self.journal.results[ranking[0], rung].error
                 raise TrainingError(f"every trial failed; the first, because: {why}")
             if rung + 1 < len(plan.rungs):
-                alive = self._going_on(ranking, rung)
+                alive = self.going_on(rung)
                 for number in {*ranking} - {*alive}:
                     self.trial(number).remove_checkpoints()
         is_new = self.journal.cooled is None
@@ -110,12 +110,13 @@ class Tuning:
             self.journal.write()
         tell(f"trial {self.winner}, cooled down: {_nats(self.cooled)}", plan.units, is_new)
 
-    def _going_on(self, ranking: Sequence[int], rung: int) -> list[int]:
+    def going_on(self, rung: int) -> list[int]:
         """Return the trials of the next rung: the best of those that have not failed.
 
         The first trial stays for a second rung: it is made for a long training, not a short one.
         """
         results, room = self.journal.results, self.journal.plan.rungs[rung + 1]
+        ranking = self.journal.ranking(rung)
         good = [number for number in ranking if math.isfinite(results[number, rung].nats)]
         if rung == 0 and room > 1 and 0 in good[room:]:
             return [*good[: room - 1], 0]
