@@ -99,6 +99,14 @@ def test_the_first_trial_stays_for_a_second_rung_unless_it_failed(tmp_path):
         assert tuning.going_on(0) == going_on
 
 
+def test_no_two_trials_are_the_same_run(tmp_path):
+    """Of a short training of one cell nothing is dropped, and it has no other width."""
+    plan = make_plan("chars=600k", source="python-docs", cells=["elman:8"], trials=12)
+    tuning = Tuning(tmp_path, Journal(tmp_path / "j.json", plan), Registry.installed(), None)
+    runs = [tuning.config(number).table() for number in range(12)]
+    assert all(run not in runs[:number] for number, run in enumerate(runs))
+
+
 def test_every_setting_that_is_drawn_is_one_of_a_run():
     registry = Registry.installed()
     found = [drawn(0, number, CELLS) for number in range(200)]

@@ -21,12 +21,15 @@ from charrnn_core.signals import Interrupt
 from charrnn_tune.decide import Decisions
 from charrnn_tune.journal import Journal, Result
 from charrnn_tune.plan import COOLING, FEWER, SECONDS_TO_GO_ON
-from charrnn_tune.space import Settings, without
+from charrnn_tune.space import without
 from charrnn_tune.suggest import suggested
 from charrnn_tune.trial import Trial
 
 _LONGEST_COOLING = 1.0
 """At most so many times as long as it was trained the winner is cooled down."""
+
+_DRAWS = 20
+"""How often at most a trial is drawn until it is none of those before."""
 
 Tell = Callable[[str, float, bool], None]
 """Called with a line about a training, the units that are done, and whether it was made now."""
@@ -48,27 +51,26 @@ class Tuning:
     registry: Registry
     interrupt: Interrupt
 
-    def _settings(self, number: int) -> Settings:
-        """Return what a trial tries; once chosen, it stays."""
+    def config(self, number: int) -> RunConfig:
+        """Return the run that a trial is, but for its length; once decided, it stays.
+
+        It is another than those before, unless there is hardly any other.
+        """
         journal, plan = self.journal, self.journal.plan
-        if number not in journal.settings:
+        if number not in journal.runs:
             before = [
                 (journal.settings[trial], its.nats)
                 for (trial, rung), its in sorted(journal.results.items())
                 if rung == 0 and math.isfinite(its.nats)
             ]
-            seed = plan.common.seed
-            journal.settings[number] = suggested(plan.how, seed, number, plan.cells, before)
+            for draw in range(number, _DRAWS * plan.trials, plan.trials):
+                tried = suggested(plan.how, plan.common.seed, draw, plan.cells, before)
+                run = self._decisions.run_of(without(tried, plan.fixed)).table()
+                journal.settings[number], journal.runs[number] = tried, run
+                if all(run != journal.runs[other] for other in range(number)):
+                    break
             journal.write()
-        return journal.settings[number]
-
-    def config(self, number: int) -> RunConfig:
-        """Return the run that a trial is, but for its length; once decided, it stays."""
-        if number not in self.journal.runs:
-            tried = without(self._settings(number), self.journal.plan.fixed)
-            self.journal.runs[number] = self._decisions.run_of(tried).table()
-            self.journal.write()
-        return RunConfig.read(self.journal.runs[number])
+        return RunConfig.read(journal.runs[number])
 
     @cached_property
     def _decisions(self) -> Decisions:
