@@ -99,6 +99,23 @@ def test_the_first_trial_stays_for_a_second_rung_unless_it_failed(tmp_path):
         assert tuning.going_on(0) == going_on
 
 
+def test_who_gained_more_goes_on_before_who_is_a_little_better_now(tmp_path):
+    plan = make_plan("chars=20M", source="python-docs", trials=9)
+    reached = {0: (1.4906, 1.4377), 3: (1.4563, 1.4407), 4: (1.4572, 1.4302)}
+    results = {(number, 0): Result(9.0, 10, 1, 1.0) for number in range(9)} | {
+        (number, rung): Result(nats, 10, 1, 1.0)
+        for number, its in reached.items()
+        for rung, nats in enumerate(its)
+    }
+    journal = Journal(tmp_path / "journal.json", plan, results=results)
+    assert journal.ranking(1) == [4, 0, 3]
+    assert journal.promise(0, 1) == pytest.approx(1.41125)
+    tuning = Tuning(tmp_path, journal, Registry.installed(), interrupt=None)
+    assert tuning.going_on(1) == [0]
+    journal.results[0, 1] = Result(math.inf, 0, 0, 1.0, error="it failed")
+    assert tuning.going_on(1) == [4]
+
+
 def test_no_two_trials_are_the_same_run(tmp_path):
     """Of a short training of one cell nothing is dropped, and it has no other width."""
     plan = make_plan("chars=600k", source="python-docs", cells=["elman:8"], trials=12)

@@ -113,13 +113,14 @@ class Tuning:
         tell(f"trial {self.winner}, cooled down: {_nats(self.cooled)}", plan.units, is_new)
 
     def going_on(self, rung: int) -> list[int]:
-        """Return the trials of the next rung: the best of those that have not failed.
+        """Return the trials of the next rung: of those that have not failed, who promise most.
 
         The first trial stays for a second rung: it is made for a long training, not a short one.
         """
         results, room = self.journal.results, self.journal.plan.rungs[rung + 1]
-        ranking = self.journal.ranking(rung)
-        good = [number for number in ranking if math.isfinite(results[number, rung].nats)]
+        good = [number for number, its in results if its == rung]
+        good = [number for number in good if math.isfinite(results[number, rung].nats)]
+        good.sort(key=lambda number: (self.journal.promise(number, rung), number))
         if rung == 0 and room > 1 and 0 in good[room:]:
             return [*good[: room - 1], 0]
         return good[:room]
