@@ -2,7 +2,8 @@
 
 Source: Jamieson and Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter
 Optimization, 2016, arXiv 1502.07943. Deviation: a trial that goes on is resumed, to the bit, so
-that nothing is trained twice; and the winner is trained a while longer with a rate that falls.
+that nothing is trained twice; from the second rung on who promises most goes on, see
+`charrnn_tune.journal.Journal.promise`; the winner is trained a while longer with a rate that falls.
 """
 
 import math
