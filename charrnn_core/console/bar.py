@@ -1,4 +1,4 @@
-"""The progress of many trainings: a bar on a terminal, and lines that stay anywhere."""
+"""The progress of a long command: a bar on a terminal, and lines that stay anywhere."""
 
 import time
 from datetime import timedelta

@@ -1,5 +1,6 @@
 """The commands ``compress`` and ``decompress``; they import what needs jax when they run."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,12 @@ def compress(
     path = _place(file, out, file.with_name(file.name + _SUFFIX))
     model = _model(run, best)
     data = _read(file)
-    from charrnn_compress.bar import shown
     from charrnn_core.compression.archive import compress as compressed
+    from charrnn_core.console.bar import Bar
 
-    with kept_clean(), shown("compressing") as progress:
-        written = compressed(data, model, verify=verify, progress=progress)
+    with kept_clean(), Bar(total=1.0) as bar:
+        shown = functools.partial(bar.show, line="compressing")
+        written = compressed(data, model, verify=verify, progress=shown)
     write_atomically(path, [written])
     bits = f"{8 * len(written) / len(data):.3f} bits per byte" if data else "of nothing"
     checked = "verified" if verify else "not verified"
@@ -96,11 +98,12 @@ def decompress(file: Path, run: Path | None, out: Path | None, anyway: bool, bes
     path = _place(file, out, file.with_suffix(""))
     model = _model(run, best)
     data = _read(file)
-    from charrnn_compress.bar import shown
     from charrnn_core.compression.archive import decompress as decompressed
+    from charrnn_core.console.bar import Bar
 
-    with kept_clean(), shown("decompressing") as progress:
-        original = decompressed(data, model, name=str(file), anyway=anyway, progress=progress)
+    with kept_clean(), Bar(total=1.0) as bar:
+        shown = functools.partial(bar.show, line="decompressing")
+        original = decompressed(data, model, name=str(file), anyway=anyway, progress=shown)
     write_atomically(path, [original])
     say(f"wrote {path}: {len(original):,} bytes, which are those that were compressed")
 
