@@ -40,7 +40,7 @@ def lines(tuning: Tuning) -> list[str]:
     first, last = journal.results[0, 0].nats, journal.results[tuning.winner, 0].nats
     return [
         f"held-out nats per character after each rung; a rung is {FEWER} times as long as the one "
-        "before; from the second on, those go on that have most to gain",
+        "before; from the second on, those go on that promise most, by what they gained last",
         *aligned(rows),
         *told,
         f"trial {tuning.winner} has {tuning.cooled.nats:.4f} after its rate has fallen "
