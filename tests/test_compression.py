@@ -15,7 +15,13 @@ from charrnn_core.compression import archive, blocks, identity, learner
 from charrnn_core.compression.archive import compress, decompress
 from charrnn_core.compression.coder import START, Intervals, encode
 from charrnn_core.compression.container import Reader
-from charrnn_core.compression.distribution import TOTAL, starts_of, sums_before, symbol_at
+from charrnn_core.compression.distribution import (
+    MOST_SYMBOLS,
+    TOTAL,
+    starts_of,
+    sums_before,
+    symbol_at,
+)
 from charrnn_core.compression.escapes import join, split
 from charrnn_core.compression.learner import Learner
 from charrnn_core.compression.predictor import ModelPredictor
@@ -111,6 +117,15 @@ def test_predictions_as_whole_numbers(symbols):
     for places, expected in zip(edges.T, np.tile(np.arange(symbols), 2), strict=True):
         found = symbol_at(jnp.asarray(starts, jnp.float32), jnp.asarray(places, jnp.uint32))
         assert (np.asarray(found) == expected).all()
+
+
+@pytest.mark.parametrize("scale", [0, 1e-3, 3])
+def test_a_large_alphabet_leaves_something_to_its_last_symbol(scale):
+    """Where rounding adds to the sum of all probabilities, and to none of them a whole number."""
+    logits = scale * np.random.default_rng(0).normal(size=(3, MOST_SYMBOLS))
+    starts = np.asarray(starts_of(jnp.asarray(logits, jnp.float32))).astype(np.int64)
+    lengths = np.diff(starts, append=TOTAL)
+    assert (lengths >= 1).all() and lengths[:, -1].max() < 2 * MOST_SYMBOLS
 
 
 @pytest.mark.parametrize("count", [1, 256, 257, 70_000])

@@ -24,18 +24,19 @@ _SIDE = 256
 def starts_of(logits: Logits) -> Array:
     """Return where the interval of each symbol begins: whole numbers, ``float32[...,V]``.
 
-        f_v = 1 + floor((TOTAL - 2 V) softmax(o)_v),  start_v = sum_{u < v} f_u
+        f_v = 1 + floor((TOTAL - V - spare) softmax(o)_v),  start_v = sum_{u < v} f_u
 
     Every symbol has a frequency of at least 1, so that any text can be coded. The last interval
-    ends at `TOTAL`: it gets what rounding leaves, which is at most 2 V. What is not a number counts
-    as 0.
+    ends at `TOTAL`: it gets what rounding leaves. In float32 the softmax of V numbers may add up to
+    1 + 2^-24 V, so an eighth of V has to be spare; a quarter is. What is not a number counts as 0.
 
     >>> starts_of(jnp.log(jnp.array([0.25, 0.75]))).tolist()
-    [0.0, 524288.0]
+    [0.0, 524287.0]
     """
     symbols = logits.shape[-1]
     p = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
-    frequencies = 1 + jnp.floor(jnp.where(p > 0, p, 0) * (TOTAL - 2 * symbols))
+    shared = TOTAL - symbols - (symbols // 4 + 4)
+    frequencies = 1 + jnp.floor(jnp.where(p > 0, p, 0) * shared)
     return sums_before(frequencies)
 
 
