@@ -16,6 +16,12 @@ _ENDING_SECONDS = 0.8
 _SHARE = 0.05
 """The share of a wall-clock budget that may go to evaluations, samples and checkpoints."""
 
+_MOST_TO_CLOSE = 0.5
+"""The share of a wall-clock budget that an estimate may claim for what comes after the last update.
+
+The first calls are short and slow, and what they let one expect would end a training at once.
+"""
+
 _TENTHS = (1, 2, 5)
 """How many tenths of a wall-clock budget may lie between evaluations, from the best on."""
 
@@ -44,13 +50,21 @@ class Pace:
 
         >>> Pace(Budget(steps=10, started=0.0), Policy(), 5, seconds_per_update=2.0).seconds_left(4)
         12.0
+
+        Half of a budget in time is for training, whatever comes after it is expected to take:
+
+        >>> early = Budget(None, started=0.0, deadline=60.0, clock=lambda: 10.0)
+        >>> Pace(early, Policy(), 5, 0.2, seconds_to_close=50.0).seconds_left(5)
+        19.2
         """
         left, budget = math.inf, self.budget
         if budget.steps is not None:
             steps = budget.steps - step
             left = steps * self.seconds_per_update if steps > 0 else 0.0
         if budget.deadline is not None:
-            ending = self.seconds_per_evaluation + self.seconds_to_close + _ENDING_SECONDS
+            most = _MOST_TO_CLOSE * (budget.deadline - budget.started)
+            ending = self.seconds_per_evaluation + min(self.seconds_to_close, most)
+            ending += _ENDING_SECONDS
             left = min(left, budget.deadline - budget.clock() - ending)
         return max(0.0, left)
 
