@@ -63,6 +63,7 @@ def joined(*pieces: str) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(pieces) | st.text(max_size=3), max_size=20).map("".join)
 
 
+@example("~\0")
 @settings(max_examples=200)
 @given(
     joined("elman", "dist/", ":", "256", ",", "*", "*2", "*64", "*0", "gutenberg:", "520", "file:",

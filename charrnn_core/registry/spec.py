@@ -189,7 +189,8 @@ def source_ref(text: str) -> Ref:
     >>> [source_ref(text).use for text in ("gutenberg:520", "/", "~", "books/*.txt")]
     ['gutenberg', 'file', 'file', 'file']
     """
-    if text == "-" or os.path.exists(os.path.expanduser(text)):
+    is_path = "\0" not in text and os.path.exists(os.path.expanduser(text))
+    if text == "-" or is_path:
         return Ref(_PATH_SOURCE, text)
     try:
         return Ref.parse(text)
