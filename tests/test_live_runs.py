@@ -62,6 +62,7 @@ def wait_for_step(run, step, process):
     raise AssertionError("no checkpoint in 90 seconds")
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_never_killed(start, text_file, tmp_path):
     assert start(*begin(text_file, tmp_path / "straight")).wait(timeout=120) == 0
     expected = bits(tmp_path / "straight")
