@@ -119,9 +119,9 @@ class Tuning:
         The first trial stays for a second rung: it is made for a long training, not a short one.
         """
         results, room = self.journal.results, self.journal.plan.rungs[rung + 1]
-        good = [number for number, its in results if its == rung]
-        good = [number for number in good if math.isfinite(results[number, rung].nats)]
-        good.sort(key=lambda number: (self.journal.promise(number, rung), number))
+        ranking = self.journal.ranking(rung)
+        good = [number for number in ranking if math.isfinite(results[number, rung].nats)]
+        good.sort(key=lambda number: self.journal.promise(number, rung))
         if rung == 0 and room > 1 and 0 in good[room:]:
             return [*good[: room - 1], 0]
         return good[:room]
